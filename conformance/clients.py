@@ -1,0 +1,160 @@
+"""The two callers: AWS's command line and AWS's SDK for Python, each used as its manual says."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import boto3  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from botocore.config import Config  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from botocore.exceptions import ClientError  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+from conformance.answers import Answer, Expected
+from conformance.cases import Call
+
+TIMEOUT_S = 20
+REGION = "us-east-1"
+# Any will do: neither server looks at the signature.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+
+
+class ClientFailure(Exception):
+    """A client could make nothing of what the server sent."""
+
+
+class Client:
+    """A caller of functions; ``shows`` says what of an answer it lets a person see."""
+
+    name = ""
+
+    def invoke(self, url: str, call: Call) -> Answer:
+        raise NotImplementedError
+
+    def shows(self, expected: Expected) -> Expected:
+        return expected
+
+
+class AwsCli(Client):
+    """`aws lambda invoke`: prints what was in the headers, writes the payload to a file."""
+
+    name = f"aws-cli {version('awscli')}"
+
+    def invoke(self, url: str, call: Call) -> Answer:
+        with tempfile.TemporaryDirectory() as folder:
+            payload, output = Path(folder, "payload"), Path(folder, "output")
+            payload.write_bytes(call.payload)
+            done = subprocess.run(
+                [*self.command(url, call, payload), str(output)],
+                env=self.environment(folder),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=TIMEOUT_S,
+            )
+            if done.returncode == 0:
+                return answer_of(json.loads(done.stdout), output.read_bytes())
+            return self.api_error(done.stderr.decode(errors="replace"))
+
+    def command(self, url: str, call: Call, payload: Path) -> list[str]:
+        program = Path(sys.executable).parent / "aws"
+        # fileb:// means these bytes in version 1 and in version 2; other forms of a payload differ.
+        options = {
+            "--function-name": call.function_name,
+            "--payload": f"fileb://{payload}" if call.payload else None,
+            "--invocation-type": call.invocation_type,
+            "--log-type": call.log_type,
+            "--client-context": encode(call.client_context),
+            "--tenant-id": call.tenant_id,
+            "--endpoint-url": url,
+        }
+        given = [word for name, value in options.items() if value is not None for word in (name, value)]
+        return [str(program), "lambda", "invoke", "--output", "json", *given]
+
+    def environment(self, home: str) -> dict[str, str]:
+        """A computer on which nobody has configured anything; one attempt, so that no error is hidden."""
+        settings = {"AWS_DEFAULT_REGION": REGION, "AWS_MAX_ATTEMPTS": "1", "AWS_PAGER": ""}
+        own = {"HOME": home, "PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+        return {**own, **settings, **CREDENTIALS}
+
+    def api_error(self, text: str) -> Answer:
+        found = re.search(r"An error occurred \((\w+)\) when calling the Invoke operation", text)
+        if found is None:
+            raise ClientFailure(text.strip())
+        return Answer(api_error=found[1])
+
+    def shows(self, expected: Expected) -> Expected:
+        """Of an error it prints the name and the message only."""
+        return Expected(None, None, None, api_error=expected.api_error) if expected.api_error else expected
+
+
+class Boto3(Client):
+    """`client.invoke`, with a look at the body of an HTTP error, which its exception does not keep."""
+
+    name = f"boto3 {version('boto3')}"
+
+    def __init__(self) -> None:
+        # One session, because it reads AWS's descriptions of its services once; threads must take turns.
+        self.session = boto3.session.Session("none", "none", region_name=REGION)
+        self.session_lock = threading.Lock()
+
+    def invoke(self, url: str, call: Call) -> Answer:
+        client = self.client(url)
+        http_error: dict[str, Any] = {}
+        client.meta.events.register(
+            "response-received.lambda.Invoke", lambda response_dict, **_: http_error.update(response_dict)
+        )
+        try:
+            reply = client.invoke(**self.parameters(call))
+        except ClientError as error:
+            return Answer(
+                status=error.response["ResponseMetadata"]["HTTPStatusCode"],
+                api_error=error.response["Error"]["Code"],
+                payload=http_error["body"] if is_server_error(error) else None,
+            )
+        return answer_of(reply, reply["Payload"].read())
+
+    def client(self, url: str) -> Any:
+        once = {"total_max_attempts": 1}
+        config = Config(retries=once, proxies={}, connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S)
+        with self.session_lock:
+            return self.session.client("lambda", endpoint_url=url, config=config)
+
+    def parameters(self, call: Call) -> dict[str, Any]:
+        given = {
+            "FunctionName": call.function_name,
+            "Payload": call.payload or None,
+            "InvocationType": call.invocation_type,
+            "LogType": call.log_type,
+            "ClientContext": encode(call.client_context),
+            "TenantId": call.tenant_id,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def is_server_error(error: ClientError) -> bool:
+    """AWS's emulator puts the function's error into a 502; an API error's body has no payload."""
+    return bool(error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500)
+
+
+def answer_of(reply: dict[str, Any], payload: bytes) -> Answer:
+    """From the members that the API reference calls StatusCode, FunctionError and so on."""
+    log = reply.get("LogResult")
+    return Answer(
+        status=reply["StatusCode"],
+        function_error=reply.get("FunctionError"),
+        executed_version=reply.get("ExecutedVersion"),
+        payload=payload,
+        log=None if log is None else base64.b64decode(log).decode(),
+    )
+
+
+def encode(client_context: str | None) -> str | None:
+    return None if client_context is None else base64.b64encode(client_context.encode()).decode()

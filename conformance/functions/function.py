@@ -1,0 +1,68 @@
+"""The functions that the cases invoke: one handler for each thing that can be seen from outside."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+invocations = 0
+
+
+def echo(event: object, context: Any) -> object:
+    return event
+
+
+def greet(event: dict[str, str], context: Any) -> dict[str, str]:
+    return {"greeting": f"Grüße, {event['name']}! 你好 😀"}
+
+
+def count(event: object, context: Any) -> int:
+    """The number of events that this environment has handled, this one included."""
+    global invocations
+    invocations += 1
+    return invocations
+
+
+def fail(event: dict[str, str], context: Any) -> None:
+    raise ValueError(f"no such order: {event['order']}")
+
+
+def exit_by_sys(status: int | None, context: Any) -> str:
+    if status is not None:
+        sys.exit(status)
+    return "still here"
+
+
+def exit_at_once(status: int | None, context: Any) -> str:
+    if status is not None:
+        os._exit(status)
+    return "still here"
+
+
+def sleep(seconds: float, context: Any) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def grow(size: int, context: Any) -> str:
+    """A text that takes ``size`` bytes as JSON, its two quotes included."""
+    return "x" * (size - 2)
+
+
+def raw(event: object, context: Any) -> bytes:
+    return b"\x00\x01 not text \xff"
+
+
+def say(event: str, context: Any) -> None:
+    print(f"the function says {event}")
+
+
+def describe_client(event: object, context: Any) -> dict[str, object]:
+    caller = context.client_context
+    return {"title": caller.client.app_title, "custom": caller.custom, "env": caller.env}
+
+
+def describe_invocation(event: object, context: Any) -> dict[str, object]:
+    return {"arn": context.invoked_function_arn, "tenant": context.tenant_id}

@@ -1,0 +1,111 @@
+"""Runs a case on a server through a client, and says what was not as expected."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.answers import Answer, Expected, differences, disagreements
+from conformance.cases import GENERATED_MODULES, Case, Step
+from conformance.clients import Client
+from conformance.deviations import deviating_fields, expected_of_aws_emulator
+from conformance.servers import AwsEmulator, OurEmulator, Server, Setup, tail
+
+FUNCTIONS = Path(__file__).resolve().parent / "functions"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The program that runs the function."""
+
+    bootstrap: Path
+    is_aws: bool  # AWS's own runtime differs from ours in a few answers
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one case on one server through one client."""
+
+    answers: tuple[Answer, ...]
+    problems: tuple[str, ...]
+    server_log: str  # its last lines, for whoever has to find out
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One case through one client: on AWS's emulator, if it can be asked, on ours, and the two compared."""
+
+    aws: Outcome | None
+    ours: Outcome
+    disagreements: tuple[str, ...]
+
+
+def write_task_root(folder: Path) -> Path:
+    """The functions, in a folder of their own, so that nothing of this repository is on their search path."""
+    shutil.copytree(FUNCTIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, source in GENERATED_MODULES.items():
+        (folder / name).write_text(source)
+    return folder
+
+
+def try_case(case: Case, client: Client, runtime: Runtime, task_root: Path) -> Trial:
+    ours = run(case, OurEmulator, client, runtime, task_root)
+    if case.not_on_aws_emulator:
+        return Trial(None, ours, ())
+    aws = run(case, AwsEmulator, client, runtime, task_root)
+    return Trial(aws, ours, tuple(compare(case, aws, ours, runtime)))
+
+
+def run(case: Case, server: type[Server], client: Client, runtime: Runtime, task_root: Path) -> Outcome:
+    """Invoke on a fresh server; whatever it or the client does is a result, not the end of the run."""
+    setup = Setup(runtime.bootstrap, task_root, case.handler, case.timeout_s)
+    answers: list[Answer] = []
+    problems: list[str] = []
+    with tempfile.NamedTemporaryFile(prefix="conformance-") as log:
+        try:
+            with server(setup, Path(log.name)) as started:
+                answers += invoke_all(case, started.url, client)
+            problems += judge(case, answers, server, client, runtime)
+        except Exception as error:
+            problems.append(f"{type(error).__name__}: {error}")
+        return Outcome(tuple(answers), tuple(problems), tail(Path(log.name)))
+
+
+def invoke_all(case: Case, url: str, client: Client) -> list[Answer]:
+    workers = len(case.steps) if case.at_once else 1
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda step: client.invoke(url, step.call), case.steps))
+
+
+def judge(
+    case: Case, answers: list[Answer], server: type[Server], client: Client, runtime: Runtime
+) -> list[str]:
+    problems = []
+    for number, (step, answer) in enumerate(zip(case.steps, answers), 1):
+        expected = expectation(step, runtime)
+        if server is AwsEmulator:
+            expected = expected_of_aws_emulator(expected, step.deviations)
+        found = differences(client.shows(expected), answer)
+        problems += [f"invocation {number}: {sentence}" for sentence in found]
+    return problems
+
+
+def expectation(step: Step, runtime: Runtime) -> Expected:
+    return (step.from_aws_runtime if runtime.is_aws else None) or step.expected
+
+
+def compare(case: Case, aws: Outcome, ours: Outcome, runtime: Runtime) -> list[str]:
+    """How the two servers' answers differ beyond what is listed; both outcomes are of the same client."""
+    if not aws.answers or not ours.answers:
+        return ["nothing to compare"]
+    problems = []
+    for number, (step, left, right) in enumerate(zip(case.steps, aws.answers, ours.answers), 1):
+        uncompared = deviating_fields(expectation(step, runtime), step.deviations)
+        if left.payload is None and left.api_error:
+            uncompared.add("payload")  # this client shows no body of an HTTP error
+        found = disagreements(left, right, uncompared)
+        problems += [f"invocation {number}: {sentence}" for sentence in found]
+    return problems

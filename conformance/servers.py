@@ -1,0 +1,219 @@
+"""The two Lambdas: AWS's emulator and ours, each started with a function, stopped without a trace."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+ROOT = Path(__file__).resolve().parent.parent
+AWS_EMULATOR = Path(sys.prefix) / "bin" / "aws-lambda-rie"
+
+START_TIMEOUT_S = 10
+STOP_TIMEOUT_S = 3
+# Below the range from which Linux takes the ports of outgoing connections, so none of those gets in the way.
+PORTS = range(20_000, 32_000)
+MARK = "CONFORMANCE_SERVER"  # a variable whose value tells the processes of one server from all others
+
+
+class ServerError(Exception):
+    """A server did not start, or did not stop as it should."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The function that a server runs."""
+
+    bootstrap: Path  # the runtime, an executable file
+    task_root: Path
+    handler: str
+    timeout_s: int
+
+
+class Server:
+    """A server process between ``with`` and its end; ``url`` is where clients find it."""
+
+    name = ""
+
+    def __init__(self, setup: Setup, log: Path) -> None:
+        self.setup = setup
+        self.log = log  # where its output goes, the function's included
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.mark = uuid.uuid4().hex
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        """What the server itself gets: enough to find `python3`, and nothing of the person who runs this."""
+        interpreter = str(Path(sys.executable).parent)
+        path = os.pathsep.join([interpreter, os.environ.get("PATH", os.defpath)])
+        return {"PATH": path, "LANG": "C.UTF-8", MARK: self.mark}
+
+    def folder(self) -> Path:
+        return ROOT
+
+    def __enter__(self) -> Server:
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                self.command(),
+                cwd=self.folder(),
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C reaches only us, and we stop it
+            )
+        try:
+            self.wait_until_listening(self.process)
+        except BaseException:
+            self.stop(self.process)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self.process is not None
+        left = self.stop(self.process)
+        if left and error is None:
+            raise ServerError(f"left running: {', '.join(left)}")
+
+    def wait_until_listening(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        ended = (
+            f"ended with status {process.returncode}" if process.returncode is not None else "does not listen"
+        )
+        raise ServerError(f"{self.name} {ended}; its output ends:\n{tail(self.log)}")
+
+    def stop(self, process: subprocess.Popen[bytes]) -> list[str]:
+        """End the server as a person would, then everything that stayed behind; return what that was."""
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return [f"{self.name}, {STOP_TIMEOUT_S} s after SIGTERM", *end_marked(self.mark)]
+        return end_marked(self.mark)
+
+
+class AwsEmulator(Server):
+    """aws-lambda-rie in its classic mode: no options but addresses, all else from the environment."""
+
+    name = "AWS's emulator"
+
+    def __init__(self, setup: Setup, log: Path) -> None:
+        super().__init__(setup, log)
+        self.runtime_api = f"127.0.0.1:{free_port()}"
+
+    def command(self) -> list[str]:
+        addresses = [
+            f"--runtime-interface-emulator-address=127.0.0.1:{self.port}",
+            f"--runtime-api-address={self.runtime_api}",
+        ]
+        return [str(AWS_EMULATOR), *addresses, str(self.setup.bootstrap), self.setup.handler]
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **super().environment(),
+            "AWS_LAMBDA_FUNCTION_NAME": "function",
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(self.setup.timeout_s),
+            "LAMBDA_TASK_ROOT": str(self.setup.task_root),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def folder(self) -> Path:
+        return self.setup.task_root
+
+
+class OurEmulator(Server):
+    """python -m emulator serve, as `make serve` runs it."""
+
+    name = "our emulator"
+
+    def command(self) -> list[str]:
+        return [
+            *(sys.executable, "-m", "emulator", "serve"),
+            *("--handler", self.setup.handler, "--task-root", str(self.setup.task_root)),
+            *("--python", sys.executable, "--bootstrap", str(self.setup.bootstrap)),
+            *("--port", str(self.port), "--timeout", str(self.setup.timeout_s)),
+            *("--env", f"{MARK}={self.mark}", "--env", "PYTHONDONTWRITEBYTECODE=1"),
+        ]
+
+
+taken_ports: set[int] = set()
+ports_lock = threading.Lock()
+
+
+def free_port() -> int:
+    """A port on which nothing listens, never given twice in one run."""
+    with ports_lock:
+        for port in random.sample(PORTS, 200):
+            if port not in taken_ports and is_free(port):
+                taken_ports.add(port)
+                return port
+    raise ServerError(f"no free port between {PORTS.start} and {PORTS.stop}")
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def end_marked(mark: str) -> list[str]:
+    """Kill the processes that carry ``mark`` in their environment; those that need it are named.
+
+    A process killed by its parent a moment ago may still be going, hence a second of patience.
+    """
+    deadline = time.monotonic() + 1
+    while True:
+        marked = find_marked(mark)
+        if not marked or time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    for pid in marked:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return [f"process {pid} ({name})" for pid, name in marked.items()]
+
+
+def find_marked(mark: str) -> dict[int, str]:
+    """Process ids with their command lines, from Linux's /proc."""
+    entry = f"{MARK}={mark}".encode()
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if entry in (folder / "environ").read_bytes().split(b"\0"):
+                words = (folder / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+                found[int(folder.name)] = b" ".join(words).decode(errors="replace")
+        except OSError:  # it ended meanwhile, or is not ours to look into
+            continue
+    return found
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
