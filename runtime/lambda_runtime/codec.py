@@ -1,0 +1,233 @@
+"""JSON text from values and values from JSON text, with the results of AWS's runtime.
+
+The usual case is one call into C each way. The package `json` is not imported for it: with `re` and
+`enum`, which it needs, it would be a third of the whole start. Its two C functions are used as `json`
+itself uses them; where they are not to be had (PyPy, or should they ever change), `json` does the work.
+
+Beyond `json`, as AWS's runtime does: Decimal keeps its digits, bytes inside a value are decoded as UTF-8,
+named tuples and whatever has ``_asdict()`` are objects, NaN and Infinity are refused in an event.
+Non-ASCII characters are sent as UTF-8, which is shorter than escapes.
+"""
+
+from __future__ import annotations
+
+import marshal
+
+from .errors import Fault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Path = tuple[Any, ...]
+
+JSON = "application/json"
+_WHITESPACE = " \t\n\r"
+_INFINITY = float("inf")
+_PLAIN_MARSHAL_VERSION = 2  # without the table of references that later versions keep
+
+
+class _Refused(ValueError):
+    """Raised by the callbacks below, to leave the quick way for the thorough one."""
+
+
+def _refuse(value: object) -> Any:
+    raise _Refused
+
+
+class _ScannerSettings:
+    """What `json.scanner` reads from a decoder: the defaults of `json`, but no NaN and no Infinity."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    array_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = staticmethod(_refuse)
+
+
+try:
+    from _json import encode_basestring, make_encoder, make_scanner
+
+    _scan: Callable[[str, int], tuple[Any, int]] = make_scanner(_ScannerSettings)  # type: ignore[arg-type]
+    _encode: Callable[[Any, int], Any] = make_encoder(
+        None, _refuse, encode_basestring, None, ": ", ", ", False, False, True
+    )
+    _encode([""], 0)
+except (ImportError, TypeError, AttributeError):
+    import json
+    from json.encoder import encode_basestring
+
+    _scan = json.JSONDecoder(parse_constant=_refuse).raw_decode
+    _encoder = json.JSONEncoder(check_circular=False, ensure_ascii=False, default=_refuse)
+
+    def _encode(value: Any, level: int) -> Any:
+        return _encoder.encode(value)
+
+
+def decode_event(body: bytes, content_type: str) -> Any:
+    """The event that ``body`` is: parsed if ``content_type`` is exactly that of JSON, else the bytes.
+
+    Raises Fault ``Runtime.UnmarshalError``.
+    """
+    if content_type != JSON:
+        return body
+    try:
+        return decode_json(body.decode())
+    except (ValueError, RecursionError) as error:
+        raise Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}") from None
+
+
+def encode_response(value: Any) -> tuple[bytes, str]:
+    """The body and the content type for what a handler returned: bytes as they are, all else as JSON.
+
+    Raises Fault ``Runtime.MarshalError``, which names the place inside ``value`` that JSON cannot hold.
+    """
+    if isinstance(value, bytes):
+        return value, "application/unknown"
+    try:
+        # A lone surrogate, which UTF-8 cannot say, becomes the escape that JSON has for it.
+        return encode_json(value).encode("utf-8", "backslashreplace"), JSON
+    except Exception as error:
+        raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}") from None
+
+
+def decode_json(text: str) -> Any:
+    """Parse JSON text. Raises ValueError with the message of `json`."""
+    if text.startswith("\ufeff"):
+        text = text[1:]
+    start = 0
+    if text[:1] in _WHITESPACE:
+        start = len(text) - len(text.lstrip(_WHITESPACE))
+    try:
+        value, end = _scan(text, start)
+    except Exception:
+        return _decode_thoroughly(text)
+    if end != len(text) and text[end:].strip(_WHITESPACE):
+        return _decode_thoroughly(text)
+    return value
+
+
+def encode_json(value: Any) -> str:
+    """Give ``value`` as JSON text. Raises ValueError or TypeError, and what ``_asdict()`` may raise."""
+    if _is_plain(value):
+        try:
+            return "".join(_encode(value, 0))
+        except Exception:
+            pass  # the thorough way copes with it, or knows where the trouble is
+    return _encode_thoroughly(value, (), set())
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether ``value`` holds exact built-in types only; `marshal` refuses every other, at the speed of C.
+
+    `json` cannot be asked: it takes a named tuple for a list.
+    """
+    try:
+        marshal.dumps(value, _PLAIN_MARSHAL_VERSION)
+    except ValueError:
+        return False
+    return True
+
+
+def _decode_thoroughly(text: str) -> Any:
+    from .standard import load
+
+    json = load("json")
+
+    def refuse_where_it_stands(constant: str) -> Any:
+        raise json.JSONDecodeError("Expecting value", text, _find_constant(text))
+
+    return json.loads(text, parse_constant=refuse_where_it_stands)
+
+
+def _find_constant(text: str) -> int:
+    """Where the first NaN or Infinity stands; outside strings nothing else looks like it."""
+    from .standard import load
+
+    for token in load("re").finditer(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', text):
+        if token.group()[0] != '"':
+            return int(token.start())
+    return 0
+
+
+def _encode_thoroughly(value: Any, path: Path, parents: set[int]) -> str:
+    """Encode what `json` alone would refuse or get wrong. ``path`` leads to ``value``, for messages."""
+    if isinstance(value, str):
+        text: str = encode_basestring(value)
+        return text
+    if isinstance(value, bytes):
+        return _encode_thoroughly(_decode_bytes(value, path), path, parents)
+    if value is None or isinstance(value, (bool, int, float)):
+        return _encode_atom(value)
+    if _is_decimal(value):
+        return "NaN" if value.is_nan() else str(value)
+    if id(value) in parents:
+        raise ValueError(f"Circular reference detected{_place(path)}")
+    parents.add(id(value))
+    try:
+        return _encode_container(value, path, parents)
+    except RecursionError:
+        raise ValueError("maximum recursion depth exceeded while encoding a JSON object") from None
+    finally:
+        parents.discard(id(value))
+
+
+def _encode_container(value: Any, path: Path, parents: set[int]) -> str:
+    as_dict = None if isinstance(value, list) else getattr(value, "_asdict", None)
+    if callable(as_dict):
+        value = as_dict()
+    if isinstance(value, dict):
+        members = (
+            f"{_encode_key(key, path)}: {_encode_thoroughly(item, (*path, key), parents)}"
+            for key, item in value.items()
+        )
+        return "{" + ", ".join(members) + "}"
+    if isinstance(value, (list, tuple)):
+        items = (_encode_thoroughly(item, (*path, index), parents) for index, item in enumerate(value))
+        return "[" + ", ".join(items) + "]"
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable{_place(path)}")
+
+
+def _encode_key(key: Any, path: Path) -> str:
+    if isinstance(key, str):
+        text: str = encode_basestring(key)
+    elif isinstance(key, bytes):
+        text = encode_basestring(_decode_bytes(key, path))
+    elif key is None or isinstance(key, (bool, int, float)):
+        text = f'"{_encode_atom(key)}"'
+    else:
+        raise TypeError(f"keys must be str, int, float, bool or None, not {type(key).__name__}{_place(path)}")
+    return text
+
+
+def _encode_atom(value: bool | int | float | None) -> str:
+    """The text of a value without parts; the base class's, for an IntEnum and its like."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if value != value:
+        return "NaN"
+    return {_INFINITY: "Infinity", -_INFINITY: "-Infinity"}.get(value) or float.__repr__(value)
+
+
+def _decode_bytes(value: bytes, path: Path) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{error}{_place(path)}") from None
+
+
+def _is_decimal(value: Any) -> bool:
+    """Whether ``value`` is a decimal.Decimal, without importing `decimal` to ask."""
+    return any(base.__name__ == "Decimal" and base.__module__ == "decimal" for base in type(value).__mro__)
+
+
+def _place(path: Path) -> str:
+    """Where in the response: `` (at response['items'][3])``; nothing for the response itself."""
+    return f" (at response{''.join(f'[{step!r}]' for step in path)})" if path else ""

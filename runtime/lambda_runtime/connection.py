@@ -1,0 +1,152 @@
+"""The one place that waits: a keep-alive connection to the Runtime API."""
+
+from __future__ import annotations
+
+import _socket  # `socket` adds enum and selectors, twice the start of the interpreter itself
+
+from . import http1
+from .errors import ConnectionLost, RuntimeApiError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket as Socket
+
+CONNECT_TIMEOUT_S = 5
+RECEIVE_BYTES = 65536
+JOINED_BYTES = 65536  # below this, head and body are sent as one piece
+
+
+class Connection:
+    """Exchange one request for one response at a time, over one connection that is kept while it lasts.
+
+    A response may take hours, and the process may be frozen meanwhile, so nothing here has a timeout
+    but connecting.
+    """
+
+    def __init__(self, address: str) -> None:
+        """``address`` is ``host:port``; the connection is opened when it is first needed."""
+        host, colon, port = address.rpartition(":")
+        if not colon or not host or not port.isdecimal() or int(port) > 65535:
+            raise RuntimeApiError(
+                f"AWS_LAMBDA_RUNTIME_API is {address!r}, expected host:port such as 127.0.0.1:9001"
+            )
+        self.address = address
+        self._host = host.strip("[]")
+        self._port = int(port)
+        self._socket: Socket | None = None
+
+    def exchange(self, head: bytes, body: bytes = b"", *, repeatable: bool = False) -> http1.Response:
+        """Send a request, wait for its response.
+
+        A request is sent a second time only when nothing of it can have been processed, or when it is
+        ``repeatable`` and the connection had been idle. ConnectionLost: nobody can tell whether the
+        request was processed. RuntimeApiError: it was not, or what came back is not HTTP.
+        """
+        reused = self._is_open()
+        if not reused:
+            self._open()
+        try:
+            return self._send_and_receive(head, body)
+        except ConnectionLost as error:
+            if not reused or error.reply_began or not repeatable:
+                raise
+        self._open()
+        return self._send_and_receive(head, body)
+
+    def close(self) -> None:
+        """Close the connection; the next exchange opens another."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _open(self) -> None:
+        self.close()
+        family = _socket.AF_INET6 if ":" in self._host else _socket.AF_INET
+        sock: Socket = _socket.socket(family, _socket.SOCK_STREAM)  # type: ignore[assignment]
+        try:
+            sock.settimeout(CONNECT_TIMEOUT_S)
+            sock.connect((self._host, self._port))
+            sock.settimeout(None)
+            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        except OSError as error:
+            sock.close()
+            raise RuntimeApiError(
+                f"Cannot connect to the Runtime API at {self.address} (AWS_LAMBDA_RUNTIME_API): {error}"
+            ) from error
+        self._socket = sock
+
+    def _is_open(self) -> bool:
+        """Whether there is a connection that the server has not closed while it was idle.
+
+        Looking before sending is what makes it certain that the server saw nothing of a request.
+        """
+        if self._socket is None:
+            return False
+        try:
+            self._socket.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False  # it ended, or bytes came that nobody asked for
+
+    def _send_and_receive(self, head: bytes, body: bytes) -> http1.Response:
+        assert self._socket is not None
+        try:
+            if len(body) < JOINED_BYTES:
+                sent = self._send(self._socket, head + body)
+            else:
+                sent = self._send(self._socket, head) and self._send(self._socket, body)
+            response = self._receive(self._socket)
+        except BaseException:
+            # Also when a signal handler raised: the rest of this reply must not meet the next request.
+            self.close()
+            raise
+        if not (sent and response.keep_alive):
+            self.close()
+        return response
+
+    def _send(self, sock: Socket, data: bytes) -> bool:
+        """Send all of ``data``; False if the server replied, or hung up, before it had everything.
+
+        A reply that comes early (413, RFC 9112, 9.3) is still to be read, also after a failed send.
+        """
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[sock.send(rest, _socket.MSG_DONTWAIT) :]
+            except BlockingIOError:
+                if not _wait_until_writable(sock):
+                    return False
+            except (BrokenPipeError, ConnectionResetError):
+                return False
+        return True
+
+    def _receive(self, sock: Socket) -> http1.Response:
+        reader = http1.ResponseReader()
+        while True:
+            try:
+                data = sock.recv(RECEIVE_BYTES)
+            except OSError as error:
+                raise ConnectionLost(
+                    f"The connection to the Runtime API broke: {error}", reply_began=reader.began
+                ) from error
+            response = reader.feed(data) if data else reader.end()
+            if response is not None:
+                return response
+            if not data:
+                raise ConnectionLost(
+                    "The Runtime API closed the connection before its reply was complete",
+                    reply_began=reader.began,
+                )
+
+
+def _wait_until_writable(sock: Socket) -> bool:
+    """Wait until more can be sent; False if a reply (or the end) comes first."""
+    from .standard import load
+
+    select = load("select")  # late: only a body that the socket's buffer cannot hold comes here
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN | select.POLLOUT)
+    ((_, events),) = poll.poll()
+    return not events & select.POLLIN

@@ -1,0 +1,146 @@
+"""The ``context`` that a handler is called with, attribute for attribute that of AWS's runtime.
+
+For annotations: ``from lambda_runtime.context import LambdaContext``.
+"""
+
+from __future__ import annotations
+
+import time
+
+from . import codec
+from .environment import FunctionFacts
+from .errors import Fault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .logs import FunctionLog
+    from .runtime_api import Invocation
+
+
+def _represent(value: Any, names: tuple[str, ...]) -> str:
+    """``Class([name=value,…])``, without quotes, as AWS's classes print."""
+    fields = ",".join(f"{name}={getattr(value, name)}" for name in names)
+    return f"{type(value).__name__}([{fields}])"
+
+
+class Client:
+    """The application that called, as the mobile SDK describes it; every field may be None."""
+
+    __slots__ = ("app_package_name", "app_title", "app_version_code", "app_version_name", "installation_id")
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.installation_id: str | None = fields.get("installation_id")
+        self.app_title: str | None = fields.get("app_title")
+        self.app_version_name: str | None = fields.get("app_version_name")
+        self.app_version_code: str | None = fields.get("app_version_code")
+        self.app_package_name: str | None = fields.get("app_package_name")
+
+    def __repr__(self) -> str:
+        return _represent(
+            self, ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name")
+        )
+
+
+class ClientContext:
+    """What the caller sent as ClientContext: ``custom`` and ``env`` are its dicts, or None."""
+
+    __slots__ = ("client", "custom", "env")
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.custom: dict[str, Any] | None = fields.get("custom")
+        self.env: dict[str, Any] | None = fields.get("env")
+        client = fields.get("client")
+        self.client: Client | None = Client(client) if isinstance(client, dict) else None
+
+    def __repr__(self) -> str:
+        return _represent(self, ("custom", "env", "client"))
+
+
+class CognitoIdentity:
+    """Who called, if Amazon Cognito knows; else both fields are None."""
+
+    __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.cognito_identity_id: str | None = fields.get("cognitoIdentityId")
+        self.cognito_identity_pool_id: str | None = fields.get("cognitoIdentityPoolId")
+
+    def __repr__(self) -> str:
+        return _represent(self, ("cognito_identity_id", "cognito_identity_pool_id"))
+
+
+class LambdaContext:
+    """About this invocation, this function and this environment (developer guide, python-context).
+
+    Functions and their tools may set attributes of their own on it.
+    """
+
+    def __init__(self, invocation: Invocation, log: FunctionLog) -> None:
+        facts = FunctionFacts()
+        self.aws_request_id: str = invocation.request_id
+        self.log_group_name: str | None = facts.log_group_name
+        self.log_stream_name: str | None = facts.log_stream_name
+        self.function_name: str | None = facts.name
+        self.memory_limit_in_mb: str | None = facts.memory_limit_in_mb  # text, on AWS's runtime too
+        self.function_version: str | None = facts.version
+        self.invoked_function_arn: str = invocation.invoked_function_arn
+        self.tenant_id: str | None = invocation.tenant_id
+        self.client_context: ClientContext | None = None
+        self.identity = CognitoIdentity(_parse(invocation.cognito_identity, "Cognito Identity") or {})
+        self._w3c_fields: dict[str, str] = {}
+        self._epoch_deadline_time_in_ms = invocation.deadline_ms
+        self._log = log
+        fields = _parse(invocation.client_context, "Client Context")
+        if fields is not None:
+            w3c = fields.pop("w3c", None)
+            if isinstance(w3c, dict):
+                names = ("traceparent", "tracestate", "baggage")
+                self._w3c_fields = {name: w3c[name] for name in names if isinstance(w3c.get(name), str)}
+            self.client_context = ClientContext(fields)
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda stops this invocation; 0 when that moment has passed."""
+        return max(0, self._epoch_deadline_time_in_ms - int(time.time() * 1000))
+
+    def log(self, message: object) -> None:
+        """Write ``str(message)`` to the function's log as it is: no line end, no format."""
+        self._log.write(str(message))
+
+    def w3c(self) -> dict[str, str]:
+        """W3C trace context that came with the client context: traceparent, tracestate, baggage."""
+        return self._w3c_fields.copy()
+
+    def __repr__(self) -> str:
+        return _represent(
+            self,
+            (
+                "aws_request_id",
+                "log_group_name",
+                "log_stream_name",
+                "function_name",
+                "memory_limit_in_mb",
+                "function_version",
+                "invoked_function_arn",
+                "client_context",
+                "identity",
+                "tenant_id",
+            ),
+        )
+
+
+def _parse(text: str | None, what: str) -> dict[str, Any] | None:
+    """Parse a header that holds a JSON object; None if it was not sent, or is null."""
+    if text is None:
+        return None
+    try:
+        value = codec.decode_json(text)
+    except ValueError as error:
+        raise Fault("Runtime.LambdaContextUnmarshalError", f"Unable to parse {what} JSON: {error}") from None
+    if value is not None and not isinstance(value, dict):
+        raise Fault(
+            "Runtime.LambdaContextUnmarshalError",
+            f"Unable to parse {what} JSON: found {type(value).__name__}, expected an object",
+        )
+    return value

@@ -1,0 +1,258 @@
+"""Describe an exception as Lambda wants it: an error payload, an X-Ray cause, lines for the log.
+
+The payload has the four keys of AWS's runtime; ``cause``, ``notes`` and ``exceptions`` are added when
+there is something to say. Whatever the exception does (its ``__str__`` raises, its message has
+megabytes, its class's name holds a line break), the result is well-formed and below Lambda's limits.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import codec
+from .errors import Fault
+from .standard import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+# An error body of 1 MiB and more is refused on managed instances; an X-Ray cause above 64 KiB loses its
+# frames on the way. Both limits hold for the encoded text, hence the margins.
+PAYLOAD_LIMIT_BYTES = 900_000
+XRAY_LIMIT_BYTES = 60_000
+MESSAGE_LIMIT_CHARACTERS = 60_000
+TRACE_LIMIT_ENTRIES = 200
+CHAIN_LIMIT = 10  # causes of causes, groups within groups
+
+_OWN_FOLDER = os.path.dirname(__file__)
+
+
+class Frame:
+    """One line of a stack trace."""
+
+    __slots__ = ("function", "line_number", "path", "source")
+
+    def __init__(self, path: str, line_number: int, function: str, source: str) -> None:
+        self.path = path
+        self.line_number = line_number
+        self.function = function
+        self.source = source
+
+
+class Diagnostic:
+    """What happened, as a value: nothing here keeps the exception or its frames alive."""
+
+    __slots__ = (
+        "cause",
+        "error_type",
+        "exceptions",
+        "frames",
+        "message",
+        "notes",
+        "stack_trace",
+        "xray_type",
+    )
+
+    def __init__(self, error_type: str, message: str) -> None:
+        self.error_type = error_type
+        self.message = message
+        self.stack_trace: list[str] = []  # entries as `traceback.format_list` makes them
+        self.frames: list[Frame] = []
+        self.xray_type = error_type
+        self.cause: Diagnostic | None = None
+        self.notes: list[str] = []
+        self.exceptions: list[Diagnostic] = []  # of an exception group
+
+    @property
+    def header_type(self) -> str:
+        """The type for metrics: ``Runtime.…`` as it is, a class's name as ``Function.…`` (runtimes-api)."""
+        name = "".join(
+            char for char in self.error_type if char.isascii() and (char.isalnum() or char in "._")
+        )
+        if name.startswith("Runtime."):
+            return name
+        return f"Function.{name}" if name[:1].isupper() and name[1:2].isalpha() else "Function.Unknown"
+
+    def entries(self, request_id: str) -> dict[str, Any]:
+        """The members of the error payload, in order."""
+        return {**self._head(), "requestId": request_id, "stackTrace": self.stack_trace, **self._more()}
+
+    def payload(self, request_id: str) -> bytes:
+        """The body of an error report, below 1 MiB."""
+        body = _encode(self.entries(request_id))
+        return body if len(body) <= PAYLOAD_LIMIT_BYTES else self.summary(request_id)
+
+    def summary(self, request_id: str) -> bytes:
+        """A body of a few kilobytes, for when the whole is refused."""
+        entries = {
+            "errorMessage": _shorten(self.message, 1000),
+            "errorType": self.error_type[:200],
+            "requestId": request_id,
+            "stackTrace": [entry[:300] for entry in self.stack_trace[-10:]],
+        }
+        return _encode(entries)
+
+    def xray_cause(self) -> str:
+        """JSON for the X-Ray header, ASCII, below 64 KiB: of a long trace the innermost frames."""
+        frames = self.frames
+        message = self.message
+        while True:
+            text = self._encode_xray(message, frames)
+            if len(text) <= XRAY_LIMIT_BYTES:
+                return text
+            if frames:
+                frames = frames[(len(frames) + 1) // 2 :]
+            message = _shorten(message, 5000)
+
+    def lines(self) -> list[str]:
+        """Lines for the log: the error, its trace, then what it was caused by."""
+        lines = [f"[ERROR] {self._headline()}", "Traceback (most recent call last):"]
+        lines.extend(line for entry in self.stack_trace for line in entry.splitlines())
+        lines.extend(self._tail_lines())
+        return lines
+
+    def _tail_lines(self) -> list[str]:
+        lines = [*self.notes]
+        inner = [("Exception of the group", one) for one in self.exceptions]
+        if self.cause is not None:
+            inner.append(("Caused by", self.cause))
+        for relation, diagnostic in inner:
+            lines.append(f"{relation}: {diagnostic._headline()}")
+            lines.extend(line for entry in diagnostic.stack_trace for line in entry.splitlines())
+            lines.extend(diagnostic._tail_lines())
+        return lines
+
+    def _headline(self) -> str:
+        return f"{self.error_type}: {self.message}" if self.message else self.error_type
+
+    def _head(self) -> dict[str, Any]:
+        return {"errorMessage": self.message, "errorType": self.error_type}
+
+    def _more(self) -> dict[str, Any]:
+        more: dict[str, Any] = {}
+        if self.notes:
+            more["notes"] = self.notes
+        if self.cause is not None:
+            more["cause"] = self.cause._nested()
+        if self.exceptions:
+            more["exceptions"] = [one._nested() for one in self.exceptions]
+        return more
+
+    def _nested(self) -> dict[str, Any]:
+        return {**self._head(), "stackTrace": self.stack_trace, **self._more()}
+
+    def _encode_xray(self, message: str, frames: list[Frame]) -> str:
+        stack = [{"label": frame.function, "path": frame.path, "line": frame.line_number} for frame in frames]
+        cause = {
+            "working_directory": _working_directory(),
+            "exceptions": [{"message": message, "type": self.xray_type, "stack": stack}],
+            "paths": list(dict.fromkeys(frame.path for frame in frames)),
+        }
+        text: str = load("json").dumps(cause)
+        return text.replace("\x7f", "\\u007f")  # the one control character that ASCII JSON leaves as it is
+
+
+def describe(exception: BaseException) -> Diagnostic:
+    """Describe ``exception``, without the frames of this runtime."""
+    return _describe(exception, set(), CHAIN_LIMIT)
+
+
+def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnostic:
+    seen.add(id(exception))
+    if isinstance(exception, Fault):
+        diagnostic = Diagnostic(exception.error_type, exception.message)
+        diagnostic.stack_trace = list(exception.stack_trace)
+        diagnostic.xray_type = "LambdaValidationError"
+    else:
+        diagnostic = Diagnostic(
+            type(exception).__name__, _shorten(_message(exception), MESSAGE_LIMIT_CHARACTERS)
+        )
+        diagnostic.frames, diagnostic.stack_trace = _trace(exception.__traceback__)
+    if depth == 0:
+        return diagnostic
+    diagnostic.notes = _notes(exception)
+    cause = exception.__cause__
+    if cause is None and not exception.__suppress_context__:
+        cause = exception.__context__
+    if cause is not None and id(cause) not in seen:
+        described = _describe(cause, seen, depth - 1)
+        if not isinstance(exception, Fault) or (described.stack_trace and not diagnostic.stack_trace):
+            diagnostic.cause = described
+    members = getattr(exception, "exceptions", None) if _is_group(exception) else None
+    if isinstance(members, tuple):
+        diagnostic.exceptions = [
+            _describe(one, seen, depth - 1) for one in members[:20] if id(one) not in seen
+        ]
+    return diagnostic
+
+
+def _message(exception: BaseException) -> str:
+    if isinstance(exception, SystemExit):
+        return f"The function called sys.exit({_represent(exception.code)}), which ends its environment"
+    try:
+        return str(exception)
+    except BaseException as error:
+        return f"<no message: str() of this {type(exception).__name__} raised {type(error).__name__}>"
+
+
+def _represent(value: object) -> str:
+    if value is None:
+        return ""
+    try:
+        return repr(value)
+    except BaseException:
+        return f"<{type(value).__name__}>"
+
+
+def _notes(exception: BaseException) -> list[str]:
+    notes = getattr(exception, "__notes__", ())
+    if not isinstance(notes, (list, tuple)):
+        return []
+    return [_shorten(note, 2000) for note in notes[:20] if isinstance(note, str)]
+
+
+def _is_group(exception: BaseException) -> bool:
+    return any(base.__name__ == "BaseExceptionGroup" for base in type(exception).__mro__)
+
+
+def _trace(trace: TracebackType | None) -> tuple[list[Frame], list[str]]:
+    """The frames of the function, and the same as text; ours, which come first, are left out."""
+    while trace is not None and _is_own(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    traceback = load("traceback")
+    try:
+        summary = traceback.extract_tb(trace)
+    except Exception:  # a loader that fails to give its source, say; the error itself matters more
+        return [], []
+    frames = [Frame(entry.filename, entry.lineno or 0, entry.name, entry.line or "") for entry in summary]
+    # As tuples, because then the entries have no lines of "^^^^", as on AWS's runtime.
+    tuples = [(frame.path, frame.line_number, frame.function, frame.source) for frame in frames]
+    entries = [_shorten(entry, 2000) for entry in traceback.format_list(tuples)]
+    if len(entries) > TRACE_LIMIT_ENTRIES:
+        half = TRACE_LIMIT_ENTRIES // 2
+        left_out = len(entries) - 2 * half
+        entries = [*entries[:half], f"  [{left_out} more frames]\n", *entries[-half:]]
+    return frames, entries
+
+
+def _is_own(path: str) -> bool:
+    return path.startswith((_OWN_FOLDER, "<frozen importlib"))
+
+
+def _shorten(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return str(text)
+    return f"{text[:limit]}… [{len(text) - limit} more characters]"
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return ""
+
+
+def _encode(entries: dict[str, Any]) -> bytes:
+    return codec.encode_json(entries).encode("utf-8", "backslashreplace")

@@ -1,0 +1,66 @@
+"""What Lambda tells the process in its environment variables (developer guide, configuration-envvars)."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Settings:
+    """The variables that say how to run this function; read once."""
+
+    __slots__ = (
+        "handler",
+        "log_as_json",
+        "log_level",
+        "runtime_api",
+        "snap_start",
+        "task_root",
+        "telemetry_log_fd",
+    )
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        """``arguments`` of bootstrap: none; or the handler, as a container image's CMD gives it; or an
+        absolute path first, when Lambda calls us as the wrapper of a managed runtime.
+        """
+        environ = os.environ
+        self.runtime_api = environ.get("AWS_LAMBDA_RUNTIME_API", "")  # host:port
+        self.handler = environ.get("_HANDLER", "")
+        if not self.handler and arguments and not arguments[0].startswith("/"):
+            self.handler = arguments[0]
+        self.task_root = environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
+        self.snap_start = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+        self.log_as_json = environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+        level = environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+        self.log_level = "DEBUG" if level == "TRACE" else level
+        # Taken out, because the descriptor is ours: a child process must not write into our frames.
+        descriptor = environ.pop("_LAMBDA_TELEMETRY_LOG_FD", "")
+        self.telemetry_log_fd = int(descriptor) if descriptor.isdecimal() else None
+
+
+class FunctionFacts:
+    """The variables that the context object repeats; read anew for each invocation, as AWS's runtime does."""
+
+    __slots__ = ("log_group_name", "log_stream_name", "memory_limit_in_mb", "name", "version")
+
+    def __init__(self) -> None:
+        get = os.environ.get
+        self.log_group_name = get("AWS_LAMBDA_LOG_GROUP_NAME")  # absent under SnapStart, as the next one
+        self.log_stream_name = get("AWS_LAMBDA_LOG_STREAM_NAME")
+        self.name = get("AWS_LAMBDA_FUNCTION_NAME")
+        self.memory_limit_in_mb = get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")  # decimal text
+        self.version = get("AWS_LAMBDA_FUNCTION_VERSION")
+
+
+def set_trace_id(trace_id: str | None) -> None:
+    """Put the trace header where the X-Ray SDK and botocore look for it, or take the last one away.
+
+    A process serves one invocation at a time, so this variable belongs to it (runtimes-custom).
+    """
+    if trace_id is not None:
+        os.environ["_X_AMZN_TRACE_ID"] = trace_id
+    elif "_X_AMZN_TRACE_ID" in os.environ:
+        del os.environ["_X_AMZN_TRACE_ID"]

@@ -1,0 +1,94 @@
+"""From a handler string such as ``hello.handler`` to the callable that it names."""
+
+from __future__ import annotations
+
+import sys
+
+from .errors import Fault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    from .context import LambdaContext
+
+    Handler = Callable[[Any, LambdaContext], Any]
+
+
+def load(name: str) -> Handler:
+    """Import the handler's module and get the handler from it.
+
+    ``module.function``, ``package.module.function``, ``folder/module.function``, and with further names
+    for something inside: ``module.Class.method``, ``module.instance.method``. Raises Fault with the type
+    that AWS's runtime gives it; what the module raises while it is imported goes through as it is.
+    """
+    module_name, dot, attribute = name.rpartition(".")
+    import_name = module_name.replace("/", ".")
+    if not dot or not import_name or import_name.startswith("."):
+        raise Fault(
+            "Runtime.MalformedHandlerName",
+            f"Bad handler '{name}': expected module.function below the task root, such as hello.handler "
+            "or folder/hello.handler, in the function's handler setting (_HANDLER)",
+        )
+    if import_name.partition(".")[0] in sys.builtin_module_names:
+        raise Fault(
+            "Runtime.BuiltInModuleConflict", f"Cannot use built-in module {module_name} as a handler module"
+        )
+    module, inner = _import_module(import_name, module_name)
+    found: Any = module
+    path = [*inner, attribute]
+    for step in path:
+        if not hasattr(found, step):
+            raise Fault(
+                "Runtime.HandlerNotFound",
+                f"Handler '{'.'.join(path)}' missing on module '{module.__name__ if inner else module_name}'",
+            )
+        found = getattr(found, step)
+    if not callable(found):
+        raise Fault(
+            "Runtime.HandlerNotFound",
+            f"Handler '{'.'.join(path)}' on module '{module.__name__}' is not callable: found "
+            f"{type(found).__name__}, expected a function of event and context",
+        )
+    handler: Handler = found
+    return handler
+
+
+def _import_module(import_name: str, module_name: str) -> tuple[ModuleType, list[str]]:
+    """Import the longest leading part of ``import_name`` that is a module; with it, the names left over."""
+    parts = import_name.split(".")
+    not_found: ModuleNotFoundError | None = None
+    for length in range(len(parts), 0, -1):
+        candidate = ".".join(parts[:length])
+        try:
+            __import__(candidate)
+        except ModuleNotFoundError as error:
+            not_found = not_found or error
+            if length == 1 or not _is_absent(candidate, error):
+                raise _import_fault(module_name, not_found) from error
+            continue  # perhaps it is something inside the module before
+        except ImportError as error:
+            raise _import_fault(module_name, error) from error
+        except SyntaxError as error:
+            raise Fault(
+                "Runtime.UserCodeSyntaxError",
+                f"Syntax error in module '{module_name}': {error}",
+                [f'  File "{error.filename}" Line {error.lineno}\n    {error.text}'],
+            ) from error
+        module = sys.modules[candidate]
+        if not_found is not None and not hasattr(module, parts[length]):
+            raise _import_fault(module_name, not_found) from not_found
+        return module, parts[length:]
+    raise AssertionError(f"{import_name!r} has no parts")
+
+
+def _is_absent(candidate: str, error: ModuleNotFoundError) -> bool:
+    """Whether it is ``candidate`` itself that is not there, or a parent; not something that it imports."""
+    missing = error.name or ""
+    return f"{candidate}.".startswith(f"{missing}.") and "." in missing
+
+
+def _import_fault(module_name: str, error: ImportError) -> Fault:
+    return Fault("Runtime.ImportModuleError", f"Unable to import module '{module_name}': {error}")

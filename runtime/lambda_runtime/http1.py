@@ -1,0 +1,204 @@
+"""HTTP/1.1 as bytes: requests from values, responses from bytes (RFC 9112)."""
+
+from __future__ import annotations
+
+from .errors import RuntimeApiError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_HEAD_BYTES = 1_114_112  # 1 MiB of context and trace headers, and room for the rest
+MAX_CHUNK_LINE_BYTES = 4096
+_HEX_DIGITS = b"0123456789abcdefABCDEF"
+
+
+def format_request(method: str, target: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """Build the request line and the header block, with the empty line that ends it (RFC 9112, 3 and 5).
+
+    A line break inside a value would let it begin a header of its own, so that is a ValueError.
+    """
+    lines = [f"{method} {target} HTTP/1.1"]
+    lines.extend(f"{name}: {value}" for name, value in headers)
+    lines.append("\r\n")
+    head = "\r\n".join(lines)
+    if not head.count("\n") == head.count("\r") == len(lines):
+        raise ValueError(f"A header of {method} {target} holds a line break: {lines[1:-1]!r}")
+    return head.encode("utf-8", "backslashreplace")
+
+
+class Response:
+    """One response: a status, its headers, its whole body."""
+
+    __slots__ = ("body", "headers", "keep_alive", "status")
+
+    def __init__(self, status: int, headers: dict[str, str], *, keep_alive: bool) -> None:
+        self.status = status
+        self.headers = headers  # names in lower case; an empty value counts as no header
+        self.keep_alive = keep_alive  # whether another request may follow on this connection
+        self.body = b""
+
+
+class ResponseReader:
+    """Assemble one response from bytes that arrive in pieces of any size.
+
+    `feed` gives None until the response is whole. The body's end follows RFC 9112, 6.3: no body with 204
+    and 304, then chunked coding, then Content-Length, then the end of the connection.
+    """
+
+    __slots__ = ("_body", "_buffer", "_chunked", "_length", "_response")
+
+    def __init__(self) -> None:
+        self._buffer: bytes | bytearray = b""  # what has arrived and is not yet understood
+        self._response: Response | None = None  # set when the head is complete
+        self._chunked = False
+        self._length: int | None = None
+        self._body = bytearray()  # of a chunked body
+
+    def feed(self, data: bytes) -> Response | None:
+        """Take the next bytes of the connection; the response when it is complete, else None.
+
+        Raises RuntimeApiError when the bytes cannot be HTTP.
+        """
+        if not self._buffer:
+            self._buffer = data
+        else:
+            if isinstance(self._buffer, bytes):
+                self._buffer = bytearray(self._buffer)
+            self._buffer += data
+        while self._response is None:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                self._check_beginning()
+                return None
+            self._response = self._understand_head(bytes(self._buffer[:end]))
+            self._buffer = self._buffer[end + 4 :]
+        if self._chunked:
+            return self._read_chunks(self._response)
+        if self._length is None or len(self._buffer) < self._length:
+            return None
+        return self._finish(self._response, self._length)
+
+    def end(self) -> Response | None:
+        """The connection has ended: the response if its body ends with the connection, else None."""
+        if self._response is None or self._chunked or self._length is not None:
+            return None
+        return self._finish(self._response, len(self._buffer))
+
+    @property
+    def began(self) -> bool:
+        """Whether any byte of the response has arrived."""
+        return bool(self._buffer) or self._response is not None
+
+    def _check_beginning(self) -> None:
+        start = bytes(self._buffer[:5])
+        if not b"HTTP/".startswith(start):
+            raise RuntimeApiError(
+                f"The Runtime API answered {bytes(self._buffer[:60])!r}, expected an HTTP/1.1 status line; "
+                "does AWS_LAMBDA_RUNTIME_API name another kind of server?"
+            )
+        if len(self._buffer) > MAX_HEAD_BYTES:
+            raise RuntimeApiError(f"The header block of a response is longer than {MAX_HEAD_BYTES} bytes")
+
+    def _understand_head(self, head: bytes) -> Response | None:
+        """Read status and headers; None for an interim response (1xx), which is passed over."""
+        status_line, *lines = head.decode("utf-8", "replace").split("\r\n")
+        version, _, rest = status_line.partition(" ")
+        code = rest[:3]
+        if version not in ("HTTP/1.1", "HTTP/1.0") or not (
+            code.isdecimal() and code.isascii() and len(code) == 3
+        ):
+            raise RuntimeApiError(
+                f"The Runtime API answered {status_line[:80]!r}, expected an HTTP/1.1 status line"
+            )
+        status = int(code)
+        if status < 200:
+            return None
+        headers: dict[str, str] = {}
+        name = ""
+        for line in lines:
+            if line[:1] in (" ", "\t"):  # obs-fold, RFC 9112, 5.2
+                headers[name] = f"{headers.get(name, '')} {line.strip()}"
+                continue
+            name, colon, value = line.partition(":")
+            if not colon:
+                raise RuntimeApiError(
+                    f"A response holds the header line {line[:80]!r}, expected 'Name: value'"
+                )
+            name = name.lower()
+            value = value.strip(" \t")
+            if value:
+                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        self._decide_framing(status, headers)
+        until_close = not self._chunked and self._length is None
+        close = "close" in headers.get("connection", "").lower()
+        return Response(status, headers, keep_alive=version == "HTTP/1.1" and not close and not until_close)
+
+    def _decide_framing(self, status: int, headers: dict[str, str]) -> None:
+        coding = headers.get("transfer-encoding")
+        length = headers.get("content-length")
+        if status in (204, 304):
+            self._length = 0
+        elif coding is not None:
+            if coding.lower() != "chunked":
+                raise RuntimeApiError(f"A response has Transfer-Encoding {coding[:80]!r}, expected 'chunked'")
+            self._chunked = True
+        elif length is not None:
+            if not (length.isdecimal() and length.isascii()):
+                raise RuntimeApiError(
+                    f"A response has Content-Length {length[:80]!r}, expected a decimal number"
+                )
+            self._length = int(length)
+
+    def _read_chunks(self, response: Response) -> Response | None:
+        """Move whole chunks from the buffer to the body; the response after the last one (RFC 9112, 7.1)."""
+        buffer = self._buffer
+        start = 0
+        while True:
+            line_end = buffer.find(b"\r\n", start)
+            if line_end < 0:
+                if len(buffer) - start > MAX_CHUNK_LINE_BYTES:
+                    raise RuntimeApiError(
+                        f"A chunk begins with {bytes(buffer[start : start + 40])!r}, expected a size"
+                    )
+                break
+            size_text = bytes(buffer[start:line_end]).partition(b";")[0].strip(b" \t")
+            if not size_text or size_text.strip(_HEX_DIGITS):
+                raise RuntimeApiError(
+                    f"A chunk has the size {size_text[:40]!r}, expected a hexadecimal number"
+                )
+            size = int(size_text, 16)
+            data_end = line_end + 2 + size
+            if size == 0:
+                end = _end_of_trailers(buffer, line_end)
+                if end < 0:
+                    break
+                self._buffer = buffer[end:]
+                response.body = bytes(self._body)
+                return self._reusable_only_if_nothing_follows(response)
+            if len(buffer) < data_end + 2:
+                break
+            if buffer[data_end : data_end + 2] != b"\r\n":
+                raise RuntimeApiError(f"A chunk of {size} bytes does not end where its size says")
+            self._body += buffer[line_end + 2 : data_end]
+            start = data_end + 2
+        self._buffer = buffer[start:]
+        return None
+
+    def _finish(self, response: Response, length: int) -> Response:
+        body, self._buffer = self._buffer, self._buffer[length:]
+        response.body = bytes(body[:length]) if self._buffer else bytes(body)
+        return self._reusable_only_if_nothing_follows(response)
+
+    def _reusable_only_if_nothing_follows(self, response: Response) -> Response:
+        if self._buffer:  # bytes nobody asked for: what comes next on this connection is not to be trusted
+            response.keep_alive = False
+        return response
+
+
+def _end_of_trailers(buffer: bytes | bytearray, line_end: int) -> int:
+    """Where the trailer section ends that begins after the last chunk's size line; -1 if not yet there."""
+    if buffer[line_end + 2 : line_end + 4] == b"\r\n":
+        return line_end + 4
+    end = buffer.find(b"\r\n\r\n", line_end)
+    return end + 4 if end >= 0 else -1

@@ -1,0 +1,178 @@
+"""The function's log: where lines go, and how the runtime's own lines look.
+
+Lines go to stdout, which the platform reads line by line; or, where it gives us a descriptor in
+``_LAMBDA_TELEMETRY_LOG_FD``, as frames with a level and a time (all integers big-endian):
+
+    +--------------------+--------------------+-----------------------------------+-----------------+
+    | type, 4 bytes      | length L, 4 bytes  | microseconds since 1970, 8 bytes  | L bytes UTF-8   |
+    +--------------------+--------------------+-----------------------------------+-----------------+
+
+The formats are those of AWS's runtime, so that what reads them there reads them here.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+
+from . import codec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any, TextIO
+
+    from .diagnostics import Diagnostic
+    from .environment import Settings
+    from .runtime_api import Invocation
+
+NOTSET = 0
+ERROR = 40
+_FRAME_TYPE = 0xA55A0003  # of text without a level; four more for each level of `logging`, one less for JSON
+_FRAME_TYPE_STEPS = {0: 0, 10: 8, 20: 12, 30: 16, 40: 20, 50: 24}
+
+
+class FunctionLog:
+    """What the function, its libraries and the runtime write about an invocation."""
+
+    __slots__ = ("_telemetry_fd", "as_json", "level", "request_id", "tenant_id")
+
+    def __init__(self, settings: Settings) -> None:
+        self.as_json = settings.log_as_json
+        self.level = settings.log_level  # name of a level of `logging`, or "" to leave it as it is
+        self.request_id = ""  # of the invocation at hand; empty during the init phase
+        self.tenant_id: str | None = None
+        self._telemetry_fd = settings.telemetry_log_fd
+
+    def begin(self, invocation: Invocation) -> None:
+        """From here on, records belong to ``invocation``."""
+        self.request_id = invocation.request_id
+        self.tenant_id = invocation.tenant_id
+
+    def write(self, text: str, frame_type: int = _FRAME_TYPE) -> None:
+        """Write ``text`` as it is. Never raises for what ``text`` holds."""
+        if self._telemetry_fd is None:
+            sys.stdout.write(text)
+            return
+        message = text.encode("utf-8", "backslashreplace")
+        microseconds = time.time_ns() // 1000
+        head = (
+            frame_type.to_bytes(4, "big") + len(message).to_bytes(4, "big") + microseconds.to_bytes(8, "big")
+        )
+        rest = memoryview(head + message)
+        while rest:
+            rest = rest[os.write(self._telemetry_fd, rest) :]
+
+    def frame_type(self, level: int) -> int:
+        """The frame type for a level of `logging`: 0, 10 … 50."""
+        return _FRAME_TYPE + _FRAME_TYPE_STEPS.get(level, 0) - self.as_json
+
+    def write_error(self, diagnostic: Diagnostic) -> None:
+        """Log why an invocation, or the init phase, failed."""
+        if self.as_json:
+            entry = {"timestamp": _timestamp(), "level": "ERROR", **diagnostic.entries(self.request_id)}
+            self.write(codec.encode_json(entry) + "\n", self.frame_type(ERROR))
+        elif self._telemetry_fd is not None:
+            self.write("\n".join(diagnostic.lines()), self.frame_type(ERROR))
+        else:
+            # One record must stay one record where "\n" ends it, and its indentation must survive
+            # trimming: hence "\r" and no-break spaces.
+            lines = [_with_no_break_indentation(line) for line in diagnostic.lines()]
+            self.write("\r".join(lines) + "\n")
+
+    def write_runtime_message(self, message: str) -> None:
+        """Log what the runtime itself has to say about trouble with the Runtime API."""
+        if self.as_json:
+            entry = {
+                "timestamp": _timestamp(),
+                "level": "ERROR",
+                "message": message,
+                "logger": "LAMBDA_RUNTIME",
+                "requestId": self.request_id,
+            }
+            text = codec.encode_json(entry) + "\n"
+        else:
+            text = f"[ERROR]\t{_timestamp()}\t{self.request_id}\tLAMBDA_RUNTIME {message}\n"
+        self.write(text, self.frame_type(ERROR))
+
+
+def unbuffer_standard_streams() -> None:
+    """Let every write to stdout and stderr reach the platform at once, as ``python -u`` does.
+
+    What is buffered when the environment is frozen appears in a later invocation, or never.
+    """
+    sys.stdout = _unbuffered(sys.stdout)
+    sys.stderr = _unbuffered(sys.stderr)
+
+
+def install_root_handler(log: FunctionLog) -> None:
+    """Have the root logger's handler in place before anybody can log.
+
+    Importing `logging` takes as long as all the rest of the start, so it is left to the function: the
+    handler is added at the end of the first import of `logging`, wherever that happens.
+    """
+    if "logging" in sys.modules:
+        _add_root_handler(log)
+    else:
+        sys.meta_path.insert(0, _LoggingFinder(log))
+
+
+class _LoggingFinder:
+    """Finds `logging` as the finders after it do, and adds the root handler once it is executed."""
+
+    def __init__(self, log: FunctionLog) -> None:
+        self._log = log
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "logging":
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None:
+                self._add_handler_after_execution(spec)
+                return spec
+        return None
+
+    def _add_handler_after_execution(self, spec: ModuleSpec) -> None:
+        if spec.origin is None or not spec.origin.startswith(os.path.dirname(os.__file__)):
+            return  # the function's own logging.py
+        loader: Any = spec.loader
+        execute = loader.exec_module
+
+        def execute_and_add_handler(module: ModuleType) -> None:
+            execute(module)
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
+                _add_root_handler(self._log)
+
+        loader.exec_module = execute_and_add_handler
+
+
+def _add_root_handler(log: FunctionLog) -> None:
+    from . import log_handler
+
+    log_handler.add_to_root(log)
+
+
+def _unbuffered(stream: TextIO) -> TextIO:
+    buffer = getattr(stream, "buffer", None)
+    if buffer is None:  # replaced by something that is not a file
+        return stream
+    raw = getattr(buffer, "raw", buffer)
+    stream.flush()
+    return io.TextIOWrapper(raw, stream.encoding, "backslashreplace", newline="\n", write_through=True)
+
+
+def _with_no_break_indentation(line: str) -> str:
+    content = line.lstrip(" ")
+    return "\u00a0" * (len(line) - len(content)) + content
+
+
+def _timestamp() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,130 @@
+"""The life of a function: initialize it once, then answer one invocation after the other.
+
+These are the tasks that AWS's guide sets a custom runtime, in its order. Initialization tasks: retrieve
+settings, initialize the function, handle errors. Processing tasks: get an event, propagate the tracing
+header, create a context object, invoke the function handler, handle the response, handle errors, clean up.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import codec, environment, logs, search_path
+from . import handler as handlers
+from .context import LambdaContext
+from .errors import RuntimeApiError
+from .logs import FunctionLog
+from .runtime_api import LambdaRuntimeClient
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+    from .handler import Handler
+    from .runtime_api import Invocation
+
+_WHAT_THIS_IS = """\
+This is a custom AWS Lambda runtime for Python. Lambda starts it, and says where in AWS_LAMBDA_RUNTIME_API.
+To try it on this machine: make run, in its source folder; or its README, "Run it here".
+"""
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run the function until Lambda ends the process; an exit status if something else does."""
+    settings = environment.Settings(arguments)
+    if not settings.runtime_api:
+        sys.stderr.write(_WHAT_THIS_IS)
+        return 2
+    logs.unbuffer_standard_streams()
+    log = FunctionLog(settings)
+    logs.install_root_handler(log)
+    search_path.arrange(settings.task_root)
+    try:
+        client = LambdaRuntimeClient(settings.runtime_api, log)
+        handler = initialize(settings.handler, client, log)
+        process_invocations(client, handler, log)
+    except RuntimeApiError as error:
+        sys.stderr.write(f"LAMBDA_RUNTIME {error}. The runtime ends.\n")
+        leave(1)
+    except KeyboardInterrupt:  # at a terminal, while nothing is to be done
+        leave(130)
+
+
+def initialize(handler_name: str, client: LambdaRuntimeClient, log: FunctionLog) -> Handler:
+    """Load the handler, which runs the function's static code; report an error, and end the process."""
+    try:
+        return handlers.load(handler_name)
+    except BaseException as error:
+        from . import diagnostics
+
+        diagnostic = diagnostics.describe(error)
+        log.write_error(diagnostic)
+        client.post_init_error(diagnostic)
+        leave(exit_status(error) or 1)  # not 0, even if the function says so: it cannot serve anything
+
+
+def process_invocations(client: LambdaRuntimeClient, handler: Handler, log: FunctionLog) -> NoReturn:
+    """Get an event, answer it, and so on. Ends with RuntimeApiError, if not with the process."""
+    while True:
+        invocation = client.wait_next_invocation()
+        environment.set_trace_id(invocation.trace_id)
+        log.begin(invocation)
+        handle_event_request(client, handler, invocation, log)
+        clean_up()
+
+
+def handle_event_request(
+    client: LambdaRuntimeClient, handler: Handler, invocation: Invocation, log: FunctionLog
+) -> None:
+    """Answer one invocation: with what the handler returns, or with what went wrong.
+
+    Named as in AWS's runtime and looked up for each invocation, because tools put a wrapper in its place.
+    """
+    try:
+        context = LambdaContext(invocation, log)
+        event = codec.decode_event(invocation.event, invocation.content_type)
+        result = handler(event, context)
+        body, content_type = codec.encode_response(result)
+    except BaseException as error:
+        from . import diagnostics  # late: most functions never need it
+
+        diagnostic = diagnostics.describe(error)
+        log.write_error(diagnostic)
+        client.post_invocation_error(invocation, diagnostic)
+        if isinstance(error, SystemExit):
+            leave(exit_status(error))
+    else:
+        client.post_invocation_result(invocation, body, content_type)
+
+
+def clean_up() -> None:
+    """Between two events: leave nothing in buffers that the environment could be frozen with."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # the function put something else there, or closed it
+            pass
+
+
+def exit_status(error: BaseException) -> int:
+    """The status a process ends with after ``error``, as `sys.exit` defines it."""
+    if not isinstance(error, SystemExit):
+        return 1
+    if error.code is None:
+        return 0
+    return error.code if isinstance(error.code, int) else 1
+
+
+def leave(status: int) -> NoReturn:
+    """End the process now, after what was registered with `atexit`.
+
+    Not by `sys.exit`, which waits for threads the function may have left behind: the environment would
+    hang, and with it the invocation, until the timeout.
+    """
+    atexit = sys.modules.get("atexit")
+    if atexit is not None:
+        atexit._run_exitfuncs()
+    clean_up()
+    os._exit(status & 0xFF)

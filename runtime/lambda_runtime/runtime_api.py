@@ -1,0 +1,183 @@
+"""The Runtime API: its paths, its headers, and what its statuses mean for us.
+
+Statuses of an answer (a POST about an invocation), after which the loop goes on unless it says "end":
+
+    2xx             accepted
+    400             request id unknown or stale, or the request was cut: the platform gave up on this answer
+    403             a second answer: if the environment is wedged, `next` says 403 too
+    410             the answer came after the timeout, or belongs to another delivery attempt
+    413             too large; the platform has failed the invocation itself, except for an error body on
+                    managed instances (limit 1 MiB), which leaves the invocation open: post a smaller one
+    431             the header block is too large: once more, without the X-Ray cause
+    404, 5xx        end: our bug, or the container cannot be recovered
+
+Anything but 200 for `next` ends the process. Source: AWS's developer guide, "Using the Lambda runtime
+API", and the server's code in aws-lambda-runtime-interface-emulator.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from . import __version__, http1
+from .connection import Connection
+from .errors import RuntimeApiError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .diagnostics import Diagnostic
+    from .logs import FunctionLog
+
+_BASE = "/2018-06-01/runtime"
+_USER_AGENT = f"custom-lambda-runtime-python/{__version__} python/{'.'.join(map(str, sys.version_info[:3]))}"
+RESPONSE_LIMIT_BYTES = 6_291_556  # 6 MiB and 100 bytes
+
+
+class Invocation:
+    """One event to handle: what GET /runtime/invocation/next returned. None stands for a header not sent."""
+
+    __slots__ = (
+        "client_context",
+        "cognito_identity",
+        "content_type",
+        "deadline_ms",
+        "event",
+        "invocation_id",
+        "invoked_function_arn",
+        "request_id",
+        "tenant_id",
+        "trace_id",
+    )
+
+    def __init__(self, response: http1.Response) -> None:
+        header = response.headers.get
+        deadline = header("lambda-runtime-deadline-ms", "")
+        self.request_id = header("lambda-runtime-aws-request-id", "")
+        self.invocation_id = header("lambda-runtime-invocation-id")  # of this delivery attempt; echoed
+        self.deadline_ms = int(deadline) if deadline.isdecimal() else 0  # Unix time, milliseconds
+        self.invoked_function_arn = header("lambda-runtime-invoked-function-arn", "")
+        self.trace_id = header("lambda-runtime-trace-id")
+        self.client_context = header("lambda-runtime-client-context")  # JSON text
+        self.cognito_identity = header("lambda-runtime-cognito-identity")  # JSON text
+        self.tenant_id = header("lambda-runtime-aws-tenant-id")
+        self.content_type = header("content-type", "application/json")
+        self.event = response.body
+
+
+class LambdaRuntimeClient:
+    """Our side of the Runtime API. Class and methods are named as in AWS's runtime: tools patch them."""
+
+    def __init__(self, address: str, log: FunctionLog) -> None:
+        self._connection = Connection(address)
+        self._log = log
+        self._headers = [("Host", address), ("User-Agent", _USER_AGENT)]
+        self._next = http1.format_request("GET", f"{_BASE}/invocation/next", self._headers)
+
+    def wait_next_invocation(self) -> Invocation:
+        """Ask for the next event, which also ends the invocation before. Raises RuntimeApiError."""
+        response = self._connection.exchange(self._next, repeatable=True)
+        if response.status != 200:
+            raise RuntimeApiError(
+                f"GET {_BASE}/invocation/next was answered {response.status} "
+                f"{_excerpt(response.body)}, expected 200"
+            )
+        invocation = Invocation(response)
+        if not invocation.request_id:
+            raise RuntimeApiError(
+                "An event came without Lambda-Runtime-Aws-Request-Id, so it cannot be answered"
+            )
+        return invocation
+
+    def post_invocation_result(
+        self, invocation: Invocation, body: bytes, content_type: str = "application/json"
+    ) -> None:
+        """Answer an invocation with ``body``, at most 6,291,556 bytes. Raises RuntimeApiError."""
+        headers = [("Content-Type", content_type)]
+        status = self._answer(invocation, "response", headers, body)
+        if status == 413:
+            self._log.write_runtime_message(
+                f"The response of request {invocation.request_id} has {len(body)} bytes, more than the "
+                f"{RESPONSE_LIMIT_BYTES} that Lambda takes: return less, or put it in S3 and return its key"
+            )
+
+    def post_invocation_error(self, invocation: Invocation, diagnostic: Diagnostic) -> None:
+        """Answer an invocation with an error. Raises RuntimeApiError."""
+        body = diagnostic.payload(invocation.request_id)
+        headers = _error_headers(diagnostic)
+        xray = [("Lambda-Runtime-Function-XRay-Error-Cause", diagnostic.xray_cause())]
+        status = self._answer(invocation, "error", headers + xray, body)
+        if status == 431:
+            status = self._answer(invocation, "error", headers, body)
+        if status == 413:
+            self._answer(invocation, "error", headers, diagnostic.summary(invocation.request_id))
+
+    def post_init_error(self, diagnostic: Diagnostic, error_type: str | None = None) -> None:
+        """Report that the function cannot be initialized; the process must end after it."""
+        self._report(f"{_BASE}/init/error", diagnostic, error_type)
+
+    def _report(self, path: str, diagnostic: Diagnostic, error_type: str | None) -> None:
+        """Post an error that belongs to no invocation, as far as that is possible."""
+        body = diagnostic.payload("")
+        headers = _error_headers(diagnostic, error_type)
+        try:
+            response = self._connection.exchange(self._format_post(path, headers, body), body)
+        except RuntimeApiError as error:
+            self._log.write_runtime_message(f"POST {path} failed. {error}")
+            return
+        if not 200 <= response.status < 300:
+            self._log.write_runtime_message(
+                f"POST {path} was answered {response.status} {_excerpt(response.body)}, expected 202"
+            )
+
+    def _answer(self, invocation: Invocation, kind: str, headers: list[tuple[str, str]], body: bytes) -> int:
+        """Post to /invocation/{id}/{kind}, once; the status, or 0 when nobody can tell it.
+
+        A connection that breaks here is no reason to end: `next` ends the invocation if the answer
+        arrived, returns the same event if it did not, and fails if the server is gone.
+        """
+        path = f"{_BASE}/invocation/{_path_segment(invocation.request_id)}/{kind}"
+        if invocation.invocation_id is not None:
+            headers = [*headers, ("Lambda-Runtime-Invocation-Id", invocation.invocation_id)]
+        try:
+            response = self._connection.exchange(self._format_post(path, headers, body), body)
+        except RuntimeApiError as error:
+            self._connection.close()
+            self._log.write_runtime_message(f"POST {path}: {error}; going on with the next event")
+            return 0
+        status = response.status
+        if not 200 <= status < 300:
+            message = f"POST {path} was answered {status} {_excerpt(response.body)}, expected 202"
+            if status == 404 or status >= 500:
+                raise RuntimeApiError(message)
+            self._log.write_runtime_message(f"{message}; going on with the next event")
+        return status
+
+    def _format_post(self, path: str, headers: list[tuple[str, str]], body: bytes) -> bytes:
+        return http1.format_request(
+            "POST", path, [*self._headers, *headers, ("Content-Length", str(len(body)))]
+        )
+
+
+def _error_headers(diagnostic: Diagnostic, error_type: str | None = None) -> list[tuple[str, str]]:
+    return [
+        ("Content-Type", "application/json"),
+        ("Lambda-Runtime-Function-Error-Type", error_type or diagnostic.header_type),
+    ]
+
+
+def _path_segment(text: str) -> str:
+    """Percent-encode what a path segment cannot hold (RFC 3986, 3.3); a request id is a UUID in practice."""
+    if text.isascii() and text.replace("-", "").isalnum():
+        return text
+    unreserved = "-._~"
+    return "".join(
+        char
+        if char.isascii() and (char.isalnum() or char in unreserved)
+        else "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "backslashreplace"))
+        for char in text
+    )
+
+
+def _excerpt(body: bytes) -> str:
+    """The beginning of a reply for a message: one line, printable."""
+    return ascii(body[:300].decode("utf-8", "replace").strip())[1:-1] or "with an empty body"

@@ -1,0 +1,39 @@
+"""`sys.path` as functions on Lambda know it.
+
+the task root; /opt/python/lib/pythonX.Y/site-packages; /opt/python; what their .pth files name;
+PYTHONPATH and the standard library as the interpreter found them; this runtime, last.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import standard
+
+LAYERS = "/opt/python"
+
+
+def arrange(task_root: str) -> None:
+    """Put the function's folders first and the runtime's own last."""
+    task_root = task_root.rstrip("/") or "/"
+    runtime, *rest = sys.path  # as `bootstrap` left it
+    rest = [entry for entry in rest if entry not in ("", task_root)]
+    layers = [
+        f"{LAYERS}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages",
+        LAYERS,
+    ]
+    sys.path[:] = [task_root, *rest, runtime]
+    before = len(sys.path)
+    for folder in layers:
+        if os.path.isdir(folder):
+            _add_site_folder(folder)
+    added = sys.path[before:]
+    sys.path[:] = [task_root, *added, *rest, runtime]
+    standard.function_folders = [task_root, *added, *(entry for entry in rest if entry.startswith(LAYERS))]
+
+
+def _add_site_folder(folder: str) -> None:
+    import site  # loaded already, unless the interpreter was started with -S
+
+    site.addsitedir(folder)
