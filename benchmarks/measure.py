@@ -1,0 +1,122 @@
+"""Takes the samples: starts, memory, invocations, instructions; always AWS's runtime and ours in turn."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.runtime_api import Times, UnexpectedRequest
+from benchmarks.runtimes import Runtime, RuntimeProcess
+from benchmarks.scenarios import Scenario
+
+INVOCATIONS_BEFORE_MEMORY = 100
+WARM_UP = 50
+BLOCK = 25  # invocations of one runtime before the other's turn: both meet the same weather
+COUNTED_INVOCATIONS = 100
+
+Pair = tuple[Runtime, Runtime]
+
+
+@dataclass
+class Samples:
+    """What was measured of one runtime in one scenario."""
+
+    cold_s: list[float] = field(default_factory=list)
+    peak_memory_kb: list[float] = field(default_factory=list)
+    response_s: list[float] = field(default_factory=list)
+    next_s: list[float] = field(default_factory=list)
+
+
+def invoke(process: RuntimeProcess, scenario: Scenario) -> tuple[Times, float]:
+    """One invocation and the time when its answer came; a runtime that answers wrong is not measured."""
+    times, answer = process.api.invoke(scenario.event)
+    if json.loads(answer.body) != scenario.answer:
+        raise UnexpectedRequest(f"{scenario.handler} answered {answer.body[:500]!r}")
+    return times, answer.arrived_s
+
+
+def check_log(process: RuntimeProcess, scenario: Scenario, invocations: int) -> None:
+    """A function that should log has done so each time: dropping its lines would be fast, too."""
+    logged = process.logged()
+    if scenario.log_line and logged.count(scenario.log_line) != invocations:
+        raise UnexpectedRequest(
+            f"{scenario.handler} logged {logged.count(scenario.log_line)} of {invocations} lines"
+        )
+
+
+def measure_starts(pair: Pair, scenario: Scenario, task_root: Path, runs: int) -> tuple[Samples, Samples]:
+    """Cold start: from just before fork and exec to the arrival of the first answer. Then peak memory."""
+    both = Samples(), Samples()
+    for _ in range(runs):
+        for runtime, samples in zip(pair, both):
+            process = RuntimeProcess(runtime, scenario.handler, task_root)
+            started_s = time.perf_counter()
+            with process:
+                _, answered_s = invoke(process, scenario)
+                samples.cold_s.append(answered_s - started_s)
+                for _ in range(INVOCATIONS_BEFORE_MEMORY - 1):
+                    invoke(process, scenario)
+                samples.peak_memory_kb.append(process.peak_memory_kb())
+    return both
+
+
+def measure_invocations(
+    pair: Pair, scenario: Scenario, task_root: Path, invocations: int
+) -> tuple[Samples, Samples]:
+    """Warm invocations: both processes live, one works while the other waits."""
+    both = Samples(), Samples()
+    aws, ours = (RuntimeProcess(runtime, scenario.handler, task_root) for runtime in pair)
+    with aws, ours:
+        for process in (aws, ours):
+            for _ in range(WARM_UP):
+                invoke(process, scenario)
+        while len(both[0].response_s) < invocations:
+            for process, samples in zip((aws, ours), both):
+                for _ in range(BLOCK):
+                    times, _ = invoke(process, scenario)
+                    samples.response_s.append(times.response_s)
+                    samples.next_s.append(times.next_s)
+        for process in (aws, ours):
+            check_log(process, scenario, WARM_UP + len(both[0].response_s))
+    return both
+
+
+def count_instructions(runtime: Runtime, scenario: Scenario, task_root: Path) -> tuple[int, float]:
+    """Instructions of a cold start with its first invocation, and of one more invocation.
+
+    Counted by valgrind's callgrind in user space, which differs by far less than a percent between runs.
+    """
+    first = instructions(runtime, scenario, task_root, 1)
+    # The first few invocations fill caches and specialise code.
+    few = instructions(runtime, scenario, task_root, 10)
+    many = instructions(runtime, scenario, task_root, 10 + COUNTED_INVOCATIONS)
+    return first, (many - few) / COUNTED_INVOCATIONS
+
+
+def can_count() -> bool:
+    return shutil.which("valgrind") is not None
+
+
+def instructions(runtime: Runtime, scenario: Scenario, task_root: Path, invocations: int) -> int:
+    """From the start of the process until it waits for the event after ``invocations``."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        wrapper = ["valgrind", "--tool=callgrind", f"--log-file={log}", "--callgrind-out-file=/dev/null"]
+        with RuntimeProcess(runtime, scenario.handler, task_root, fixed_addresses() + wrapper) as process:
+            for _ in range(invocations):
+                invoke(process, scenario)
+            time.sleep(0.3)  # what it still does between sending the request and waiting for the reply
+        collected = re.search(r"Collected : (\d+)", log.read_text())
+        if collected is None:
+            raise UnexpectedRequest(f"valgrind said nothing of instructions: {log.read_text()[-500:]}")
+        return int(collected[1])
+
+
+def fixed_addresses() -> list[str]:
+    """util-linux's setarch, if there: hashes of addresses, and so the counts, are then the same each time."""
+    return ["setarch", "-R"] if shutil.which("setarch") else []

@@ -1,0 +1,137 @@
+"""The two runtimes, made ready as they are on Lambda, and their processes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from benchmarks.runtime_api import RuntimeApi, UnexpectedRequest
+
+ROOT = Path(__file__).resolve().parent.parent
+FUNCTIONS = Path(__file__).resolve().parent / "functions"
+AWS_PACKAGES = ("awslambdaric", "simplejson", "snapshot_restore_py")
+STOP_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A way to run a handler: ``command`` goes before the handler's name."""
+
+    name: str
+    command: tuple[str, ...]
+    handler_is_argument: bool  # else it is in _HANDLER only
+
+    def command_for(self, handler: str) -> list[str]:
+        return [*self.command, handler] if self.handler_is_argument else list(self.command)
+
+
+def prepare(folder: Path) -> tuple[Runtime, Runtime, Path]:
+    """AWS's runtime, ours, and the task root; all with bytecode, for none may be written on Lambda either."""
+    for package in AWS_PACKAGES:
+        compile_installed(package)
+    layer, task_root = folder / "opt", folder / "task"
+    copy_sources(ROOT / "runtime", layer / "runtime")
+    shutil.copy(ROOT / "bootstrap", layer)
+    compile_layer(layer, "runtime")
+    copy_sources(FUNCTIONS, task_root)
+    compile_layer(task_root, ".")
+    aws = Runtime("AWS's", (sys.executable, "-m", "awslambdaric"), handler_is_argument=True)
+    ours = Runtime("ours", (sys.executable, str(layer / "bootstrap")), handler_is_argument=False)
+    return aws, ours, task_root
+
+
+def copy_sources(source: Path, destination: Path) -> None:
+    shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+
+
+def compile_layer(folder: Path, part: str) -> None:
+    """Bytecode that is valid whatever the time of its source: a layer's files have no times to rely on."""
+    unchecked = ("-f", "-q", "--invalidation-mode", "unchecked-hash")
+    subprocess.run([sys.executable, "-I", "-B", "-m", "compileall", *unchecked, part], cwd=folder, check=True)
+
+
+def compile_installed(package: str) -> None:
+    """pip has done it, unless it was told not to."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        sys.exit(f"benchmarks: {package} is not installed here; `make benchmark` sees to it")
+    source = Path(spec.origin)
+    folder_or_file = source.parent if source.name == "__init__.py" else source
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(folder_or_file)], check=True)
+
+
+class RuntimeProcess:
+    """One process of a runtime, with a Runtime API of its own, between ``with`` and its end.
+
+    ``wrapper`` is a command that runs the command which follows it, such as a profiler.
+    """
+
+    def __init__(self, runtime: Runtime, handler: str, task_root: Path, wrapper: Sequence[str] = ()) -> None:
+        self.command = [*wrapper, *runtime.command_for(handler)]
+        self.task_root = task_root
+        self.api = RuntimeApi()
+        self.environment = environment(handler, task_root, self.api.address)
+        self.log = tempfile.TemporaryFile()
+
+    def __enter__(self) -> RuntimeProcess:
+        self.process = subprocess.Popen(
+            self.command,
+            cwd=self.task_root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.api.close()
+        self.log.close()
+
+    def logged(self) -> bytes:
+        self.log.seek(0)
+        return self.log.read()
+
+    def peak_memory_kb(self) -> int:
+        """The most that was resident at any time: VmHWM in Linux's /proc/PID/status."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == "VmHWM":
+                return int(value.split()[0])
+        raise UnexpectedRequest(f"process {self.process.pid} has ended")
+
+
+def environment(handler: str, task_root: Path, address: str) -> dict[str, str]:
+    """What Lambda sets on an OS-only runtime, without what nothing here reads."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        "TZ": ":UTC",
+        "AWS_LAMBDA_RUNTIME_API": address,
+        "AWS_LAMBDA_FUNCTION_NAME": "hello",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/hello",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/22/[$LATEST]8476a536",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_REGION": "us-east-1",
+        "LAMBDA_TASK_ROOT": str(task_root),
+        "_HANDLER": handler,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",  # the order of sets is then the same in every run, and so are the instructions
+    }
