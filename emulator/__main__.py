@@ -1,0 +1,261 @@
+"""Read the command line: ``run`` invokes a function once, ``serve`` keeps it up for AWS CLI and curl."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from emulator.function import BOOTSTRAP, Function
+from emulator.invoke_api import ApiError, InvokeApi, check_payload
+from emulator.terminal import Terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+DEFAULT_EVENT = '{"name": "world"}'
+
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+# Exit statuses.
+FUNCTION_FAILED = 1
+USAGE = 2
+INTERRUPTED = 128 + signal.SIGINT
+
+
+class UsageError(Exception):
+    """Something on the command line cannot work; the text says what was found and what to do."""
+
+
+class Terminated(BaseException):
+    """Somebody asks us to stop, politely."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    complaints = Terminal(sys.stderr)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
+    try:
+        return run(options) if options.command == "run" else serve(options)
+    except UsageError as error:
+        complaints.complain(f"emulator: {error}")
+        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Terminated:
+        return 0 if options.command == "serve" else 128 + signal.SIGTERM
+
+
+def run(options: argparse.Namespace) -> int:
+    """Invoke once: the log on stderr, the response on stdout, 1 if the function failed."""
+    event = read_event(options.event)
+    log = Terminal(sys.stderr)
+    function = make_function(options, log)
+    try:
+        event = check_payload(event)
+    except ApiError as error:
+        log.complain(f"{error.name}: {error}")
+        log.say(f"An event is JSON, e.g. --event '{DEFAULT_EVENT}'; this one is: {_excerpt(event)}")
+        return FUNCTION_FAILED
+    with function:
+        result = function.invoke(event)
+    log.say()
+    if result.function_error:
+        log.complain(f"The function failed ({result.function_error}). What its caller gets:")
+    Terminal(sys.stdout).payload(result.payload)
+    return FUNCTION_FAILED if result.function_error else 0
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Answer the Invoke API until a signal comes."""
+    terminal = Terminal(sys.stdout)
+    function = make_function(options, terminal)
+    try:
+        api = InvokeApi(function, options.host, options.port)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(
+            f"cannot listen on {options.host}:{options.port}: {reason}; another --port may be free"
+        ) from error
+    try:
+        with function:
+            _introduce(terminal, options, function, api.url)
+            threading.Event().wait()
+    finally:
+        api.close()
+    return 0
+
+
+def _introduce(terminal: Terminal, options: argparse.Namespace, function: Function, url: str) -> None:
+    name = function.configuration.name
+    region = function.configuration.region
+    payload = shlex.quote(DEFAULT_EVENT)
+    terminal.headline(f"{options.handler} is up at {url} and waits for events. Ctrl-C ends it.")
+    terminal.say()
+    terminal.say(
+        f"aws lambda invoke --endpoint-url {url} --no-sign-request --region {region} --function-name {name}"
+        f" --cli-binary-format raw-in-base64-out --payload {payload} /dev/stdout"
+    )
+    terminal.say()
+    terminal.say(f"curl -d {payload} {url}/2015-03-31/functions/{name}/invocations")
+    terminal.say()
+
+
+def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
+    """The function that the options describe; UsageError if one of them cannot work."""
+    if not options.handler:
+        raise UsageError(
+            "no handler given; name the file and the function in it, e.g. --handler hello.handler"
+        )
+    task_root = Path(options.task_root)
+    if not task_root.is_dir():
+        raise UsageError(
+            f"there is no folder {task_root.absolute()};"
+            " --task-root names the one that holds the handler's file"
+        )
+    environment, inherit = read_variables(options.env)
+    if options.log_format:
+        environment["AWS_LAMBDA_LOG_FORMAT"] = options.log_format
+    if options.log_level:
+        environment["AWS_LAMBDA_LOG_LEVEL"] = options.log_level
+    return Function(
+        options.handler,
+        task_root,
+        command=find_command(options),
+        environment=environment,
+        inherit=[*inherit, *(CREDENTIALS if options.credentials else ())],
+        name=options.name or default_name(options.handler),
+        memory_mb=options.memory,
+        timeout_s=options.timeout,
+        reload=getattr(options, "reload", False),
+        log=terminal.log,
+    )
+
+
+def find_command(options: argparse.Namespace) -> list[str]:
+    """What to start as the runtime."""
+    if options.runtime:
+        words = shlex.split(options.runtime)
+        if not words or not shutil.which(words[0]):
+            raise UsageError(f"there is no program {options.runtime!r}; --runtime takes a command line")
+        return [os.path.abspath(shutil.which(words[0]) or words[0]), *words[1:]]
+    bootstrap = Path(options.bootstrap)
+    if not bootstrap.is_file():
+        raise UsageError(f"there is no file {bootstrap.absolute()}; --bootstrap names the runtime's program")
+    return [find_interpreter(options.python), str(bootstrap.absolute())]
+
+
+def find_interpreter(program: str | None) -> str:
+    """The interpreter's own file: a version manager's shim would need variables that Lambda does not have."""
+    if program is None:
+        return sys.executable
+    found = shutil.which(program)
+    if found is None:
+        raise UsageError(
+            f"there is no program {program!r}; --python takes the name or path of an interpreter"
+        )
+    asked = subprocess.run(
+        [found, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True, check=False
+    )
+    if asked.returncode != 0:
+        raise UsageError(f"{found} is no Python interpreter that works: {asked.stderr.strip()}")
+    return asked.stdout.strip()
+
+
+def read_event(text: str) -> bytes:
+    """The event's bytes: typed, ``@file``, or ``-`` for standard input."""
+    if text == "-":
+        return sys.stdin.buffer.read()
+    if text.startswith("@"):
+        try:
+            return Path(text[1:]).read_bytes()
+        except OSError as error:
+            raise UsageError(f"cannot read the event: {error.strerror}: {text[1:]}") from error
+    return os.fsencode(text)
+
+
+def read_variables(settings: list[str]) -> tuple[dict[str, str | None], list[str]]:
+    """``NAME=VALUE`` sets a variable, ``NAME`` alone passes on this machine's."""
+    environment: dict[str, str | None] = {}
+    inherit = []
+    for setting in settings:
+        name, given, value = setting.partition("=")
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+            raise UsageError(f"{setting!r} names no environment variable; --env takes NAME=VALUE, or NAME")
+        if given:
+            environment[name] = value
+        else:
+            inherit.append(name)
+    return environment, inherit
+
+
+def default_name(handler: str) -> str:
+    """A name for the function: its module's, e.g. ``hello`` for ``hello.handler``."""
+    return re.sub("[^A-Za-z0-9_-]+", "-", handler.rpartition(".")[0]).strip("-") or "function"
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    add = common.add_argument
+    add("--handler", default="", metavar="FILE.FUNCTION", help="the handler, e.g. hello.handler")
+    add("--task-root", default=".", metavar="DIR", help="the folder with the function's code (default: here)")
+    add("--python", metavar="PROGRAM", help="the interpreter to use (default: the one that runs this)")
+    add(
+        "--bootstrap",
+        default=BOOTSTRAP,
+        metavar="PATH",
+        help="the runtime's program (default: this repository's)",
+    )
+    add("--runtime", metavar="COMMAND", help="another runtime, as a command line, instead of the two above")
+    add("--name", help="the function's name (default: from the handler)")
+    add("--env", action="append", default=[], metavar="NAME[=VALUE]", help="set a variable, or pass it on")
+    add("--credentials", action="store_true", help="pass on this machine's AWS credentials")
+    add("--timeout", type=_positive, default=3.0, metavar="SECONDS", help="(default: 3)")
+    add("--memory", type=int, default=128, metavar="MB", help="what the function is told (default: 128)")
+    add("--log-format", choices=("Text", "JSON"))
+    add("--log-level", choices=("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))
+
+    parser = argparse.ArgumentParser(prog="python3 -m emulator", description="AWS Lambda on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="run | serve")
+    once = commands.add_parser("run", parents=[common], help="invoke a function once")
+    once.add_argument(
+        "--event", default=DEFAULT_EVENT, metavar="JSON|@FILE|-", help=f"(default: {DEFAULT_EVENT})"
+    )
+    kept = commands.add_parser(
+        "serve", parents=[common], help="keep a function up for AWS CLI, SDKs and curl"
+    )
+    kept.add_argument("--host", default="127.0.0.1", help="(default: 127.0.0.1)")
+    kept.add_argument("--port", type=int, default=9000, help="0 takes a free one (default: 9000)")
+    kept.add_argument(
+        "--no-reload", dest="reload", action="store_false", help="do not restart when a .py file has changed"
+    )
+    return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return value
+
+
+def _excerpt(data: bytes, limit: int = 200) -> str:
+    text = data.decode("utf-8", "replace")
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(data)} bytes)"
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+if __name__ == "__main__":
+    sys.exit(main())

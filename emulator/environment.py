@@ -1,0 +1,252 @@
+"""Run the function's process the way Lambda does: its variables, its start, its end.
+
+An environment is used for many invocations, one after the other, and thrown away when its process has
+ended, has timed out, or could not be initialized.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from emulator.invocation import exit_reason
+from emulator.log import FrameDecoder, Pipe, PipeReader
+from emulator.memory import peak_memory_kb
+from emulator.runtime_api import READY, RuntimeApi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from emulator.invocation import Answer, Invocation
+    from emulator.log import Frame, Log
+    from emulator.runtime_api import Recorded
+
+# How an init phase, or an invocation, came to its end.
+COMPLETED = "completed"  # the runtime called `next`
+FAILED = "failed"  # the runtime reported that it cannot be initialized
+EXITED = "exited"
+TIMED_OUT = "timed out"
+
+# Lambda's PATH on OS-only runtimes; what the interpreter and the tools of this machine need comes after.
+LAMBDA_PATH = "/usr/local/bin:/usr/bin/:/bin:/opt/bin"
+
+# Variables with a leading underscore never reach the function, except these.
+PRIVATE_VARIABLES = {
+    "_HANDLER",
+    "_AWS_XRAY_DAEMON_ADDRESS",
+    "_AWS_XRAY_DAEMON_PORT",
+    "_LAMBDA_TELEMETRY_LOG_FD",
+}
+
+# A runtime that has reported its init error should exit by itself; we wait that long for it.
+EXIT_GRACE_S = 2.0
+
+# How long requests of a process that is gone may still take to be read, at most.
+SETTLE_S = 0.5
+
+
+@dataclass
+class Configuration:
+    """What a function's owner decides about it."""
+
+    handler: str
+    task_root: str  # absolute
+    command: Sequence[str]  # program and arguments; the managed services run `bootstrap` here
+    environment: Mapping[str, str | None] = field(default_factory=dict)  # None removes a variable
+    inherit: Sequence[str] = ()  # names of this machine's variables to pass on
+    name: str = "function"
+    version: str = "$LATEST"
+    memory_mb: int = 128
+    timeout_s: float = 3.0
+    initialization_type: str = "on-demand"
+    telemetry: bool = False
+    max_response_bytes: int = 6_291_556
+    early_413: bool = False
+
+    @property
+    def region(self) -> str:
+        return os.environ.get("AWS_REGION") or "us-east-1"
+
+
+def variables(configuration: Configuration, runtime_api: str) -> dict[str, str]:
+    """The environment variables of the process, as on an OS-only runtime (``provided.al2023``).
+
+    They are documented in AWS's developer guide, "Defined runtime environment variables". Credentials
+    are not among them unless inherited: code under trial should not act on a real account by accident.
+    """
+    result = {
+        "_HANDLER": configuration.handler,
+        "AWS_DEFAULT_REGION": configuration.region,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration.memory_mb),
+        "AWS_LAMBDA_FUNCTION_NAME": configuration.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": configuration.version,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": configuration.initialization_type,
+        "AWS_LAMBDA_RUNTIME_API": runtime_api,
+        "AWS_REGION": configuration.region,
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
+        "_AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1",
+        "_AWS_XRAY_DAEMON_PORT": "2000",
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+        "LAMBDA_TASK_ROOT": configuration.task_root,
+        "LANG": "en_US.UTF-8",
+        "PATH": LAMBDA_PATH + os.pathsep + os.environ.get("PATH", os.defpath),
+        "TZ": ":UTC",
+    }
+    if configuration.initialization_type != "snap-start":  # a snapshot's log stream is not known yet
+        day = time.strftime("%Y/%m/%d", time.gmtime())
+        result["AWS_LAMBDA_LOG_GROUP_NAME"] = f"/aws/lambda/{configuration.name}"
+        result["AWS_LAMBDA_LOG_STREAM_NAME"] = f"{day}/[{configuration.version}]{uuid.uuid4().hex}"
+    # An interpreter may need the host's LD_LIBRARY_PATH to start at all.
+    for name in ("LD_LIBRARY_PATH", *configuration.inherit):
+        if name in os.environ:
+            result[name] = os.environ[name]
+    for name, value in configuration.environment.items():
+        if value is None:
+            result.pop(name, None)
+        elif not name.startswith("_") or name in PRIVATE_VARIABLES:
+            result[name] = value
+    return result
+
+
+class Environment:
+    """One process of the function, from its start to its end."""
+
+    def __init__(
+        self, configuration: Configuration, log: Log, frames: list[Frame], requests: list[Recorded]
+    ) -> None:
+        self.exit_status: int | None = None  # negative: the signal
+        self.max_memory_mb = 0
+        self.started = time.monotonic()
+        self.init_ms = 0.0
+        self.init_outcome = COMPLETED
+        self.log_start = len(log)
+        self.used = False  # an invocation has been reported, and the init phase with it
+        self._command = configuration.command[0]
+        self._pipes = [Pipe(log.write)]
+        telemetry = Pipe(FrameDecoder(frames, log).write) if configuration.telemetry else None
+        if telemetry is not None:
+            self._pipes.append(telemetry)
+        self.api = RuntimeApi(
+            requests=requests,
+            on_next=self.drain,
+            snap_start=configuration.initialization_type == "snap-start",
+            max_response_bytes=configuration.max_response_bytes,
+            early_413=configuration.early_413,
+        )
+        environment = variables(configuration, self.api.address)
+        passed: tuple[int, ...] = ()
+        if telemetry is not None:
+            environment["_LAMBDA_TELEMETRY_LOG_FD"] = str(telemetry.writer)
+            passed = (telemetry.writer,)
+        self._reader = PipeReader(self._pipes)
+        self.start_error: OSError | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            self._process = subprocess.Popen(
+                configuration.command,
+                cwd=configuration.task_root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=self._pipes[0].writer,
+                stderr=self._pipes[0].writer,
+                pass_fds=passed,
+                start_new_session=True,  # a process group of its own, which can be killed as a whole
+            )
+        except OSError as error:
+            self.start_error = error
+        for pipe in self._pipes:
+            pipe.close_writer()
+        self._watcher = threading.Thread(target=self._watch, name="exit", daemon=True)
+        self._watcher.start()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def init_error(self) -> Answer | None:
+        return self.api.init_error
+
+    def init(self, timeout_s: float) -> str:
+        """Wait for the end of the init phase: COMPLETED, FAILED, EXITED or TIMED_OUT."""
+        api = self.api
+        with api.changed:
+            api.changed.wait_for(lambda: api.state == READY or api.init_error or api.closed, timeout_s)
+            self.init_ms = (time.monotonic() - self.started) * 1000
+            self._measure_memory()
+            if api.init_error is not None:
+                self.init_outcome = FAILED
+                api.changed.wait_for(lambda: api.closed, EXIT_GRACE_S)
+            elif api.closed:
+                self.init_outcome = EXITED
+            elif api.state != READY:
+                self.init_outcome = TIMED_OUT
+        return self.init_outcome
+
+    def run(self, invocation: Invocation, timeout_s: float) -> str:
+        """Hand over one event and wait until the runtime asks for another: COMPLETED, EXITED or TIMED_OUT."""
+        api = self.api
+        with api.changed:
+            if not api.closed:
+                invocation.deadline_ms = int((time.time() + timeout_s) * 1000)
+                api.offer(invocation)
+            api.changed.wait_for(lambda: api.invocation is None or api.closed, timeout_s)
+            self._measure_memory()
+            if api.closed:
+                return EXITED
+            if api.invocation is None:
+                return COMPLETED
+            api.closed = True  # an answer that comes now comes too late
+            return TIMED_OUT
+
+    def exit_reason(self) -> tuple[str, str]:
+        """Why there is no process any more: a message and an error type."""
+        if self.start_error is not None:
+            return (
+                f"fork/exec {self._command}: {os.strerror(self.start_error.errno or 0).lower()}",
+                "Runtime.InvalidEntrypoint",
+            )
+        return exit_reason(self.exit_status or 0), "Runtime.ExitError"
+
+    def kill(self) -> None:
+        """Kill the whole process group, at once: Lambda gives no warning unless there are extensions."""
+        if self._process is not None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass  # gone already; macOS forbids to signal a group of zombies
+
+    def stop(self) -> None:
+        """Kill it, and wait until nothing is left of it."""
+        self.kill()
+        self._watcher.join()
+        self.api.close()
+        self._reader.stop()
+
+    def drain(self) -> None:
+        """Log everything that the function has written so far."""
+        for pipe in self._pipes:
+            pipe.drain()
+
+    def _watch(self) -> None:
+        """Wait for the end of the process, then for all its effects: requests under way, output."""
+        if self._process is not None:
+            _, status = os.waitpid(self._process.pid, 0)
+            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+            self._process.returncode = code  # or subprocess would wait for it in vain
+            self.kill()  # what it left running belongs to the environment
+            self.api.settle(SETTLE_S)
+            self.drain()
+            self.exit_status = code
+        self.api.hang_up()
+
+    def _measure_memory(self) -> None:
+        if self._process is not None:
+            self.max_memory_mb = max(self.max_memory_mb, peak_memory_kb(self._process.pid) // 1024)

@@ -1,0 +1,317 @@
+"""Tell the life of a function: its queue of events, its environment, what becomes of each invocation.
+
+with Function("hello.handler", "examples") as function:
+    result = function.invoke(b'{"name": "world"}')
+    print(result.payload)
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+import uuid
+from datetime import datetime, timezone
+from pathlib import Path
+
+from emulator.environment import COMPLETED, FAILED, TIMED_OUT, Configuration, Environment
+from emulator.invocation import Invocation, Report, Result, platform_error
+from emulator.log import Frame, Log
+from emulator.runtime_api import Recorded
+from emulator.sources import Sources
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+__all__ = ["Function", "Result"]
+
+ACCOUNT_ID = "123456789012"
+BOOTSTRAP = Path(__file__).resolve().parent.parent / "bootstrap"
+
+
+class Function:
+    """A Lambda function with one execution environment, which handles one invocation at a time.
+
+    ``with`` starts it, which includes the init phase; leaving the block ends it and its processes.
+    ``invoke`` may be called from many threads; events are handled in the order of the calls.
+    """
+
+    def __init__(
+        self,
+        handler: str,
+        task_root: str | os.PathLike[str],
+        command: Sequence[str | os.PathLike[str]] | None = None,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str | None] | None = None,
+        inherit: Sequence[str] = (),
+        name: str = "function",
+        version: str = "$LATEST",
+        memory_mb: int = 128,
+        timeout_s: float = 3.0,
+        init_timeout_s: float = 10.0,
+        initialization_type: str = "on-demand",
+        telemetry: bool = False,
+        invocation_ids: bool = True,
+        max_response_bytes: int = 6_291_556,
+        early_413: bool = False,
+        answer_grace_s: float = 1.0,
+        reload: bool = False,
+        log: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """Describe the function; nothing is started yet.
+
+        ``command`` is the runtime, by default this interpreter and the repository's ``bootstrap``.
+        ``environment`` comes on top of what Lambda sets, a value None removes a variable; ``inherit``
+        names variables of this machine to pass on. ``invocation_ids``: send an id for each delivery of
+        an event and refuse a different one. ``early_413``: refuse an oversized response before it is
+        read, as managed instances do. ``answer_grace_s``: how long an answer waits for the runtime to
+        ask for the next event before the caller gets it. ``reload``: restart when a source file has
+        changed. ``log`` gets the log as it is written.
+        """
+        default = [sys.executable, BOOTSTRAP]
+        self._configuration = Configuration(
+            handler=handler,
+            task_root=os.path.abspath(task_root),
+            command=[os.fspath(word) for word in [*(command or default), *arguments]],
+            environment=environment or {},
+            inherit=inherit,
+            name=name,
+            version=version,
+            memory_mb=memory_mb,
+            timeout_s=timeout_s,
+            initialization_type=initialization_type,
+            telemetry=telemetry,
+            max_response_bytes=max_response_bytes,
+            early_413=early_413,
+        )
+        self.requests: list[Recorded] = []
+        self.frames: list[Frame] = []
+        self._init_timeout_s = init_timeout_s
+        self._invocation_ids = invocation_ids
+        self._answer_grace_s = answer_grace_s
+        self._sources = Sources(self._configuration.task_root) if reload else None
+        self._log = Log(log)
+        self._environment: Environment | None = None
+        self._starts = 0
+        self._pid: int | None = None
+        self._exit_status: int | None = None
+        self._queue: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
+        self._worker = threading.Thread(target=self._work, name="function", daemon=True)
+        self._closed = False
+
+    @property
+    def configuration(self) -> Configuration:
+        return self._configuration
+
+    @property
+    def restarts(self) -> int:
+        """How often an environment was replaced by a new one."""
+        return max(0, self._starts - 1)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the runtime, the last one's if it has ended; None if none could be started."""
+        return self._pid
+
+    @property
+    def exit_status(self) -> int | None:
+        """How the latest process that has ended did so; negative for a signal. None before that."""
+        if self._environment is not None and self._environment.exit_status is not None:
+            return self._environment.exit_status
+        return self._exit_status
+
+    def log_text(self) -> str:
+        """Everything logged so far, init phases and platform lines included."""
+        return self._log.since(0).decode("utf-8", "replace")
+
+    def __enter__(self) -> Function:
+        try:
+            self.start()
+        except BaseException:  # Ctrl-C during the init phase
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the environment and wait for its init phase, however that ends."""
+        self._start_environment(self._init_timeout_s)
+        self._worker.start()
+
+    def close(self) -> None:
+        """End the environment, in the middle of an invocation if need be; callers that wait get an error."""
+        self._closed = True
+        self._queue.put(None)
+        environment = self._environment
+        if environment is not None:
+            environment.kill()
+        if self._worker.is_alive():
+            self._worker.join()
+        self._stop_environment()
+
+    def arn(self, name: str | None = None, qualifier: str | None = None) -> str:
+        """The ARN as an invoker names the function, by default its own name without a qualifier."""
+        region = self._configuration.region
+        arn = f"arn:aws:lambda:{region}:{ACCOUNT_ID}:function:{name or self._configuration.name}"
+        return f"{arn}:{qualifier}" if qualifier else arn
+
+    def invoke(
+        self,
+        event: bytes = b"{}",
+        *,
+        invocation_type: str = "RequestResponse",
+        log_type: str = "None",
+        client_context: bytes | None = None,
+        cognito_identity: str | None = None,
+        tenant_id: str | None = None,
+        trace_id: str | None = None,
+        content_type: str = "application/json",
+        request_id: str | None = None,
+        qualifier: str | None = None,
+        arn: str | None = None,
+    ) -> Result:
+        """Put one event in the queue and, unless it is an ``Event``, wait for its result.
+
+        Nothing is judged here: whatever bytes ``event`` has reach the function with ``content_type``.
+        ``client_context`` is JSON text in UTF-8, ``cognito_identity`` JSON; ``trace_id`` is the whole
+        trace header, made up if None and absent if empty. ``log_type`` is for the Invoke API: the
+        result always has its log.
+        """
+        invocation = Invocation(
+            event,
+            arn=arn or self.arn(qualifier=qualifier),
+            request_id=request_id,
+            content_type=content_type,
+            trace_id=trace_id,
+            client_context=client_context,
+            cognito_identity=cognito_identity,
+            tenant_id=tenant_id,
+            invocation_id=str(uuid.uuid4()) if self._invocation_ids else None,
+        )
+        result = Result(200, invocation.request_id, self._configuration.version)
+        if invocation_type == "DryRun":
+            result.status = 204
+            return result
+        self._queue.put(invocation)
+        if invocation_type == "Event":
+            result.status = 202
+            return result
+        invocation.answered.wait()
+        invocation.finished.wait(self._answer_grace_s)
+        answer = invocation.answer
+        assert answer is not None
+        result.payload = answer.body
+        result.function_error = "Unhandled" if answer.is_error else None
+        result.content_type = answer.content_type
+        result.response_mode = answer.response_mode
+        result.trailers = answer.trailers
+        result.log = invocation.log or self._log.since(invocation.log_start)
+        result.report = invocation.report
+        return result
+
+    # From here on everything happens on the one thread that works off the queue.
+
+    def _work(self) -> None:
+        while True:
+            invocation = self._queue.get()
+            if invocation is None:
+                return
+            if self._closed:
+                invocation.settle(platform_error("Sandbox.Failure", "The function has been stopped"))
+                invocation.finished.set()
+            else:
+                self._handle(invocation)
+
+    def _handle(self, invocation: Invocation) -> None:
+        """One invocation, from the queue to its REPORT line."""
+        environment = self._ready_environment()
+        invocation.log_start = len(self._log) if environment.used else environment.log_start
+        self._log.write_line(
+            f"START RequestId: {invocation.request_id} Version: {self._configuration.version}"
+        )
+        began = time.monotonic()
+        timeout_s = self._configuration.timeout_s
+        if environment.init_outcome == TIMED_OUT:
+            # An init phase that took too long is repeated inside the first invocation, on its time.
+            environment = self._start_environment(timeout_s)
+            timeout_s -= time.monotonic() - began
+
+        outcome = environment.init_outcome
+        if outcome == COMPLETED:
+            outcome = environment.run(invocation, timeout_s)
+        ended = environment.api.idle_since if outcome == COMPLETED else time.monotonic()
+        if outcome != COMPLETED:
+            self._stop_environment()
+
+        invocation.report = Report(
+            duration_ms=(ended - began) * 1000,
+            init_ms=None if environment.used else environment.init_ms,
+            memory_mb=self._configuration.memory_mb,
+            max_memory_mb=environment.max_memory_mb,
+        )
+        environment.used = True
+        self._explain(outcome, invocation, environment)
+        self._log.write_line(f"END RequestId: {invocation.request_id}")
+        self._log.write_line(invocation.report.line(invocation.request_id))
+        invocation.log = self._log.since(invocation.log_start)
+        invocation.finished.set()
+
+    def _explain(self, outcome: str, invocation: Invocation, environment: Environment) -> None:
+        """Say in the log, the report and the answer (if there is none yet) why an invocation has failed."""
+        request_id, report = invocation.request_id, invocation.report
+        if outcome == COMPLETED:
+            return
+        if outcome == TIMED_OUT:
+            message = f"Task timed out after {self._configuration.timeout_s:.2f} seconds"
+            self._log.write_line(f"{_timestamp()} {request_id} {message}\n")
+            failure = platform_error("Sandbox.Timedout", f"RequestId: {request_id} Error: {message}")
+        elif outcome == FAILED and environment.init_error is not None:
+            failure = environment.init_error
+        else:
+            message, error_type = environment.exit_reason()
+            self._log.write_line(f"RequestId: {request_id} Error: {message}\n{error_type}")
+            failure = platform_error(error_type, f"RequestId: {request_id} Error: {message}")
+        report.status = "timeout" if outcome == TIMED_OUT else "error"
+        report.error_type = "" if outcome == TIMED_OUT else failure.error_type
+        invocation.settle(failure)
+
+    def _ready_environment(self) -> Environment:
+        """The environment for the next invocation: the one that waits, or a new one."""
+        if self._sources is not None and self._sources.have_changed():
+            self._stop_environment()
+        return self._environment or self._start_environment(self._init_timeout_s)
+
+    def _start_environment(self, init_timeout_s: float) -> Environment:
+        """Start an environment, in place of the present one, and wait for the end of its init phase."""
+        self._stop_environment()
+        environment = Environment(self._configuration, self._log, self.frames, self.requests)
+        self._environment = environment
+        self._starts += 1
+        self._pid = environment.pid
+        if self._closed:  # close() may have come too early to see it
+            environment.kill()
+        outcome = environment.init(init_timeout_s)
+        if outcome != COMPLETED:
+            status = "timeout" if outcome == TIMED_OUT else "error"
+            self._log.write_line(
+                f"INIT_REPORT Init Duration: {environment.init_ms:.2f} ms\tPhase: init\tStatus: {status}\t"
+            )
+        return environment
+
+    def _stop_environment(self) -> None:
+        environment, self._environment = self._environment, None
+        if environment is not None:
+            environment.stop()
+            self._exit_status = environment.exit_status
+
+
+def _timestamp() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

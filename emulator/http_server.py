@@ -1,0 +1,319 @@
+"""Serve HTTP/1.1 (RFC 9112) on one address, a thread for each connection.
+
+Small on purpose: it reads what runtimes, AWS CLI, boto3 and curl send, strictly, and leaves every
+decision to one function from :class:`Request` to :class:`Response`. ``http.server`` would parse headers
+as mail, lose trailers and write a reply in several packets.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import unquote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from io import BufferedReader
+    from typing import List, Optional, Tuple
+
+    Fields = List[Tuple[str, str]]
+    Handle = Callable[["Request"], Optional["Response"]]
+
+# Request line and headers together, bytes: net/http's limit, which Lambda's own server has.
+HEAD_LIMIT = 1024 * 1024 + 4096
+
+READ_SIZE = 64 * 1024
+CHUNK_SIZE = 32 * 1024
+
+# How long a connection stays half open after an early reply, seconds, so that the reply is read
+# before the reset comes. net/http waits as long.
+LINGER_S = 0.5
+
+# RFC 9110, 5.6.2 and 5.5: a token; a value without control characters except tab.
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r\n")
+
+
+class BadRequest(Exception):
+    """The client did not send HTTP as the RFC has it; ``status`` says so and the connection ends."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class TruncatedBody(Exception):
+    """The connection ended, or a chunk was malformed, before the body was complete."""
+
+
+class BodyTooLarge(Exception):
+    """The body is longer than the reader was ready to take; the rest of it was left unread."""
+
+
+class Request:
+    """One request: the head is there at once, the body is read when it is asked for."""
+
+    def __init__(
+        self, stream: BufferedReader, method: str, target: str, version: str, headers: Fields
+    ) -> None:
+        self.method = method
+        self.target = target
+        path, _, self.query = target.partition("?")
+        self.path = unquote(path)
+        self.version = version
+        self.headers = headers  # as sent: order, case and repetitions kept
+        self.trailers: Fields = []  # known once the body has been read
+        self.complete = False  # the body has been read to its end
+        self.before_body: Callable[[], None] | None = None
+        self._stream = stream
+        self._chunked, self._length = _framing(self)
+
+    def header(self, name: str) -> str:
+        """The first value of a header, ``""`` if there is none: to Lambda, empty is absent."""
+        return find(self.headers, name)
+
+    def read(self, limit: int | None = None) -> bytes:
+        """The whole body; BodyTooLarge as soon as it is known to exceed ``limit`` bytes."""
+        if limit is not None and self._length > limit:
+            raise BodyTooLarge
+        parts, size = [], 0
+        for part in self.parts():
+            size += len(part)
+            if limit is not None and size > limit:
+                raise BodyTooLarge
+            parts.append(part)
+        return b"".join(parts)
+
+    def parts(self) -> Iterator[bytes]:
+        """The body piece by piece as it arrives; TruncatedBody if it stops too early."""
+        if self.before_body is not None:
+            self.before_body()
+        if self._chunked:
+            yield from self._read_chunks()
+        else:
+            yield from self._read_counted(self._length)
+        self.complete = True
+
+    def _read_counted(self, length: int) -> Iterator[bytes]:
+        while length:
+            data = self._stream.read1(min(length, READ_SIZE))
+            if not data:
+                raise TruncatedBody
+            length -= len(data)
+            yield data
+
+    def _read_chunks(self) -> Iterator[bytes]:
+        """Chunked transfer coding, RFC 9112, 7.1; leaves the trailer section in ``trailers``."""
+        while True:
+            size = _SIZE.fullmatch(self._stream.readline(1024))
+            if size is None:
+                raise TruncatedBody
+            length = int(size.group(1), 16)
+            if length == 0:
+                break
+            yield from self._read_counted(length)
+            if self._stream.read(2) != b"\r\n":
+                raise TruncatedBody
+        try:
+            self.trailers = _read_fields(self._stream, HEAD_LIMIT)
+        except BadRequest as problem:
+            raise TruncatedBody from problem
+
+
+@dataclass
+class Response:
+    """One reply. ``chunked`` frames the body as net/http frames a long one; ``close`` ends the connection."""
+
+    status: int
+    body: bytes = b""
+    headers: Fields = field(default_factory=list)
+    chunked: bool = False
+    close: bool = False
+
+    def encode(self) -> bytes:
+        """The bytes of head and body, so that both leave in one packet if they fit."""
+        head = [f"HTTP/1.1 {self.status} {_phrase(self.status)}"]
+        head += [f"{name}: {value}" for name, value in self.headers]
+        head.append(time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT", time.gmtime()))
+        body = self.body
+        if self.chunked:
+            head.append("Transfer-Encoding: chunked")
+            pieces = (body[start : start + CHUNK_SIZE] for start in range(0, len(body), CHUNK_SIZE))
+            body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+        elif self.status != HTTPStatus.NO_CONTENT:
+            head.append(f"Content-Length: {len(body)}")
+        if self.close:
+            head.append("Connection: close")
+        return "\r\n".join([*head, "", ""]).encode("utf-8", "surrogateescape") + body
+
+
+class HttpServer:
+    """Listens from the moment it is made; ``handle`` runs on the connection's own thread.
+
+    ``handle`` returns None to drop the connection without a reply.
+    """
+
+    def __init__(self, handle: Handle, host: str = "127.0.0.1", port: int = 0) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family)
+        self.host = host
+        self.port: int = self._listener.getsockname()[1]
+        self._handle = handle
+        self._closed = False
+        self._lock = threading.Lock()
+        self._connections: dict[threading.Thread, socket.socket] = {}
+        self._acceptor = threading.Thread(target=self._accept, name=f"accept:{self.port}", daemon=True)
+        self._acceptor.start()
+
+    @property
+    def address(self) -> str:
+        """``host:port``"""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def close(self) -> None:
+        """Stop listening and end every connection, in the middle of a reply if need be."""
+        with self._lock:
+            self._closed = True
+            connections = list(self._connections.values())
+        # Linux wakes a blocked accept() at shutdown, BSD and macOS at close.
+        _shut_down(self._listener)
+        self._listener.close()
+        for connection in connections:
+            _shut_down(connection)
+        self._acceptor.join(1)
+        self.wait_for_connections(1)
+
+    def wait_for_connections(self, timeout_s: float) -> None:
+        """Wait until the clients' connections are finished: all they had sent has then been handled."""
+        deadline = time.monotonic() + timeout_s
+        with self._lock:
+            threads = list(self._connections)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0, deadline - time.monotonic()))
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                if self._closed:
+                    return
+                time.sleep(0.01)  # out of file descriptors, perhaps; the next one may succeed
+                continue
+            thread = threading.Thread(target=self._converse, args=(connection,), daemon=True)
+            with self._lock:
+                if self._closed:
+                    connection.close()
+                    return
+                self._connections[thread] = connection
+                thread.start()
+
+    def _converse(self, connection: socket.socket) -> None:
+        try:
+            with connection, connection.makefile("rb") as stream:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                while self._answer(connection, stream):
+                    pass
+        except OSError:
+            pass  # the client is gone; there is nobody to tell
+        finally:
+            with self._lock:
+                self._connections.pop(threading.current_thread(), None)
+
+    def _answer(self, connection: socket.socket, stream: BufferedReader) -> bool:
+        """Read one request, reply to it; True if the connection can carry another."""
+        try:
+            request = _read_request(stream)
+        except BadRequest as problem:
+            text = [("Content-Type", "text/plain; charset=utf-8")]
+            body = f"{problem.status} {_phrase(problem.status)}: {problem}".encode()
+            connection.sendall(Response(problem.status, body, text, close=True).encode())
+            return False
+        if request is None:
+            return False
+        if request.header("Expect").lower() == "100-continue":  # curl, for bodies above 1 MB
+            request.before_body = lambda: connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        response = self._handle(request)
+        if response is None:
+            return False
+        if not response.close and not request.complete:
+            try:
+                request.read()
+            except TruncatedBody:
+                response.close = True
+        wishes = request.header("Connection").lower()
+        response.close |= wishes == "close" or (request.version == "HTTP/1.0" and wishes != "keep-alive")
+        connection.sendall(response.encode())
+        if response.close and not request.complete:
+            connection.shutdown(socket.SHUT_WR)
+            time.sleep(LINGER_S)
+        return not response.close
+
+
+def find(fields: Fields, name: str) -> str:
+    """The first value among ``fields`` whose name is ``name`` in any case, or ``""``."""
+    wanted = name.lower()
+    return next((value for field_name, value in fields if field_name.lower() == wanted), "")
+
+
+def _read_request(stream: BufferedReader) -> Request | None:
+    """The next request's head, or None if the client has closed the connection between two requests."""
+    line = stream.readline(HEAD_LIMIT)
+    if not line:
+        return None
+    words = line[:-2].split(b" ")
+    if not line.endswith(b"\r\n") or len(words) != 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
+        raise BadRequest(400, "malformed request line")
+    headers = _read_fields(stream, HEAD_LIMIT - len(line))
+    method, target, version = (word.decode("utf-8", "surrogateescape") for word in words)
+    if version == "HTTP/1.1" and not find(headers, "Host"):
+        raise BadRequest(400, "missing required Host header")
+    return Request(stream, method, target, version, headers)
+
+
+def _read_fields(stream: BufferedReader, limit: int) -> Fields:
+    """A header or trailer section, its final empty line included. Values are UTF-8 to Lambda."""
+    fields: Fields = []
+    while True:
+        line = stream.readline(limit + 1)
+        limit -= len(line)
+        if limit < 0:
+            raise BadRequest(431, "headers too large")
+        if line == b"\r\n":
+            return fields
+        name, colon, value = line[:-2].partition(b":")
+        value = value.strip(b" \t")
+        if not line.endswith(b"\r\n") or not colon:
+            raise BadRequest(400, "malformed header")
+        if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise BadRequest(400, "invalid header name or value")
+        fields.append((name.decode("ascii"), value.decode("utf-8", "surrogateescape")))
+
+
+def _framing(request: Request) -> tuple[bool, int]:
+    """How the body is delimited, RFC 9112, 6.3: (chunked, Content-Length)."""
+    coding = request.header("Transfer-Encoding").lower()
+    lengths = {value for name, value in request.headers if name.lower() == "content-length"}
+    if coding and (coding != "chunked" or lengths):
+        raise BadRequest(400, "unsupported transfer encoding")
+    if len(lengths) > 1 or not all(re.fullmatch("[0-9]{1,18}", length) for length in lengths):
+        raise BadRequest(400, "bad Content-Length")
+    return coding == "chunked", int(lengths.pop()) if lengths else 0
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase
+
+
+def _shut_down(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it was not connected any more

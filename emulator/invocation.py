@@ -1,0 +1,153 @@
+"""The values that travel with one invocation: what is asked, what is answered, what is reported."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from emulator.http_server import Fields
+
+# How much of the log an invoker gets with X-Amz-Log-Type: Tail, bytes.
+LOG_TAIL_BYTES = 4096
+
+
+@dataclass
+class Answer:
+    """What the caller is to get: the function's own bytes, or a platform's error made on its behalf."""
+
+    body: bytes
+    content_type: str = "application/json"
+    is_error: bool = False
+    error_type: str = ""  # only the platform's logs show it
+    response_mode: str = "buffered"
+    trailers: Fields = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """What the REPORT line says. Times are in milliseconds, memory in MB."""
+
+    duration_ms: float
+    init_ms: float | None  # only on the first invocation of an environment
+    memory_mb: int
+    max_memory_mb: int
+    status: str = "success"  # or "error", "timeout"
+    error_type: str = ""
+
+    @property
+    def billed_ms(self) -> int:
+        """Whole milliseconds, the init phase included (so it is billed since August 2025)."""
+        return math.ceil(self.duration_ms + (self.init_ms or 0))
+
+    def line(self, request_id: str) -> str:
+        """The line as CloudWatch shows it: columns separated, and ended, by tabs."""
+        columns = [
+            f"REPORT RequestId: {request_id}",
+            f"Duration: {self.duration_ms:.2f} ms",
+            f"Billed Duration: {self.billed_ms} ms",
+            f"Memory Size: {self.memory_mb} MB",
+            f"Max Memory Used: {self.max_memory_mb} MB",
+        ]
+        if self.init_ms is not None:
+            columns.append(f"Init Duration: {self.init_ms:.2f} ms")
+        if self.status != "success":
+            columns.append(f"Status: {self.status}")
+        if self.error_type:
+            columns.append(f"Error Type: {self.error_type}")
+        return "\t".join([*columns, ""])
+
+
+@dataclass
+class Result:
+    """What an invoker learns: the Invoke API's response and, beyond it, the whole log and the report."""
+
+    status: int  # 200, also for function errors; 202 for Event, 204 for DryRun
+    request_id: str
+    executed_version: str
+    payload: bytes = b""
+    function_error: str | None = None  # None or "Unhandled"
+    content_type: str = "application/json"
+    response_mode: str = "buffered"
+    trailers: Fields = field(default_factory=list)
+    log: bytes = b""  # from START (the init phase before it) to REPORT
+    report: Report = field(default_factory=lambda: Report(0, None, 0, 0))
+
+    @property
+    def log_tail(self) -> bytes:
+        return self.log[-LOG_TAIL_BYTES:]
+
+
+class Invocation:
+    """One event on its way through the function.
+
+    ``answered`` is set when the caller's answer is known, ``finished`` when the runtime has asked for
+    the next event or is gone, and the log is complete: Lambda bills until then.
+    """
+
+    def __init__(
+        self,
+        event: bytes,
+        *,
+        arn: str,
+        request_id: str | None = None,
+        content_type: str = "application/json",
+        trace_id: str | None = None,
+        client_context: bytes | None = None,
+        cognito_identity: str | None = None,
+        tenant_id: str | None = None,
+        invocation_id: str | None = None,
+    ) -> None:
+        self.event = event
+        self.arn = arn
+        self.request_id = request_id or str(uuid.uuid4())
+        self.content_type = content_type
+        self.trace_id = new_trace_id() if trace_id is None else trace_id
+        self.client_context = client_context
+        self.cognito_identity = cognito_identity
+        self.tenant_id = tenant_id
+        self.invocation_id = invocation_id
+        self.deadline_ms = 0  # Unix time, milliseconds; known when the event is handed over
+        self.answer: Answer | None = None
+        self.report = Report(0, None, 0, 0)  # true once it has finished, like `log`
+        self.log = b""
+        self.log_start = 0
+        self.answered = threading.Event()
+        self.finished = threading.Event()
+
+    def settle(self, answer: Answer) -> None:
+        """Fix the answer; the first one counts."""
+        if self.answer is None:
+            self.answer = answer
+            self.answered.set()
+
+
+def new_trace_id() -> str:
+    """A trace header that asks for no sampling: an epoch in hex, 96 random bits, a parent segment."""
+    return f"Root=1-{int(time.time()):08x}-{os.urandom(12).hex()};Parent={os.urandom(8).hex()};Sampled=0"
+
+
+def platform_error(error_type: str, message: str) -> Answer:
+    """An error in the words of the platform, for a function that could not speak for itself."""
+    body = {"errorType": error_type, "errorMessage": message}
+    return Answer(json.dumps(body, separators=(",", ":")).encode(), is_error=True, error_type=error_type)
+
+
+def exit_reason(exit_status: int) -> str:
+    """The words Lambda has for the end of a process, e.g. ``exit status 3`` or ``signal: killed``.
+
+    Negative numbers are signals, as in :mod:`subprocess`. Any exit is an error, 0 included.
+    """
+    if exit_status == 0:
+        return "Runtime exited without providing a reason"
+    if exit_status > 0:
+        return f"Runtime exited with error: exit status {exit_status}"
+    name = signal.strsignal(-exit_status) or f"signal {-exit_status}"
+    return f"Runtime exited with error: signal: {name.partition(':')[0].lower()}"

@@ -1,0 +1,228 @@
+"""Speak Lambda's Invoke API to AWS CLI, the SDKs and curl.
+
+The operation is described in AWS's Lambda API reference under "Invoke". There is one function here, and
+it answers to every name and every qualifier.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import uuid
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+from emulator.http_server import BodyTooLarge, HttpServer, Request, Response, TruncatedBody
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from emulator.function import Function, Result
+
+# Limits of the service, bytes.
+SYNCHRONOUS_LIMIT = 6_291_456
+ASYNCHRONOUS_LIMIT = 1_048_576
+CLIENT_CONTEXT_LIMIT = 3583
+
+# A body that is longer than this is not even read to the end; AWS's SDKs expect that it is.
+READ_LIMIT = 64 * 1024 * 1024
+
+INVOCATION_TYPES = ("RequestResponse", "Event", "DryRun")
+LOG_TYPES = ("None", "Tail")
+
+_INVOKE_PATH = re.compile("/2015-03-31/functions/([^/]+)/invocations/?")
+_TENANT_ID = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
+
+# A name, a partial ARN or a whole one, each perhaps with a qualifier (API reference, FunctionName).
+_FUNCTION = re.compile(
+    r"(?P<prefix>(arn:(aws[a-zA-Z-]*):lambda:)?([a-z]{2}(-[a-z]+)+-\d:)?(\d{12}:)?(function:)?)"
+    r"(?P<name>[a-zA-Z0-9-_.]{1,140})"
+    r"(:(?P<qualifier>\$LATEST|[a-zA-Z0-9-_]+))?"
+)
+
+
+class ApiError(Exception):
+    """A request that never reaches the function."""
+
+    def __init__(self, status: int, name: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.name = name
+
+    def response(self) -> Response:
+        """As the service sends it. The text's key is spelled with a capital by some exceptions."""
+        key = "Message" if self.name in ("ResourceNotFoundException", "ServiceException") else "message"
+        body = json.dumps({"Type": "User", key: str(self)}).encode()
+        headers = [
+            ("Content-Type", "application/json"),
+            ("x-amzn-RequestId", str(uuid.uuid4())),
+            ("x-amzn-ErrorType", self.name),
+        ]
+        return Response(self.status, body, headers)
+
+
+class Target(NamedTuple):
+    """Which function an invoker has named."""
+
+    arn: str
+    qualifier: str | None
+
+
+class InvokeApi:
+    """An Invoke API in front of one function."""
+
+    def __init__(self, function: Function, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen at once; OSError if the address is taken."""
+        self._function = function
+        self._server = HttpServer(self._handle, host, port)
+        self.url = f"http://{self._server.address}"
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _handle(self, request: Request) -> Response:
+        try:
+            return self._route(request)
+        except ApiError as error:
+            return error.response()
+
+    def _route(self, request: Request) -> Response:
+        named = _INVOKE_PATH.fullmatch(request.path)
+        if named is not None and request.method == "POST":
+            return self._invoke(request, named.group(1))
+        if request.path == "/" and request.method in ("GET", "HEAD"):
+            return Response(200, self._welcome().encode(), [("Content-Type", "text/plain; charset=utf-8")])
+        found = f"{request.method} {request.path}"
+        expected = "POST /2015-03-31/functions/NAME/invocations"
+        raise ApiError(404, "UnknownOperationException", f"{found} is not here; there is {expected}")
+
+    def _invoke(self, request: Request, name: str) -> Response:
+        """Read the request as the service does, and complain in its words."""
+        target = find_target(self._function, name, parse_qs(request.query).get("Qualifier", [""])[0])
+        invocation_type = one_of(request, "X-Amz-Invocation-Type", "invocationType", INVOCATION_TYPES)
+        log_type = one_of(request, "X-Amz-Log-Type", "logType", LOG_TYPES)
+        try:
+            payload = request.read(READ_LIMIT)
+        except (BodyTooLarge, TruncatedBody) as error:
+            raise ApiError(413, "RequestEntityTooLargeException", "The body could not be read") from error
+        result = self._function.invoke(
+            check_payload(payload, invocation_type),
+            invocation_type=invocation_type,
+            log_type=log_type,
+            client_context=_client_context(request),
+            cognito_identity=request.header("X-Amz-Cognito-Identity") or None,  # as AWS's emulator has it
+            tenant_id=_tenant_id(request),
+            trace_id=request.header("X-Amzn-Trace-Id") or None,
+            qualifier=target.qualifier,
+            arn=target.arn,
+        )
+        return _response(result, log_type)
+
+    def _welcome(self) -> str:
+        configuration = self._function.configuration
+        return (
+            f"A local AWS Lambda emulator, running {configuration.handler} from {configuration.task_root}.\n"
+            f"Invoke it: curl -d '{{}}' {self.url}/2015-03-31/functions/{configuration.name}/invocations\n"
+        )
+
+
+def check_payload(payload: bytes, invocation_type: str = "RequestResponse") -> bytes:
+    """The event for a payload, or ApiError if the service would refuse it. No payload is an empty object."""
+    size = len(payload)
+    if invocation_type == "Event" and size > ASYNCHRONOUS_LIMIT:
+        limit = f"(limit {ASYNCHRONOUS_LIMIT} bytes)"
+        message = f"{size} byte payload is too large for the Event invocation type {limit}"
+        raise ApiError(413, "RequestEntityTooLargeException", message)
+    if size > SYNCHRONOUS_LIMIT:
+        message = f"Request must be smaller than {SYNCHRONOUS_LIMIT} bytes for the InvokeFunction operation"
+        raise ApiError(413, "RequestEntityTooLargeException", message)
+    if not payload:
+        return b"{}"
+    try:
+        # Numbers stay text: they need no judgement, and the longest ones int() would refuse.
+        json.loads(payload.decode("utf-8"), parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+    except RecursionError:
+        pass  # nested deeper than Python can follow; let the function see for itself
+    except ValueError as error:
+        message = f"Could not parse request body into json: {error}"
+        raise ApiError(400, "InvalidRequestContentException", message) from error
+    return payload
+
+
+def find_target(function: Function, named: str, qualifier: str) -> Target:
+    """Read the FunctionName and Qualifier of a request; ApiError if they cannot be meant."""
+    match = _FUNCTION.fullmatch(named)
+    if match is None:
+        message = (
+            f"1 validation error detected: Value '{named}' at 'functionName' failed to satisfy constraint:"
+            " Member must be a function's name, a partial ARN or an ARN"
+        )
+        raise ApiError(400, "InvalidParameterValueException", message)
+    own_qualifier = match.group("qualifier")
+    if own_qualifier and qualifier and own_qualifier != qualifier:
+        message = "The derived qualifier from the function name does not match the specified qualifier."
+        raise ApiError(400, "InvalidParameterValueException", message)
+    qualifier = own_qualifier or qualifier
+    if match.group("prefix").startswith("arn:"):
+        unqualified = match.group("prefix") + match.group("name")
+        return Target(f"{unqualified}:{qualifier}" if qualifier else unqualified, qualifier or None)
+    return Target(function.arn(match.group("name"), qualifier), qualifier or None)
+
+
+def one_of(request: Request, header: str, member: str, values: tuple[str, ...]) -> str:
+    """The value of a header that must be one of ``values``; the first of them if it is absent."""
+    value = request.header(header) or values[0]
+    if value not in values:
+        message = (
+            f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint:"
+            f" Member must satisfy enum value set: [{', '.join(values)}]"
+        )
+        raise ApiError(400, "InvalidParameterValueException", message)
+    return value
+
+
+def _client_context(request: Request) -> bytes | None:
+    """The client context's JSON text, out of its base64."""
+    header = request.header("X-Amz-Client-Context")
+    if not header:
+        return None
+    if len(header) > CLIENT_CONTEXT_LIMIT:
+        message = f"Client context must be no more than {CLIENT_CONTEXT_LIMIT} bytes, not {len(header)}"
+        raise ApiError(400, "InvalidRequestContentException", message)
+    try:
+        text = base64.b64decode(header, validate=True)
+        json.loads(text.decode("utf-8"))
+    except (binascii.Error, ValueError) as error:
+        message = f"Client context must be a valid Base64-encoded JSON object: {error}"
+        raise ApiError(400, "InvalidRequestContentException", message) from error
+    # It becomes a header, where line breaks between its members have no place.
+    return text.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def _tenant_id(request: Request) -> str | None:
+    value = request.header("X-Amz-Tenant-Id")
+    if value and not _TENANT_ID.fullmatch(value):
+        message = (
+            f"1 validation error detected: Value '{value}' at 'tenantId' failed to satisfy constraint:"
+            f" Member must satisfy regular expression pattern: {_TENANT_ID.pattern}"
+        )
+        raise ApiError(400, "InvalidParameterValueException", message)
+    return value or None
+
+
+def _response(result: Result, log_type: str) -> Response:
+    headers = [
+        ("Content-Type", "application/json"),
+        ("x-amzn-RequestId", result.request_id),
+        ("X-Amz-Executed-Version", result.executed_version),
+    ]
+    if result.function_error:
+        headers.append(("X-Amz-Function-Error", result.function_error))
+    if log_type == "Tail" and result.status == 200:
+        headers.append(("X-Amz-Log-Result", base64.b64encode(result.log_tail).decode("ascii")))
+    return Response(result.status, result.payload, headers)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,154 @@
+"""Collect what the function writes, in order, with the platform's own lines between."""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import threading
+from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class Log:
+    """Everything a function has logged since it was made; invocations are slices of it."""
+
+    def __init__(self, listener: Callable[[bytes], None] | None = None) -> None:
+        self._data = bytearray()
+        self._lock = threading.Lock()
+        self._listener = listener
+
+    def write(self, data: bytes) -> None:
+        """Append output of the function, just as it came."""
+        with self._lock:
+            self._append(data)
+
+    def write_line(self, text: str) -> None:
+        """Append a line of the platform; it starts on a fresh line whatever the function left."""
+        with self._lock:
+            fresh = not self._data or self._data.endswith(b"\n")
+            self._append(b"" if fresh else b"\n")
+            self._append(text.encode("utf-8", "replace") + b"\n")
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def since(self, start: int) -> bytes:
+        """What was logged after the log was ``start`` bytes long."""
+        with self._lock:
+            return bytes(self._data[start:])
+
+    def _append(self, data: bytes) -> None:
+        self._data += data
+        if self._listener is not None and data:
+            self._listener(data)
+
+
+class Frame(NamedTuple):
+    """One record that a runtime sent through the descriptor in ``_LAMBDA_TELEMETRY_LOG_FD``."""
+
+    type: int
+    timestamp_us: int  # microseconds since 1970
+    message: bytes
+
+
+class FrameDecoder:
+    """Cut the telemetry stream into frames and put their messages into the log.
+
+    A frame, as AWS's runtimes write it, big-endian::
+
+        | 4 bytes type | 4 bytes length of the message | 8 bytes microseconds since 1970 | message |
+    """
+
+    HEAD = struct.Struct(">IIQ")
+
+    def __init__(self, frames: list[Frame], log: Log) -> None:
+        self._frames = frames
+        self._log = log
+        self._buffer = b""
+
+    def write(self, data: bytes) -> None:
+        """Take any piece of the stream; what is not yet a whole frame waits for the rest."""
+        self._buffer += data
+        while len(self._buffer) >= self.HEAD.size:
+            frame_type, length, timestamp_us = self.HEAD.unpack_from(self._buffer)
+            end = self.HEAD.size + length
+            if len(self._buffer) < end:
+                return
+            message = self._buffer[self.HEAD.size : end]
+            self._buffer = self._buffer[end:]
+            self._frames.append(Frame(frame_type, timestamp_us, message))
+            self._log.write(message if message.endswith(b"\n") else message + b"\n")
+
+
+class Pipe:
+    """A pipe out of the function's process; what comes through it goes to ``sink``.
+
+    Any thread may drain it. A process's write has reached the pipe before its next request reaches us,
+    so draining when a request arrives catches all that was written before it.
+    """
+
+    def __init__(self, sink: Callable[[bytes], None]) -> None:
+        self.reader, self.writer = os.pipe()
+        os.set_blocking(self.reader, False)
+        self._sink = sink
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def drain(self) -> bool:
+        """Pass on what is there now; False once the pipe has ended."""
+        with self._lock:
+            while not self._closed:
+                try:
+                    data = os.read(self.reader, 65536)
+                except BlockingIOError:
+                    return True
+                if not data:
+                    break
+                self._sink(data)
+            return False
+
+    def close_writer(self) -> None:
+        """To be called once the process has its own copy."""
+        os.close(self.writer)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            os.close(self.reader)
+
+
+class PipeReader:
+    """A thread that drains pipes while nobody else does, lest the function blocks on a full one."""
+
+    def __init__(self, pipes: Sequence[Pipe]) -> None:
+        self._pipes = pipes
+        self._wake_reader, self._wake_writer = os.pipe()
+        self._thread = threading.Thread(target=self._read, name="log", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take what is left, then close the pipes, even if a stray process still holds their other end."""
+        os.close(self._wake_writer)
+        self._thread.join()
+        os.close(self._wake_reader)
+        for pipe in self._pipes:
+            pipe.drain()
+            pipe.close()
+
+    def _read(self) -> None:
+        poll = select.poll()
+        poll.register(self._wake_reader, select.POLLIN)
+        open_pipes = {pipe.reader: pipe for pipe in self._pipes}
+        for reader in open_pipes:
+            poll.register(reader, select.POLLIN)
+        while open_pipes:
+            for descriptor, _ in poll.poll():
+                if descriptor == self._wake_reader:
+                    return
+                if not open_pipes[descriptor].drain():
+                    poll.unregister(descriptor)
+                    del open_pipes[descriptor]

@@ -1,0 +1,354 @@
+"""Speak the Runtime API to one execution environment, and hold its runtime to the order of calls.
+
+Statuses and bodies are those of Lambda's own server, as AWS publishes it in the Runtime Interface
+Emulator; the calls are described in AWS's developer guide, "Using the Lambda runtime API".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import threading
+import time
+from dataclasses import dataclass, field
+
+from emulator.http_server import BodyTooLarge, HttpServer, Request, Response, TruncatedBody, find
+from emulator.invocation import Answer, Invocation, platform_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emulator.http_server import Fields
+
+# Where a runtime stands, in the words of the server's error messages.
+STARTED = "Started"
+INIT_ERROR = "InitError"
+RESTORING = "Restoring"
+RESTORE_ERROR = "RestoreError"
+READY = "Ready"  # waiting in `next`
+RUNNING = "Running"  # has been given an event
+RESPONSE = "InvocationResponse"  # its response is being read
+ERROR = "InvocationErrorResponse"
+RESPONSE_SENT = "RuntimeResponseSentState"
+
+# What may follow what: state → call → the state it leads to. A call that is not listed is answered
+# with 403 and changes nothing. A state without a way out is a wedged runtime: it can only exit.
+#
+#   Started ──next──▶ Ready ──event──▶ Running ──response──▶ InvocationResponse ──▶ ResponseSent
+#      │                ▲                 └─────error──────▶ InvocationErrorResponse ──▶   │
+#      └─init/error     └──────────────────────────next────────────────────────────────────┘
+TRANSITIONS = {
+    STARTED: {"Ready": READY, "InitError": INIT_ERROR, "RestoreReady": RESTORING},
+    RESTORING: {"Ready": READY, "InitError": RESTORE_ERROR, "RestoreError": RESTORE_ERROR},
+    READY: {"Ready": READY},
+    # `next` without an answer gives the same event once more.
+    RUNNING: {"Ready": RUNNING, "InvocationResponse": RESPONSE, "InvocationErrorResponse": ERROR},
+    # They move on by themselves once the answer has been read and found good, else they are wedged.
+    RESPONSE: {},
+    ERROR: {},
+    RESPONSE_SENT: {"Ready": READY},
+    INIT_ERROR: {},
+    RESTORE_ERROR: {},
+}
+
+# net/http gives a Content-Length to a body that fits its buffer, and chunks a longer one.
+LONGEST_COUNTED_BODY = 2048
+
+_BASE = "/2018-06-01/runtime"
+_ANSWER_PATH = re.compile(_BASE + "/invocation/([^/]*)/(response|error)")
+
+_ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
+_ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
+
+
+@dataclass
+class Recorded:
+    """One request of the runtime as it came over the wire, and the status it was answered with.
+
+    ``status`` is None while the request waits (`next`) or if it got no reply.
+    """
+
+    method: str
+    path: str
+    headers: Fields
+    body: bytes = b""
+    trailers: Fields = field(default_factory=list)
+    status: int | None = None
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, whatever its case, or None."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), None)
+
+
+class RuntimeApi:
+    """The server behind AWS_LAMBDA_RUNTIME_API for one process; a new process gets a new one.
+
+    All that changes does so under ``changed``, and is announced through it.
+    """
+
+    def __init__(
+        self,
+        *,
+        requests: list[Recorded],
+        on_next: Callable[[], None],
+        snap_start: bool,
+        max_response_bytes: int,
+        early_413: bool,
+    ) -> None:
+        self.changed = threading.Condition()
+        self.state = STARTED
+        self.invocation: Invocation | None = None
+        self.init_error: Answer | None = None
+        self.abandoned = False  # the process is gone; what it sent before is still read
+        self.closed = False  # nothing is taken any more
+        self.idle_since = 0.0  # when the runtime last called `next`, by the monotonic clock
+        self._requests = requests
+        self._on_next = on_next
+        self._snap_start = snap_start
+        self._max_response_bytes = max_response_bytes
+        self._early_413 = early_413
+        self._server = HttpServer(self._handle)
+        self.address = self._server.address
+
+    def offer(self, invocation: Invocation) -> None:
+        """Give the runtime its next event. Call with ``changed`` held."""
+        self.invocation = invocation
+        self.changed.notify_all()
+
+    def settle(self, timeout_s: float) -> None:
+        """After the process is gone: let requests that it still managed to send have their effect."""
+        with self.changed:
+            self.abandoned = True
+            self.changed.notify_all()
+        self._server.wait_for_connections(timeout_s)
+
+    def hang_up(self) -> None:
+        """Give no more events and take no more answers: a waiting `next` loses its connection."""
+        with self.changed:
+            self.abandoned = self.closed = True
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        self.hang_up()
+        self._server.close()
+
+    def _handle(self, request: Request) -> Response | None:
+        record = Recorded(request.method, request.target, request.headers)
+        self._requests.append(record)
+        response = self._route(request, record)
+        if response is not None:
+            if not request.complete and not response.close:
+                _try_to_read(request, record)
+            record.status = response.status
+        return response
+
+    def _route(self, request: Request, record: Recorded) -> Response | None:
+        call = (request.method, request.path)
+        if call == ("GET", _BASE + "/invocation/next"):
+            return self._next()
+        if call == ("POST", _BASE + "/init/error"):
+            return self._init_error("InitError", request, record)
+        if self._snap_start and call == ("GET", _BASE + "/restore/next"):
+            return self._restore_next()
+        if self._snap_start and call == ("POST", _BASE + "/restore/error"):
+            return self._init_error("RestoreError", request, record)
+        answer = _ANSWER_PATH.fullmatch(request.path)
+        if answer is not None and request.method == "POST":
+            request_id, kind = answer.groups()
+            refusal = self._begin_answer(request, request_id, kind)
+            if refusal is not None:
+                return refusal
+            return self._response(request, record) if kind == "response" else self._error(request, record)
+        return Response(404, b"404 page not found\n", [("Content-Type", "text/plain; charset=utf-8")])
+
+    # Each of the following is one call of the Runtime API.
+
+    def _next(self) -> Response | None:
+        """``GET /invocation/next``: close the previous invocation, wait for the next event."""
+        self._on_next()
+        with self.changed:
+            answered = self.state == RESPONSE_SENT
+            refusal = self._move("Ready")
+            if refusal is not None:
+                return refusal
+            if answered:
+                self.invocation = None
+            self.idle_since = time.monotonic()
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.abandoned or self.invocation is not None)
+            if self.abandoned or self.invocation is None:
+                return None
+            self.state = RUNNING
+            return _event(self.invocation)
+
+    def _response(self, request: Request, record: Recorded) -> Response:
+        """``POST /invocation/{id}/response``: the function's result, in one piece or streamed."""
+        mode = request.header("Lambda-Runtime-Function-Response-Mode")
+        if mode not in ("", "streaming"):
+            return _refuse(400, "InvalidFunctionResponseMode", "Invalid function response mode")
+        limit = self._max_response_bytes
+        try:
+            record.body = request.read(limit if self._early_413 else None)
+        except TruncatedBody:
+            return _refuse(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+        except BodyTooLarge:
+            return self._too_large(close=True)
+        record.trailers = request.trailers
+        if len(record.body) > limit:
+            return self._too_large(close=False)
+        answer = Answer(
+            record.body,
+            request.header("Content-Type") or "application/octet-stream",
+            response_mode=mode or "buffered",
+            trailers=record.trailers,
+        )
+        if mode == "streaming":
+            _heed_trailers(answer, request)
+        self._finish_answer(answer)
+        return _accepted()
+
+    def _error(self, request: Request, record: Recorded) -> Response | None:
+        """``POST /invocation/{id}/error``: what the function raised; any bytes go to the caller."""
+        try:
+            record.body = request.read(self._max_response_bytes)
+        except (TruncatedBody, BodyTooLarge):
+            return None  # no reply at all, and wedged, is what Lambda's server does here
+        record.trailers = request.trailers
+        error_type = request.header(_ERROR_TYPE)
+        content_type = request.header("Content-Type") or "application/json"
+        self._finish_answer(Answer(record.body, content_type, is_error=True, error_type=error_type))
+        return _accepted()
+
+    def _init_error(self, call: str, request: Request, record: Recorded) -> Response | None:
+        """``POST /init/error`` and ``/restore/error``: the function cannot be started."""
+        with self.changed:
+            refusal = self._move(call)
+        if refusal is not None:
+            return refusal
+        if not _try_to_read(request, record):
+            return None
+        self._on_next()
+        with self.changed:
+            self.init_error = Answer(record.body, is_error=True, error_type=request.header(_ERROR_TYPE))
+            self.changed.notify_all()
+        return _accepted()
+
+    def _restore_next(self) -> Response:
+        """``GET /restore/next``: the snapshot is taken and restored in no time here."""
+        with self.changed:
+            return self._move("RestoreReady") or Response(200)
+
+    # What they share.
+
+    def _move(self, call: str) -> Response | None:
+        """Follow the table; None if the call may be made now, otherwise its refusal."""
+        following = TRANSITIONS[self.state].get(call)
+        if following is None:
+            message = (
+                f"State transition from {self.state} to {call} failed for runtime."
+                " Error: State transition is not allowed"
+            )
+            return _refuse(403, "InvalidStateTransition", message)
+        self.state = following
+        return None
+
+    def _begin_answer(self, request: Request, request_id: str, kind: str) -> Response | None:
+        """None if the runtime may answer this invocation now, otherwise the refusal."""
+        with self.changed:
+            invocation = self.invocation
+            if invocation is None or request_id != invocation.request_id:
+                return _refuse(400, "InvalidRequestID", "Invalid request ID")
+            echoed = request.header("Lambda-Runtime-Invocation-Id")
+            stale = bool(echoed and invocation.invocation_id and echoed != invocation.invocation_id)
+            if stale or self.closed:
+                return _refuse(410, "InvokeTimeout", "Invoke timeout")
+            return self._move("InvocationResponse" if kind == "response" else "InvocationErrorResponse")
+
+    def _finish_answer(self, answer: Answer) -> None:
+        with self.changed:
+            self.state = RESPONSE_SENT
+            if self.invocation is not None and not self.closed:
+                self.invocation.settle(answer)
+            self.changed.notify_all()
+
+    def _too_large(self, *, close: bool) -> Response:
+        """The platform fails the invocation itself; the runtime has nothing more to say about it."""
+        limit = self._max_response_bytes
+        message = f"Response payload size exceeded maximum allowed payload size ({limit} bytes)."
+        self._finish_answer(platform_error("Function.ResponseSizeTooLarge", message))
+        refusal = f"Exceeded maximum allowed payload size ({limit} bytes)."
+        return _refuse(413, "RequestEntityTooLarge", refusal, close=close)
+
+
+def _event(invocation: Invocation) -> Response:
+    """The reply to `next`. Headers that have nothing to say are left out."""
+    headers = [
+        ("Content-Type", invocation.content_type),
+        ("Lambda-Runtime-Aws-Request-Id", invocation.request_id),
+        ("Lambda-Runtime-Deadline-Ms", str(invocation.deadline_ms)),
+        ("Lambda-Runtime-Invoked-Function-Arn", invocation.arn),
+        ("Lambda-Runtime-Trace-Id", invocation.trace_id),
+        (
+            "Lambda-Runtime-Client-Context",
+            (invocation.client_context or b"").decode("utf-8", "surrogateescape"),
+        ),
+        ("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity),
+        ("Lambda-Runtime-Aws-Tenant-Id", invocation.tenant_id),
+        ("Lambda-Runtime-Invocation-Id", invocation.invocation_id),
+    ]
+    present = [(name, value) for name, value in headers if value]
+    return Response(200, invocation.event, present, chunked=len(invocation.event) > LONGEST_COUNTED_BODY)
+
+
+def _heed_trailers(answer: Answer, request: Request) -> None:
+    """Make a streamed answer an error if its trailers say that it failed midway.
+
+    The server looks only for trailers that the head declared.
+    """
+    declared = {
+        name.strip().lower()
+        for header, names in request.headers
+        if header.lower() == "trailer"
+        for name in names.split(",")
+    }
+    trailers = [(name, value) for name, value in request.trailers if name.lower() in declared]
+    error_type = find(trailers, _ERROR_TYPE)
+    error_body = find(trailers, _ERROR_BODY)
+    if not error_type and not error_body:
+        return
+    try:
+        answer.body = base64.b64decode(error_body, validate=True)
+    except binascii.Error:
+        answer.body = b""
+    answer.is_error = True
+    answer.error_type = error_type
+    answer.content_type = "application/json"
+
+
+def _try_to_read(request: Request, record: Recorded) -> bool:
+    """Read the body for the record's sake; False if it ended too early."""
+    try:
+        record.body = request.read()
+    except TruncatedBody:
+        return False
+    record.trailers = request.trailers
+    return True
+
+
+def _accepted() -> Response:
+    return _json(202, {"status": "OK"})
+
+
+def _refuse(status: int, error_type: str, message: str, *, close: bool = False) -> Response:
+    response = _json(status, {"errorMessage": message, "errorType": error_type})
+    response.close = close
+    return response
+
+
+def _json(status: int, value: dict[str, str]) -> Response:
+    body = json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    return Response(status, body, [("Content-Type", "application/json")])

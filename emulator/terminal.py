@@ -1,0 +1,79 @@
+"""Show a person what happens; colour is for terminals only."""
+
+from __future__ import annotations
+
+import json
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+_DIM = "\x1b[2m"
+_RED = "\x1b[31m"
+_YELLOW = "\x1b[33m"
+_BOLD = "\x1b[1m"
+_PLAIN = "\x1b[0m"
+
+# How a line begins, and how it is shown.
+_STYLES = (
+    (("START RequestId: ", "END RequestId: ", "REPORT RequestId: ", "INIT_REPORT "), _DIM),
+    (("[ERROR]", "[CRITICAL]", "RequestId: ", "Runtime."), _RED),
+    (("[WARNING]",), _YELLOW),
+)
+
+
+class Terminal:
+    """Text for a person on one stream, which may as well be a file."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        # NO_COLOR: see no-color.org
+        self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
+        self._line = b""  # what was written last, up to its line break, which has not come yet
+
+    def log(self, data: bytes) -> None:
+        """Show a piece of the log: whole lines only, so that two writers do not share one."""
+        *lines, self._line = (self._line + data).split(b"\n")
+        for line in lines:
+            # Lambda's runtimes join the lines of one record with a carriage return; CloudWatch breaks them.
+            text = line.decode("utf-8", "replace").rstrip("\r").replace("\r", "\n")
+            self.say(text, self._style(text))
+
+    def say(self, text: str = "", style: str = "") -> None:
+        self._write(f"{style}{text}{_PLAIN}\n" if style and self._colour else text + "\n")
+
+    def headline(self, text: str) -> None:
+        self.say(text, _BOLD)
+
+    def complain(self, text: str) -> None:
+        self.say(text, _RED)
+
+    def payload(self, payload: bytes) -> None:
+        """A response: laid out for a person, or else byte for byte (and, if it is text, a line break)."""
+        if self._stream.isatty():
+            try:
+                self.say(json.dumps(json.loads(payload), indent=2, ensure_ascii=False))
+                return
+            except ValueError:
+                pass  # not JSON: show it as it is
+        try:
+            payload.decode("utf-8")
+            end = b"" if payload.endswith(b"\n") else b"\n"
+        except UnicodeDecodeError:
+            end = b""
+        self._stream.flush()
+        self._stream.buffer.write(payload + end)
+        self._stream.flush()
+
+    def _style(self, line: str) -> str:
+        if " Task timed out after " in line:
+            return _RED
+        return next((style for beginnings, style in _STYLES if line.startswith(beginnings)), "")
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.buffer.write(text.encode("utf-8", "replace"))
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass  # nobody reads any more: the function need not suffer from it
