@@ -1,7 +1,7 @@
 """Compares cold start, memory, response time and instructions with AWS's runtime, and prints a table.
 
 Usage: python -m benchmarks [--runs N] [--invocations N] [--json]
-Exit status 1 if a goal is missed.
+Exit status 1 if a goal is missed, 2 if a runtime did not do what is measured.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from benchmarks import measure
 from benchmarks.measure import Pair
 from benchmarks.rows import Row, counted_rows, start_rows, warm_rows
+from benchmarks.runtime_api import UnexpectedRequest
 from benchmarks.runtimes import prepare
 from benchmarks.scenarios import HELLO, JSON, LOGGING, ORDERS, PAGE_REQUEST
 
@@ -26,13 +27,17 @@ def main() -> int:
     options = parse_arguments()
     if not options.json:
         print(headline())
+    rows = []
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         aws, ours, task_root = prepare(Path(folder))
-        rows = []
-        for row in measured((aws, ours), task_root, options.runs, options.invocations):
-            rows.append(row)
-            if not options.json:
-                print(row, flush=True)
+        try:
+            for row in measured((aws, ours), task_root, options.runs, options.invocations):
+                rows.append(row)
+                if not options.json:
+                    print(row, flush=True)
+        except UnexpectedRequest as error:
+            print(f"benchmarks: {error}", file=sys.stderr)
+            return 2
     missed = [row for row in rows if not row.is_met]
     if options.json:
         print(json.dumps({"interpreter": interpreter(), "rows": [row.as_json() for row in rows]}, indent=2))

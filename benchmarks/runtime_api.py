@@ -6,9 +6,11 @@ import re
 import select
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 TIMEOUT_S = 120  # generous, because a process whose instructions are counted is fifty times slower
+PATIENCE_S = 2  # then look whether the process is still there
 RECEIVE_BYTES = 1 << 18
 CHUNK_BYTES = 32 * 1024
 CHUNKED_FROM_BYTES = 2048  # Go, in which the real server is written, buffers this much to know the length
@@ -58,7 +60,9 @@ class Times:
 class RuntimeApi:
     """Serves one runtime process from the thread that measures: what is not asked for does not run."""
 
-    def __init__(self) -> None:
+    def __init__(self, exit_status: Callable[[], int | None]) -> None:
+        """``exit_status`` says how the process ended, None while it lives."""
+        self.exit_status = exit_status
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
         self.connections: list[socket.socket] = []
@@ -88,21 +92,32 @@ class RuntimeApi:
 
     def receive(self, target: bytes) -> Request:
         """The next request, which must be ``target``."""
+        deadline_s = time.monotonic() + TIMEOUT_S
         while True:
-            readable, _, _ = select.select([self.listener, *self.connections], (), (), TIMEOUT_S)
+            readable, _, _ = select.select([self.listener, *self.connections], (), (), PATIENCE_S)
             if not readable:
-                raise UnexpectedRequest(f"expected {target.decode()}, nothing came in {TIMEOUT_S} s")
-            if readable[0] is self.listener:
+                self.check_patience(target, deadline_s)
+            elif readable[0] is self.listener:
                 self.accept()
-                continue
-            request = read_request(readable[0])
-            if request is None:
-                self.connections.remove(readable[0])
-            elif request.target != target:
-                found = f"{request.target.decode()} with {request.body[:500]!r}"
-                raise UnexpectedRequest(f"expected {target.decode()}, found {found}")
             else:
-                return request
+                request = read_request(readable[0])
+                if request is None:
+                    self.connections.remove(readable[0])
+                elif request.target == target:
+                    return request
+                else:
+                    found = f"{request.target.decode()} with {request.body[:500]!r}"
+                    raise UnexpectedRequest(f"expected {target.decode()}, found {found}")
+
+    def check_patience(self, target: bytes, deadline_s: float) -> None:
+        """Nothing came for a while: a reason to give up, or only a slow runtime?"""
+        status = self.exit_status()
+        if status is not None:
+            raise UnexpectedRequest(
+                f"expected {target.decode()}, but the runtime exited with status {status}"
+            )
+        if time.monotonic() > deadline_s:
+            raise UnexpectedRequest(f"expected {target.decode()}, nothing came in {TIMEOUT_S} s")
 
     def accept(self) -> None:
         connection, _ = self.listener.accept()

@@ -77,7 +77,8 @@ class RuntimeProcess:
     def __init__(self, runtime: Runtime, handler: str, task_root: Path, wrapper: Sequence[str] = ()) -> None:
         self.command = [*wrapper, *runtime.command_for(handler)]
         self.task_root = task_root
-        self.api = RuntimeApi()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.api = RuntimeApi(self.exit_status)
         self.environment = environment(handler, task_root, self.api.address)
         self.log = tempfile.TemporaryFile()
 
@@ -94,6 +95,7 @@ class RuntimeProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        assert self.process is not None
         self.process.terminate()
         try:
             self.process.wait(STOP_TIMEOUT_S)
@@ -103,17 +105,21 @@ class RuntimeProcess:
         self.api.close()
         self.log.close()
 
+    def exit_status(self) -> int | None:
+        return None if self.process is None else self.process.poll()
+
     def logged(self) -> bytes:
         self.log.seek(0)
         return self.log.read()
 
     def peak_memory_kb(self) -> int:
         """The most that was resident at any time: VmHWM in Linux's /proc/PID/status."""
+        assert self.process is not None
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             name, _, value = line.partition(":")
             if name == "VmHWM":
                 return int(value.split()[0])
-        raise UnexpectedRequest(f"process {self.process.pid} has ended")
+        raise UnexpectedRequest("the runtime ended after its answer")
 
 
 def environment(handler: str, task_root: Path, address: str) -> dict[str, str]:
