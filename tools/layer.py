@@ -50,9 +50,7 @@ def main() -> int:
     print(f"{options.output}  {len(content) / 1024:.0f} KB, {len(names)} files")
     print(f"sha256  {hashlib.sha256(content).hexdigest()}")
     if not options.bytecode:
-        print(
-            "no bytecode: for a quicker start, compile for the Python in Lambda: make dist BYTECODE=python3.13"
-        )
+        print("no bytecode: for a quicker start, compile for Lambda's Python: make dist BYTECODE=python3.13")
     return 0
 
 

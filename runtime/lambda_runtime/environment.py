@@ -13,6 +13,7 @@ class Settings:
     """The variables that say how to run this function; read once."""
 
     __slots__ = (
+        "exec_wrapper",
         "handler",
         "log_as_json",
         "log_level",
@@ -29,7 +30,10 @@ class Settings:
         environ = os.environ
         self.runtime_api = environ.get("AWS_LAMBDA_RUNTIME_API", "")  # host:port
         self.handler = environ.get("_HANDLER", "")
-        if not self.handler and arguments and not arguments[0].startswith("/"):
+        self.exec_wrapper = environ.get("AWS_LAMBDA_EXEC_WRAPPER", "")
+        if arguments and arguments[0].startswith("/"):
+            self.exec_wrapper = ""  # the wrapper is us, or has executed us
+        elif arguments and not self.handler:
             self.handler = arguments[0]
         self.task_root = environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
         self.snap_start = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"

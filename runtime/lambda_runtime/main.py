@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
+    from .environment import Settings
     from .handler import Handler
     from .runtime_api import Invocation
 
@@ -40,10 +41,9 @@ def main(arguments: Sequence[str] = ()) -> int:
     logs.unbuffer_standard_streams()
     log = FunctionLog(settings)
     logs.install_root_handler(log)
-    search_path.arrange(settings.task_root)
     try:
         client = LambdaRuntimeClient(settings.runtime_api, log)
-        handler = initialize(settings.handler, client, log)
+        handler = initialize(settings, client, log)
         process_invocations(client, handler, log)
     except RuntimeApiError as error:
         sys.stderr.write(f"LAMBDA_RUNTIME {error}. The runtime ends.\n")
@@ -52,10 +52,15 @@ def main(arguments: Sequence[str] = ()) -> int:
         leave(130)
 
 
-def initialize(handler_name: str, client: LambdaRuntimeClient, log: FunctionLog) -> Handler:
+def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog) -> Handler:
     """Load the handler, which runs the function's static code; report an error, and end the process."""
     try:
-        return handlers.load(handler_name)
+        if settings.exec_wrapper:
+            from . import wrapper
+
+            wrapper.execute(settings)
+        search_path.arrange(settings.task_root)
+        handler = handlers.load(settings.handler)
     except BaseException as error:
         from . import diagnostics
 
@@ -63,6 +68,13 @@ def initialize(handler_name: str, client: LambdaRuntimeClient, log: FunctionLog)
         log.write_error(diagnostic)
         client.post_init_error(diagnostic)
         leave(exit_status(error) or 1)  # not 0, even if the function says so: it cannot serve anything
+    if settings.snap_start:
+        from . import snapstart
+
+        status = snapstart.wait_for_restore(client, log)
+        if status:
+            leave(status)
+    return handler
 
 
 def process_invocations(client: LambdaRuntimeClient, handler: Handler, log: FunctionLog) -> NoReturn:

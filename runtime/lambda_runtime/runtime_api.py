@@ -115,6 +115,20 @@ class LambdaRuntimeClient:
         """Report that the function cannot be initialized; the process must end after it."""
         self._report(f"{_BASE}/init/error", diagnostic, error_type)
 
+    def restore_next(self) -> None:
+        """Let the snapshot be taken. Returns, perhaps days later, in the restored environment."""
+        path = f"{_BASE}/restore/next"
+        response = self._connection.exchange(http1.format_request("GET", path, self._headers))
+        self._connection.close()  # its other end stayed where the snapshot was taken
+        if response.status != 200:
+            raise RuntimeApiError(
+                f"GET {path} was answered {response.status} {_excerpt(response.body)}, expected 200"
+            )
+
+    def post_restore_error(self, diagnostic: Diagnostic, error_type: str) -> None:
+        """Report that a hook failed after the restore; the process must end after it."""
+        self._report(f"{_BASE}/restore/error", diagnostic, error_type)
+
     def _report(self, path: str, diagnostic: Diagnostic, error_type: str | None) -> None:
         """Post an error that belongs to no invocation, as far as that is possible."""
         body = diagnostic.payload("")
