@@ -8,6 +8,7 @@ megabytes, its class's name holds a line break), the result is well-formed and b
 from __future__ import annotations
 
 import os
+import sys
 
 from . import codec
 from .errors import Fault
@@ -218,7 +219,7 @@ def _is_group(exception: BaseException) -> bool:
 
 
 def _trace(trace: TracebackType | None) -> tuple[list[Frame], list[str]]:
-    """The frames of the function, and the same as text; ours, which come first, are left out."""
+    """The frames of the function, and the same as text; what called it, which comes first, is left out."""
     while trace is not None and _is_own(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     traceback = load("traceback")
@@ -238,7 +239,9 @@ def _trace(trace: TracebackType | None) -> tuple[list[Frame], list[str]]:
 
 
 def _is_own(path: str) -> bool:
-    return path.startswith((_OWN_FOLDER, "<frozen importlib"))
+    asyncio = sys.modules.get("asyncio")
+    event_loop = os.path.dirname(getattr(asyncio, "__file__", None) or "") or _OWN_FOLDER
+    return path.startswith((_OWN_FOLDER, event_loop, "<frozen importlib"))
 
 
 def _shorten(text: str, limit: int) -> str:

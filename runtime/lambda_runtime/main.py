@@ -98,6 +98,10 @@ def handle_event_request(
         context = LambdaContext(invocation, log)
         event = codec.decode_event(invocation.event, invocation.content_type)
         result = handler(event, context)
+        if hasattr(result, "__await__"):
+            from . import event_loop  # late: asyncio takes longer than all the rest of the start
+
+            result = event_loop.wait_for(result)
         body, content_type = codec.encode_response(result)
     except BaseException as error:
         from . import diagnostics  # late: most functions never need it
