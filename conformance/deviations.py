@@ -55,7 +55,7 @@ ALWAYS = Deviation(
 # By the names that the cases give.
 DEVIATIONS = {
     "502": Deviation(
-        "answers 502 instead of 200 when the init fails, the runtime exits or its answer is too large",
+        "answers 502 instead of 200 when the init fails or the runtime exits",
         bad_gateway,
     ),
     "timeout": Deviation("reports a timeout as a line of text instead of an error object", timed_out),

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.answers import Answer, Expected, differences, disagreements
+from conformance.answers import Answer, differences, disagreements
 from conformance.cases import GENERATED_MODULES, Case, Step
 from conformance.clients import Client
 from conformance.deviations import deviating_fields, expected_of_aws_emulator
@@ -84,8 +84,8 @@ def judge(
     case: Case, answers: list[Answer], server: type[Server], client: Client, runtime: Runtime
 ) -> list[str]:
     problems = []
-    for number, (step, answer) in enumerate(zip(case.steps, answers), 1):
-        expected = expectation(step, runtime)
+    for number, (step, answer) in enumerate(zip(steps(case, runtime), answers), 1):
+        expected = step.expected
         if server is AwsEmulator:
             expected = expected_of_aws_emulator(expected, step.deviations)
         found = differences(client.shows(expected), answer)
@@ -93,8 +93,8 @@ def judge(
     return problems
 
 
-def expectation(step: Step, runtime: Runtime) -> Expected:
-    return (step.from_aws_runtime if runtime.is_aws else None) or step.expected
+def steps(case: Case, runtime: Runtime) -> list[Step]:
+    return [(runtime.is_aws and step.with_aws_runtime) or step for step in case.steps]
 
 
 def compare(case: Case, aws: Outcome, ours: Outcome, runtime: Runtime) -> list[str]:
@@ -102,8 +102,8 @@ def compare(case: Case, aws: Outcome, ours: Outcome, runtime: Runtime) -> list[s
     if not aws.answers or not ours.answers:
         return ["nothing to compare"]
     problems = []
-    for number, (step, left, right) in enumerate(zip(case.steps, aws.answers, ours.answers), 1):
-        uncompared = deviating_fields(expectation(step, runtime), step.deviations)
+    for number, (step, left, right) in enumerate(zip(steps(case, runtime), aws.answers, ours.answers), 1):
+        uncompared = deviating_fields(step.expected, step.deviations)
         if left.payload is None and left.api_error:
             uncompared.add("payload")  # this client shows no body of an HTTP error
         found = disagreements(left, right, uncompared)

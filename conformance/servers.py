@@ -137,7 +137,6 @@ class AwsEmulator(Server):
             "AWS_LAMBDA_FUNCTION_NAME": "function",
             "AWS_LAMBDA_FUNCTION_TIMEOUT": str(self.setup.timeout_s),
             "LAMBDA_TASK_ROOT": str(self.setup.task_root),
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def folder(self) -> Path:
@@ -155,7 +154,7 @@ class OurEmulator(Server):
             *("--handler", self.setup.handler, "--task-root", str(self.setup.task_root)),
             *("--python", sys.executable, "--bootstrap", str(self.setup.bootstrap)),
             *("--port", str(self.port), "--timeout", str(self.setup.timeout_s)),
-            *("--env", f"{MARK}={self.mark}", "--env", "PYTHONDONTWRITEBYTECODE=1"),
+            *("--env", f"{MARK}={self.mark}"),
         ]
 
 

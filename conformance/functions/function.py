@@ -52,7 +52,7 @@ def grow(size: int, context: Any) -> str:
 
 
 def raw(event: object, context: Any) -> bytes:
-    return b"\x00\x01 not text \xff"
+    return b"\x00not text\xff"
 
 
 def say(event: str, context: Any) -> None:
@@ -64,5 +64,9 @@ def describe_client(event: object, context: Any) -> dict[str, object]:
     return {"title": caller.client.app_title, "custom": caller.custom, "env": caller.env}
 
 
-def describe_invocation(event: object, context: Any) -> dict[str, object]:
-    return {"arn": context.invoked_function_arn, "tenant": context.tenant_id}
+def describe_tenant(event: object, context: Any) -> object:
+    return context.tenant_id
+
+
+def describe_arn(event: object, context: Any) -> object:
+    return context.invoked_function_arn
