@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 JSON = "application/json"
 _WHITESPACE = " \t\n\r"
 _INFINITY = float("inf")
-_PLAIN_MARSHAL_VERSION = 2  # without the table of references that later versions keep
 
 
 class _Refused(ValueError):
@@ -126,7 +125,7 @@ def _is_plain(value: Any) -> bool:
     `json` cannot be asked: it takes a named tuple for a list.
     """
     try:
-        marshal.dumps(value, _PLAIN_MARSHAL_VERSION)
+        marshal.dumps(value)
     except ValueError:
         return False
     return True
