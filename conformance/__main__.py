@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,9 @@ def main() -> int:
     cases = [case for case in CASES if options.k in case.name]
     if not cases:
         print(f"conformance: no case has {options.k!r} in its name", file=sys.stderr)
+        return 2
+    if options.runtime not in ("bootstrap", "awslambdaric") and not os.access(options.runtime, os.X_OK):
+        print(f"conformance: {options.runtime} is not an executable file", file=sys.stderr)
         return 2
     if not AWS_EMULATOR.exists():
         print(f"conformance: {AWS_EMULATOR} is missing; `make conformance` fetches it", file=sys.stderr)
@@ -92,4 +96,9 @@ def run_all(cases: list[Case], runtime: Runtime, task_root: Path, options: argpa
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Asked to end, we end as after Ctrl-C: with every server stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
