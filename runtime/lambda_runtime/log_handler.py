@@ -1,6 +1,6 @@
 """The handler that AWS's runtime puts on the root logger: text lines, or JSON objects.
 
-Imported at the end of the first import of `logging`, see `logs.install_root_handler`.
+Imported at the end of the first import of `logging`, see `logging_import`.
 """
 
 from __future__ import annotations

@@ -21,14 +21,10 @@ from . import codec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
-    from typing import Any, TextIO
+    from typing import TextIO
 
     from .diagnostics import Diagnostic
     from .environment import Settings
-    from .runtime_api import Invocation
 
 NOTSET = 0
 ERROR = 40
@@ -48,10 +44,10 @@ class FunctionLog:
         self.tenant_id: str | None = None
         self._telemetry_fd = settings.telemetry_log_fd
 
-    def begin(self, invocation: Invocation) -> None:
-        """From here on, records belong to ``invocation``."""
-        self.request_id = invocation.request_id
-        self.tenant_id = invocation.tenant_id
+    def begin(self, request_id: str, tenant_id: str | None) -> None:
+        """From here on, records belong to this invocation."""
+        self.request_id = request_id
+        self.tenant_id = tenant_id
 
     def write(self, text: str, frame_type: int = _FRAME_TYPE) -> None:
         """Write ``text`` as it is. Never raises for what ``text`` holds."""
@@ -107,57 +103,6 @@ def unbuffer_standard_streams() -> None:
     """
     sys.stdout = _unbuffered(sys.stdout)
     sys.stderr = _unbuffered(sys.stderr)
-
-
-def install_root_handler(log: FunctionLog) -> None:
-    """Have the root logger's handler in place before anybody can log.
-
-    Importing `logging` takes as long as all the rest of the start, so it is left to the function: the
-    handler is added at the end of the first import of `logging`, wherever that happens.
-    """
-    if "logging" in sys.modules:
-        _add_root_handler(log)
-    else:
-        sys.meta_path.insert(0, _LoggingFinder(log))
-
-
-class _LoggingFinder:
-    """Finds `logging` as the finders after it do, and adds the root handler once it is executed."""
-
-    def __init__(self, log: FunctionLog) -> None:
-        self._log = log
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if name != "logging":
-            return None
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, path, target)
-            if spec is not None:
-                self._add_handler_after_execution(spec)
-                return spec
-        return None
-
-    def _add_handler_after_execution(self, spec: ModuleSpec) -> None:
-        if spec.origin is None or not spec.origin.startswith(os.path.dirname(os.__file__)):
-            return  # the function's own logging.py
-        loader: Any = spec.loader
-        execute = loader.exec_module
-
-        def execute_and_add_handler(module: ModuleType) -> None:
-            execute(module)
-            if self in sys.meta_path:
-                sys.meta_path.remove(self)
-                _add_root_handler(self._log)
-
-        loader.exec_module = execute_and_add_handler
-
-
-def _add_root_handler(log: FunctionLog) -> None:
-    from . import log_handler
-
-    log_handler.add_to_root(log)
 
 
 def _unbuffered(stream: TextIO) -> TextIO:

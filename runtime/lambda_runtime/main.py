@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import codec, environment, logs, search_path
+from . import codec, environment, logging_import, logs, search_path
 from . import handler as handlers
 from .context import LambdaContext
 from .errors import RuntimeApiError
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         return 2
     logs.unbuffer_standard_streams()
     log = FunctionLog(settings)
-    logs.install_root_handler(log)
+    logging_import.add_root_handler_in_time(log)
     try:
         client = LambdaRuntimeClient(settings.runtime_api, log)
         handler = initialize(settings, client, log)
@@ -82,7 +82,7 @@ def process_invocations(client: LambdaRuntimeClient, handler: Handler, log: Func
     while True:
         invocation = client.wait_next_invocation()
         environment.set_trace_id(invocation.trace_id)
-        log.begin(invocation)
+        log.begin(invocation.request_id, invocation.tenant_id)
         handle_event_request(client, handler, invocation, log)
         clean_up()
 

@@ -1,0 +1,66 @@
+"""Wait for the function to import `logging`, to add the root handler at the end of that import.
+
+AWS's runtime imports `logging` itself, which takes longer than all the rest of our start. A function
+that logs cannot tell the difference; one that does not has no `logging` to wait for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+    from .logs import FunctionLog
+
+
+def add_root_handler_in_time(log: FunctionLog) -> None:
+    """Have the root logger's handler in place before anybody can log."""
+    if "logging" in sys.modules:
+        _add_root_handler(log)
+    else:
+        sys.meta_path.insert(0, _LoggingFinder(log))
+
+
+class _LoggingFinder:
+    """Finds `logging` as the finders after it do, and adds the root handler once it is executed."""
+
+    def __init__(self, log: FunctionLog) -> None:
+        self._log = log
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "logging":
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None:
+                self._add_handler_after_execution(spec)
+                return spec
+        return None
+
+    def _add_handler_after_execution(self, spec: ModuleSpec) -> None:
+        if spec.origin is None or not spec.origin.startswith(os.path.dirname(os.__file__)):
+            return  # the function's own logging.py
+        loader: Any = spec.loader
+        execute = loader.exec_module
+
+        def execute_and_add_handler(module: ModuleType) -> None:
+            execute(module)
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
+                _add_root_handler(self._log)
+
+        loader.exec_module = execute_and_add_handler
+
+
+def _add_root_handler(log: FunctionLog) -> None:
+    from . import log_handler  # late: it imports `logging`
+
+    log_handler.add_to_root(log)
