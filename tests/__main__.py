@@ -1,0 +1,119 @@
+"""Run the tests, two files at a time: ``python3 -m tests [NAME or PATTERN …]``.
+
+An argument selects what has it in its name (file, class or test); ``*`` stands for anything. Prints one
+line for each file when it has finished, failures in full, and ``N passed, N failed`` at the end; the exit
+status is 1 if anything failed, 2 if nothing was selected.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import unittest
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent
+PROCESSES = 2
+REPORT_ONE_FILE = "--report-one-file"  # how this program calls itself
+
+
+def main(arguments: Sequence[str]) -> int:
+    if arguments[:1] == [REPORT_ONE_FILE]:
+        json.dump(run_file(arguments[1], arguments[2:]), sys.stdout)
+        return 0
+    began = time.monotonic()
+    files = sorted(FOLDER.glob("test_*.py"), key=lambda path: path.stat().st_size, reverse=True)
+    width = max(len(path.stem) for path in files)
+    total = {"passed": 0, "failed": 0, "skipped": 0}
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        try:
+            for future in as_completed([pool.submit(report_of, path.stem, arguments) for path in files]):
+                report = future.result()
+                for outcome in total:
+                    total[outcome] += report[outcome]
+                if report["passed"] or report["failed"] or report["skipped"]:
+                    print(line(report, width), flush=True)
+                if report["text"]:
+                    print(report["text"], flush=True)
+        except KeyboardInterrupt:
+            os._exit(130)  # the processes at work have the same signal
+    print(f"in {time.monotonic() - began:.1f} s, Python {sys.version.split()[0]}")
+    summary = f"{total['passed']} passed, {total['failed']} failed"
+    if total["skipped"]:
+        summary += f", {total['skipped']} skipped"
+    print(painted(summary, "31" if total["failed"] else "32"))
+    if not any(total.values()):
+        return 2
+    return 1 if total["failed"] else 0
+
+
+def report_of(name: str, patterns: Sequence[str]) -> dict[str, Any]:
+    """Run one file in a process of its own, so that nothing one leaves behind can disturb another."""
+    process = subprocess.run(
+        [sys.executable, "-m", "tests", REPORT_ONE_FILE, name, *patterns],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    try:
+        report: dict[str, Any] = json.loads(process.stdout.decode())
+        report["text"] += process.stderr.decode("utf-8", "replace")
+    except ValueError:
+        output = process.stdout + process.stderr
+        text = f"{name} ended with status {process.returncode}:\n{output.decode('utf-8', 'replace')}"
+        report = {"name": name, "passed": 0, "failed": 1, "skipped": 0, "seconds": 0.0, "text": text}
+    return report
+
+
+def run_file(name: str, patterns: Sequence[str]) -> dict[str, Any]:
+    """Run the selected tests of one file here: how many passed, failed, were skipped, and the failures."""
+    began = time.monotonic()
+    loader = unittest.TestLoader()
+    if patterns:
+        loader.testNamePatterns = [pattern if "*" in pattern else f"*{pattern}*" for pattern in patterns]
+    suite = loader.loadTestsFromName(f"tests.{name}")
+    stream = io.StringIO()
+    result = unittest.TextTestRunner(stream, verbosity=0, buffer=True).run(suite)
+    # A test with several failing sub-tests is one test that failed.
+    failed = {id(getattr(test, "test_case", test)) for test, _ in result.failures + result.errors}
+    failures = len(failed) + len(result.unexpectedSuccesses)
+    skipped = len(result.skipped)
+    return {
+        "name": name,
+        "passed": max(0, result.testsRun - failures - skipped),
+        "failed": failures,
+        "skipped": skipped,
+        "seconds": time.monotonic() - began,
+        "text": stream.getvalue() if failures else "",
+    }
+
+
+def line(report: dict[str, Any], width: int) -> str:
+    """One file in one line: its name, how many tests, how long, and what was out of the ordinary."""
+    count = report["passed"] + report["failed"]
+    columns = f"{report['name']:{width}}  {count:4} tests  {report['seconds']:5.1f} s"
+    if report["skipped"]:
+        columns += f"  {report['skipped']} skipped"
+    if report["failed"]:
+        columns += painted(f"  {report['failed']} failed", "31")
+    return columns
+
+
+def painted(text: str, color: str) -> str:
+    """``text`` in a colour (an ECMA-48 number), on a terminal."""
+    return f"\033[{color}m{text}\033[0m" if sys.stdout.isatty() else text
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,244 @@
+"""A Runtime API that plays a script: for what no honest server does, to the byte.
+
+It reads whole requests (with its own few lines of HTTP), gives to each the next reply of the script, and
+records everything. A reply is bytes, so it can be garbage, cut short, late, early or in odd pieces.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+BASE = "/2018-06-01/runtime/"
+REASONS = {200: "OK", 202: "Accepted", 204: "No Content", 404: "Not Found", 500: "Internal Server Error"}
+
+# What becomes of the connection after a reply.
+KEEP = "keep"
+CLOSE = "close"
+RESET = "reset"
+
+
+class Reply:
+    """What the server sends when it has read a request, and what it does then.
+
+    ``piece_bytes`` sends it in pieces of that size. ``early`` sends it before the request's body is read;
+    the body is then left unread, or read to its end with ``finish``. ``wait_s`` is waited before.
+    """
+
+    def __init__(
+        self,
+        data: bytes = b"",
+        then: str = KEEP,
+        *,
+        piece_bytes: int = 0,
+        early: bool = False,
+        finish: bool = False,
+        wait_s: float = 0,
+    ) -> None:
+        self.data = data
+        self.then = then
+        self.piece_bytes = piece_bytes
+        self.early = early
+        self.finish = finish
+        self.wait_s = wait_s
+
+
+class Request:
+    """One request as it was received."""
+
+    def __init__(self, connection: int, head: bytes) -> None:
+        self.connection = connection  # 1 for the first that was opened, and so on
+        self.head = head  # raw, without the empty line
+        self.body = b""
+        self.complete = False
+        request_line, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
+        self.method, self.path, self.version = request_line.split(" ")
+        fields = [line.partition(": ") for line in lines]
+        self.headers = {name.lower(): value for name, _, value in fields}
+
+    @property
+    def call(self) -> str:
+        """In short: ``next``, ``r1/response``, ``init/error`` …"""
+        words = self.path[len(BASE) :].split("/")
+        return "/".join(words[1:] if words[0] == "invocation" else words)
+
+
+class ScriptedServer:
+    """Plays ``replies`` to one client; in a ``with`` block, which waits for the script's end.
+
+    After the last reply one more request is read, then the server is gone. ``problem`` says why a
+    script did not come to its end: the client sent something that is no request, or nothing at all.
+    """
+
+    def __init__(
+        self, replies: Sequence[Reply], host: str = "127.0.0.1", *, patience_s: float = 20.0
+    ) -> None:
+        self.requests: list[Request] = []
+        self.problem: Exception | None = None
+        self._replies = list(replies)
+        self._patience_s = patience_s
+        self._ended = threading.Event()
+        self._connections = 0
+        self._connection: socket.socket | None = None
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.socket(family, socket.SOCK_STREAM)
+        # Inherited by connections: with a small one, a large body cannot vanish into the kernel's buffers.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        self._listener.bind((host, 0))
+        self._listener.listen(8)
+        self._listener.settimeout(0.02)
+        port = self._listener.getsockname()[1]
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._thread = threading.Thread(target=self._play, name="script", daemon=True)
+
+    def __enter__(self) -> ScriptedServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()  # the client is gone; what it sent before is in our buffers already
+        self._thread.join()
+
+    def _play(self) -> None:
+        try:
+            for reply in self._replies:
+                self._answer(reply)
+            self._read_request(reading_body=True)
+        except _ClientGone:
+            pass  # the test looks at the requests that came
+        except Exception as problem:
+            self.problem = problem
+        finally:
+            self._close(KEEP)
+            self._listener.close()
+
+    def _answer(self, reply: Reply) -> None:
+        request, rest = self._read_request(reading_body=not reply.early)
+        connection = self._connection
+        assert connection is not None
+        time.sleep(reply.wait_s)
+        size = reply.piece_bytes or len(reply.data) or 1
+        for start in range(0, len(reply.data), size):
+            connection.sendall(reply.data[start : start + size])
+            if reply.piece_bytes:
+                time.sleep(0.0005)  # so that the pieces arrive as pieces
+        if reply.early and reply.finish:
+            self._read_body(request, rest)
+        if reply.then != KEEP:
+            self._close(reply.then)
+
+    def _read_request(self, *, reading_body: bool) -> tuple[Request, bytes]:
+        """The next request, on the open connection or on a new one, and what was read beyond its head."""
+        while True:
+            connection = self._connection or self._accept()
+            data = b""
+            while b"\r\n\r\n" not in data:
+                piece = self._receive(connection)
+                if not piece:
+                    break
+                data += piece
+            if data:
+                break
+            self._close(KEEP)  # the client closed it between two requests
+        head, separator, rest = data.partition(b"\r\n\r\n")
+        if not separator:
+            raise ValueError(f"the client hung up after {data!r}")
+        request = Request(self._connections, head)
+        self.requests.append(request)
+        if reading_body:
+            self._read_body(request, rest)
+        return request, rest
+
+    def _read_body(self, request: Request, body: bytes) -> None:
+        assert self._connection is not None
+        length = int(request.headers.get("content-length", "0"))
+        parts = [body]
+        missing = length - len(body)
+        while missing > 0:
+            piece = self._receive(self._connection)
+            if not piece:
+                break
+            parts.append(piece)
+            missing -= len(piece)
+        request.body = b"".join(parts)
+        request.complete = missing == 0
+
+    def _receive(self, connection: socket.socket) -> bytes:
+        try:
+            return connection.recv(65536)
+        except ConnectionResetError:
+            return b""
+
+    def _accept(self) -> socket.socket:
+        deadline = time.monotonic() + self._patience_s
+        while time.monotonic() < deadline:
+            gone = self._ended.is_set()
+            try:
+                connection, _ = self._listener.accept()
+            except socket.timeout:
+                if gone:
+                    raise _ClientGone from None
+                continue
+            connection.settimeout(self._patience_s)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._connections += 1
+            self._connection = connection
+            return connection
+        raise TimeoutError("the client opened no connection")
+
+    def _close(self, how: str) -> None:
+        if self._connection is None:
+            return
+        if how == RESET:
+            linger = struct.pack("ii", 1, 0)  # discard what is unsent, and say so by RST
+            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._connection.close()
+        self._connection = None
+
+
+class _ClientGone(Exception):
+    """The client has ended, and nothing more of it is to come."""
+
+
+def reply_bytes(status: int, body: bytes = b"", *headers: str, length: bool = True) -> bytes:
+    """A response in full, with the Content-Length of ``body`` unless ``length`` is False."""
+    counted = [f"Content-Length: {len(body)}"] if length else []
+    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}", *headers, *counted, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def event_bytes(request_id: str = "r1", body: bytes = b"{}", *headers: str, length: bool = True) -> bytes:
+    """A reply to `next` with the headers that Lambda always sends; further ones come first."""
+    fields = [
+        *headers,
+        "Content-Type: application/json",
+        f"Lambda-Runtime-Aws-Request-Id: {request_id}",
+        f"Lambda-Runtime-Deadline-Ms: {int(time.time() * 1000) + 3000}",
+        "Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:123456789012:function:function",
+    ]
+    return reply_bytes(200, body, *fields, length=length)
+
+
+def event(request_id: str = "r1", body: bytes = b"{}", *headers: str) -> Reply:
+    """A reply to `next`: one event."""
+    return Reply(event_bytes(request_id, body, *headers))
+
+
+def accepted() -> Reply:
+    """The reply to an answer that all is well with."""
+    return Reply(reply_bytes(202, b'{"status":"OK"}\n', "Content-Type: application/json"))
+
+
+def refusal(status: int, error_type: str = "Test", message: str = "a reason") -> Reply:
+    """A reply in the form of the Runtime API's errors."""
+    body = f'{{"errorMessage":"{message}","errorType":"{error_type}"}}\n'
+    return Reply(reply_bytes(status, body.encode(), "Content-Type: application/json"))

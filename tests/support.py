@@ -1,0 +1,261 @@
+"""The vocabulary of the tests: start a function, invoke it, look at what reached the wire and the log.
+
+A function is real Python source, written into a temporary task root and run by the real ``bootstrap``
+against the emulator; where no honest server will do, against a script (see `scripted_server`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import unittest
+from pathlib import Path
+
+from emulator.function import Function, Result
+from tests.scripted_server import Reply, ScriptedServer, accepted, event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, Union
+
+    from emulator.runtime_api import Recorded
+    from tests.scripted_server import Request
+
+    Files = Mapping[str, Union[str, bytes]]
+
+__all__ = ["BOOTSTRAP", "PYPY", "ROOT", "Function", "FunctionTestCase", "Outcome", "Reply", "Result"]
+__all__ += ["accepted", "event", "own_log", "posts"]
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOTSTRAP = ROOT / "bootstrap"
+PYPY = platform.python_implementation() == "PyPy"
+
+# How long a process may take for what should take a tenth of a second; a machine may be busy.
+PATIENCE_S = 20.0
+
+ECHO = """
+    def handler(event, context):
+        return event
+"""
+# For tables: the event is an expression, the answer its value.
+EVALUATE = """
+    import collections, dataclasses, datetime, decimal, enum, functools, sys, types, uuid
+    from collections import OrderedDict, UserDict, defaultdict, deque, namedtuple
+    from decimal import Decimal
+
+    def handler(event, context):
+        return eval(event, {**globals(), "context": context})
+"""
+# The same with statements.
+EXECUTE = """
+    import os, sys
+
+    def handler(event, context):
+        exec(event, {**globals(), "context": context})
+"""
+
+
+class Outcome:
+    """What became of a process: its exit status and what it wrote; and what a script's server saw of it."""
+
+    def __init__(self, status: int, output: str, errors: str, requests: Sequence[Request] = ()) -> None:
+        self.status = status
+        self.output = output
+        self.errors = errors
+        self.requests = list(requests)
+
+    @property
+    def calls(self) -> list[str]:
+        """The requests in short, e.g. ``next``, ``r1/response``, ``r1/error``, ``init/error``."""
+        return [request.call for request in self.requests]
+
+
+class FunctionTestCase(unittest.TestCase):
+    """A test of a function: `start` it, or `play` a script to it."""
+
+    maxDiff = None
+
+    # Starting
+
+    def write(self, files: Files) -> str:
+        """A temporary task root with these files: name → content, text dedented. Gone after the test."""
+        folder = tempfile.TemporaryDirectory(prefix="function-")
+        self.addCleanup(folder.cleanup)
+        root = os.path.realpath(folder.name)
+        for name, content in files.items():
+            path = Path(root, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, str):
+                content = textwrap.dedent(content).encode()
+            path.write_bytes(content)
+        return root
+
+    def start(
+        self,
+        source: str | bytes = ECHO,
+        handler: str = "function.handler",
+        files: Files | None = None,
+        **settings: Any,
+    ) -> Function:
+        """Start a function: ``source`` is its function.py, ``files`` are what else it consists of.
+
+        ``settings`` are those of the emulator's Function. It ends with the test.
+        """
+        root = settings.pop("task_root", None) or self.write({"function.py": source, **(files or {})})
+        function = Function(handler, root, **{"timeout_s": PATIENCE_S, **settings})
+        self.addCleanup(function.close)
+        function.start()
+        return function
+
+    def run_bootstrap(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = (),
+        cwd: str | None = None,
+    ) -> Outcome:
+        """Run ``bootstrap`` to its end with nothing but these variables."""
+        with subprocess.Popen(
+            [*(command or [sys.executable, str(BOOTSTRAP)]), *arguments],
+            env=_clean_environment(environment or {}),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            return _wait(process)
+
+    def play(
+        self,
+        *replies: Reply,
+        source: str = ECHO,
+        handler: str = "function.handler",
+        environment: Mapping[str, str] | None = None,
+        host: str = "127.0.0.1",
+    ) -> Outcome:
+        """Run a function against a Runtime API that gives these replies, one to each request.
+
+        The request after the last reply is still read; then the server is gone, which ends the process.
+        """
+        root = self.write({"function.py": source})
+        with ScriptedServer(replies, host, patience_s=PATIENCE_S) as server:
+            variables = {
+                "AWS_LAMBDA_RUNTIME_API": server.address,
+                "_HANDLER": handler,
+                "LAMBDA_TASK_ROOT": root,
+                **(environment or {}),
+            }
+            outcome = self.run_bootstrap(environment=variables, cwd=root)
+        problem = server.problem
+        if problem is not None:
+            raise AssertionError(f"The script did not come to its end: {problem}; {outcome.errors}")
+        outcome.requests = server.requests
+        return outcome
+
+    # Invoking
+
+    def invoke(self, function: Function, value: object = None, **settings: Any) -> Result:
+        """Invoke with ``value`` as JSON."""
+        return function.invoke(json.dumps(value).encode(), **settings)
+
+    def answer(self, function: Function, value: object = None, **settings: Any) -> Any:
+        """Invoke, and expect success: the value that the function returned."""
+        result = self.invoke(function, value, **settings)
+        self.assertIsNone(result.function_error, result.payload[:3000])
+        return json.loads(result.payload.decode())
+
+    def error(self, function: Function, value: object = None, **settings: Any) -> dict[str, Any]:
+        """Invoke, and expect an error: the payload that describes it."""
+        result = self.invoke(function, value, **settings)
+        self.assertEqual(result.function_error, "Unhandled", result.payload[:3000])
+        payload: dict[str, Any] = json.loads(result.payload.decode())
+        return payload
+
+    # Expecting
+
+    def assertAnswer(self, function: Function, value: object, expected: object) -> None:
+        """The function answers ``value`` with ``expected``."""
+        self.assertEqual(self.answer(function, value), expected)
+
+    def assertStillWorks(self, function: Function) -> None:
+        """The process that began is the one that waits for the next event."""
+        self.assertEqual(function.restarts, 0, function.log_text()[-3000:])
+        self.assertIsNone(function.exit_status, function.log_text()[-3000:])
+
+    def assertInitError(self, function: Function, error_type: str, message: str = "") -> dict[str, Any]:
+        """The one and only request was a report to /init/error, and the process has ended.
+
+        ``error_type`` is that of the body, ``message`` a pattern that is searched in its message; gives
+        the body.
+        """
+        log = function.log_text()[-3000:]
+        calls = [f"{request.method} {request.path}" for request in function.requests]
+        self.assertEqual(calls, ["POST /2018-06-01/runtime/init/error"], log)
+        report = function.requests[0]
+        self.assertEqual(report.status, 202)
+        self.assertEqual(report.header("Content-Type"), "application/json")
+        body: dict[str, Any] = json.loads(report.body.decode())
+        self.assertEqual(list(body)[:4], ["errorMessage", "errorType", "requestId", "stackTrace"])
+        self.assertEqual(body["errorType"], error_type)
+        self.assertEqual(body["requestId"], "")
+        self.assertRegex(body["errorMessage"], re.compile(message))
+        expected = error_type if error_type.startswith("Runtime.") else f"Function.{error_type}"
+        self.assertEqual(report.header("Lambda-Runtime-Function-Error-Type"), expected)
+        self.assertNotIn(function.exit_status, (0, None), log)
+        return body
+
+    def assertEnds(self, function: Function) -> int:
+        """The process ends by itself: its exit status, negative for a signal."""
+        deadline = time.monotonic() + PATIENCE_S
+        while function.exit_status is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        self.assertIsNotNone(function.exit_status, "it goes on")
+        return function.exit_status or 0
+
+    def assertOneAnswerEach(self, function: Function) -> None:
+        """Every event got exactly one answer, and `next` was called once for each event and once more."""
+        kinds = [request.path.rpartition("/")[2] for request in function.requests]
+        self.assertEqual(kinds[::2], ["next"] * len(kinds[::2]))
+        self.assertLessEqual(set(kinds[1::2]), {"response", "error"})
+        paths = [request.path for request in posts(function)]
+        self.assertEqual(len(paths), len(set(paths)))
+
+
+def posts(function: Function) -> list[Recorded]:
+    """What the function has posted, in order."""
+    return [request for request in function.requests if request.method == "POST"]
+
+
+def own_log(result: Result) -> str:
+    """What the function and the runtime have written during an invocation, without the platform's lines."""
+    text = result.log.decode("utf-8", "surrogateescape")
+    written = re.fullmatch(
+        r".*?START RequestId: \S+ Version: \S+\n(.*)END RequestId: \S+\nREPORT [^\n]*\n", text, re.DOTALL
+    )
+    if written is None:
+        raise AssertionError(f"not the log of an invocation: {text!r}")
+    return written.group(1)
+
+
+def _clean_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """What an interpreter needs to start, and ``variables``."""
+    needed = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return {"LANG": "en_US.UTF-8", "TZ": ":UTC", **needed, **variables}
+
+
+def _wait(process: subprocess.Popen[bytes]) -> Outcome:
+    try:
+        output, errors = process.communicate(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, errors = process.communicate()
+        errors += b"\nThe process did not end by itself.\n"
+    return Outcome(process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace"))

@@ -1,0 +1,452 @@
+"""The life of an invocation: what the handler finds around it, what stays, what is cleaned up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import unittest
+
+from tests.support import EVALUATE, PYPY, FunctionTestCase, Reply, accepted, event, own_log, posts
+
+TRACE_ID = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1;Lineage=a:b"
+
+
+class Loop(FunctionTestCase):
+    def test_every_event_gets_exactly_one_answer_whatever_happens(self) -> None:
+        function = self.start(
+            """
+            import sys
+            def handler(event, context):
+                if event == "value": return 1
+                if event == "bytes": return b"1"
+                if event == "nothing": return None
+                if event == "unserializable": return {1, 2}
+                raise ValueError(event)
+            """
+        )
+        for value in ["value", "error", "bytes", "unserializable", "nothing", "error", "value"]:
+            self.invoke(function, value)
+        function.invoke(b"not JSON")
+        function.invoke(b"{}", client_context=b"not JSON")
+        self.assertOneAnswerEach(function)
+        self.assertEqual(len(posts(function)), 9)
+        self.assertStillWorks(function)
+
+    def test_module_state_is_kept_between_invocations(self) -> None:
+        function = self.start(
+            """
+            count = 0
+            def handler(event, context):
+                global count
+                count += 1
+                return count
+            """
+        )
+        self.assertEqual([self.answer(function) for _ in range(3)], [1, 2, 3])
+
+    def test_an_error_does_not_lose_the_state(self) -> None:
+        function = self.start(
+            """
+            seen = []
+            def handler(event, context):
+                seen.append(event)
+                if event == "bad": raise ValueError
+                return seen
+            """
+        )
+        self.assertAnswer(function, "a", ["a"])
+        self.error(function, "bad")
+        self.assertAnswer(function, "b", ["a", "bad", "b"])
+
+    def test_the_answer_goes_to_the_request_id_of_the_event(self) -> None:
+        function = self.start("def handler(event, context): return context.aws_request_id")
+        for request_id in ("8476a536-e9f4-11e8-9739-2dfe598c3fcd", "r1"):
+            self.assertEqual(self.answer(function, request_id=request_id), request_id)
+            path = f"/2018-06-01/runtime/invocation/{request_id}/response"
+            self.assertEqual(posts(function)[-1].path, path)
+
+    def test_an_odd_request_id_is_percent_encoded_in_the_path(self) -> None:
+        outcome = self.play(
+            event("a/b c?d#é%\x7f"),
+            accepted(),
+            event("../next"),
+            accepted(),
+            source="def handler(event, context): return context.aws_request_id",
+        )
+        paths = [request.path for request in outcome.requests if request.method == "POST"]
+        self.assertEqual(
+            paths,
+            [
+                "/2018-06-01/runtime/invocation/a%2Fb%20c%3Fd%23%C3%A9%25%7F/response",
+                "/2018-06-01/runtime/invocation/..%2Fnext/response",
+            ],
+        )
+        self.assertEqual(outcome.requests[1].body.decode(), '"a/b c?d#é%\x7f"')
+
+    def test_hundreds_of_invocations_in_a_row(self) -> None:
+        function = self.start()
+        for number in range(300):
+            self.assertAnswer(function, number, number)
+        self.assertOneAnswerEach(function)
+
+    def test_an_event_may_take_longer_to_come_than_connecting_may(self) -> None:
+        # There must be no timeout left on the socket, not that of connecting (a few seconds) either.
+        late = event()
+        late.wait_s = 5.5
+        outcome = self.play(event("r0"), accepted(), late, accepted())
+        self.assertEqual(outcome.calls, ["next", "r0/response", "next", "r1/response", "next"])
+
+    def test_a_function_that_times_out_is_replaced_and_the_next_event_handled(self) -> None:
+        function = self.start(
+            """
+            import time
+            def handler(event, context):
+                time.sleep(event)
+                return "in time"
+            """,
+            timeout_s=0.5,
+        )
+        self.assertAnswer(function, 0, "in time")
+        self.assertIn("timed out", self.error(function, 30)["errorMessage"])
+        self.assertAnswer(function, 0, "in time")
+        self.assertEqual(function.restarts, 1)
+
+
+class InvocationId(FunctionTestCase):
+    """The id of a delivery attempt, which newer servers send, and compare if it comes back."""
+
+    SOURCE = """
+        def handler(event, context):
+            if event == "fail": raise ValueError
+            return event
+    """
+
+    def test_it_is_echoed_with_answers_and_with_errors(self) -> None:
+        function = self.start(self.SOURCE)
+        self.answer(function)
+        self.error(function, "fail")
+        self.answer(function)
+        ids = [request.header("Lambda-Runtime-Invocation-Id") for request in posts(function)]
+        self.assertEqual(len(set(ids)), 3)
+        self.assertNotIn(None, ids)
+        self.assertEqual([request.status for request in posts(function)], [202, 202, 202])
+
+    def test_it_is_not_made_up(self) -> None:
+        function = self.start(self.SOURCE, invocation_ids=False)
+        self.answer(function)
+        self.error(function, "fail")
+        for request in posts(function):
+            self.assertIsNone(request.header("Lambda-Runtime-Invocation-Id"))
+
+    def test_that_of_one_event_is_forgotten_with_the_next(self) -> None:
+        outcome = self.play(
+            event("r1", b"1", "Lambda-Runtime-Invocation-Id: first"),
+            accepted(),
+            event("r2", b"2"),
+            accepted(),
+            event("r3", b"3", "Lambda-Runtime-Invocation-Id: "),
+            accepted(),
+        )
+        echoed = [request.headers.get("lambda-runtime-invocation-id") for request in outcome.requests[1::2]]
+        self.assertEqual(echoed, ["first", None, None])
+
+
+class Headers(FunctionTestCase):
+    DESCRIBE = """
+        import os
+        def handler(event, context):
+            return {
+                "arn": context.invoked_function_arn,
+                "remaining": context.get_remaining_time_in_millis(),
+                "trace": os.environ.get("_X_AMZN_TRACE_ID"),
+                "client": repr(context.client_context),
+                "identity": repr(context.identity),
+                "tenant": context.tenant_id,
+                "event": repr(event),
+            }
+    """
+    NOTHING = {
+        "arn": "",
+        "remaining": 0,
+        "trace": None,
+        "client": "None",
+        "identity": "CognitoIdentity([cognito_identity_id=None,cognito_identity_pool_id=None])",
+        "tenant": None,
+        "event": "{'a': 1}",
+    }
+
+    def _event(self, lines: str) -> Reply:
+        """An event with a request id, these header lines, and no others."""
+        head = f"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r1\r\n{lines}Content-Length: 7\r\n\r\n"
+        return Reply(head.encode() + b'{"a":1}')
+
+    def test_headers_that_are_missing_or_empty_have_the_same_sober_meaning(self) -> None:
+        names = [
+            "Lambda-Runtime-Deadline-Ms",
+            "Lambda-Runtime-Invoked-Function-Arn",
+            "Lambda-Runtime-Trace-Id",
+            "Lambda-Runtime-Client-Context",
+            "Lambda-Runtime-Cognito-Identity",
+            "Lambda-Runtime-Aws-Tenant-Id",
+            "Lambda-Runtime-Invocation-Id",
+            "Content-Type",
+        ]
+        variants = [
+            ("missing", ""),
+            ("empty", "".join(f"{name}: \r\n" for name in names)),
+            ("empty without a space", "".join(f"{name}:\r\n" for name in names)),
+        ]
+        for name, lines in variants:
+            with self.subTest(name):
+                outcome = self.play(self._event(lines), accepted(), source=self.DESCRIBE)
+                self.assertEqual(outcome.calls, ["next", "r1/response", "next"], outcome.errors)
+                self.assertEqual(json.loads(outcome.requests[1].body), self.NOTHING)
+
+    def test_header_names_in_any_case_are_understood(self) -> None:
+        head = (
+            "HTTP/1.1 200 OK\r\nLAMBDA-RUNTIME-AWS-REQUEST-ID: r1\r\nlambda-runtime-trace-id: Root=1\r\n"
+            "Lambda-runtime-AWS-tenant-ID:\tté\t\r\ncontent-LENGTH: 7\r\n\r\n"
+        )
+        outcome = self.play(Reply(head.encode() + b'{"a":1}'), accepted(), source=self.DESCRIBE)
+        expected = {**self.NOTHING, "trace": "Root=1", "tenant": "té"}
+        self.assertEqual(json.loads(outcome.requests[1].body), expected)
+
+    def test_a_deadline_that_is_no_number_counts_as_none(self) -> None:
+        for deadline in ("soon", "-5", "1e9", "12.5", "٣"):
+            with self.subTest(deadline=deadline):
+                reply = self._event(f"Lambda-Runtime-Deadline-Ms: {deadline}\r\n")
+                outcome = self.play(reply, accepted(), source=self.DESCRIBE)
+                self.assertEqual(json.loads(outcome.requests[1].body), self.NOTHING)
+
+    def test_an_event_without_a_request_id_ends_the_process_with_a_clear_line(self) -> None:
+        for lines in ("", "Lambda-Runtime-Aws-Request-Id:\r\n"):
+            with self.subTest(lines=lines):
+                reply = Reply(f"HTTP/1.1 200 OK\r\n{lines}Content-Length: 2\r\n\r\n{{}}".encode())
+                outcome = self.play(reply)
+                self.assertEqual(outcome.calls, ["next"])
+                self.assertEqual(outcome.status, 1)
+                self.assertEqual(outcome.errors.count("\n"), 1)
+                self.assertIn("Lambda-Runtime-Aws-Request-Id", outcome.errors)
+
+    def test_trace_header_is_set_for_the_invocation_and_removed_when_there_is_none(self) -> None:
+        function = self.start(
+            """
+            import os
+            def handler(event, context): return os.environ.get("_X_AMZN_TRACE_ID")
+            """
+        )
+        for trace_id in (TRACE_ID, "", "Root=1-2-3", "", ""):
+            with self.subTest(trace_id=trace_id):
+                self.assertEqual(self.answer(function, trace_id=trace_id), trace_id or None)
+
+    def test_trace_header_reaches_child_processes(self) -> None:
+        function = self.start(
+            """
+            import subprocess
+            def handler(event, context):
+                return subprocess.check_output(["/bin/sh", "-c", 'printf %s "$_X_AMZN_TRACE_ID"']).decode()
+            """
+        )
+        self.assertEqual(self.answer(function, trace_id=TRACE_ID), TRACE_ID)
+        self.assertEqual(self.answer(function, trace_id=""), "")
+
+
+class Surroundings(FunctionTestCase):
+    def test_the_handler_runs_on_the_main_thread_in_the_task_root(self) -> None:
+        function = self.start(
+            """
+            import os, threading
+            def handler(event, context):
+                return [threading.current_thread() is threading.main_thread(), os.getcwd()]
+            """
+        )
+        root = function.configuration.task_root
+        self.assertAnswer(function, None, [True, root])
+
+    def test_the_handler_may_run_an_event_loop_of_its_own(self) -> None:
+        function = self.start(
+            """
+            import asyncio
+            async def work(event):
+                await asyncio.sleep(0)
+                return event
+            def handler(event, context):
+                return asyncio.run(work(event))
+            """
+        )
+        self.assertAnswer(function, "hello", "hello")
+        self.assertAnswer(function, "again", "again")
+
+    def test_variables_of_the_function_are_there_and_its_changes_stay(self) -> None:
+        function = self.start(
+            """
+            import os
+            os.environ["FROM_LOADING"] = "1"
+            def handler(event, context):
+                os.environ["COUNT"] = str(int(os.environ.get("COUNT", "0")) + 1)
+                return [os.environ["STAGE"], os.environ["FROM_LOADING"], os.environ["COUNT"]]
+            """,
+            environment={"STAGE": "prod"},
+        )
+        self.assertAnswer(function, None, ["prod", "1", "1"])
+        self.assertAnswer(function, None, ["prod", "1", "2"])
+
+    def test_child_processes_do_not_inherit_the_connection(self) -> None:
+        function = self.start(
+            """
+            import os, subprocess, sys
+            def handler(event, context):
+                code = "import os; print(len(os.listdir('/proc/self/fd')))"
+                return int(subprocess.check_output([sys.executable, "-c", code], close_fds=False))
+            """
+        )
+        if not os.path.isdir("/proc/self/fd"):
+            self.skipTest("no /proc here")
+        open_files = self.answer(function)
+        self.assertLessEqual(open_files, 4)  # the three standard streams and the listing itself
+
+    def test_children_made_by_fork_do_not_disturb_the_loop(self) -> None:
+        function = self.start(
+            """
+            import multiprocessing
+            def double(number, connection):
+                connection.send(number * 2)
+                connection.close()
+            def handler(event, context):
+                # No semaphores and no /dev/shm on Lambda: a Pipe is what works there.
+                ours, theirs = multiprocessing.Pipe()
+                process = multiprocessing.get_context("fork").Process(target=double, args=(event, theirs))
+                process.start()
+                result = ours.recv()
+                process.join()
+                return result
+            """
+        )
+        self.assertAnswer(function, 21, 42)
+        self.assertAnswer(function, 4, 8)
+        self.assertOneAnswerEach(function)
+
+    def test_threads_that_outlive_the_invocation_are_left_alone(self) -> None:
+        function = self.start(
+            """
+            import threading, time
+            done = []
+            def work():
+                time.sleep(0.05)
+                done.append(1)
+            def handler(event, context):
+                threading.Thread(target=work).start()
+                return len(done)
+            """
+        )
+        self.assertAnswer(function, None, 0)
+        time.sleep(0.3)
+        self.assertAnswer(function, None, 1)
+
+    def test_nothing_of_a_failed_invocation_is_kept_alive(self) -> None:
+        function = self.start(
+            """
+            import gc, weakref
+            class Large: pass
+            last = None
+            def handler(event, context):
+                global last
+                before = last
+                large = Large()
+                last = weakref.ref(large)
+                if event == "fail":
+                    raise ValueError
+                gc.collect()
+                return before is None or before() is None
+            """
+        )
+        self.error(function, "fail")
+        self.assertAnswer(function, "look", True)
+
+    def test_a_result_is_let_go_before_the_next_event(self) -> None:
+        function = self.start(
+            """
+            import gc, weakref
+            class Large(dict): pass
+            last = None
+            def handler(event, context):
+                global last
+                gc.collect()
+                before = last
+                large = Large(ok=before is None or before() is None)
+                last = weakref.ref(large)
+                return large
+            """
+        )
+        self.assertAnswer(function, None, {"ok": True})
+        self.assertAnswer(function, None, {"ok": True})
+
+    @unittest.skipIf(PYPY, "its heap grows as it likes")
+    def test_memory_does_not_grow_with_the_number_of_invocations(self) -> None:
+        function = self.start(
+            """
+            import resource
+            def handler(event, context):
+                if event == "fail": raise ValueError("x" * 1000)
+                return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            """
+        )
+        for _ in range(20):
+            self.error(function, "fail")
+        before = self.answer(function)
+        for _ in range(200):
+            self.error(function, "fail")
+        self.assertLess(self.answer(function) - before, 1024)  # KiB
+
+    def test_a_signal_while_waiting_runs_the_function_s_handler_and_loses_nothing(self) -> None:
+        function = self.start(
+            """
+            import os, signal
+            signals = []
+            signal.signal(signal.SIGUSR1, lambda number, frame: signals.append(number))
+            def handler(event, context):
+                if event == "pid": return os.getpid()
+                return len(signals)
+            """
+        )
+        pid = self.answer(function, "pid")
+        for _ in range(3):
+            os.kill(pid, signal.SIGUSR1)
+            time.sleep(0.02)
+        self.assertAnswer(function, "count", 3)
+        self.assertOneAnswerEach(function)
+
+    def test_an_alarm_of_the_function_may_interrupt_its_handler(self) -> None:
+        function = self.start(
+            """
+            import signal, time
+            def ring(number, frame): raise TimeoutError("took too long")
+            signal.signal(signal.SIGALRM, ring)
+            def handler(event, context):
+                signal.setitimer(signal.ITIMER_REAL, 0.05)
+                time.sleep(10)
+            """
+        )
+        for _ in range(2):
+            payload = self.error(function)
+            self.assertEqual(payload["errorType"], "TimeoutError")
+        self.assertStillWorks(function)
+
+
+class Log(FunctionTestCase):
+    def test_what_is_printed_belongs_to_the_invocation_that_printed_it(self) -> None:
+        function = self.start("def handler(event, context): print('event', event)")
+        logs = [own_log(self.invoke(function, number)) for number in range(3)]
+        self.assertEqual(logs, ["event 0\n", "event 1\n", "event 2\n"])
+
+    def test_a_handler_can_see_how_much_time_is_left(self) -> None:
+        function = self.start(EVALUATE, timeout_s=7)
+        left = self.answer(function, "context.get_remaining_time_in_millis()")
+        self.assertIsInstance(left, int)
+        self.assertTrue(6000 < left <= 7000, left)
+
+
+if __name__ == "__main__":
+    unittest.main()
