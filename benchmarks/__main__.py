@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 import tempfile
@@ -49,9 +50,14 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=15, help="starts of each runtime and function (15)")
-    parser.add_argument("--invocations", type=int, default=1000, help="warm ones for each median (1000)")
+    parser.add_argument(
+        "--invocations", type=int, default=1000, help="warm ones for each median, 100 or more (1000)"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON, nothing else")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.runs < 1 or options.invocations < measure.PROCESSES * measure.BLOCK:
+        parser.error(f"needs 1 run and {measure.PROCESSES * measure.BLOCK} invocations at least")
+    return options
 
 
 def measured(pair: Pair, task_root: Path, runs: int, invocations: int) -> Iterator[Row]:
@@ -70,9 +76,9 @@ def interpreter() -> str:
 
 
 def headline() -> str:
-    return (
-        f"awslambdaric {version('awslambdaric')} and this runtime on {interpreter()}, medians\n\n{Row.HEAD}"
-    )
+    """What is compared, and how busy the machine was before: times on a busy one are rough."""
+    versions = f"awslambdaric {version('awslambdaric')} and this runtime on {interpreter()}"
+    return f"{versions}; medians; load average {os.getloadavg()[0]:.1f}\n\n{Row.HEAD}"
 
 
 def print_end(missed: list[Row]) -> None:
