@@ -28,8 +28,9 @@ RESET = "reset"
 class Reply:
     """What the server sends when it has read a request, and what it does then.
 
-    ``piece_bytes`` sends it in pieces of that size. ``early`` sends it before the request's body is read;
-    the body is then left unread, or read to its end with ``finish``. ``wait_s`` is waited before.
+    ``piece_bytes`` sends it in pieces of that size; ``wait_s`` is waited before. ``early`` sends it before
+    the request's body is read; the body is then left unread, or read to its end with ``finish``.
+    ``read_after_s``: when the head has come, that long nothing is read.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Reply:
         early: bool = False,
         finish: bool = False,
         wait_s: float = 0,
+        read_after_s: float = 0,
     ) -> None:
         self.data = data
         self.then = then
@@ -48,6 +50,7 @@ class Reply:
         self.early = early
         self.finish = finish
         self.wait_s = wait_s
+        self.read_after_s = read_after_s
 
 
 class Request:
@@ -112,7 +115,7 @@ class ScriptedServer:
         try:
             for reply in self._replies:
                 self._answer(reply)
-            self._read_request(reading_body=True)
+            self._read_body(*self._read_request())
         except _ClientGone:
             pass  # the test looks at the requests that came
         except Exception as problem:
@@ -122,7 +125,10 @@ class ScriptedServer:
             self._listener.close()
 
     def _answer(self, reply: Reply) -> None:
-        request, rest = self._read_request(reading_body=not reply.early)
+        request, rest = self._read_request()
+        if not reply.early:
+            time.sleep(reply.read_after_s)
+            self._read_body(request, rest)
         connection = self._connection
         assert connection is not None
         time.sleep(reply.wait_s)
@@ -136,8 +142,8 @@ class ScriptedServer:
         if reply.then != KEEP:
             self._close(reply.then)
 
-    def _read_request(self, *, reading_body: bool) -> tuple[Request, bytes]:
-        """The next request, on the open connection or on a new one, and what was read beyond its head."""
+    def _read_request(self) -> tuple[Request, bytes]:
+        """The head of the next request, on the open connection or a new one, and what was read beyond."""
         while True:
             connection = self._connection or self._accept()
             data = b""
@@ -154,8 +160,6 @@ class ScriptedServer:
             raise ValueError(f"the client hung up after {data!r}")
         request = Request(self._connections, head)
         self.requests.append(request)
-        if reading_body:
-            self._read_body(request, rest)
         return request, rest
 
     def _read_body(self, request: Request, body: bytes) -> None:

@@ -1,0 +1,334 @@
+"""What the runtime does when a connection is closed, cut, slow or strange: exactly one answer per event."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import unittest
+
+from tests.scripted_server import CLOSE, RESET, Reply, event_bytes, refusal, reply_bytes
+from tests.support import FunctionTestCase, Outcome, accepted, event
+
+ACCEPTED = reply_bytes(202, b'{"status":"OK"}\n', "Content-Type: application/json")
+RETURN_MUCH = "def handler(event, context): return b'x' * 20_000_000"
+
+
+def connections(outcome: Outcome) -> list[int]:
+    """For each request the number of the connection it came on."""
+    return [request.connection for request in outcome.requests]
+
+
+class KeptConnections(FunctionTestCase):
+    def test_one_connection_serves_all_invocations(self) -> None:
+        replies = [reply for number in range(20) for reply in (event(f"r{number}"), accepted())]
+        outcome = self.play(*replies)
+        self.assertEqual(connections(outcome), [1] * 41)
+
+    def test_a_large_result_does_not_cost_the_connection(self) -> None:
+        source = "def handler(event, context): return b'x' * 5_000_000"
+        outcome = self.play(event(), accepted(), event("r2"), accepted(), source=source)
+        self.assertEqual(connections(outcome), [1] * 5)
+        self.assertEqual(len(outcome.requests[1].body), 5_000_000)
+
+    def test_connection_close_is_obeyed(self) -> None:
+        for name in ("Connection: close", "connection: Close", "Connection: keep-alive, close"):
+            with self.subTest(name):
+                outcome = self.play(
+                    Reply(event_bytes("r1", b"{}", name), CLOSE),
+                    Reply(reply_bytes(202, b"", name), CLOSE),
+                    event("r2"),
+                    accepted(),
+                )
+                self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
+                self.assertEqual(connections(outcome), [1, 2, 3, 3, 3])
+
+    def test_http_1_0_ends_the_connection_too(self) -> None:
+        old_event = event_bytes().replace(b"HTTP/1.1", b"HTTP/1.0")
+        outcome = self.play(Reply(old_event, CLOSE), accepted())
+        self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
+        self.assertEqual(connections(outcome), [1, 2, 2])
+
+    def test_a_body_that_ends_with_the_connection_is_understood(self) -> None:
+        outcome = self.play(
+            Reply(event_bytes("r1", b'"the whole"', length=False), CLOSE),
+            Reply(reply_bytes(202, b"OK", length=False), CLOSE),
+        )
+        self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
+        self.assertEqual(outcome.requests[1].body, b'"the whole"')
+        self.assertEqual(connections(outcome), [1, 2, 3])
+
+    def test_bytes_nobody_asked_for_do_not_become_the_next_reply(self) -> None:
+        forged = event_bytes("forged")
+        outcome = self.play(
+            event("r1"),
+            Reply(ACCEPTED + forged),
+            event("r2"),
+            Reply(ACCEPTED + b"\r\n"),
+            event("r3"),
+            accepted(),
+        )
+        self.assertEqual(
+            outcome.calls, ["next", "r1/response", "next", "r2/response", "next", "r3/response", "next"]
+        )
+        self.assertEqual(connections(outcome), [1, 1, 2, 2, 3, 3, 3])
+
+    def test_it_speaks_to_a_host_by_name_and_by_ipv6(self) -> None:
+        with self.subTest("name"):
+            function = self.start()
+            port = function.requests[0].header("Host").rpartition(":")[2]  # type: ignore[union-attr]
+            self.assertTrue(port.isdecimal())
+            outcome = self.play(event(), accepted(), host="localhost")
+            self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
+        with self.subTest("IPv6"):
+            if not _has_ipv6():
+                self.skipTest("no IPv6 here")
+            outcome = self.play(event(), accepted(), host="::1")
+            self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
+            self.assertRegex(outcome.requests[0].headers["host"], r"\A\[::1\]:\d+\Z")
+
+
+class ClosedWhileIdle(FunctionTestCase):
+    """A server may close a connection that is kept alive whenever nothing is under way."""
+
+    def test_before_the_answer(self) -> None:
+        for how in (CLOSE, RESET):
+            with self.subTest(how):
+                outcome = self.play(Reply(event_bytes(), how), accepted(), event("r2"), accepted())
+                self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
+                self.assertEqual(connections(outcome), [1, 2, 2, 2, 2])
+
+    def test_before_the_answer_of_a_function_that_took_its_time(self) -> None:
+        source = "import time\ndef handler(event, context): time.sleep(0.1); return event"
+        for how in (CLOSE, RESET):
+            with self.subTest(how):
+                outcome = self.play(Reply(event_bytes(), how), accepted(), source=source)
+                self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
+
+    def test_before_an_answer_of_many_megabytes(self) -> None:
+        source = "import time\ndef handler(event, context): time.sleep(0.05); return b'x' * 5_000_000"
+        for how in (CLOSE, RESET):
+            with self.subTest(how):
+                outcome = self.play(Reply(event_bytes(), how), accepted(), source=source)
+                self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
+                self.assertEqual(len(outcome.requests[1].body), 5_000_000)
+
+    def test_before_an_error(self) -> None:
+        source = "import time\ndef handler(event, context): time.sleep(0.05); raise ValueError"
+        outcome = self.play(Reply(event_bytes(), CLOSE), accepted(), source=source)
+        self.assertEqual(outcome.calls, ["next", "r1/error", "next"])
+
+    def test_before_next(self) -> None:
+        for how in (CLOSE, RESET):
+            with self.subTest(how):
+                outcome = self.play(event(), Reply(ACCEPTED, how), event("r2"), accepted())
+                self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
+
+    def test_after_next_has_been_sent_it_is_asked_once_more(self) -> None:
+        # Nothing had been answered: the server had given up the connection while our request was on
+        # its way. If it is really gone, that shows when the new connection fails.
+        for how in (CLOSE, RESET):
+            with self.subTest(how):
+                outcome = self.play(event(), accepted(), Reply(b"", how), event("r2"), accepted())
+                self.assertEqual(
+                    outcome.calls, ["next", "r1/response", "next", "next", "r2/response", "next"]
+                )
+
+    def test_a_server_that_always_hangs_up_is_not_asked_forever(self) -> None:
+        hang_up = Reply(b"", CLOSE)
+        outcome = self.play(event(), accepted(), *[hang_up] * 5)
+        self.assertLessEqual(outcome.calls.count("next"), 3)
+        self.assertEqual(outcome.status, 1)
+        self.assertEqual(outcome.errors.count("\n"), 1, outcome.errors)
+        with self.subTest("from the start"):
+            outcome = self.play(*[hang_up] * 5)
+            self.assertLessEqual(outcome.calls.count("next"), 2)
+            self.assertEqual(outcome.status, 1)
+
+
+class CutReplies(FunctionTestCase):
+    def test_an_answer_whose_reply_is_cut_is_not_sent_again(self) -> None:
+        rows = [
+            ("nothing", b""),
+            ("half a status line", ACCEPTED[:6]),
+            ("half a head", ACCEPTED[:30]),
+            ("all but the head's end", ACCEPTED[: ACCEPTED.index(b"\r\n\r\n") + 2]),
+            ("half a body", ACCEPTED[:-3]),
+            ("half a chunk", reply_bytes(202, b"5\r\nab", "Transfer-Encoding: chunked", length=False)),
+            ("no last chunk", reply_bytes(202, b"2\r\nab\r\n", "Transfer-Encoding: chunked", length=False)),
+        ]
+        for kind, source in (("response", "pass"), ("error", "raise ValueError")):
+            for name, data in rows:
+                for how in (CLOSE, RESET):
+                    with self.subTest(name, kind=kind, how=how):
+                        outcome = self.play(
+                            event("r1"),
+                            Reply(data, how),
+                            event("r2"),
+                            accepted(),
+                            source=f"def handler(event, context): {source}",
+                        )
+                        expected = ["next", f"r1/{kind}", "next", f"r2/{kind}", "next"]
+                        self.assertEqual(outcome.calls, expected, outcome.errors)
+                        self.assertRegex(outcome.output, rf"LAMBDA_RUNTIME POST \S+/r1/{kind}")
+
+    def test_an_event_that_is_cut_is_not_handled(self) -> None:
+        whole = event_bytes("r1", b'{"a": "b"}')
+        chunked = event_bytes("r1", b"5\r\n{}   \r\n", "Transfer-Encoding: chunked", length=False)
+        for name, data in [
+            ("half a head", whole[:50]),
+            ("half a body", whole[:-3]),
+            ("no last chunk", chunked),
+            ("no end of the trailers", chunked + b"0\r\nTrailer: x\r\n"),
+        ]:
+            with self.subTest(name):
+                outcome = self.play(Reply(data, CLOSE), source="def handler(event, context): print('called')")
+                self.assertEqual(outcome.calls, ["next"])
+                self.assertEqual(outcome.status, 1)
+                self.assertNotIn("called", outcome.output)
+                self.assertEqual(outcome.errors.count("\n"), 1, outcome.errors)
+
+
+class EarlyReplies(FunctionTestCase):
+    """A reply that comes while the request is still being sent (RFC 9112, 9.3)."""
+
+    def test_a_refusal_is_read_although_sending_fails(self) -> None:
+        refused = refusal(413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size").data
+        head, _, body = refused.partition(b"\r\n\r\n")
+        closing = head + b"\r\nConnection: close\r\n\r\n" + body
+        for how in (CLOSE, RESET):
+            for wait_s in (0, 0.05):
+                with self.subTest(how=how, wait_s=wait_s):
+                    reply = Reply(closing, how, early=True, wait_s=wait_s)
+                    outcome = self.play(event(), reply, event("r2"), reply, source=RETURN_MUCH)
+                    self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
+                    self.assertEqual(connections(outcome), [1, 1, 2, 2, 3])
+                    if how == CLOSE:
+                        self.assertIn("413", outcome.output)
+
+    def test_a_refusal_that_keeps_the_connection_open_does_not_confuse_the_next_request(self) -> None:
+        reply = Reply(refusal(413, "RequestEntityTooLarge").data, early=True, finish=True)
+        outcome = self.play(event(), reply, event("r2"), reply, source=RETURN_MUCH)
+        self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
+        self.assertRegex(outcome.output, "LAMBDA_RUNTIME POST .*413")
+
+    def test_a_server_that_hangs_up_in_the_middle_gets_no_second_answer(self) -> None:
+        for how in (CLOSE, RESET):
+            with self.subTest(how):
+                reply = Reply(b"", how, early=True)
+                outcome = self.play(event(), reply, event("r2"), reply, source=RETURN_MUCH)
+                self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
+
+    def test_an_early_acceptance_is_an_acceptance(self) -> None:
+        reply = Reply(ACCEPTED, early=True, finish=True)
+        outcome = self.play(event(), reply, event("r2"), reply, source=RETURN_MUCH)
+        self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
+
+    def test_a_slow_reader_gets_everything(self) -> None:
+        source = "def handler(event, context): return b'x' * 5_000_000"
+        outcome = self.play(event(), Reply(ACCEPTED, read_after_s=0.3), source=source)
+        self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
+        self.assertEqual(outcome.requests[1].body, b"x" * 5_000_000)
+        self.assertEqual(connections(outcome), [1] * 3)
+
+
+class Pieces(FunctionTestCase):
+    def test_replies_in_pieces_of_any_size_are_understood(self) -> None:
+        body = json.dumps({"text": "é😀" * 5}, ensure_ascii=False).encode()
+        pieces = [body[start : start + 7] for start in range(0, len(body), 7)]
+        chunks = b"".join(b"%x ;extension=1\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+        chunked = chunks + b"0\r\nTrailer: x\r\n\r\n"
+        events = [
+            ("counted", event_bytes("r1", body)),
+            ("chunked", event_bytes("r1", chunked, "Transfer-Encoding: chunked", length=False)),
+            ("after 100 Continue", reply_bytes(100, length=False) + event_bytes("r1", body)),
+        ]
+        for name, data in events:
+            for size in (1, 2, 3, 17):
+                with self.subTest(name, piece_bytes=size):
+                    outcome = self.play(
+                        Reply(data, piece_bytes=size),
+                        Reply(ACCEPTED, piece_bytes=size),
+                        event("r2"),
+                        accepted(),
+                    )
+                    self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
+                    self.assertEqual(outcome.requests[1].body, body)
+                    self.assertEqual(connections(outcome), [1] * 5)
+
+    def test_what_is_not_http_ends_the_process_with_one_clear_line(self) -> None:
+        for name, data in [
+            ("text", b"hello\r\n\r\n"),
+            ("another protocol", b"SSH-2.0-OpenSSH_9.2\r\n"),
+            ("TLS", b"\x15\x03\x01\x00\x02\x02\x16"),
+            ("HTTP/2", b"\x00\x00\x12\x04\x00\x00\x00\x00\x00"),
+            ("NULs", b"\0" * 100),
+            ("no status", b"HTTP/1.1\r\n\r\n"),
+            ("a wrong status", b"HTTP/1.1 2xx OK\r\n\r\n"),
+            ("a header without a colon", b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n"),
+            ("a wrong length", b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n"),
+            ("a negative length", b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
+            ("an unknown coding", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"),
+            ("a wrong chunk", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+            ("terminal escapes", b"\x1b[31mred\r\n\r\n"),
+        ]:
+            with self.subTest(name):
+                outcome = self.play(Reply(data))
+                self.assertEqual(outcome.calls, ["next"])
+                self.assertEqual(outcome.status, 1)
+                self.assertEqual(outcome.errors.count("\n"), 1, outcome.errors)
+                self.assertTrue(outcome.errors[:-1].isprintable(), outcome.errors)
+
+    def test_garbage_in_reply_to_an_answer_leads_to_no_second_answer(self) -> None:
+        outcome = self.play(event(), Reply(b"hello\r\n\r\n"), event("r2"), accepted())
+        self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
+        self.assertEqual(connections(outcome), [1, 1, 2, 2, 2])
+        self.assertIn("hello", outcome.output)
+
+
+class Signals(FunctionTestCase):
+    def test_an_exception_from_a_signal_handler_while_posting_leaves_no_half_reply_behind(self) -> None:
+        # The reply to the first answer comes late; the alarm rings before it.
+        late = accepted()
+        late.wait_s = 0.4
+        outcome = self.play(
+            event(),
+            late,
+            event("r2"),
+            accepted(),
+            source="""
+                import signal
+                rung = []
+                signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
+                def handler(event, context):
+                    if not rung:
+                        signal.setitimer(signal.ITIMER_REAL, 0.1)
+                    return len(rung)
+            """,
+        )
+        self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
+        self.assertEqual([request.body for request in outcome.requests[1::2]], [b"0", b"1"])
+
+    def test_a_function_stopped_and_continued_goes_on(self) -> None:
+        # The nearest thing here to an environment that is frozen and thawed.
+        function = self.start()
+        self.assertAnswer(function, 1, 1)
+        assert function.pid is not None
+        os.kill(function.pid, signal.SIGSTOP)
+        os.kill(function.pid, signal.SIGCONT)
+        self.assertAnswer(function, 2, 2)
+        self.assertOneAnswerEach(function)
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as trial:
+            trial.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    unittest.main()
