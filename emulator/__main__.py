@@ -82,7 +82,7 @@ def serve(options: argparse.Namespace) -> int:
     try:
         api = InvokeApi(function, options.host, options.port)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
         raise UsageError(
             f"cannot listen on {options.host}:{options.port}: {reason}; another --port may be free"
         ) from error
@@ -105,6 +105,7 @@ def _introduce(terminal: Terminal, options: argparse.Namespace, function: Functi
         f"aws lambda invoke --endpoint-url {url} --no-sign-request --region {region} --function-name {name}"
         f" --cli-binary-format raw-in-base64-out --payload {payload} /dev/stdout"
     )
+    terminal.say("(AWS CLI version 1 knows no --cli-binary-format: leave it out there.)")
     terminal.say()
     terminal.say(f"curl -d {payload} {url}/2015-03-31/functions/{name}/invocations")
     terminal.say()

@@ -69,7 +69,8 @@ class Request:
         self.version = version
         self.headers = headers  # as sent: order, case and repetitions kept
         self.trailers: Fields = []  # known once the body has been read
-        self.complete = False  # the body has been read to its end
+        self.unread = True  # there may be more of the body to come
+        self.truncated = False
         self.before_body: Callable[[], None] | None = None
         self._stream = stream
         self._chunked, self._length = _framing(self)
@@ -94,11 +95,13 @@ class Request:
         """The body piece by piece as it arrives; TruncatedBody if it stops too early."""
         if self.before_body is not None:
             self.before_body()
-        if self._chunked:
-            yield from self._read_chunks()
-        else:
-            yield from self._read_counted(self._length)
-        self.complete = True
+        try:
+            yield from self._read_chunks() if self._chunked else self._read_counted(self._length)
+        except TruncatedBody:
+            self.truncated = True
+            self.unread = False
+            raise
+        self.unread = False
 
     def _read_counted(self, length: int) -> Iterator[bytes]:
         while length:
@@ -243,15 +246,13 @@ class HttpServer:
         response = self._handle(request)
         if response is None:
             return False
-        if not response.close and not request.complete:
-            try:
-                request.read()
-            except TruncatedBody:
-                response.close = True
+        if request.unread and not response.close:
+            _skip_body(request)
         wishes = request.header("Connection").lower()
         response.close |= wishes == "close" or (request.version == "HTTP/1.0" and wishes != "keep-alive")
+        response.close |= request.truncated
         connection.sendall(response.encode())
-        if response.close and not request.complete:
+        if request.unread:
             connection.shutdown(socket.SHUT_WR)
             time.sleep(LINGER_S)
         return not response.close
@@ -261,6 +262,13 @@ def find(fields: Fields, name: str) -> str:
     """The first value among ``fields`` whose name is ``name`` in any case, or ``""``."""
     wanted = name.lower()
     return next((value for field_name, value in fields if field_name.lower() == wanted), "")
+
+
+def _skip_body(request: Request) -> None:
+    try:
+        request.read()
+    except TruncatedBody:
+        pass  # noted in the request
 
 
 def _read_request(stream: BufferedReader) -> Request | None:

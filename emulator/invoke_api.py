@@ -212,14 +212,12 @@ def _tenant_id(request: Request) -> str | None:
 
 
 def _response(result: Result, log_type: str) -> Response:
-    headers = [
-        ("Content-Type", "application/json"),
-        ("x-amzn-RequestId", result.request_id),
-        ("X-Amz-Executed-Version", result.executed_version),
-    ]
+    headers = [("Content-Type", "application/json"), ("x-amzn-RequestId", result.request_id)]
+    if result.status == 200:  # the function has run
+        headers.append(("X-Amz-Executed-Version", result.executed_version))
     if result.function_error:
         headers.append(("X-Amz-Function-Error", result.function_error))
-    if log_type == "Tail" and result.status == 200:
+    if result.status == 200 and log_type == "Tail":
         headers.append(("X-Amz-Log-Result", base64.b64encode(result.log_tail).decode("ascii")))
     return Response(result.status, result.payload, headers)
 

@@ -141,7 +141,7 @@ class RuntimeApi:
         self._requests.append(record)
         response = self._route(request, record)
         if response is not None:
-            if not request.complete and not response.close:
+            if request.unread and not response.close:
                 _try_to_read(request, record)
             record.status = response.status
         return response
