@@ -1,0 +1,1 @@
+"""Vendors' tools on this runtime: the real packages, each watched at its work."""

@@ -1,0 +1,12 @@
+"""Starts AWS's runtime as the managed one does: by a script, with the handler that `_HANDLER` names."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import awslambdaric.__main__ as awslambdaricmain  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+if __name__ == "__main__":
+    sys.path[0] = os.environ["LAMBDA_TASK_ROOT"]
+    awslambdaricmain.main([__file__, os.environ["_HANDLER"]])

@@ -1,0 +1,178 @@
+"""What a case is: a vendor's package, a sentence about it, and a function that tries it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emulator.function import Function, Result
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FUNCTIONS = Path(__file__).resolve().parent / "functions"
+RECORD = "VENDOR_RECORD_FILE"  # a variable; where a function's own exporter appends JSON lines
+PLATFORM_LINES = ("START ", "END ", "REPORT ", "INIT_REPORT ")
+
+Observation = str  # what was seen, in a few words
+
+
+class Difference(Exception):
+    """Something did not come out as it should have."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The program that runs the functions: ours, or AWS's as its managed runtime starts it."""
+
+    name: str
+    script: Path
+
+    @property
+    def is_aws(self) -> bool:
+        return self.name == "awslambdaric"
+
+
+OURS = Runtime("bootstrap", ROOT / "bootstrap")
+AWS = Runtime("awslambdaric", Path(__file__).resolve().parent / "aws_runtime.py")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that users of a package rely on."""
+
+    package: str  # as its registry spells it
+    title: str
+    try_it: Callable[[Trial], Observation]
+    not_on_aws: str = ""  # why AWS's runtime cannot show it, if so
+
+
+CASES: list[Case] = []
+
+
+def case(
+    package: str, title: str, *, not_on_aws: str = ""
+) -> Callable[[Callable[[Trial], Observation]], Callable[[Trial], Observation]]:
+    """Add the decorated function to the cases; it raises Difference, or returns what it observed."""
+
+    def add(function: Callable[[Trial], Observation]) -> Callable[[Trial], Observation]:
+        CASES.append(Case(package, title, function, not_on_aws))
+        return function
+
+    return add
+
+
+class Trial:
+    """One try of a case: a task root of its own, and a file for what the package would have sent."""
+
+    def __init__(self, runtime: Runtime, folder: Path) -> None:
+        self.runtime = runtime
+        self.folder = folder
+        self.task_root = folder / "task"
+        self._record = folder / "record.jsonl"
+        self._functions: list[Function] = []
+        shutil.copytree(FUNCTIONS, self.task_root, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def function(
+        self,
+        handler: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        wrapper: Path | None = None,
+        timeout_s: float = 20.0,
+    ) -> Function:
+        """A function that runs `functions/`; use it with ``with``.
+
+        ``wrapper`` is the vendor's program for AWS_LAMBDA_EXEC_WRAPPER. Our runtime calls it itself, as on
+        the OS-only runtime; AWS's is called by Lambda in that place, so here we are Lambda.
+        """
+        command: list[str | os.PathLike[str]] = [sys.executable, self.runtime.script]
+        variables = {
+            # Wrappers name their interpreter in the first line; they must find the one with the packages.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
+            RECORD: str(self._record),
+            **(environment or {}),
+        }
+        if wrapper is not None:
+            variables["AWS_LAMBDA_EXEC_WRAPPER"] = str(wrapper)
+            if self.runtime.is_aws:
+                command.insert(0, wrapper)
+        # An interpreter full of packages takes long to start on a busy machine.
+        function = Function(
+            handler, self.task_root, command, environment=variables, timeout_s=timeout_s, init_timeout_s=60
+        )
+        self._functions.append(function)
+        return function
+
+    def invoke(self, function: Function, event: object = None, trace_id: str | None = None) -> Result:
+        return function.invoke(json.dumps(event).encode(), trace_id=trace_id)
+
+    def recorded(self) -> list[dict[str, Any]]:
+        """What the function's own exporter has written, oldest first."""
+        if not self._record.exists():
+            return []
+        return [json.loads(line) for line in self._record.read_text().splitlines()]
+
+    def executable(self, name: str, text: str) -> Path:
+        """Write a program, such as a vendor's wrapper, outside of the task root."""
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(0o755)
+        return path
+
+    def log(self) -> str:
+        """What all functions of this trial have logged."""
+        return "".join(function.log_text() for function in self._functions)
+
+
+def expect(what: str, found: object, wanted: object) -> None:
+    """Raise Difference unless ``found`` equals ``wanted``."""
+    if found != wanted:
+        raise Difference(f"{what}: expected {wanted!r}, found {found!r}")
+
+
+def expect_in(what: str, wanted: str, text: str) -> None:
+    """Raise Difference unless ``text`` holds ``wanted``."""
+    if wanted not in text:
+        raise Difference(f"{what}: expected {wanted!r} in {shorten(text)!r}")
+
+
+def the_one(what: str, items: Sequence[Any]) -> Any:
+    """The only item. Raises Difference if there is none, or another."""
+    if len(items) != 1:
+        raise Difference(f"{what}: expected one, found {len(items)}: {shorten(repr(items))}")
+    return items[0]
+
+
+def value(result: Result) -> Any:
+    """What the function returned. Raises Difference if it failed."""
+    if result.function_error:
+        raise Difference(f"the function failed: {shorten(result.payload.decode('utf-8', 'replace'))}")
+    return json.loads(result.payload)
+
+
+def error(result: Result) -> dict[str, Any]:
+    """The error that the caller got. Raises Difference if there was none."""
+    if not result.function_error:
+        raise Difference(f"expected an error, the function returned {shorten(repr(result.payload))}")
+    payload: dict[str, Any] = json.loads(result.payload)
+    return payload
+
+
+def lines(result: Result) -> list[str]:
+    """What the function logged in this invocation, without the platform's lines."""
+    text = result.log.decode("utf-8", "replace")
+    return [line for line in text.split("\n") if line and not line.startswith(PLATFORM_LINES)]
+
+
+def json_lines(result: Result) -> list[dict[str, Any]]:
+    """The JSON objects among them."""
+    return [json.loads(line) for line in lines(result) if line.startswith("{")]
+
+
+def shorten(text: str, length: int = 600) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"

@@ -1,0 +1,101 @@
+"""sentry-sdk: patches the runtime's module and client when it is initialized, in the function's own code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.vendors.case import (
+    Observation,
+    Trial,
+    case,
+    error,
+    expect,
+    expect_in,
+    the_one,
+    value,
+)
+
+PACKAGE = "sentry-sdk"
+
+
+def captured(trial: Trial, kind: str = "event") -> list[dict[str, Any]]:
+    """The payloads of one kind that were flushed."""
+    return [item["payload"] for item in trial.recorded() if item["type"] == kind]
+
+
+def describe(event: dict[str, Any]) -> Observation:
+    exception = event["exception"]["values"][-1]
+    mechanism = exception.get("mechanism") or {}
+    return f"{exception['type']}: {exception['value']}, by {mechanism.get('type')}"
+
+
+@case(PACKAGE, "what a handler raises is captured, and flushed before the answer")
+def handler_error(trial: Trial) -> Observation:
+    with trial.function("sentry_function.fail") as function:
+        result = trial.invoke(function, {"headers": {}})
+        expect("errorType", error(result)["errorType"], "ValueError")
+        event = the_one("events", captured(trial))
+        exception = event["exception"]["values"][-1]
+        expect("exception", exception["value"], "no such order")
+        expect("mechanism", exception["mechanism"], {"type": "aws_lambda", "handled": False})
+        expect("request id", event["extra"]["lambda"]["aws_request_id"], result.request_id)
+        expect("frames", exception["stacktrace"]["frames"][-1]["function"], "fail")
+    return describe(event)
+
+
+@case(PACKAGE, "a transaction is sent for each invocation that succeeds")
+def transaction(trial: Trial) -> Observation:
+    with trial.function("sentry_function.succeed") as function:
+        for _ in range(2):
+            expect("result", value(trial.invoke(function, {})), "fine")
+        found = captured(trial, "transaction")
+        expect("transactions", [one["transaction"] for one in found], ["function", "function"])
+        operation = found[0]["contexts"]["trace"]["op"]
+        expect("operation", operation, "function.aws")
+    return f"{len(found)} of {operation}"
+
+
+@case(PACKAGE, "a handler is wrapped once for each invocation")
+def repeated(trial: Trial) -> Observation:
+    with trial.function("sentry_function.fail") as function:
+        for _ in range(3):
+            trial.invoke(function, {})
+        events = captured(trial)
+        expect("events", len(events), 3)
+    return f"{len(events)} events of 3 invocations"
+
+
+@case(PACKAGE, "what a module raises while it is imported is captured")
+def init_error(trial: Trial) -> Observation:
+    with trial.function("sentry_function.fail", environment={"FAIL_WHILE_LOADING": "1"}) as function:
+        expect("errorType", error(trial.invoke(function))["errorType"], "LookupError")
+        event = the_one("events", captured(trial))
+    return describe(event)
+
+
+@case(PACKAGE, "a module that is not there is captured")
+def import_error(trial: Trial) -> Observation:
+    with trial.function("sentry_function.fail", environment={"IMPORT_WHAT_IS_NOT_THERE": "1"}) as function:
+        expect("errorType", error(trial.invoke(function))["errorType"], "Runtime.ImportModuleError")
+        event = the_one("events", captured(trial))
+    expect_in("exception", "module_that_is_not_there", str(event["exception"]["values"][-1]["value"]))
+    return describe(event)
+
+
+@case(PACKAGE, "what an async handler raises is captured", not_on_aws="runs no async handlers")
+def async_handler_error(trial: Trial) -> Observation:
+    with trial.function("sentry_function.fail_async") as function:
+        result = trial.invoke(function, {})
+        expect("errorType", error(result)["errorType"], "ValueError")
+        event = the_one("events", captured(trial))
+        expect("request id", event["extra"]["lambda"]["aws_request_id"], result.request_id)
+    return describe(event)
+
+
+@case(PACKAGE, "a timeout is announced before it comes")
+def timeout_warning(trial: Trial) -> Observation:
+    with trial.function("sentry_function.dawdle", timeout_s=2.4) as function:
+        expect("result", value(trial.invoke(function, {})), "late")
+        event = the_one("events", captured(trial))
+        expect("exception", event["exception"]["values"][-1]["type"], "ServerlessTimeoutWarning")
+    return describe(event)

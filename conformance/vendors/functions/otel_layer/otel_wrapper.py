@@ -1,0 +1,11 @@
+# mypy: ignore-errors
+"""The module that a layer of OpenTelemetry puts in the place of the function's handler."""
+
+import importlib
+import os
+
+from opentelemetry.instrumentation.aws_lambda import AwsLambdaInstrumentor
+
+AwsLambdaInstrumentor().instrument(skip_dep_check=True)  # patches ORIG_HANDLER
+module, _, name = os.environ["ORIG_HANDLER"].rpartition(".")
+lambda_handler = getattr(importlib.import_module(module.replace("/", ".")), name)
