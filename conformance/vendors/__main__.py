@@ -13,10 +13,10 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from conformance.vendors.case import AWS, OURS, Case, Difference, Runtime, Trial, shorten
+from conformance.vendors.case import AWS, OURS, Case, Runtime, Trial
 from conformance.vendors.cases import ALL_CASES
-
-GREEN, RED, PLAIN = "\033[32m", "\033[31m", "\033[0m"
+from conformance.vendors.expectations import Difference
+from conformance.vendors.listing import Listing
 
 
 def main() -> int:
@@ -28,27 +28,14 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith(("AWS_", "DD_", "OTEL_", "SENTRY_"))]:
         del os.environ[name]  # whatever this computer is configured for
     runtime = AWS if options.runtime == AWS.name else OURS
-    width = max(len(one.title) for one in cases) + 2
-    passed = failed = 0
-    package = ""
+    listing = Listing([one.title for one in cases], verbose=options.verbose)
     for one in cases:
-        if one.package != package:
-            package = one.package
-            print(f"{package} {installed_version(package)}", flush=True)
+        listing.group(f"{one.package} {installed_version(one.package)}")
         if runtime.is_aws and one.not_on_aws:
-            print(f"  {'-':8}{one.title:{width}}{one.not_on_aws}", flush=True)
-            continue
-        observed, problem, log = try_case(one, runtime)
-        passed += not problem
-        failed += bool(problem)
-        row = f"  {mark('FAILED' if problem else 'ok')}{one.title:{width}}{observed}"
-        print(row.rstrip(), flush=True)
-        if problem:
-            print(f"          {problem}", flush=True)
-            if options.verbose:
-                print("\n".join(f"          | {line}" for line in log.splitlines()[-60:]), flush=True)
-    print(f"\n{passed} passed, {failed} failed")
-    return 1 if failed else 0
+            listing.skip(one.title, one.not_on_aws)
+        else:
+            try_case(one, runtime, listing)
+    return listing.end()
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -66,25 +53,19 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def try_case(one: Case, runtime: Runtime) -> tuple[str, str, str]:
-    """What was observed, what was wrong ("" if nothing), and the function's log."""
+def try_case(one: Case, runtime: Runtime, listing: Listing) -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="vendors-") as folder:
         trial = Trial(runtime, Path(folder))
         try:
             observed = one.try_it(trial)
         except Difference as difference:
-            return "", str(difference), trial.log()
+            listing.failure(one.title, str(difference), trial.log())
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             # What came out has not even the form that the case looks into.
-            return "", f"{type(error).__name__}: {error}", trial.log()
-    return f"{shorten(observed, 80)}  ({time.monotonic() - began:.1f} s)", "", ""
-
-
-def mark(word: str) -> str:
-    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    colour = GREEN if word == "ok" else RED
-    return f"{colour}{word}{PLAIN}{' ' * (8 - len(word))}" if coloured else f"{word:8}"
+            listing.failure(one.title, f"{type(error).__name__}: {error}", trial.log())
+        else:
+            listing.ok(one.title, f"{observed}  ({time.monotonic() - began:.1f} s)")
 
 
 def installed_version(package: str) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,8 @@ from emulator.function import Function, Result
 ROOT = Path(__file__).resolve().parent.parent.parent
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
 RECORD = "VENDOR_RECORD_FILE"  # a variable; where a function's own exporter appends JSON lines
-PLATFORM_LINES = ("START ", "END ", "REPORT ", "INIT_REPORT ")
 
 Observation = str  # what was seen, in a few words
-
-
-class Difference(Exception):
-    """Something did not come out as it should have."""
 
 
 @dataclass(frozen=True)
@@ -127,52 +122,3 @@ class Trial:
     def log(self) -> str:
         """What all functions of this trial have logged."""
         return "".join(function.log_text() for function in self._functions)
-
-
-def expect(what: str, found: object, wanted: object) -> None:
-    """Raise Difference unless ``found`` equals ``wanted``."""
-    if found != wanted:
-        raise Difference(f"{what}: expected {wanted!r}, found {found!r}")
-
-
-def expect_in(what: str, wanted: str, text: str) -> None:
-    """Raise Difference unless ``text`` holds ``wanted``."""
-    if wanted not in text:
-        raise Difference(f"{what}: expected {wanted!r} in {shorten(text)!r}")
-
-
-def the_one(what: str, items: Sequence[Any]) -> Any:
-    """The only item. Raises Difference if there is none, or another."""
-    if len(items) != 1:
-        raise Difference(f"{what}: expected one, found {len(items)}: {shorten(repr(items))}")
-    return items[0]
-
-
-def value(result: Result) -> Any:
-    """What the function returned. Raises Difference if it failed."""
-    if result.function_error:
-        raise Difference(f"the function failed: {shorten(result.payload.decode('utf-8', 'replace'))}")
-    return json.loads(result.payload)
-
-
-def error(result: Result) -> dict[str, Any]:
-    """The error that the caller got. Raises Difference if there was none."""
-    if not result.function_error:
-        raise Difference(f"expected an error, the function returned {shorten(repr(result.payload))}")
-    payload: dict[str, Any] = json.loads(result.payload)
-    return payload
-
-
-def lines(result: Result) -> list[str]:
-    """What the function logged in this invocation, without the platform's lines."""
-    text = result.log.decode("utf-8", "replace")
-    return [line for line in text.split("\n") if line and not line.startswith(PLATFORM_LINES)]
-
-
-def json_lines(result: Result) -> list[dict[str, Any]]:
-    """The JSON objects among them."""
-    return [json.loads(line) for line in lines(result) if line.startswith("{")]
-
-
-def shorten(text: str, length: int = 600) -> str:
-    return text if len(text) <= length else f"{text[:length]}…"

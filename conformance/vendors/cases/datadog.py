@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import re
 
-from conformance.vendors.case import (
-    Observation,
-    Trial,
-    case,
-    error,
-    expect,
-    expect_in,
-    json_lines,
-    lines,
-    the_one,
-    value,
-)
+from conformance.vendors.case import Observation, Trial, case
+from conformance.vendors.expectations import error, expect, expect_in, json_lines, lines, the_one, value
 
 PACKAGE = "datadog-lambda"
 HANDLER = "datadog_lambda.handler.handler"

@@ -8,11 +8,9 @@ from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
-from conformance.vendors.case import (
+from conformance.vendors.case import Observation, Trial, case
+from conformance.vendors.expectations import (
     Difference,
-    Observation,
-    Trial,
-    case,
     error,
     expect,
     expect_in,

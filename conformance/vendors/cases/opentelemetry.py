@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conformance.vendors.case import Observation, Trial, case, error, expect, expect_in, the_one, value
+from conformance.vendors.case import Observation, Trial, case
+from conformance.vendors.expectations import error, expect, expect_in, the_one, value
 from emulator.function import Function, Result
 
 PACKAGE = "opentelemetry-instrumentation-aws-lambda"

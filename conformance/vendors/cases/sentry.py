@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.vendors.case import (
-    Observation,
-    Trial,
-    case,
-    error,
-    expect,
-    expect_in,
-    the_one,
-    value,
-)
+from conformance.vendors.case import Observation, Trial, case
+from conformance.vendors.expectations import error, expect, expect_in, the_one, value
 
 PACKAGE = "sentry-sdk"
 

@@ -6,7 +6,8 @@ import base64
 import json
 from typing import Any
 
-from conformance.vendors.case import Observation, Trial, case, expect, value
+from conformance.vendors.case import Observation, Trial, case
+from conformance.vendors.expectations import expect, value
 
 MANGUM = "mangum"
 APIG_WSGI = "apig-wsgi"

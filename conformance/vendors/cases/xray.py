@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from conformance.vendors.case import Observation, Trial, case, error, expect, expect_in, the_one, value
+from conformance.vendors.case import Observation, Trial, case
+from conformance.vendors.expectations import error, expect, expect_in, the_one, value
 from conformance.vendors.receivers import HttpSink, XRayDaemon
 
 PACKAGE = "aws-xray-sdk"
