@@ -175,7 +175,7 @@ def _encode_thoroughly(value: Any, path: Path, parents: set[int]) -> str:
 
 
 def _encode_container(value: Any, path: Path, parents: set[int]) -> str:
-    as_dict = None if isinstance(value, list) else getattr(value, "_asdict", None)
+    as_dict = None if isinstance(value, (list, type)) else getattr(value, "_asdict", None)
     if callable(as_dict):
         value = as_dict()
     if isinstance(value, dict):

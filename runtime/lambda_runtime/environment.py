@@ -38,8 +38,8 @@ class Settings:
         self.task_root = environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
         self.snap_start = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
         self.log_as_json = environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
-        level = environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
-        self.log_level = "DEBUG" if level == "TRACE" else level
+        level = environ.get("AWS_LAMBDA_LOG_LEVEL", "")
+        self.log_level = "DEBUG" if level == "TRACE" else level.upper()
         # Taken out, because the descriptor is ours: a child process must not write into our frames.
         descriptor = environ.pop("_LAMBDA_TELEMETRY_LOG_FD", "")
         self.telemetry_log_fd = int(descriptor) if descriptor.isdecimal() else None

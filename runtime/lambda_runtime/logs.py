@@ -69,16 +69,15 @@ class FunctionLog:
 
     def write_error(self, diagnostic: Diagnostic) -> None:
         """Log why an invocation, or the init phase, failed."""
+        framed = self._telemetry_fd is not None
         if self.as_json:
             entry = {"timestamp": _timestamp(), "level": "ERROR", **diagnostic.entries(self.request_id)}
-            self.write(codec.encode_json(entry) + "\n", self.frame_type(ERROR))
-        elif self._telemetry_fd is not None:
-            self.write("\n".join(diagnostic.lines()), self.frame_type(ERROR))
+            text = codec.encode_json(entry)
         else:
-            # One record must stay one record where "\n" ends it, and its indentation must survive
-            # trimming: hence "\r" and no-break spaces.
-            lines = [_with_no_break_indentation(line) for line in diagnostic.lines()]
-            self.write("\r".join(lines) + "\n")
+            # On stdout "\n" would end the record; and indentation survives trimming as no-break spaces.
+            separator = "\n" if framed else "\r"
+            text = separator.join(_with_no_break_indentation(line) for line in diagnostic.lines())
+        self.write(text if framed else f"{text}\n", self.frame_type(ERROR))
 
     def write_runtime_message(self, message: str) -> None:
         """Log what the runtime itself has to say about trouble with the Runtime API."""
