@@ -21,6 +21,8 @@ class Settings:
         "snap_start",
         "task_root",
         "telemetry_log_fd",
+        "worker_output_path",
+        "workers",
     )
 
     def __init__(self, arguments: Sequence[str]) -> None:
@@ -36,6 +38,9 @@ class Settings:
         elif arguments and not self.handler:
             self.handler = arguments[0]
         self.task_root = environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
+        concurrency = environ.get("AWS_LAMBDA_MAX_CONCURRENCY", "")  # on managed instances only
+        self.workers = max(1, int(concurrency)) if concurrency.isdecimal() else 0
+        self.worker_output_path = environ.get("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET", "")
         self.snap_start = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
         self.log_as_json = environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
         level = environ.get("AWS_LAMBDA_LOG_LEVEL", "")

@@ -38,12 +38,19 @@ def main(arguments: Sequence[str] = ()) -> int:
     if not settings.runtime_api:
         sys.stderr.write(_WHAT_THIS_IS)
         return 2
+    initialized = None
+    if settings.workers:
+        from . import workers
+
+        initialized = workers.become_worker(settings.workers, settings.worker_output_path)
     logs.unbuffer_standard_streams()
     log = FunctionLog(settings)
     logging_import.add_root_handler_in_time(log)
     try:
         client = LambdaRuntimeClient(settings.runtime_api, log)
         handler = initialize(settings, client, log)
+        if initialized is not None:
+            initialized()
         process_invocations(client, handler, log)
     except RuntimeApiError as error:
         sys.stderr.write(f"LAMBDA_RUNTIME {error}. The runtime ends.\n")

@@ -138,7 +138,7 @@ class LambdaRuntimeClient:
         except RuntimeApiError as error:
             self._log.write_runtime_message(f"POST {path} failed. {error}")
             return
-        if not 200 <= response.status < 300:
+        if not 200 <= response.status < 300 and response.status != 403:  # another worker has reported it
             self._log.write_runtime_message(
                 f"POST {path} was answered {response.status} {_excerpt(response.body)}, expected 202"
             )
