@@ -122,7 +122,7 @@ class Environment:
         self, configuration: Configuration, log: Log, frames: list[Frame], requests: list[Recorded]
     ) -> None:
         self.exit_status: int | None = None  # negative: the signal
-        self.max_memory_mb = 0
+        self.max_memory_mb = 0  # stays 0 if the runtime ends before its first call
         self.started = time.monotonic()
         self.init_ms = 0.0
         self.init_outcome = COMPLETED
@@ -135,7 +135,7 @@ class Environment:
             self._pipes.append(telemetry)
         self.api = RuntimeApi(
             requests=requests,
-            on_next=self.drain,
+            on_pause=self._take_stock,
             snap_start=configuration.initialization_type == "snap-start",
             max_response_bytes=configuration.max_response_bytes,
             early_413=configuration.early_413,
@@ -180,7 +180,6 @@ class Environment:
         with api.changed:
             api.changed.wait_for(lambda: api.state == READY or api.init_error or api.closed, timeout_s)
             self.init_ms = (time.monotonic() - self.started) * 1000
-            self._measure_memory()
             if api.init_error is not None:
                 self.init_outcome = FAILED
                 api.changed.wait_for(lambda: api.closed, EXIT_GRACE_S)
@@ -194,30 +193,29 @@ class Environment:
         """Hand over one event and wait until the runtime asks for another: COMPLETED, EXITED or TIMED_OUT."""
         api = self.api
         with api.changed:
-            if not api.closed:
-                invocation.deadline_ms = int((time.time() + timeout_s) * 1000)
-                api.offer(invocation)
-            api.changed.wait_for(lambda: api.invocation is None or api.closed, timeout_s)
-            self._measure_memory()
             if api.closed:
                 return EXITED
+            invocation.deadline_ms = int((time.time() + timeout_s) * 1000)
+            api.offer(invocation)
+            api.changed.wait_for(lambda: api.invocation is None or api.closed, timeout_s)
             if api.invocation is None:
                 return COMPLETED
+            if api.closed:
+                return EXITED
             api.closed = True  # an answer that comes now comes too late
+            self._take_stock()
             return TIMED_OUT
 
     def exit_reason(self) -> tuple[str, str]:
         """Why there is no process any more: a message and an error type."""
         if self.start_error is not None:
-            return (
-                f"fork/exec {self._command}: {os.strerror(self.start_error.errno or 0).lower()}",
-                "Runtime.InvalidEntrypoint",
-            )
+            reason = os.strerror(self.start_error.errno or 0).lower()
+            return f"fork/exec {self._command}: {reason}", "Runtime.InvalidEntrypoint"
         return exit_reason(self.exit_status or 0), "Runtime.ExitError"
 
     def kill(self) -> None:
         """Kill the whole process group, at once: Lambda gives no warning unless there are extensions."""
-        if self._process is not None:
+        if self._process is not None and self._process.returncode is None:
             try:
                 os.killpg(self._process.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
@@ -230,23 +228,21 @@ class Environment:
         self.api.close()
         self._reader.stop()
 
-    def drain(self) -> None:
-        """Log everything that the function has written so far."""
+    def _take_stock(self) -> None:
+        """While the process waits for us: log all that it has written, measure what it has occupied."""
         for pipe in self._pipes:
             pipe.drain()
+        if self._process is not None:
+            self.max_memory_mb = max(self.max_memory_mb, peak_memory_kb(self._process.pid) // 1024)
 
     def _watch(self) -> None:
         """Wait for the end of the process, then for all its effects: requests under way, output."""
         if self._process is not None:
             _, status = os.waitpid(self._process.pid, 0)
-            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-            self._process.returncode = code  # or subprocess would wait for it in vain
             self.kill()  # what it left running belongs to the environment
+            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+            self._process.returncode = code  # subprocess need not wait for it, nor we kill it again
             self.api.settle(SETTLE_S)
-            self.drain()
+            self._take_stock()
             self.exit_status = code
         self.api.hang_up()
-
-    def _measure_memory(self) -> None:
-        if self._process is not None:
-            self.max_memory_mb = max(self.max_memory_mb, peak_memory_kb(self._process.pid) // 1024)

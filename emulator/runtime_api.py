@@ -94,7 +94,7 @@ class RuntimeApi:
         self,
         *,
         requests: list[Recorded],
-        on_next: Callable[[], None],
+        on_pause: Callable[[], None],
         snap_start: bool,
         max_response_bytes: int,
         early_413: bool,
@@ -107,7 +107,7 @@ class RuntimeApi:
         self.closed = False  # nothing is taken any more
         self.idle_since = 0.0  # when the runtime last called `next`, by the monotonic clock
         self._requests = requests
-        self._on_next = on_next
+        self._on_pause = on_pause
         self._snap_start = snap_start
         self._max_response_bytes = max_response_bytes
         self._early_413 = early_413
@@ -169,7 +169,7 @@ class RuntimeApi:
 
     def _next(self) -> Response | None:
         """``GET /invocation/next``: close the previous invocation, wait for the next event."""
-        self._on_next()
+        self._on_pause()
         with self.changed:
             answered = self.state == RESPONSE_SENT
             refusal = self._move("Ready")
@@ -231,7 +231,7 @@ class RuntimeApi:
             return refusal
         if not _try_to_read(request, record):
             return None
-        self._on_next()
+        self._on_pause()
         with self.changed:
             self.init_error = Answer(record.body, is_error=True, error_type=request.header(_ERROR_TYPE))
             self.changed.notify_all()

@@ -41,7 +41,8 @@ class Terminal:
             self.say(text, self._style(text))
 
     def say(self, text: str = "", style: str = "") -> None:
-        self._write(f"{style}{text}{_PLAIN}\n" if style and self._colour else text + "\n")
+        line = f"{style}{text}{_PLAIN}\n" if style and self._colour else text + "\n"
+        self._write(line.encode("utf-8", "replace"))
 
     def headline(self, text: str) -> None:
         self.say(text, _BOLD)
@@ -59,21 +60,19 @@ class Terminal:
                 pass  # not JSON: show it as it is
         try:
             payload.decode("utf-8")
-            end = b"" if payload.endswith(b"\n") else b"\n"
         except UnicodeDecodeError:
-            end = b""
-        self._stream.flush()
-        self._stream.buffer.write(payload + end)
-        self._stream.flush()
+            self._write(payload)
+        else:
+            self._write(payload if payload.endswith(b"\n") else payload + b"\n")
 
     def _style(self, line: str) -> str:
         if " Task timed out after " in line:
             return _RED
         return next((style for beginnings, style in _STYLES if line.startswith(beginnings)), "")
 
-    def _write(self, text: str) -> None:
+    def _write(self, data: bytes) -> None:
         try:
-            self._stream.buffer.write(text.encode("utf-8", "replace"))
+            self._stream.buffer.write(data)
             self._stream.flush()
         except (OSError, ValueError):
             pass  # nobody reads any more: the function need not suffer from it
