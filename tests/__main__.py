@@ -32,6 +32,8 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[:1] == [REPORT_ONE_FILE]:
         json.dump(run_file(arguments[1], arguments[2:]), sys.stdout)
         return 0
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a failure may show what no terminal can
     began = time.monotonic()
     files = sorted(FOLDER.glob("test_*.py"), key=lambda path: path.stat().st_size, reverse=True)
     width = max(len(path.stem) for path in files)
