@@ -1,0 +1,219 @@
+"""A vendor's wrapper (AWS_LAMBDA_EXEC_WRAPPER) where Lambda itself does not call it."""
+
+from __future__ import annotations
+
+import re
+
+from conformance.sandbox.homes import FUNCTION_ZIP, IMAGE, MANAGED, OS_ONLY, Home
+from conformance.sandbox.laboratory import Laboratory, Observation, case
+from conformance.vendors.expectations import error, expect, expect_in, lines, value
+from emulator.function import Function
+
+GROUP = "Vendors' wrappers"
+UNMANAGED = (OS_ONLY, IMAGE, FUNCTION_ZIP)
+WRAPPER = {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/vendor"}
+
+# Says that it was here, leaves the rest as it is.
+PLAIN = """#!/bin/sh
+echo "wrapper $*"
+exec "$@"
+"""
+
+# Puts its own handler before the function's, as tracing layers do.
+REWRITING = """#!/bin/bash
+export VENDOR_HANDLER="$_HANDLER"
+export _HANDLER=vendor_handler.handler
+export PYTHONPATH="/opt/vendor-modules${PYTHONPATH:+:$PYTHONPATH}"
+exec "$@"
+"""
+
+VENDOR_HANDLER = """\
+import importlib, os
+
+module, _, name = os.environ["VENDOR_HANDLER"].rpartition(".")
+original = getattr(importlib.import_module(module), name)
+
+def handler(event, context):
+    return {"wrapped": original(event, context)}
+"""
+
+# Puts options for the interpreter before the script, which is the last argument: what AWS's guide
+# on modifying the runtime's environment shows with `-X importtime`.
+INSERTING = """#!/bin/bash
+script="${@: -1}"
+set -- "${@:1:$#-1}" -X importtime -X dev "$script"
+exec "$@"
+"""
+
+IN_PYTHON = """#!/usr/bin/env python3
+import os, sys
+os.environ["VENDOR"] = "was here"
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+APP = {
+    "app.py": """\
+import os, sys
+
+print("loading in", os.getpid())
+
+def handler(event, context):
+    return {
+        "vendor": os.environ.get("VENDOR"),
+        "arguments": sys.argv,
+        "flags": [sys.flags.dev_mode, sorted(sys._xoptions)],
+        "ours": sorted(name for name in os.environ if name.startswith("LAMBDA_RUNTIME_")),
+    }
+"""
+}
+
+
+def start(laboratory: Laboratory, home: Home, wrapper: str) -> Function:
+    return laboratory.start(home, "app.handler", task=APP, opt={"vendor": wrapper}, environment=WRAPPER)
+
+
+@case(GROUP, "is called once, with the interpreter and the script", UNMANAGED)
+def plain(laboratory: Laboratory, home: Home) -> Observation:
+    with start(laboratory, home, PLAIN) as function:
+        found = value(function.invoke())
+        script = f"{home.bootstrap_at}/bootstrap"
+        calls = re.findall(r"^wrapper (.*)$", function.log_text(), re.MULTILINE)
+        expect("calls", len(calls), 1)
+        interpreter, last = calls[0].split(" ", 1)
+        expect("script", last, script)
+        expect_in("interpreter", f"{home.interpreter_at}/bin/python3", interpreter)
+        expect("loaded", function.log_text().count("loading in"), 1)
+        expect("variables LAMBDA_RUNTIME_… that the function sees", found["ours"], ["LAMBDA_RUNTIME_DIR"])
+    return str(calls[0])
+
+
+@case(GROUP, "may put its own handler before the function's", UNMANAGED)
+def rewriting(laboratory: Laboratory, home: Home) -> Observation:
+    opt = {"vendor": REWRITING, "vendor-modules/vendor_handler.py": VENDOR_HANDLER}
+    task = {"app.py": "def handler(event, context): return event\n"}
+    with laboratory.start(home, "app.handler", task=task, opt=opt, environment=WRAPPER) as function:
+        for number in range(2):
+            found = value(function.invoke(str(number).encode()))
+            expect("result", found, {"wrapped": number})
+    return str(found)
+
+
+@case(GROUP, "may put options for the interpreter before the script", UNMANAGED)
+def inserting(laboratory: Laboratory, home: Home) -> Observation:
+    with start(laboratory, home, INSERTING) as function:
+        found = value(function.invoke())
+        expect("flags", found["flags"], [True, ["dev", "importtime"]])
+        measured = [line for line in function.log_text().splitlines() if line.startswith("import time:")]
+        expect("the function's module is among them", any(line.endswith(" app") for line in measured), True)
+    return f"-X dev, {len(measured)} lines of -X importtime"
+
+
+@case(GROUP, "may be a Python program", UNMANAGED)
+def in_python(laboratory: Laboratory, home: Home) -> Observation:
+    with start(laboratory, home, IN_PYTHON) as function:
+        found = value(function.invoke())
+    expect("variable", found["vendor"], "was here")
+    return str(found["vendor"])
+
+
+@case(GROUP, "may stand in the function's own folder", (OS_ONLY, IMAGE))
+def in_task_root(laboratory: Laboratory, home: Home) -> Observation:
+    environment = {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/vendor"}
+    with laboratory.start(
+        home, "app.handler", task={**APP, "vendor": PLAIN}, environment=environment
+    ) as function:
+        value(function.invoke())
+        expect("calls", function.log_text().count("wrapper "), 1)
+    return "/var/task/vendor"
+
+
+@case(GROUP, "two, one after the other, each called once", (OS_ONLY, IMAGE))
+def chained(laboratory: Laboratory, home: Home) -> Observation:
+    first = '#!/bin/sh\necho "wrapper one"\nexec /opt/second "$@"\n'
+    second = '#!/bin/sh\necho "wrapper two"\nexec "$@"\n'
+    opt = {"vendor": first, "second": second}
+    with laboratory.start(home, "app.handler", task=APP, opt=opt, environment=WRAPPER) as function:
+        value(function.invoke())
+        calls = re.findall(r"^wrapper (.*)$", function.log_text(), re.MULTILINE)
+        expect("calls", calls, ["one", "two"])
+    return ", then ".join(calls)
+
+
+@case(GROUP, "one that takes its variable away does not confuse us", (OS_ONLY, IMAGE))
+def unset(laboratory: Laboratory, home: Home) -> Observation:
+    wrapper = '#!/bin/sh\necho "wrapper"\nunset AWS_LAMBDA_EXEC_WRAPPER\nexec "$@"\n'
+    with start(laboratory, home, wrapper) as function:
+        found = value(function.invoke())
+        expect("calls", function.log_text().count("wrapper"), 1)
+        expect("variables LAMBDA_RUNTIME_… that the function sees", found["ours"], ["LAMBDA_RUNTIME_DIR"])
+    return "called once"
+
+
+@case(GROUP, "our own bootstrap as the wrapper is no loop", (OS_ONLY, IMAGE, FUNCTION_ZIP, MANAGED))
+def ourselves(laboratory: Laboratory, home: Home) -> Observation:
+    environment = {"AWS_LAMBDA_EXEC_WRAPPER": f"{home.bootstrap_at}/bootstrap"}
+    with laboratory.start(home, "app.handler", task=APP, environment=environment) as function:
+        found = value(function.invoke())
+        expect("loaded", function.log_text().count("loading in"), 1)
+    return " ".join(found["arguments"])
+
+
+@case(GROUP, "an empty variable is no wrapper", (OS_ONLY, IMAGE))
+def empty(laboratory: Laboratory, home: Home) -> Observation:
+    environment = {"AWS_LAMBDA_EXEC_WRAPPER": ""}
+    with laboratory.start(home, "app.handler", task=APP, environment=environment) as function:
+        value(function.invoke())
+        expect("loaded", function.log_text().count("loading in"), 1)
+    return "loaded once"
+
+
+@case(GROUP, "missing: an init error that names it", (OS_ONLY, IMAGE))
+def missing(laboratory: Laboratory, home: Home) -> Observation:
+    return refused(laboratory, home, {}, "No such file or directory")
+
+
+@case(GROUP, "not executable: an init error that names it", (OS_ONLY, IMAGE))
+def not_executable(laboratory: Laboratory, home: Home) -> Observation:
+    return refused(laboratory, home, {"vendor": "exec true\n"}, "Permission denied")
+
+
+@case(GROUP, "its interpreter is missing: an init error that names it", (OS_ONLY, IMAGE))
+def no_interpreter(laboratory: Laboratory, home: Home) -> Observation:
+    return refused(laboratory, home, {"vendor": "#!/bin/nowhere\n"}, "No such file or directory")
+
+
+def refused(laboratory: Laboratory, home: Home, opt: dict[str, str], reason: str) -> Observation:
+    with laboratory.start(home, "app.handler", task=APP, opt=opt, environment=WRAPPER) as function:
+        payload = error(function.invoke())
+        expect_in("errorMessage", "/opt/vendor", payload["errorMessage"])
+        expect_in("errorMessage", reason, payload["errorMessage"])
+        expect_in("errorMessage", "AWS_LAMBDA_EXEC_WRAPPER", payload["errorMessage"])
+        expect("the log says so too", reason in function.log_text(), True)
+        expect("exit status", function.exit_status, 1)
+    return f"{payload['errorType']}: {payload['errorMessage']}"
+
+
+@case(GROUP, "one that fails by itself: its words are in the log, the caller gets an error", (OS_ONLY,))
+def failing(laboratory: Laboratory, home: Home) -> Observation:
+    wrapper = "#!/bin/sh\necho 'vendor: no licence' >&2\nexit 7\n"
+    with start(laboratory, home, wrapper) as function:
+        result = function.invoke()
+        payload = error(result)
+        expect("errorType", payload["errorType"], "Runtime.ExitError")
+        expect("log", "vendor: no licence" in function.log_text(), True)
+        expect_in("errorMessage", "exit status 7", payload["errorMessage"])
+    return str(payload["errorMessage"].partition("Error: ")[2])
+
+
+@case(GROUP, "JSON logs and levels survive it", (OS_ONLY,))
+def logs(laboratory: Laboratory, home: Home) -> Observation:
+    task = {"app.py": "import logging\ndef handler(event, context): logging.info('packed')\n"}
+    environment = {**WRAPPER, "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
+    with laboratory.start(
+        home, "app.handler", task=task, opt={"vendor": PLAIN}, environment=environment
+    ) as function:
+        result = function.invoke()
+        value(result)
+        text = "\n".join(lines(result))
+        expect_in("log", '"message": "packed"', text)
+    return '"message": "packed"'

@@ -1,0 +1,154 @@
+"""Puts functions into homes and keeps the cases that try them there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.sandbox.homes import LAMBDA_LIBRARIES, LAMBDA_PATH, OS_ONLY, Home
+from conformance.sandbox.machine import AWS_PACKAGES, PREFIX, Machine, origin
+from emulator.function import Function
+
+# Where AWS's runtime would be. Whoever executes it in our homes has made a mistake.
+NOT_TO_BE_EXECUTED = "raise SystemExit('the runtime whose place we take has been executed')\n"
+
+# What starts AWS's runtime on a managed runtime.
+AWS_BOOTSTRAP = """\
+import os
+import sys
+
+import awslambdaric.__main__ as awslambdaricmain
+
+sys.path[0] = os.environ["LAMBDA_TASK_ROOT"]
+awslambdaricmain.main([__file__, os.environ["_HANDLER"]])
+"""
+
+
+Observation = str  # what was seen, in a few words
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that must be so, in one home."""
+
+    group: str
+    title: str
+    home: Home
+    try_it: Callable[[Laboratory, Home], Observation]
+    needs_aws: bool
+
+
+CASES: list[Case] = []
+
+
+def case(
+    group: str, title: str, homes: Sequence[Home] = (OS_ONLY,), *, needs_aws: bool = False
+) -> Callable[[Callable[[Laboratory, Home], Observation]], Callable[[Laboratory, Home], Observation]]:
+    """Add the decorated function to the cases, once for each home.
+
+    It raises Difference, or returns what it observed.
+    """
+
+    def add(function: Callable[[Laboratory, Home], Observation]) -> Callable[[Laboratory, Home], Observation]:
+        for home in homes:
+            CASES.append(Case(group, f"{home.name}: {title}", home, function, needs_aws))
+        return function
+
+    return add
+
+
+class Laboratory:
+    """Where one case makes its functions; ``folder`` is its own."""
+
+    def __init__(self, machine: Machine, folder: Path) -> None:
+        self._machine = machine
+        self._folder = folder
+        self._functions: list[Function] = []
+
+    def start(
+        self,
+        home: Home,
+        handler: str,
+        *,
+        task: Mapping[str, str] | None = None,
+        opt: Mapping[str, str] | None = None,
+        runtime: Mapping[str, str] | None = None,
+        environment: Mapping[str, str | None] | None = None,
+        initialization_type: str = "on-demand",
+    ) -> Function:
+        """A function in ``home``, to be used with ``with``.
+
+        ``task``, ``opt`` and ``runtime`` are files below /var/task, /opt and /var/runtime: names and
+        contents. Those that begin with ``#!`` become executable.
+        """
+        here = self._folder / str(len(self._functions))
+        task_root, opt_folder, runtime_folder = here / "task", here / "opt", here / "runtime"
+        for folder in (task_root, opt_folder, runtime_folder):
+            folder.mkdir(parents=True)
+        if home.is_aws:
+            _install_aws_runtime(runtime_folder)
+        else:
+            (runtime_folder / "bootstrap.py").write_text(NOT_TO_BE_EXECUTED)
+            ours = task_root if home.bootstrap_at == "/var/task" else opt_folder
+            shutil.copytree(self._machine.layer, ours, dirs_exist_ok=True)
+        _write(task_root, task or {})
+        _write(opt_folder, opt or {})
+        _write(runtime_folder, runtime or {})
+        mounts = [(opt_folder, "/opt"), (task_root, "/var/task"), (runtime_folder, "/var/runtime")]
+        if home.interpreter_at == "/opt":  # a second layer, with nothing but the interpreter
+            for name in ("bin", "lib"):
+                (opt_folder / name).mkdir(exist_ok=True)
+                mounts.append((PREFIX / name, f"/opt/{name}"))
+        else:
+            mounts.append((PREFIX, home.interpreter_at))
+        variables: dict[str, str | None] = {
+            "LAMBDA_TASK_ROOT": "/var/task",
+            "PATH": LAMBDA_PATH,
+            "LD_LIBRARY_PATH": LAMBDA_LIBRARIES,
+            **home.environment,
+            **(environment or {}),
+        }
+        program = list(home.program)
+        if home.handler_as_argument:
+            program.append(handler)
+            variables["_HANDLER"] = None
+        function = Function(
+            handler,
+            task_root,
+            self._machine.command(mounts, program),
+            environment=variables,
+            timeout_s=20,
+            init_timeout_s=60,
+            initialization_type=initialization_type,
+        )
+        self._functions.append(function)
+        return function
+
+    def log(self) -> str:
+        return "".join(function.log_text() for function in self._functions)
+
+
+def aws_runtime_is_missing() -> str:
+    """Which of the packages of AWS's runtime this interpreter lacks; "" if none."""
+    return ", ".join(name for name in AWS_PACKAGES if origin(name) is None)
+
+
+def _install_aws_runtime(folder: Path) -> None:
+    (folder / "bootstrap.py").write_text(AWS_BOOTSTRAP)
+    for name in AWS_PACKAGES:
+        path = origin(name)
+        assert path is not None  # such cases are skipped where it is missing
+        if path.name == "__init__.py":
+            shutil.copytree(path.parent, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(path, folder / path.name)
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755 if text.startswith("#!") else 0o644)

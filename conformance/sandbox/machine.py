@@ -1,0 +1,136 @@
+"""The files of a sandbox: a root as small as Lambda's, an interpreter, the unzipped layer.
+
+bubblewrap (https://github.com/containers/bubblewrap) makes a root file system of them, which a process
+can only read, with its own /tmp and process ids, as user 993, and without /dev/shm.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+USER_ID = "993"  # of Lambda's sandbox user
+GROUP_ID = "990"
+INTERPRETER = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+PREFIX = Path(sys.base_prefix)  # the interpreter at hand, with its standard library
+# AWS's runtime and what it imports, if the interpreter has them.
+AWS_PACKAGES = ("awslambdaric", "simplejson", "snapshot_restore_py", "runtime_client")
+DEVICES = ("null", "zero", "random", "urandom")
+MOUNT_POINTS = ("dev", "opt", "proc", "tmp", "usr/local", "var/lang", "var/runtime", "var/task")
+
+
+def unavailable() -> str:
+    """Why there can be no sandbox on this computer; "" if there can."""
+    for program, package in (("bwrap", "bubblewrap"), ("busybox", "busybox-static")):
+        if shutil.which(program) is None:
+            return f"{program} is not installed (Debian's package: {package})"
+    if not sys.platform.startswith("linux"):
+        return "it takes Linux's namespaces"
+    probe = subprocess.run(
+        ["bwrap", "--ro-bind", "/", "/", "--unshare-user", "--unshare-pid", "--", "true"],
+        capture_output=True,
+        text=True,
+    )
+    if probe.returncode != 0:
+        return f"this system allows no unprivileged user namespaces: {probe.stderr.strip()}"
+    return ""
+
+
+class Machine:
+    """What all sandboxes share; built once, in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "root"
+        self.layer = folder / "layer"  # what is in the zip, with the zip's modes
+        self._build_root()
+        self._unzip_layer(folder / "lambda.zip")
+
+    def command(self, mounts: Iterable[tuple[Path, str]], program: Sequence[str]) -> list[str]:
+        """``program`` within the sandbox. ``mounts``: folders of this machine, and where they appear."""
+        words = ["bwrap", "--ro-bind", str(self.root), "/"]
+        for source, target in mounts:
+            words += ["--ro-bind", str(source), target]
+        words += ["--tmpfs", "/tmp", "--proc", "/proc", "--tmpfs", "/dev"]
+        for device in DEVICES:
+            words += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+        for link, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+            words += ["--symlink", f"/proc/self/fd{target}", f"/dev/{link}"]
+        words += ["--remount-ro", "/dev", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+        words += ["--uid", USER_ID, "--gid", GROUP_ID, "--die-with-parent", "--chdir", "/var/task", "--"]
+        return words + list(program)
+
+    def _build_root(self) -> None:
+        binaries = self.root / "usr" / "bin"
+        binaries.mkdir(parents=True)
+        for name in ("bin", "lib", "lib64"):
+            (self.root / "usr" / name).mkdir(exist_ok=True)
+            (self.root / name).symlink_to(f"usr/{name}")
+        for point in MOUNT_POINTS:
+            (self.root / point).mkdir(parents=True)
+        busybox = _which("busybox")
+        shutil.copy(busybox, binaries / "busybox")
+        for applet in subprocess.run([busybox, "--list"], capture_output=True, text=True).stdout.split():
+            if not (binaries / applet).exists():
+                (binaries / applet).symlink_to("busybox")
+        bash = _which("bash")
+        shutil.copy(bash, binaries / "bash")
+        users = self.root / "etc"
+        users.mkdir()
+        (users / "passwd").write_text(f"sbx_user1051:x:{USER_ID}:{GROUP_ID}::/tmp:/bin/sh\n")
+        (users / "group").write_text(f"sbx_user1051:x:{GROUP_ID}:\n")
+        programs = [bash, PREFIX / "bin" / INTERPRETER, *_extension_modules()]
+        client = origin("runtime_client")  # the compiled part of AWS's runtime
+        self._copy_libraries(programs if client is None else [*programs, client])
+
+    def _copy_libraries(self, programs: Sequence[Path]) -> None:
+        """Copy the shared libraries that these need to where the loader looks without being told."""
+        listing = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True).stdout
+        found = {Path(path) for path in re.findall(r"=> (/\S+)", listing)}
+        folder = next(path.parent for path in found if path.name == "libc.so.6")
+        for library in found:
+            _copy(library, self.root / folder.relative_to("/") / library.name)
+        for loader in set(re.findall(r"^\s+(/\S+) \(0x", listing, re.MULTILINE)):
+            _copy(Path(loader), self.root / loader.lstrip("/"))
+
+    def _unzip_layer(self, archive: Path) -> None:
+        """Build the layer with the project's tool, and unzip it with its modes, as Lambda does."""
+        tool = ROOT / "tools" / "layer.py"
+        subprocess.run([sys.executable, tool, "--output", archive], check=True, capture_output=True)
+        with zipfile.ZipFile(archive) as layer:
+            for entry in layer.infolist():
+                path = Path(layer.extract(entry, self.layer))
+                path.chmod(entry.external_attr >> 16)
+
+
+def origin(package: str) -> Path | None:
+    """The file that an import of ``package`` would execute; None if it is not installed."""
+    spec = importlib.util.find_spec(package)
+    return Path(spec.origin) if spec is not None and spec.origin is not None else None
+
+
+def _which(program: str) -> Path:
+    path = shutil.which(program)
+    if path is None:
+        raise FileNotFoundError(f"{program} is not on PATH")
+    return Path(path)
+
+
+def _extension_modules() -> list[Path]:
+    """The standard library's compiled modules, without those for windows on a screen."""
+    folder = PREFIX / "lib" / INTERPRETER / "lib-dynload"
+    return [path for path in sorted(folder.glob("*.so")) if not path.name.startswith("_tkinter")]
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        shutil.copyfile(os.path.realpath(source), target)
+        target.chmod(0o755)
