@@ -77,6 +77,7 @@ class Laboratory:
         runtime: Mapping[str, str] | None = None,
         environment: Mapping[str, str | None] | None = None,
         initialization_type: str = "on-demand",
+        telemetry: bool = False,
     ) -> Function:
         """A function in ``home``, to be used with ``with``.
 
@@ -122,6 +123,7 @@ class Laboratory:
             timeout_s=20,
             init_timeout_s=60,
             initialization_type=initialization_type,
+            telemetry=telemetry,
         )
         self._functions.append(function)
         return function

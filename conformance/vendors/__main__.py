@@ -30,9 +30,11 @@ def main() -> int:
     runtime = AWS if options.runtime == AWS.name else OURS
     listing = Listing([one.title for one in cases], verbose=options.verbose)
     for one in cases:
-        listing.group(f"{one.package} {installed_version(one.package)}")
+        listing.group(f"{one.package} {installed_version(one.package)}".rstrip())
         if runtime.is_aws and one.not_on_aws:
             listing.skip(one.title, one.not_on_aws)
+        elif not installed_version(one.package):
+            listing.failure(one.title, f"{one.package} is not installed for {sys.executable}", "")
         else:
             try_case(one, runtime, listing)
     return listing.end()
@@ -69,10 +71,11 @@ def try_case(one: Case, runtime: Runtime, listing: Listing) -> None:
 
 
 def installed_version(package: str) -> str:
+    """Its version; "" if there is none."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return "(not installed)"
+        return ""
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import re
 
 from conformance.sandbox.homes import FUNCTION_ZIP, IMAGE, MANAGED, OS_ONLY, Home
 from conformance.sandbox.laboratory import Laboratory, Observation, case
-from conformance.vendors.expectations import error, expect, expect_in, lines, value
+from conformance.vendors.expectations import error, expect, expect_in, lines, the_one, value
 from emulator.function import Function
 
 GROUP = "Vendors' wrappers"
@@ -217,3 +217,25 @@ def logs(laboratory: Laboratory, home: Home) -> Observation:
         text = "\n".join(lines(result))
         expect_in("log", '"message": "packed"', text)
     return '"message": "packed"'
+
+
+@case(GROUP, "the descriptor for log frames survives it, and stays out of the function's sight", (OS_ONLY,))
+def frames(laboratory: Laboratory, home: Home) -> Observation:
+    source = (
+        "import logging, os\n"
+        "def handler(event, context):\n"
+        "    logging.error('packed')\n"
+        "    return os.environ.get('_LAMBDA_TELEMETRY_LOG_FD')\n"
+    )
+    with laboratory.start(
+        home,
+        "app.handler",
+        task={"app.py": source},
+        opt={"vendor": PLAIN},
+        environment=WRAPPER,
+        telemetry=True,
+    ) as function:
+        expect("variable", value(function.invoke()), None)
+        frame = the_one("frames", function.frames)
+        expect_in("message", "packed", frame.message.decode())
+    return f"1 frame, type {frame.type:08X}"
