@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Files = Mapping[str, Union[str, bytes]]
 
 __all__ = ["BOOTSTRAP", "PYPY", "ROOT", "Function", "FunctionTestCase", "Outcome", "Reply", "Result"]
-__all__ += ["accepted", "event", "own_log", "posts"]
+__all__ += ["accepted", "event", "joined", "own_log", "posts"]
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOTSTRAP = ROOT / "bootstrap"
@@ -227,6 +227,11 @@ class FunctionTestCase(unittest.TestCase):
         self.assertLessEqual(set(kinds[1::2]), {"response", "error"})
         paths = [request.path for request in posts(function)]
         self.assertEqual(len(paths), len(set(paths)))
+
+
+def joined(*sources: str) -> str:
+    """One source from several, each with an indentation of its own."""
+    return "\n".join(textwrap.dedent(source) for source in sources)
 
 
 def posts(function: Function) -> list[Recorded]:
