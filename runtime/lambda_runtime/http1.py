@@ -102,12 +102,12 @@ class ResponseReader:
 
     def _understand_head(self, head: bytes) -> Response | None:
         """Read status and headers; None for an interim response (1xx), which is passed over."""
-        status_line, *lines = head.decode("utf-8", "replace").split("\r\n")
-        version, _, rest = status_line.partition(" ")
-        code = rest[:3]
-        if version not in ("HTTP/1.1", "HTTP/1.0") or not (
-            code.isdecimal() and code.isascii() and len(code) == 3
-        ):
+        text = head.decode("utf-8", "replace")
+        if "\n " in text or "\n\t" in text:
+            text = text.replace("\r\n ", " ").replace("\r\n\t", " ")  # obs-fold, RFC 9112, 5.2
+        status_line, *lines = text.split("\r\n")
+        version, code = status_line[:9], status_line[9:12]
+        if version not in ("HTTP/1.1 ", "HTTP/1.0 ") or not _is_number(code) or len(code) != 3:
             raise RuntimeApiError(
                 f"The Runtime API answered {status_line[:80]!r}, expected an HTTP/1.1 status line"
             )
@@ -115,24 +115,22 @@ class ResponseReader:
         if status < 200:
             return None
         headers: dict[str, str] = {}
-        name = ""
         for line in lines:
-            if line[:1] in (" ", "\t"):  # obs-fold, RFC 9112, 5.2
-                headers[name] = f"{headers.get(name, '')} {line.strip()}"
-                continue
             name, colon, value = line.partition(":")
             if not colon:
                 raise RuntimeApiError(
                     f"A response holds the header line {line[:80]!r}, expected 'Name: value'"
                 )
-            name = name.lower()
             value = value.strip(" \t")
             if value:
+                name = name.lower()
                 headers[name] = f"{headers[name]}, {value}" if name in headers else value
         self._decide_framing(status, headers)
-        until_close = not self._chunked and self._length is None
-        close = "close" in headers.get("connection", "").lower()
-        return Response(status, headers, keep_alive=version == "HTTP/1.1" and not close and not until_close)
+        until_close = self._length is None and not self._chunked
+        keep_alive = version == "HTTP/1.1 " and not until_close
+        if keep_alive and "connection" in headers:
+            keep_alive = "close" not in headers["connection"].lower()
+        return Response(status, headers, keep_alive=keep_alive)
 
     def _decide_framing(self, status: int, headers: dict[str, str]) -> None:
         coding = headers.get("transfer-encoding")
@@ -144,7 +142,7 @@ class ResponseReader:
                 raise RuntimeApiError(f"A response has Transfer-Encoding {coding[:80]!r}, expected 'chunked'")
             self._chunked = True
         elif length is not None:
-            if not (length.isdecimal() and length.isascii()):
+            if not _is_number(length):
                 raise RuntimeApiError(
                     f"A response has Content-Length {length[:80]!r}, expected a decimal number"
                 )
@@ -194,6 +192,10 @@ class ResponseReader:
         if self._buffer:  # bytes nobody asked for: what comes next on this connection is not to be trusted
             response.keep_alive = False
         return response
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and text.isascii()
 
 
 def _end_of_trailers(buffer: bytes | bytearray, line_end: int) -> int:
