@@ -86,7 +86,7 @@ class Reading(unittest.TestCase):
                 with self.assertRaises(ValueError) as ours:
                     codec.decode_json(text)
                 with self.assertRaises(ValueError) as theirs:
-                    json.loads(text)
+                    json_loads(text)
                 self.assertEqual(str(ours.exception), str(theirs.exception))
 
     def test_the_place_of_a_refused_number_is_told(self) -> None:
@@ -117,8 +117,7 @@ class Reading(unittest.TestCase):
         for number in range(1000):
             value = random_value(generator, 4)
             for text in (json.dumps(value), json.dumps(value, ensure_ascii=False, indent=1)):
-                with self.subTest(number=number):
-                    self.assertEqual(codec.decode_json(text), value)
+                self.assertEqual(codec.decode_json(text), value, number)
 
     def test_random_text_is_read_as_json_reads_it_or_refused(self) -> None:
         generator = random.Random(2)
@@ -144,15 +143,14 @@ class Reading(unittest.TestCase):
         ]
         for number in range(5000):
             text = "".join(generator.choice(pieces) for _ in range(generator.randrange(1, 8)))
-            with self.subTest(number=number, text=text):
-                try:
-                    expected = json.loads(text)
-                except ValueError as error:
-                    with self.assertRaises(ValueError) as raised:
-                        codec.decode_json(text)
-                    self.assertEqual(str(raised.exception), str(error))
-                else:
-                    self.assertEqual(codec.decode_json(text), expected)
+            try:
+                expected = json_loads(text)
+            except ValueError as error:
+                with self.assertRaises(ValueError, msg=(number, text)) as raised:
+                    codec.decode_json(text)
+                self.assertEqual(str(raised.exception), str(error), (number, text))
+            else:
+                self.assertEqual(codec.decode_json(text), expected, (number, text))
 
 
 class Writing(unittest.TestCase):
@@ -160,17 +158,15 @@ class Writing(unittest.TestCase):
         generator = random.Random(3)
         for number in range(1000):
             value = random_value(generator, 4)
-            with self.subTest(number=number):
-                self.assertEqual(codec.encode_json(value), json.dumps(value, ensure_ascii=False))
+            self.assertEqual(codec.encode_json(value), json.dumps(value, ensure_ascii=False), number)
 
     def test_the_thorough_way_writes_the_same(self) -> None:
         # A Decimal somewhere sends the whole value that way.
         generator = random.Random(4)
         for number in range(1000):
             value = random_value(generator, 4)
-            with self.subTest(number=number):
-                expected = f"[{json.dumps(value, ensure_ascii=False)}, 1.10]"
-                self.assertEqual(codec.encode_json([value, Decimal("1.10")]), expected)
+            expected = f"[{json.dumps(value, ensure_ascii=False)}, 1.10]"
+            self.assertEqual(codec.encode_json([value, Decimal("1.10")]), expected, number)
 
     def test_tuples_and_keys_of_all_kinds_are_written_the_same_both_ways(self) -> None:
         value = {1: (1, 2), 2.5: (), None: [()], False: {"": ""}, "é": -0.0, 1e100: 1e-100}
@@ -241,6 +237,11 @@ class Writing(unittest.TestCase):
     def test_too_many_digits_are_refused_both_ways(self) -> None:
         self.assertRaises(ValueError, codec.encode_json, 10**5000)
         self.assertRaises(ValueError, codec.encode_json, [10**5000, Decimal(1)])
+
+
+def json_loads(text: str) -> Any:
+    """What `json` itself makes of ``text``. With an argument, because PyPy has other messages without."""
+    return json.loads(text, parse_constant=float)
 
 
 def random_value(generator: random.Random, depth: int) -> Any:

@@ -253,7 +253,7 @@ class Reader(unittest.TestCase):
 
     def test_megabytes_in_small_pieces_take_no_quadratic_time(self) -> None:
         body = b"x" * 6_000_000
-        pieces = [body[start : start + 1400] for start in range(0, len(body), 1400)]
+        pieces = [body[start : start + 4096] for start in range(0, len(body), 4096)]
         counted = [OK + b"Content-Length: 6000000\r\n\r\n", *pieces]
         chunked = [CHUNKED, *(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces), b"0\r\n\r\n"]
         one_chunk = [CHUNKED, b"5b8d80\r\n", *pieces, b"\r\n", b"0\r\n\r\n"]
@@ -299,9 +299,8 @@ class Reader(unittest.TestCase):
         for number in range(3000):
             data = b"".join(generator.choice(alphabet) for _ in range(generator.randrange(1, 25)))
             data = OK[: generator.randrange(len(OK) + 1)] + data
-            with self.subTest(number=number, data=data):
-                whole = _result([data])
-                self.assertEqual(_result(byte_by_byte(data)), whole)
+            whole = _result([data])
+            self.assertEqual(_result(byte_by_byte(data)), whole, (number, data))
 
     def test_damaged_responses_give_a_response_nothing_or_an_error(self) -> None:
         generator = random.Random(1234)
@@ -309,8 +308,8 @@ class Reader(unittest.TestCase):
             for _ in range(30):
                 position = generator.randrange(len(data))
                 damaged = data[:position] + bytes([generator.randrange(256)]) + data[position + 1 :]
-                with self.subTest(name, damaged=damaged):
-                    self.assertIn(_result([damaged])[0], ("response", "nothing", "error"))
+                with self.subTest(name):
+                    self.assertIn(_result([damaged])[0], ("response", "nothing", "error"), damaged)
 
 
 def _result(pieces: Iterable[bytes]) -> tuple[object, ...]:
@@ -373,14 +372,13 @@ class Writer(unittest.TestCase):
         characters = "ab:é😀 \t\r\n\0\x0b\x0c\x1c\x85\u2028\ud83d"
         for number in range(2000):
             value = "".join(generator.choice(characters) for _ in range(6))
-            with self.subTest(number=number, value=value):
-                try:
-                    data = format_request("GET", "/", [("A", value), ("B", "c")])
-                except ValueError:
-                    self.assertTrue("\r" in value or "\n" in value)
-                else:
-                    self.assertEqual(len(data.split(b"\r\n")), 5)
-                    self.assertEqual(data.count(b"\n"), data.count(b"\r"))
+            try:
+                data = format_request("GET", "/", [("A", value), ("B", "c")])
+            except ValueError:
+                self.assertTrue("\r" in value or "\n" in value, (number, value))
+            else:
+                self.assertEqual(len(data.split(b"\r\n")), 5, (number, value))
+                self.assertEqual(data.count(b"\n"), data.count(b"\r"), (number, value))
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ EXCEPTIONS = [
 SYNTAX_ERRORS: list[tuple[str, str | bytes, str]] = [
     ("a missing colon", "def f()\n    pass\n", r"\(function\.py, line 1\)"),
     ("wrong indentation", "def f():\n    pass\n  pass\n", r"\(function\.py, line 3\)"),
-    ("tabs and spaces", "if 1:\n\tpass\n        pass\n", r"function\.py, line 3"),
-    ("an unclosed bracket", "x = (1,\n", r"\(function\.py, line \d\)"),
+    ("tabs and spaces", "if 1:\n\tpass\n        pass\n", r"\((function\.py, )?line 3\)"),
+    ("an unclosed bracket", "x = (1,\n", r"\(function\.py, lines? [\d-]+\)"),
     ("not UTF-8", b"x = '\xff'\n", "utf-8|UTF-8"),
     ("an unknown encoding", "# coding: klingon\n", "klingon"),
     ("in a module that it imports", "import other\n", r"\(other\.py, line 2\)"),
@@ -239,7 +239,7 @@ class Ending(FunctionTestCase):
                 self.assertEqual(outcome.status, 1)
                 self.assertIn("bad thing", outcome.output)
                 self.assertNotIn("Traceback", outcome.errors)
-                if name != "accepted":
+                if name not in ("accepted", "403"):  # 403: somebody else has reported it already
                     self.assertRegex(outcome.output, "LAMBDA_RUNTIME POST .*/init/error")
 
 
