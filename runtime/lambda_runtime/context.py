@@ -136,7 +136,7 @@ def _parse(text: str | None, what: str) -> dict[str, Any] | None:
         return None
     try:
         value = codec.decode_json(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Fault("Runtime.LambdaContextUnmarshalError", f"Unable to parse {what} JSON: {error}") from None
     if value is not None and not isinstance(value, dict):
         raise Fault(

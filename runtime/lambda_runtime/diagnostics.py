@@ -12,7 +12,7 @@ import sys
 
 from . import codec
 from .errors import Fault
-from .standard import load
+from .standard import Apart, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PAYLOAD_LIMIT_BYTES = 900_000
 XRAY_LIMIT_BYTES = 60_000
 MESSAGE_LIMIT_CHARACTERS = 60_000
+NAME_LIMIT_CHARACTERS = 10_000
 TRACE_LIMIT_ENTRIES = 200
 CHAIN_LIMIT = 10  # causes of causes, groups within groups
 
@@ -97,15 +98,13 @@ class Diagnostic:
 
     def xray_cause(self) -> str:
         """JSON for the X-Ray header, ASCII, below 64 KiB: of a long trace the innermost frames."""
-        frames = self.frames
-        message = self.message
+        frames, message, name = self.frames, self.message, self.xray_type
         while True:
-            text = self._encode_xray(message, frames)
+            text = _encode_xray(name, message, frames)
             if len(text) <= XRAY_LIMIT_BYTES:
                 return text
-            if frames:
-                frames = frames[(len(frames) + 1) // 2 :]
-            message = _shorten(message, 5000)
+            frames = frames[(len(frames) + 1) // 2 :]
+            message, name = _shorten(message, 3000), _shorten(name, 1000)  # at most 12 bytes a character
 
     def lines(self) -> list[str]:
         """Lines for the log: the error, its trace, then what it was caused by."""
@@ -144,16 +143,6 @@ class Diagnostic:
     def _nested(self) -> dict[str, Any]:
         return {**self._head(), "stackTrace": self.stack_trace, **self._more()}
 
-    def _encode_xray(self, message: str, frames: list[Frame]) -> str:
-        stack = [{"label": frame.function, "path": frame.path, "line": frame.line_number} for frame in frames]
-        cause = {
-            "working_directory": _working_directory(),
-            "exceptions": [{"message": message, "type": self.xray_type, "stack": stack}],
-            "paths": list(dict.fromkeys(frame.path for frame in frames)),
-        }
-        text: str = load("json").dumps(cause)
-        return text.replace("\x7f", "\\u007f")  # the one control character that ASCII JSON leaves as it is
-
 
 def describe(exception: BaseException) -> Diagnostic:
     """Describe ``exception``, without the frames of this runtime."""
@@ -167,21 +156,20 @@ def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnosti
         diagnostic.stack_trace = list(exception.stack_trace)
         diagnostic.xray_type = "LambdaValidationError"
     else:
-        diagnostic = Diagnostic(
-            type(exception).__name__, _shorten(_message(exception), MESSAGE_LIMIT_CHARACTERS)
-        )
-        diagnostic.frames, diagnostic.stack_trace = _trace(exception.__traceback__)
+        name = _shorten(type(exception).__name__, NAME_LIMIT_CHARACTERS)
+        diagnostic = Diagnostic(name, _shorten(_message(exception), MESSAGE_LIMIT_CHARACTERS))
+        diagnostic.frames, diagnostic.stack_trace = _trace(_attribute(exception, "__traceback__"))
     if depth == 0:
         return diagnostic
     diagnostic.notes = _notes(exception)
-    cause = exception.__cause__
-    if cause is None and not exception.__suppress_context__:
-        cause = exception.__context__
-    if cause is not None and id(cause) not in seen:
+    cause = _attribute(exception, "__cause__")
+    if cause is None and not _attribute(exception, "__suppress_context__"):
+        cause = _attribute(exception, "__context__")
+    if isinstance(cause, BaseException) and id(cause) not in seen:
         described = _describe(cause, seen, depth - 1)
         if not isinstance(exception, Fault) or (described.stack_trace and not diagnostic.stack_trace):
             diagnostic.cause = described
-    members = getattr(exception, "exceptions", None) if _is_group(exception) else None
+    members = _attribute(exception, "exceptions") if _is_group(exception) else None
     if isinstance(members, tuple):
         diagnostic.exceptions = [
             _describe(one, seen, depth - 1) for one in members[:20] if id(one) not in seen
@@ -189,11 +177,19 @@ def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnosti
     return diagnostic
 
 
+def _attribute(exception: BaseException, name: str) -> Any:
+    """An attribute of an exception whose class may do what it likes; None if it cannot be had."""
+    try:
+        return getattr(exception, name, None)
+    except BaseException:
+        return None
+
+
 def _message(exception: BaseException) -> str:
     if isinstance(exception, SystemExit):
         return f"The function called sys.exit({_represent(exception.code)}), which ends its environment"
     try:
-        return str(exception)
+        return str.__str__(str(exception))  # an exact str, where __str__ gave one with ways of its own
     except BaseException as error:
         return f"<no message: str() of this {type(exception).__name__} raised {type(error).__name__}>"
 
@@ -208,7 +204,7 @@ def _represent(value: object) -> str:
 
 
 def _notes(exception: BaseException) -> list[str]:
-    notes = getattr(exception, "__notes__", ())
+    notes = _attribute(exception, "__notes__")
     if not isinstance(notes, (list, tuple)):
         return []
     return [_shorten(note, 2000) for note in notes[:20] if isinstance(note, str)]
@@ -222,15 +218,17 @@ def _trace(trace: TracebackType | None) -> tuple[list[Frame], list[str]]:
     """The frames of the function, and the same as text; what called it, which comes first, is left out."""
     while trace is not None and _is_own(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    traceback = load("traceback")
+    frames = []
     try:
-        summary = traceback.extract_tb(trace)
+        with Apart():
+            traceback = load("traceback")
+            for entry in traceback.extract_tb(trace):
+                frames.append(Frame(entry.filename, entry.lineno or 0, entry.name, entry.line or ""))
+            # As tuples, because then the entries have no lines of "^^^^", as on AWS's runtime.
+            tuples = [(frame.path, frame.line_number, frame.function, frame.source) for frame in frames]
+            entries = [_shorten(entry, 2000) for entry in traceback.format_list(tuples)]
     except Exception:  # a loader that fails to give its source, say; the error itself matters more
-        return [], []
-    frames = [Frame(entry.filename, entry.lineno or 0, entry.name, entry.line or "") for entry in summary]
-    # As tuples, because then the entries have no lines of "^^^^", as on AWS's runtime.
-    tuples = [(frame.path, frame.line_number, frame.function, frame.source) for frame in frames]
-    entries = [_shorten(entry, 2000) for entry in traceback.format_list(tuples)]
+        return frames, []
     if len(entries) > TRACE_LIMIT_ENTRIES:
         half = TRACE_LIMIT_ENTRIES // 2
         left_out = len(entries) - 2 * half
@@ -255,6 +253,23 @@ def _working_directory() -> str:
         return os.getcwd()
     except OSError:  # it was removed
         return ""
+
+
+def _encode_xray(name: str, message: str, frames: list[Frame]) -> str:
+    stack = [{"label": frame.function, "path": frame.path, "line": frame.line_number} for frame in frames]
+    cause = {
+        "working_directory": _working_directory(),
+        "exceptions": [{"message": message, "type": name, "stack": stack}],
+        "paths": list(dict.fromkeys(frame.path for frame in frames)),
+    }
+    text = codec.encode_json(cause)
+    return "".join(char if " " <= char <= "~" else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    """The JSON escape of a character, in two parts if it is beyond U+FFFF (RFC 8259, 7)."""
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
 def _encode(entries: dict[str, Any]) -> bytes:

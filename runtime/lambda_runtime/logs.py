@@ -50,18 +50,27 @@ class FunctionLog:
         self.tenant_id = tenant_id
 
     def write(self, text: str, frame_type: int = _FRAME_TYPE) -> None:
-        """Write ``text`` as it is. Never raises for what ``text`` holds."""
-        if self._telemetry_fd is None:
-            sys.stdout.write(text)
+        """Write ``text`` as it is. Never raises: a log that cannot be written must not cost the answer."""
+        if self._telemetry_fd is not None and self._write_frame(text, frame_type):
             return
+        try:
+            sys.stdout.write(text)
+        except Exception:  # the function closed it, or put something else in its place
+            try:
+                _write_all(1, text.encode("utf-8", "backslashreplace"))
+            except OSError:
+                pass  # nowhere left to write
+
+    def _write_frame(self, text: str, frame_type: int) -> bool:
+        assert self._telemetry_fd is not None
         message = text.encode("utf-8", "backslashreplace")
-        microseconds = time.time_ns() // 1000
-        head = (
-            frame_type.to_bytes(4, "big") + len(message).to_bytes(4, "big") + microseconds.to_bytes(8, "big")
-        )
-        rest = memoryview(head + message)
-        while rest:
-            rest = rest[os.write(self._telemetry_fd, rest) :]
+        head = (frame_type << 32 | len(message)) << 64 | time.time_ns() // 1000
+        try:
+            _write_all(self._telemetry_fd, head.to_bytes(16, "big") + message)
+        except OSError:
+            self._telemetry_fd = None  # not open, or the other end is gone: from now on to stdout
+            return False
+        return True
 
     def frame_type(self, level: int) -> int:
         """The frame type for a level of `logging`: 0, 10 … 50."""
@@ -104,13 +113,21 @@ def unbuffer_standard_streams() -> None:
     sys.stderr = _unbuffered(sys.stderr)
 
 
-def _unbuffered(stream: TextIO) -> TextIO:
+def _unbuffered(stream: TextIO | None) -> TextIO:
+    if stream is None:  # closed before we were started
+        return open(os.devnull, "w")
     buffer = getattr(stream, "buffer", None)
     if buffer is None:  # replaced by something that is not a file
         return stream
     raw = getattr(buffer, "raw", buffer)
     stream.flush()
     return io.TextIOWrapper(raw, stream.encoding, "backslashreplace", newline="\n", write_through=True)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _with_no_break_indentation(line: str) -> str:

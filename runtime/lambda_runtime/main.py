@@ -11,16 +11,16 @@ import os
 import sys
 
 from . import codec, environment, logging_import, logs, search_path
-from . import handler as handlers
 from .context import LambdaContext
 from .errors import RuntimeApiError
+from .handler import load as _get_handler  # the name that tools know from AWS's runtime
 from .logs import FunctionLog
 from .runtime_api import LambdaRuntimeClient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from .environment import Settings
     from .handler import Handler
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     log = FunctionLog(settings)
     logging_import.add_root_handler_in_time(log)
     try:
-        client = LambdaRuntimeClient(settings.runtime_api, log)
+        client = LambdaRuntimeClient(settings.runtime_api, log, alone=not settings.workers)
         handler = initialize(settings, client, log)
         if initialized is not None:
             initialized()
@@ -67,7 +67,7 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
 
             wrapper.execute(settings)
         search_path.arrange(settings.task_root)
-        handler = handlers.load(settings.handler)
+        handler = _get_handler(settings.handler)
     except BaseException as error:
         from . import diagnostics
 
@@ -86,6 +86,7 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
 
 def process_invocations(client: LambdaRuntimeClient, handler: Handler, log: FunctionLog) -> NoReturn:
     """Get an event, answer it, and so on. Ends with RuntimeApiError, if not with the process."""
+    handler = awaiting(handler)
     while True:
         invocation = client.wait_next_invocation()
         environment.set_trace_id(invocation.trace_id)
@@ -105,10 +106,6 @@ def handle_event_request(
         context = LambdaContext(invocation, log)
         event = codec.decode_event(invocation.event, invocation.content_type)
         result = handler(event, context)
-        if hasattr(result, "__await__"):
-            from . import event_loop  # late: asyncio takes longer than all the rest of the start
-
-            result = event_loop.wait_for(result)
         body, content_type = codec.encode_response(result)
     except BaseException as error:
         from . import diagnostics  # late: most functions never need it
@@ -120,6 +117,23 @@ def handle_event_request(
             leave(exit_status(error))
     else:
         client.post_invocation_result(invocation, body, content_type)
+
+
+def awaiting(handler: Handler) -> Handler:
+    """``handler``, but what it returns is waited for if it is awaitable.
+
+    Inside the call, so that tools which wrap the handler see the errors and the duration of an async one.
+    """
+
+    def handle(event: Any, context: LambdaContext) -> Any:
+        result = handler(event, context)
+        if hasattr(result, "__await__"):
+            from . import event_loop  # late: asyncio takes longer than all the rest of the start
+
+            result = event_loop.wait_for(result)
+        return result
+
+    return handle
 
 
 def clean_up() -> None:

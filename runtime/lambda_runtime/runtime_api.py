@@ -67,7 +67,9 @@ class Invocation:
 class LambdaRuntimeClient:
     """Our side of the Runtime API. Class and methods are named as in AWS's runtime: tools patch them."""
 
-    def __init__(self, address: str, log: FunctionLog) -> None:
+    def __init__(self, address: str, log: FunctionLog, *, alone: bool = True) -> None:
+        """``alone``: whether no other worker of this environment uses the Runtime API at ``address``."""
+        self._alone = alone
         self._connection = Connection(address)
         self._log = log
         self._headers = [("Host", address), ("User-Agent", _USER_AGENT)]
@@ -138,7 +140,9 @@ class LambdaRuntimeClient:
         except RuntimeApiError as error:
             self._log.write_runtime_message(f"POST {path} failed. {error}")
             return
-        if not 200 <= response.status < 300 and response.status != 403:  # another worker has reported it
+        if response.status == 403 and not self._alone:
+            return  # another worker has reported the same
+        if not 200 <= response.status < 300:
             self._log.write_runtime_message(
                 f"POST {path} was answered {response.status} {_excerpt(response.body)}, expected 202"
             )

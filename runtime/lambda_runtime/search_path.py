@@ -30,7 +30,9 @@ def arrange(task_root: str) -> None:
             _add_site_folder(folder)
     added = sys.path[before:]
     sys.path[:] = [task_root, *added, *rest, runtime]
-    standard.function_folders = [task_root, *added, *(entry for entry in rest if entry.startswith(LAYERS))]
+    layered = [entry for entry in rest if entry.startswith(LAYERS)]
+    standard.function_folders = [task_root, *added, *layered]
+    standard.standard_folders = [entry for entry in rest if entry not in layered]
 
 
 def _add_site_folder(folder: str) -> None:

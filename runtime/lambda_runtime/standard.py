@@ -14,63 +14,66 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
+    from types import ModuleType
     from typing import Any
 
 function_folders: list[str] = []  # the entries of `sys.path` that are the function's, set by `search_path`
+standard_folders: list[str] = []  # the others
 _loaded: dict[str, Any] = {}
 
 
 def load(name: str) -> Any:
-    """Import the standard module ``name`` (no dots) as if the function's folders were not there.
-
-    The function's modules of standard names step aside for the moment, and are back afterwards.
-    """
-    module = _loaded.get(name) or sys.modules.get(name)
-    if module is None or _is_the_functions(module):
-        module = _import_apart(name)
-    _loaded[name] = module
+    """Import the standard module ``name`` (no dots) as if the function's folders were not there."""
+    module = _loaded.get(name)
+    if module is None:
+        module = sys.modules.get(name)
+        if module is None or _is_the_functions(module):
+            with Apart():
+                module = __import__(name)
+        _loaded[name] = module
     return module
 
 
-def _import_apart(name: str) -> Any:
-    shadows = {
-        key: module for key, module in list(sys.modules.items()) if _shadows_a_standard_module(key, module)
-    }
-    for key in shadows:
-        del sys.modules[key]
-    finder = _StandardFinder()
-    sys.meta_path.insert(0, finder)
-    try:
-        return __import__(name)
-    finally:
-        sys.meta_path.remove(finder)
-        sys.modules.update(shadows)
+class Apart:
+    """A ``with`` block in which imports of this thread find standard modules, not the function's.
 
+    The function's modules of such names step aside, and are back afterwards. Standard modules whose names
+    the function has files for are kept from it: it gets its own, whenever it imports them.
+    """
 
-class _StandardFinder:
-    """Finds top-level modules outside the function's folders, for the thread that made it."""
-
-    def __init__(self) -> None:
+    def __enter__(self) -> None:
         self._thread = get_ident()
+        modules = list(sys.modules.items())
+        self._before = {name for name, _ in modules}
+        self._shadows = {name: module for name, module in modules if _shadows_a_standard_module(name, module)}
+        for name in self._shadows:
+            del sys.modules[name]
+        sys.meta_path.insert(0, self)
+
+    def __exit__(self, *exception: object) -> None:
+        sys.meta_path.remove(self)
+        for name in [name for name in sys.modules if name not in self._before]:
+            spec = PathFinder.find_spec(name.partition(".")[0], function_folders)
+            if spec is not None and spec.loader is not None:
+                del sys.modules[name]
+        sys.modules.update(self._shadows)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: object = None
     ) -> ModuleSpec | None:
+        """Find a top-level module outside the function's folders."""
         if path is not None or get_ident() != self._thread:
             return None
-        spec: ModuleSpec | None = PathFinder.find_spec(
-            name, [entry for entry in sys.path if entry not in function_folders]
-        )
-        return spec
+        return PathFinder.find_spec(name, standard_folders)
 
 
-def _shadows_a_standard_module(name: str, module: object) -> bool:
+def _shadows_a_standard_module(name: str, module: ModuleType) -> bool:
     if name == "__main__" or name.startswith("lambda_runtime"):
         return False
     standard_names = getattr(sys, "stdlib_module_names", None)  # since Python 3.10; before, any may be one
     return (standard_names is None or name.partition(".")[0] in standard_names) and _is_the_functions(module)
 
 
-def _is_the_functions(module: object) -> bool:
+def _is_the_functions(module: ModuleType) -> bool:
     file = getattr(module, "__file__", None)
     return isinstance(file, str) and any(file.startswith(f"{folder}/") for folder in function_folders)

@@ -15,9 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .environment import Settings
 
-_MARK = (
-    "LAMBDA_RUNTIME_WRAPPED_BY"  # tells the second of two lives from the first; the function never sees it
-)
+# The second of our two lives is told from the first by how the script is spelled, because a wrapper may
+# drop any environment variable.
+_MARK = "/./"
 
 
 def execute(settings: Settings) -> None:
@@ -27,14 +27,15 @@ def execute(settings: Settings) -> None:
     """
     program = settings.exec_wrapper
     script = os.path.realpath(sys.argv[0])
-    if os.environ.pop(_MARK, None) == program or os.path.realpath(program) == script:
+    if _MARK in sys.argv[0] or os.path.realpath(program) == script:
         return
     # Where the image's CMD named the handler, the wrapper must find it where wrappers look.
-    environment = {**os.environ, "_HANDLER": settings.handler, _MARK: program}
+    environment = {**os.environ, "_HANDLER": settings.handler}
     if settings.telemetry_log_fd is not None:
         environment["_LAMBDA_TELEMETRY_LOG_FD"] = str(settings.telemetry_log_fd)
+    folder, name = os.path.split(script)
     try:
-        os.execve(program, [program, sys.executable, script], environment)
+        os.execve(program, [program, sys.executable, folder + _MARK + name], environment)
     except OSError as error:
         raise Fault(
             "Runtime.InvalidEntrypoint",
