@@ -1,0 +1,93 @@
+"""The command line of the differential suite."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from typing import List
+
+from . import process, suite
+from .case import Case
+from .differences import as_markdown
+
+
+def main(arguments: List[str] | None = None) -> int:
+    """Run the cases that are asked for; return the exit status, 0 if all passed."""
+    options = _parse(arguments)
+    if options.differences:
+        print(as_markdown())
+        return 0
+    cases = [case for case in suite.all_cases() if _is_chosen(case, options.word)]
+    if options.list:
+        for case in cases:
+            print(f"{case.group}: {case.name}")
+        return 0
+    runtimes = (options.only,) if options.only else (process.AWS, process.OURS)
+    started = time.monotonic()
+    verdicts = []
+    width = max((len(case.name) for case in cases), default=0)
+    group = ""
+    for case, runs in suite.run(cases, runtimes, options.pool):
+        if case.group != group:
+            group = case.group
+            print(f"\n{group}")
+        verdict = suite.judge(case, runs)
+        verdicts.append(verdict)
+        print(f"  {case.name:<{width}}  {verdict.word}", flush=True)
+        _print_indented(verdict.explanation)
+        if options.verbose:
+            for runtime in runtimes:
+                _print_indented([f"--- {runtime}", *suite.shown(case, runs[runtime])])
+    _print_table(verdicts)
+    failed = sum(not verdict.passed for verdict in verdicts)
+    is_whole = not options.word and not options.only
+    for key in suite.unused_differences(verdicts) if is_whole else []:
+        print(f"the listed difference {key!r} is shown by no case: remove it")
+        failed += 1
+    print(f"\n{len(verdicts)} cases in {time.monotonic() - started:.0f} s")
+    print(f"{sum(verdict.passed for verdict in verdicts)} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def _parse(arguments: List[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m conformance.differential", description=__doc__)
+    parser.add_argument("-k", dest="word", default="", help="only cases whose group or name holds this text")
+    parser.add_argument("--list", action="store_true", help="list the cases and run nothing")
+    parser.add_argument(
+        "--only", choices=(process.OURS, process.AWS), help="run one runtime, compare nothing"
+    )
+    parser.add_argument("--verbose", action="store_true", help="print what each runtime did")
+    parser.add_argument("--pool", type=int, default=os.cpu_count() or 1, help="processes at a time")
+    parser.add_argument(
+        "--differences", action="store_true", help="print the accepted differences as a Markdown table"
+    )
+    return parser.parse_args(arguments)
+
+
+def _is_chosen(case: Case, word: str) -> bool:
+    return word.lower() in f"{case.group}: {case.name}".lower()
+
+
+def _print_indented(lines: object) -> None:
+    assert isinstance(lines, (list, tuple))
+    for line in lines:
+        print(f"      {line}")
+
+
+def _print_table(verdicts: List[suite.Verdict]) -> None:
+    """Group, cases, equal, listed differences, failures."""
+    groups = list(dict.fromkeys(verdict.case.group for verdict in verdicts))
+    width = max((len(group) for group in groups), default=5)
+    print(f"\n{'group':<{width}}  cases  equal  differ  failed")
+    for group in groups:
+        mine = [verdict for verdict in verdicts if verdict.case.group == group]
+        failed = sum(not verdict.passed for verdict in mine)
+        differ = sum(verdict.passed and bool(verdict.differs) for verdict in mine)
+        equal = len(mine) - failed - differ
+        print(f"{group:<{width}}  {len(mine):>5}  {equal:>5}  {differ:>6}  {failed:>6}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""What a case is: a function, the events it gets, and what of it is compared."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass, field
+from typing import Dict, List, Mapping, Optional, Tuple, Union
+
+Source = Union[str, bytes]
+Environment = Mapping[str, Optional[str]]  # None: the variable is not set
+Headers = Mapping[str, Optional[str]]  # None: the header is not sent
+
+# How the server ends a run once it has no more events.
+WAIT = "wait"  # leave `next` open; the process is killed, as Lambda does when it needs it no more
+SIGTERM = "sigterm"  # leave `next` open and send SIGTERM first, as Lambda does when extensions exist
+CLOSE = "close"  # close the connection without an answer
+GARBAGE = "garbage"  # answer with bytes that are not HTTP
+FORBIDDEN = "403"  # answer `next` with InvalidStateTransition
+FAILURE = "500"  # answer `next` with Internal Server Error
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event: the body and headers that answer ``next``, and the statuses that answer the posts.
+
+    ``headers`` are added to the usual ones (see ``recorder.py``) or replace them. ``statuses`` answer the
+    posts about this event, one after the other; once used up, posts are accepted (202).
+    """
+
+    body: bytes = b"null"
+    headers: Headers = field(default_factory=dict)
+    statuses: Tuple[int, ...] = ()
+    chunked: bool = False  # send the body with Transfer-Encoding: chunked, as Lambda does above 2 KB
+
+
+@dataclass
+class Program:
+    """What one process runs, from its start to its end.
+
+    files        path below the task root -> content; text is dedented
+    environment  added to the usual variables (see ``process.py``)
+    """
+
+    files: Dict[str, Source]
+    handler: str
+    environment: Environment
+    events: List[Event]
+    ending: str = WAIT
+    telemetry: bool = False  # the runtime gets _LAMBDA_TELEMETRY_LOG_FD
+    provider_socket: bool = False  # it gets _LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET
+    pollers: int = 1  # how many `next` calls are open when nothing is left to do
+    statuses: Dict[str, int] = field(default_factory=dict)  # for init/error, restore/next, restore/error
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the report. ``event`` is the one that is compared; None compares the whole run.
+
+    ``posts`` is the body AWS's runtime is known to post for the event, to the byte. It documents the case,
+    and proves that what is compared is what was meant.
+    """
+
+    group: str
+    name: str
+    program: Program
+    event: int | None = None
+    posts: bytes | None = None
+
+
+class Shared:
+    """A program whose events are cases of their own, because starting an interpreter takes longest."""
+
+    def __init__(self, group: Group, program: Program) -> None:
+        self._group = group
+        self._program = program
+
+    def case(
+        self,
+        name: str,
+        body: Union[str, bytes] = b"null",
+        headers: Headers | None = None,
+        *,
+        posts: Union[str, bytes, None] = None,
+        chunked: bool = False,
+    ) -> None:
+        """Add an event that is compared on its own. It must not end the process, nor leave traces."""
+        number = len(self._program.events)
+        self._program.events.append(Event(_encoded(body), headers or {}, (), chunked))
+        golden = None if posts is None else _encoded(posts)
+        self._group.cases.append(Case(self._group.name, name, self._program, number, golden))
+
+
+class Group:
+    """A named list of cases. ``files`` and ``environment`` are the defaults of its programs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.cases: List[Case] = []
+
+    def case(
+        self,
+        name: str,
+        app: str = "",
+        *events: Union[str, bytes, Event],
+        files: Dict[str, Source] | None = None,
+        handler: str = "app.handler",
+        environment: Environment | None = None,
+        ending: str = WAIT,
+        telemetry: bool = False,
+        provider_socket: bool = False,
+        pollers: int = 1,
+        statuses: Dict[str, int] | None = None,
+    ) -> None:
+        """Add a run of its own. ``app`` is the source of app.py; without events there is one, ``null``."""
+        listed = [event if isinstance(event, Event) else Event(_encoded(event)) for event in events]
+        program = _program(app, files, handler, environment, listed or [Event()])
+        program.ending = ending
+        program.telemetry = telemetry
+        program.provider_socket = provider_socket
+        program.pollers = pollers
+        program.statuses = statuses or {}
+        self.cases.append(Case(self.name, name, program))
+
+    def share(
+        self,
+        app: str,
+        *,
+        files: Dict[str, Source] | None = None,
+        handler: str = "app.handler",
+        environment: Environment | None = None,
+        telemetry: bool = False,
+    ) -> Shared:
+        """Start a table: one program, whose every event is a case."""
+        program = _program(app, files, handler, environment, [])
+        program.telemetry = telemetry
+        return Shared(self, program)
+
+
+def _program(
+    app: str,
+    files: Dict[str, Source] | None,
+    handler: str,
+    environment: Environment | None,
+    events: List[Event],
+) -> Program:
+    contents: Dict[str, Source] = {"app.py": app} if app else {}
+    contents.update(files or {})
+    dedented = {path: _dedented(content) for path, content in contents.items()}
+    return Program(dedented, handler, environment or {}, events)
+
+
+def _dedented(content: Source) -> Source:
+    if isinstance(content, bytes):
+        return content
+    return textwrap.dedent(content.lstrip("\n"))
+
+
+def _encoded(text: Union[str, bytes]) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8")

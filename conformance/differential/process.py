@@ -1,0 +1,248 @@
+"""Runs a program once, with one of the two runtimes, and keeps everything it did."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List
+
+from . import case
+from .recorder import Received, Recorder
+
+AWS = "aws"
+OURS = "ours"
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+_LIMIT_S = 20.0  # for a whole run; the longest take two seconds on a busy machine
+_SIGTERM_S = 2.0  # what Lambda grants a runtime with external extensions
+
+# The variables of every run: Lambda's, and the few of the operating system that a process needs.
+_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "ASIAEXAMPLE",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+    "AWS_LAMBDA_FUNCTION_NAME": "differential",
+    "AWS_LAMBDA_FUNCTION_VERSION": "7",
+    "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+    "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/differential",
+    "AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/22/[7]0123456789abcdef",
+    "AWS_REGION": "eu-central-1",
+    "AWS_SECRET_ACCESS_KEY": "example",
+    "AWS_SESSION_TOKEN": "example",
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "TZ": ":UTC",
+}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much a process had written to each of its outputs at one moment, in bytes."""
+
+    stdout: int
+    stderr: int
+    telemetry: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that one process did. ``marks`` are the sizes of its outputs at each ``next``."""
+
+    runtime: str
+    program: case.Program
+    task_root: str
+    address: str  # of the Runtime API
+    requests: List[Received]
+    stdout: bytes
+    stderr: bytes
+    telemetry: bytes
+    provider_streams: List[bytes]  # what was sent to the provider socket, by connection
+    marks: List[Sizes]
+    started_us: int  # Unix time, microseconds
+    ended_us: int
+    ending: str  # "waits for the next event", "exit status 1", "killed by signal 9" …
+
+
+def run(program: case.Program, runtime: str) -> Run:
+    """Run ``program`` with ``runtime``, AWS or OURS, until nothing is left to do."""
+    folder = Path(tempfile.mkdtemp(prefix="differential-"))
+    try:
+        return _Process(program, runtime, folder).run()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Process:
+    """One process, its outputs (files, so that their sizes can be read at any time) and its server."""
+
+    def __init__(self, program: case.Program, runtime: str, folder: Path) -> None:
+        self._program = program
+        self._runtime = runtime
+        self._folder = folder
+        self._task_root = folder / "task"
+        self._marks: List[Sizes] = []
+        self._over = threading.Event()  # nothing is left to do, or the process has ended
+
+    def run(self) -> Run:
+        _write_files(self._task_root, self._program.files)
+        for name in ("stdout", "stderr", "telemetry"):
+            (self._folder / name).touch()
+        recorder = Recorder(self._program, self._mark, self._over)
+        started_us = time.time_ns() // 1000
+        with _provider(self._folder / "provider", wanted=self._program.provider_socket) as streams:
+            try:
+                ending = self._run_process(recorder)
+            finally:
+                recorder.close()
+        return Run(
+            runtime=self._runtime,
+            program=self._program,
+            task_root=str(self._task_root),
+            address=recorder.address,
+            requests=list(recorder.requests),
+            stdout=self._read("stdout"),
+            stderr=self._read("stderr"),
+            telemetry=self._read("telemetry"),
+            provider_streams=[bytes(stream) for stream in streams],
+            marks=list(self._marks),
+            started_us=started_us,
+            ended_us=time.time_ns() // 1000,
+            ending=ending,
+        )
+
+    def _run_process(self, recorder: Recorder) -> str:
+        with contextlib.ExitStack() as stack:
+            outputs = {
+                name: stack.enter_context((self._folder / name).open("ab", buffering=0))
+                for name in ("stdout", "stderr", "telemetry")
+            }
+            telemetry_fd = outputs["telemetry"].fileno() if self._program.telemetry else None
+            process = subprocess.Popen(
+                _command(self._runtime, self._program.handler),
+                cwd=self._task_root,
+                env=self._environment(recorder.address, telemetry_fd),
+                stdin=subprocess.DEVNULL,
+                stdout=outputs["stdout"],
+                stderr=outputs["stderr"],
+                pass_fds=() if telemetry_fd is None else (telemetry_fd,),
+                start_new_session=True,
+            )
+        threading.Thread(target=self._await_exit, args=(process,), daemon=True).start()
+        try:
+            return self._ending(process)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _await_exit(self, process: subprocess.Popen[bytes]) -> None:
+        process.wait()
+        self._over.set()
+
+    def _ending(self, process: subprocess.Popen[bytes]) -> str:
+        if not self._over.wait(_LIMIT_S):
+            return f"still busy after {_LIMIT_S:.0f} s"
+        waits = process.poll() is None
+        if waits and self._program.ending == case.SIGTERM:
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_SIGTERM_S)
+            waits = process.poll() is None
+        elif waits and self._program.ending != case.WAIT:
+            # The server ended the run with an answer to `next`: the process must see it.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_LIMIT_S)
+            waits = process.poll() is None
+        return "waits for the next event" if waits else _exit_text(process.returncode)
+
+    def _environment(self, address: str, telemetry_fd: int | None) -> Dict[str, str]:
+        variables: Dict[str, str | None] = dict(_ENVIRONMENT)
+        variables["AWS_LAMBDA_RUNTIME_API"] = address
+        variables["LAMBDA_TASK_ROOT"] = str(self._task_root)
+        variables["_HANDLER"] = self._program.handler
+        if telemetry_fd is not None:
+            variables["_LAMBDA_TELEMETRY_LOG_FD"] = str(telemetry_fd)
+        if self._program.provider_socket:
+            variables["_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET"] = str(self._folder / "provider")
+        variables.update(self._program.environment)
+        present = {name: value for name, value in variables.items() if value is not None}
+        return {name: value.replace("$TASK_ROOT", str(self._task_root)) for name, value in present.items()}
+
+    def _mark(self) -> None:
+        sizes = [(self._folder / name).stat().st_size for name in ("stdout", "stderr", "telemetry")]
+        self._marks.append(Sizes(*sizes))
+
+    def _read(self, name: str) -> bytes:
+        return (self._folder / name).read_bytes()
+
+
+def _command(runtime: str, handler: str) -> List[str]:
+    if runtime == AWS:
+        return [sys.executable, "-m", "awslambdaric", handler]
+    return [sys.executable, str(REPOSITORY / "bootstrap")]
+
+
+def _exit_text(status: int) -> str:
+    return f"exit status {status}" if status >= 0 else f"killed by signal {-status}"
+
+
+def _write_files(task_root: Path, files: Dict[str, case.Source]) -> None:
+    task_root.mkdir()
+    for name, content in files.items():
+        path = task_root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+
+
+@contextlib.contextmanager
+def _provider(path: Path, *, wanted: bool) -> Iterator[List[bytearray]]:
+    """A unix socket that collects what is sent to it, as the platform's log collector does."""
+    streams: List[bytearray] = []
+    if not wanted:
+        yield streams
+        return
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    readers: List[threading.Thread] = []
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            stream = bytearray()
+            streams.append(stream)
+            readers.append(_in_background(functools.partial(_drain, connection, stream)))
+
+    _in_background(accept)
+    yield streams
+    for reader in readers:
+        reader.join(1.0)
+    listener.shutdown(socket.SHUT_RDWR)  # a mere close would not wake accept
+    listener.close()
+
+
+def _drain(connection: socket.socket, to: bytearray) -> None:
+    with connection:
+        for data in iter(lambda: connection.recv(65536), b""):
+            to.extend(data)
+
+
+def _in_background(target: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,251 @@
+"""A Runtime API server that follows a script and writes down every request, byte for byte."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from typing import BinaryIO, Callable, Dict, List, Tuple
+
+from . import case
+
+HeaderList = List[Tuple[str, str]]
+
+_REQUEST_ID = "4d17cb2e-0000-4000-8000-%012d"  # % the number of the event
+_ARN = "arn:aws:lambda:eu-central-1:123456789012:function:differential:live"
+_FOREVER_S = 60.0  # an ending that waits: longer than any run may take
+
+# The answers of Lambda's own server, for each status that a post may meet.
+_ANSWERS = {
+    200: "{}",
+    202: '{"status":"OK"}\n',
+    400: '{"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}\n',
+    403: '{"errorMessage":"State transition is not allowed","errorType":"InvalidStateTransition"}\n',
+    404: "404 page not found\n",
+    410: '{"errorMessage":"Invoke timeout","errorType":"InvokeTimeout"}\n',
+    413: '{"errorMessage":"Exceeded maximum allowed payload size (6291556 bytes).",'
+    '"errorType":"RequestEntityTooLarge"}\n',
+    500: '{"errorMessage":"Internal Server Error","errorType":"InternalServerError"}\n',
+}
+
+
+def request_id(number: int) -> str:
+    """The request id of the event with this number, counted from 0."""
+    return _REQUEST_ID % number
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request, as it arrived. ``phase`` is the number of events handed out before it."""
+
+    phase: int
+    connection: int
+    method: str
+    path: str
+    headers: HeaderList
+    body: bytes
+    trailers: HeaderList
+
+    def header(self, name: str) -> str | None:
+        """The values under this name joined by ``, ``, or None."""
+        values = [value for key, value in self.headers if key.lower() == name.lower()]
+        return ", ".join(values) if values else None
+
+
+class Recorder:
+    """Serves one run of a program on a port of its own, each connection on a thread of its own.
+
+    ``on_next`` is called for each ``next``, before it is answered: what the process has written by then
+    belongs to the events before. ``idle`` is set when nothing is left to do and all pollers wait.
+    """
+
+    def __init__(self, program: case.Program, on_next: Callable[[], None], idle: threading.Event) -> None:
+        self.requests: List[Received] = []
+        self._program = program
+        self._on_next = on_next
+        self._idle = idle
+        self._handed_out = 0
+        self._waiting = 0
+        self._connections: List[socket.socket] = []
+        self._posts: Dict[str, int] = {}  # path -> number of posts so far
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        host, port = self._listener.getsockname()
+        self.address = f"{host}:{port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Close the port and all connections."""
+        self._stopped.set()
+        with self._lock:
+            for opened in (self._listener, *self._connections):
+                with contextlib.suppress(OSError):  # the peer may have gone
+                    opened.shutdown(socket.SHUT_RDWR)  # a mere close would not wake a blocked thread
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                self._connections.append(connection)
+                number = len(self._connections)
+            threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        """Answer the requests of one connection until it is closed, by either side."""
+        stream = connection.makefile("rb")
+        try:
+            while True:
+                head = _read_head(stream)
+                if head is None:
+                    return
+                method, path, headers = head
+                body, trailers = _read_body(stream, headers)
+                received = Received(self._handed_out, number, method, path, headers, body, trailers)
+                reply = self._reply(received)
+                if reply is None:
+                    return
+                connection.sendall(reply)
+        except (OSError, ValueError):
+            return  # the process is gone, or the run is over
+        finally:
+            stream.close()
+            connection.close()
+
+    def _reply(self, received: Received) -> bytes | None:
+        """Write the request down and return the bytes of the answer, or None to close the connection."""
+        endpoint = received.path.partition("/runtime/")[2]
+        if endpoint == "invocation/next":
+            return self._reply_to_next(received)
+        with self._lock:
+            self.requests.append(received)
+        if received.path == "/2020-01-01/extension/register":
+            return _response(200, '{"functionName":"differential"}', {"Lambda-Extension-Identifier": "x1"})
+        if received.path == "/2020-01-01/extension/event/next":
+            self._stopped.wait(_FOREVER_S)
+            return None
+        status = self._status(endpoint)
+        return _response(status, _ANSWERS[status])
+
+    def _status(self, endpoint: str) -> int:
+        """The scripted status of a post, or of restore/next."""
+        with self._lock:
+            earlier = self._posts.get(endpoint, 0)
+            self._posts[endpoint] = earlier + 1
+        if not endpoint.startswith("invocation/"):
+            usual = 200 if endpoint == "restore/next" else 202
+            return self._program.statuses.get(endpoint, usual)
+        about = endpoint.split("/")[1]
+        for number, event in enumerate(self._program.events):
+            if request_id(number) == about:
+                return event.statuses[earlier] if earlier < len(event.statuses) else 202
+        return 400  # an id that was never handed out
+
+    def _reply_to_next(self, received: Received) -> bytes | None:
+        with self._lock:
+            self._on_next()
+            self.requests.append(received)
+            number = self._handed_out
+            if number < len(self._program.events):
+                self._handed_out += 1
+                return _event_response(number, self._program.events[number])
+            self._waiting += 1
+            if self._waiting >= self._program.pollers:
+                self._idle.set()
+        ending = self._program.ending
+        if ending == case.FORBIDDEN:
+            return _response(403, _ANSWERS[403])
+        if ending == case.FAILURE:
+            return _response(500, _ANSWERS[500])
+        if ending == case.GARBAGE:
+            return b"\x00\x01 this is not HTTP\r\n\r\n"
+        if ending in (case.WAIT, case.SIGTERM):
+            self._stopped.wait(_FOREVER_S)
+        return None
+
+
+def _event_response(number: int, event: case.Event) -> bytes:
+    headers: Dict[str, str | None] = {
+        "Content-Type": "application/json",
+        "Lambda-Runtime-Aws-Request-Id": request_id(number),
+        "Lambda-Runtime-Deadline-Ms": str(int(time.time() * 1000) + 30_000),
+        "Lambda-Runtime-Invoked-Function-Arn": _ARN,
+    }
+    headers.update(event.headers)
+    present = {name: value for name, value in headers.items() if value is not None}
+    return _message(200, event.body, present, chunked=event.chunked)
+
+
+def _response(status: int, text: str, headers: Dict[str, str] | None = None) -> bytes:
+    body = text.encode("ascii")
+    return _message(status, body, {"Content-Type": _sniffed(text), **(headers or {})})
+
+
+def _sniffed(text: str) -> str:
+    try:
+        json.loads(text)
+    except ValueError:
+        return "text/plain; charset=utf-8"
+    return "application/json"
+
+
+def _message(status: int, body: bytes, headers: Dict[str, str], *, chunked: bool = False) -> bytes:
+    lines = [f"HTTP/1.1 {status} Status"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines.append("Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}")
+    head = "\r\n".join(lines).encode("utf-8") + b"\r\n\r\n"
+    return head + (_in_chunks(body) if chunked else body)
+
+
+def _in_chunks(body: bytes, size: int = 1000) -> bytes:
+    """The body in chunks (RFC 9112, 7.1), with an extension on each, which a client must ignore."""
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%X;x=y\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def _read_head(stream: BinaryIO) -> Tuple[str, str, HeaderList] | None:
+    """Read the request line and the headers; None if the client closed the connection."""
+    line = stream.readline()
+    if not line:
+        return None
+    method, path, _ = line.decode("latin-1").split(" ", 2)
+    return method, path, _read_headers(stream)
+
+
+def _read_headers(stream: BinaryIO) -> HeaderList:
+    headers: HeaderList = []
+    for line in iter(stream.readline, b"\r\n"):
+        if not line:
+            raise ValueError("the connection was closed among the headers")
+        name, _, value = line.rstrip(b"\r\n").partition(b":")
+        headers.append((name.decode("latin-1"), value.strip().decode("utf-8", "backslashreplace")))
+    return headers
+
+
+def _read_body(stream: BinaryIO, headers: HeaderList) -> Tuple[bytes, HeaderList]:
+    """Read the body, by its Content-Length or in chunks (RFC 9112, 6.3), and the trailers after it."""
+    values = {name.lower(): value for name, value in headers}
+    if values.get("transfer-encoding", "").lower() != "chunked":
+        return _exactly(stream, int(values.get("content-length", "0"))), []
+    body = b""
+    while True:
+        size = int(stream.readline().split(b";")[0], 16)
+        if size == 0:
+            return body, _read_headers(stream)
+        body += _exactly(stream, size)
+        _exactly(stream, 2)
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) < size:
+        raise ValueError("the connection was closed within the body")
+    return data
