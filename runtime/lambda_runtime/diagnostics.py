@@ -8,7 +8,6 @@ megabytes, its class's name holds a line break), the result is well-formed and b
 from __future__ import annotations
 
 import os
-import sys
 
 from . import codec
 from .errors import Fault
@@ -29,6 +28,7 @@ TRACE_LIMIT_ENTRIES = 200
 CHAIN_LIMIT = 10  # causes of causes, groups within groups
 
 _OWN_FOLDER = os.path.dirname(__file__)
+_EVENT_LOOP_FOLDER = os.path.join(os.path.dirname(os.__file__), "asyncio", "")
 
 
 class Frame:
@@ -151,9 +151,11 @@ def describe(exception: BaseException) -> Diagnostic:
 
 def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnostic:
     seen.add(id(exception))
-    if isinstance(exception, Fault):
-        diagnostic = Diagnostic(exception.error_type, exception.message)
-        diagnostic.stack_trace = list(exception.stack_trace)
+    # Of the type, because isinstance() asks the exception itself for its __class__.
+    fault: Any = exception if issubclass(type(exception), Fault) else None
+    if fault is not None:
+        diagnostic = Diagnostic(fault.error_type, fault.message)
+        diagnostic.stack_trace = list(fault.stack_trace)
         diagnostic.xray_type = "LambdaValidationError"
     else:
         name = _shorten(type(exception).__name__, NAME_LIMIT_CHARACTERS)
@@ -167,7 +169,8 @@ def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnosti
         cause = _attribute(exception, "__context__")
     if isinstance(cause, BaseException) and id(cause) not in seen:
         described = _describe(cause, seen, depth - 1)
-        if not isinstance(exception, Fault) or (described.stack_trace and not diagnostic.stack_trace):
+        # A fault's message repeats its cause; what it lacks is where in the function that was.
+        if fault is None or (described.stack_trace and not diagnostic.stack_trace):
             diagnostic.cause = described
     members = _attribute(exception, "exceptions") if _is_group(exception) else None
     if isinstance(members, tuple):
@@ -186,8 +189,9 @@ def _attribute(exception: BaseException, name: str) -> Any:
 
 
 def _message(exception: BaseException) -> str:
-    if isinstance(exception, SystemExit):
-        return f"The function called sys.exit({_represent(exception.code)}), which ends its environment"
+    if issubclass(type(exception), SystemExit):
+        code = _represent(_attribute(exception, "code"))
+        return f"The function called sys.exit({code}), which ends its environment"
     try:
         return str.__str__(str(exception))  # an exact str, where __str__ gave one with ways of its own
     except BaseException as error:
@@ -237,9 +241,7 @@ def _trace(trace: TracebackType | None) -> tuple[list[Frame], list[str]]:
 
 
 def _is_own(path: str) -> bool:
-    asyncio = sys.modules.get("asyncio")
-    event_loop = os.path.dirname(getattr(asyncio, "__file__", None) or "") or _OWN_FOLDER
-    return path.startswith((_OWN_FOLDER, event_loop, "<frozen importlib"))
+    return path.startswith((_OWN_FOLDER, _EVENT_LOOP_FOLDER, "<frozen importlib"))
 
 
 def _shorten(text: str, limit: int) -> str:

@@ -113,7 +113,7 @@ def handle_event_request(
         diagnostic = diagnostics.describe(error)
         log.write_error(diagnostic)
         client.post_invocation_error(invocation, diagnostic)
-        if isinstance(error, SystemExit):
+        if issubclass(type(error), SystemExit):
             leave(exit_status(error))
     else:
         client.post_invocation_result(invocation, body, content_type)
@@ -147,11 +147,12 @@ def clean_up() -> None:
 
 def exit_status(error: BaseException) -> int:
     """The status a process ends with after ``error``, as `sys.exit` defines it."""
-    if not isinstance(error, SystemExit):
+    if not issubclass(type(error), SystemExit):
         return 1
-    if error.code is None:
+    code = getattr(error, "code", 1)
+    if code is None:
         return 0
-    return error.code if isinstance(error.code, int) else 1
+    return code if isinstance(code, int) else 1
 
 
 def leave(status: int) -> NoReturn:
