@@ -195,7 +195,7 @@ class ResponseReader:
 
 
 def _is_number(text: str) -> bool:
-    return text.isdecimal() and text.isascii()
+    return text.isdecimal() and text.isascii() and len(text) < 19
 
 
 def _end_of_trailers(buffer: bytes | bytearray, line_end: int) -> int:
