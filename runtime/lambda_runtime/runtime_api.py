@@ -54,7 +54,8 @@ class Invocation:
         deadline = header("lambda-runtime-deadline-ms", "")
         self.request_id = header("lambda-runtime-aws-request-id", "")
         self.invocation_id = header("lambda-runtime-invocation-id")  # of this delivery attempt; echoed
-        self.deadline_ms = int(deadline) if deadline.isdecimal() and len(deadline) < 19 else 0  # Unix time, milliseconds
+        # Unix time, milliseconds
+        self.deadline_ms = int(deadline) if deadline.isdecimal() and len(deadline) < 19 else 0
         self.invoked_function_arn = header("lambda-runtime-invoked-function-arn", "")
         self.trace_id = header("lambda-runtime-trace-id")
         self.client_context = header("lambda-runtime-client-context")  # JSON text
