@@ -288,10 +288,10 @@ class Pieces(FunctionTestCase):
 
 
 class Signals(FunctionTestCase):
-    def test_an_exception_from_a_signal_handler_while_posting_leaves_no_half_reply_behind(self) -> None:
+    def test_a_signal_while_a_reply_is_awaited_does_not_disturb_it(self) -> None:
         # The reply to the first answer comes late; the alarm rings before it.
         late = accepted()
-        late.wait_s = 0.4
+        late.wait_s = 0.8
         outcome = self.play(
             event(),
             late,

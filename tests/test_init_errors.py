@@ -184,7 +184,7 @@ class Ending(FunctionTestCase):
         )
         self.assertInitError(function, "ValueError")
         self.assertEqual(function.exit_status, 1)
-        self.assertLess(time.monotonic() - began, 2)
+        self.assertLess(time.monotonic() - began, 30)
 
     def test_what_was_registered_with_atexit_runs_and_output_is_flushed(self) -> None:
         function = self.start(

@@ -106,7 +106,7 @@ class Loop(FunctionTestCase):
                 time.sleep(event)
                 return "in time"
             """,
-            timeout_s=0.5,
+            timeout_s=1,
         )
         self.assertAnswer(function, 0, "in time")
         self.assertIn("timed out", self.error(function, 30)["errorMessage"])
@@ -342,8 +342,10 @@ class Surroundings(FunctionTestCase):
             """
         )
         self.assertAnswer(function, None, 0)
-        time.sleep(0.3)
-        self.assertAnswer(function, None, 1)
+        deadline = time.monotonic() + 10
+        while self.answer(function) == 0 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertGreater(self.answer(function), 0)
 
     def test_nothing_of_a_failed_invocation_is_kept_alive(self) -> None:
         function = self.start(
@@ -415,7 +417,8 @@ class Surroundings(FunctionTestCase):
         for _ in range(3):
             os.kill(pid, signal.SIGUSR1)
             time.sleep(0.02)
-        self.assertAnswer(function, "count", 3)
+        # Several that come close together may count as one.
+        self.assertIn(self.answer(function, "count"), (1, 2, 3))
         self.assertOneAnswerEach(function)
 
     def test_an_alarm_of_the_function_may_interrupt_its_handler(self) -> None:
@@ -442,10 +445,10 @@ class Log(FunctionTestCase):
         self.assertEqual(logs, ["event 0\n", "event 1\n", "event 2\n"])
 
     def test_a_handler_can_see_how_much_time_is_left(self) -> None:
-        function = self.start(EVALUATE, timeout_s=7)
+        function = self.start(EVALUATE, timeout_s=60)
         left = self.answer(function, "context.get_remaining_time_in_millis()")
         self.assertIsInstance(left, int)
-        self.assertTrue(6000 < left <= 7000, left)
+        self.assertTrue(30_000 < left <= 60_000, left)
 
 
 if __name__ == "__main__":
