@@ -7,7 +7,7 @@ import subprocess
 import sys
 import unittest
 
-from tests.support import PYPY, ROOT, FunctionTestCase, accepted, event
+from tests.support import BOOTSTRAP, PYPY, ROOT, FunctionTestCase, accepted, event
 
 # Beyond what the interpreter has loaded before it runs any script: our own modules, and no more than these.
 OUR_OWN = {
@@ -38,6 +38,8 @@ EXPENSIVE = """
     traceback typing urllib.parse uuid
 """.split()  # noqa: SIM905
 
+WITHOUT_SITE = [sys.executable, "-S", str(BOOTSTRAP)]
+
 RECORD = """
     import sys
     at_import = sorted(sys.modules)
@@ -45,19 +47,21 @@ RECORD = """
     def handler(event, context):
         return [at_import, sorted(sys.modules)]
 """
-# The same without anything of ours.
-BARE = "import sys; loaded = sorted(sys.modules); import json; print(json.dumps(loaded))"
+# The same without anything of ours. What `site` loads, or some .pth file makes it load, is not counted on
+# either side: hence -S, without which a module that we do load could go unnoticed.
+BARE = "import io, os, sys; loaded = sorted(sys.modules); import json; print(json.dumps(loaded))"
 
 
 class Modules(FunctionTestCase):
     def bare(self) -> set[str]:
         script = self.write({"bare.py": BARE})
-        output = subprocess.check_output([sys.executable, f"{script}/bare.py"], env={"LANG": "en_US.UTF-8"})
+        command = [sys.executable, "-S", f"{script}/bare.py"]
+        output = subprocess.check_output(command, env={"LANG": "en_US.UTF-8"})
         return set(json.loads(output.decode()))
 
     @unittest.skipIf(PYPY, "PyPy's json is written in Python, and needed from the start")
     def test_nothing_is_loaded_that_is_not_on_the_list(self) -> None:
-        function = self.start(RECORD)
+        function = self.start(RECORD, command=WITHOUT_SITE)
         at_import, at_first_event = map(set, self.answer(function))
         extra = at_import - self.bare() - BUILT_IN
         self.assertEqual(sorted(extra - ALLOWED), [])
@@ -66,7 +70,7 @@ class Modules(FunctionTestCase):
 
     @unittest.skipIf(PYPY, "PyPy's json is written in Python, and needed from the start")
     def test_nothing_expensive_is_loaded_for_ordinary_events_and_results(self) -> None:
-        function = self.start(RECORD.replace("return", "print(event); return"))
+        function = self.start(RECORD.replace("return", "print(event); return"), command=WITHOUT_SITE)
         ordinary = {"Records": [{"body": "é", "n": 1.5, "ok": True, "none": None}] * 20}
         for _ in range(3):
             _, loaded = self.answer(
@@ -78,17 +82,17 @@ class Modules(FunctionTestCase):
 
     @unittest.skipUnless(PYPY, "this is about PyPy")
     def test_on_pypy_little_more_than_json_is_loaded(self) -> None:
-        function = self.start(RECORD)
+        function = self.start(RECORD, command=WITHOUT_SITE)
         at_import, _ = map(set, self.answer(function))
         output = subprocess.check_output(
-            [sys.executable, "-c", f"import json, _socket; {BARE}"], env={"LANG": "en_US.UTF-8"}
+            [sys.executable, "-S", "-c", f"import json, _socket; {BARE}"], env={"LANG": "en_US.UTF-8"}
         )
         extra = at_import - set(json.loads(output.decode())) - BUILT_IN - ALLOWED
         self.assertEqual(sorted(extra), [])
 
     def test_our_modules_need_no_more_than_the_list_says(self) -> None:
         # A new module that is imported early belongs on the list, one that is imported late does not.
-        function = self.start(RECORD)
+        function = self.start(RECORD, command=WITHOUT_SITE)
         at_import, _ = self.answer(function)
         ours = {name for name in at_import if name.partition(".")[0] == "lambda_runtime"}
         self.assertEqual(sorted(ours), sorted(OUR_OWN))
@@ -104,7 +108,8 @@ class Modules(FunctionTestCase):
                     "added = set(sys.modules) - before\n"
                     "print(sorted({'typing', 'dataclasses', 'http.client'} & added))\n"
                 )
-                output = subprocess.check_output([sys.executable, "-c", code], env={"LANG": "en_US.UTF-8"})
+                command = [sys.executable, "-S", "-c", code]
+                output = subprocess.check_output(command, env={"LANG": "en_US.UTF-8"})
                 # logging and asyncio bring them on some versions; that is not ours to change.
                 if path.stem not in ("log_handler", "logging_import", "event_loop", "snapstart"):
                     self.assertEqual(output, b"[]\n")

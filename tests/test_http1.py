@@ -150,6 +150,7 @@ NOT_HTTP = [
     ("a size with an underscore", CHUNKED + b"1_0\r\n0123456789abcdef\r\n"),
     ("a chunk longer than its size", CHUNKED + b"5\r\nhello!\r\n0\r\n\r\n"),
     ("a chunk shorter than its size", CHUNKED + b"5\r\nhell\r\n0\r\n\r\n"),
+    ("a chunk with something in place of its line end", CHUNKED + b"5\r\nhelloXY0\r\n\r\n"),
     ("a size without an end", CHUNKED + b"0" * 10_000),
     ("an extension without an end", CHUNKED + b"5;" + b"x" * 10_000),
 ]
