@@ -17,6 +17,7 @@ export EVENT
 
 FUNCTION = --handler '$(HANDLER)' --task-root '$(TASK_ROOT)'
 CONFORMANCE = .venv/conformance/bin/python
+VENDORS = .venv/vendors/bin/python
 LINT = .venv/tools/bin
 
 .DEFAULT_GOAL := help
@@ -41,10 +42,13 @@ test-all: ## the same with every Python on this machine
 dist: ## build layers/lambda.zip; BYTECODE="python3.13 …" compiles for these
 	@$(PYTHON) tools/layer.py $(BYTECODE:%=--bytecode %)
 
-conformance: .venv/conformance/ready ## compare with AWS's emulator, AWS's runtime, AWS CLI and boto3
+conformance: .venv/conformance/ready .venv/vendors/ready ## compare with AWS's emulator, AWS's runtime, AWS CLI, boto3, vendors
 	@$(CONFORMANCE) conformance/fetch_rie.py
-	@$(CONFORMANCE) -m conformance
-	@$(CONFORMANCE) -m conformance.differential
+	@status=0; \
+	for suite in "$(CONFORMANCE) -m conformance" "$(CONFORMANCE) -m conformance.differential" \
+	    "$(VENDORS) -m conformance.vendors" "$(VENDORS) -m conformance.sandbox"; do \
+	    printf '\n== %s\n' "$${suite#*-m }"; $$suite || status=1; \
+	done; exit $$status
 
 benchmark: .venv/conformance/ready ## measure start, memory and speed beside AWS's runtime
 	@$(CONFORMANCE) -m benchmarks
@@ -69,7 +73,10 @@ clean: ## remove what the targets built
 	@rm -rf layers .venv .mypy_cache .ruff_cache
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.venv/%/ready: %/requirements.txt
+.venv/vendors/ready: conformance/vendors/requirements.txt
+.venv/conformance/ready: conformance/requirements.txt
+.venv/tools/ready: tools/requirements.txt
+.venv/%/ready:
 	@echo "Installing $< into .venv/$* (once)"
 	@rm -rf .venv/$*
 	@$(PYTHON) -m venv .venv/$*

@@ -178,6 +178,8 @@ def _encode_container(value: Any, path: Path, parents: set[int]) -> str:
     as_dict = None if isinstance(value, (list, type)) else getattr(value, "_asdict", None)
     if callable(as_dict):
         value = as_dict()
+        if not isinstance(value, dict):
+            raise TypeError(f"_asdict() must return a dict, not {type(value).__name__}{_place(path)}")
     if isinstance(value, dict):
         members = (
             f"{_encode_key(key, path)}: {_encode_thoroughly(item, (*path, key), parents)}"

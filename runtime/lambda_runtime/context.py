@@ -77,8 +77,13 @@ class LambdaContext:
     Functions and their tools may set attributes of their own on it.
     """
 
+    __slots__ = ("__dict__", "_log")  # `vars(context)` has what AWS's has
+
     def __init__(self, invocation: Invocation, log: FunctionLog) -> None:
+        self._log = log
         facts = FunctionFacts()
+        client_context = _parse(invocation.client_context, "Client Context")
+        identity = _parse(invocation.cognito_identity, "Cognito Identity")
         self.aws_request_id: str = invocation.request_id
         self.log_group_name: str | None = facts.log_group_name
         self.log_stream_name: str | None = facts.log_stream_name
@@ -87,18 +92,10 @@ class LambdaContext:
         self.function_version: str | None = facts.version
         self.invoked_function_arn: str = invocation.invoked_function_arn
         self.tenant_id: str | None = invocation.tenant_id
-        self.client_context: ClientContext | None = None
-        self.identity = CognitoIdentity(_parse(invocation.cognito_identity, "Cognito Identity") or {})
-        self._w3c_fields: dict[str, str] = {}
+        self._w3c_fields = _take_w3c_fields(client_context)
+        self.client_context = None if client_context is None else ClientContext(client_context)
+        self.identity = CognitoIdentity(identity or {})
         self._epoch_deadline_time_in_ms = invocation.deadline_ms
-        self._log = log
-        fields = _parse(invocation.client_context, "Client Context")
-        if fields is not None:
-            w3c = fields.pop("w3c", None)
-            if isinstance(w3c, dict):
-                names = ("traceparent", "tracestate", "baggage")
-                self._w3c_fields = {name: w3c[name] for name in names if isinstance(w3c.get(name), str)}
-            self.client_context = ClientContext(fields)
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda stops this invocation; 0 when that moment has passed."""
@@ -128,6 +125,15 @@ class LambdaContext:
                 "tenant_id",
             ),
         )
+
+
+def _take_w3c_fields(client_context: dict[str, Any] | None) -> dict[str, str]:
+    """Take what callers put under ``w3c`` out of the client context; keep the text fields of the standard."""
+    fields = client_context.pop("w3c", None) if client_context else None
+    if not isinstance(fields, dict):
+        return {}
+    names = ("traceparent", "tracestate", "baggage")
+    return {name: fields[name] for name in names if isinstance(fields.get(name), str)}
 
 
 def _parse(text: str | None, what: str) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # frames on the way. Both limits hold for the encoded text, hence the margins.
 PAYLOAD_LIMIT_BYTES = 900_000
 XRAY_LIMIT_BYTES = 60_000
-MESSAGE_LIMIT_CHARACTERS = 60_000
+MESSAGE_LIMIT_CHARACTERS = 1_000_000
 NAME_LIMIT_CHARACTERS = 10_000
 TRACE_LIMIT_ENTRIES = 200
 CHAIN_LIMIT = 10  # causes of causes, groups within groups
@@ -34,13 +34,12 @@ _EVENT_LOOP_FOLDER = os.path.join(os.path.dirname(os.__file__), "asyncio", "")
 class Frame:
     """One line of a stack trace."""
 
-    __slots__ = ("function", "line_number", "path", "source")
+    __slots__ = ("function", "line_number", "path")
 
-    def __init__(self, path: str, line_number: int, function: str, source: str) -> None:
+    def __init__(self, path: str, line_number: int, function: str) -> None:
         self.path = path
         self.line_number = line_number
         self.function = function
-        self.source = source
 
 
 class Diagnostic:
@@ -82,8 +81,10 @@ class Diagnostic:
         return {**self._head(), "requestId": request_id, "stackTrace": self.stack_trace, **self._more()}
 
     def payload(self, request_id: str) -> bytes:
-        """The body of an error report, below 1 MiB."""
+        """The body of an error report, below 1 MiB: with a shorter message if it must be."""
         body = _encode(self.entries(request_id))
+        if len(body) > PAYLOAD_LIMIT_BYTES:
+            body = _encode({**self.entries(request_id), "errorMessage": _shorten(self.message, 60_000)})
         return body if len(body) <= PAYLOAD_LIMIT_BYTES else self.summary(request_id)
 
     def summary(self, request_id: str) -> bytes:
@@ -98,13 +99,13 @@ class Diagnostic:
 
     def xray_cause(self) -> str:
         """JSON for the X-Ray header, ASCII, below 64 KiB: of a long trace the innermost frames."""
-        frames, message, name = self.frames, self.message, self.xray_type
+        frames = self.frames
+        message, name = _shorten(self.message, 3000), _shorten(self.xray_type, 1000)  # 12 bytes each at most
         while True:
             text = _encode_xray(name, message, frames)
             if len(text) <= XRAY_LIMIT_BYTES:
                 return text
             frames = frames[(len(frames) + 1) // 2 :]
-            message, name = _shorten(message, 3000), _shorten(name, 1000)  # at most 12 bytes a character
 
     def lines(self) -> list[str]:
         """Lines for the log: the error, its trace, then what it was caused by."""
@@ -125,7 +126,7 @@ class Diagnostic:
         return lines
 
     def _headline(self) -> str:
-        return f"{self.error_type}: {self.message}" if self.message else self.error_type
+        return ": ".join(part for part in (self.error_type, self.message) if part)
 
     def _head(self) -> dict[str, Any]:
         return {"errorMessage": self.message, "errorType": self.error_type}
@@ -222,22 +223,33 @@ def _trace(trace: TracebackType | None) -> tuple[list[Frame], list[str]]:
     """The frames of the function, and the same as text; what called it, which comes first, is left out."""
     while trace is not None and _is_own(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    frames = []
     try:
         with Apart():
             traceback = load("traceback")
-            for entry in traceback.extract_tb(trace):
-                frames.append(Frame(entry.filename, entry.lineno or 0, entry.name, entry.line or ""))
+            summary = traceback.extract_tb(trace)
             # As tuples, because then the entries have no lines of "^^^^", as on AWS's runtime.
-            tuples = [(frame.path, frame.line_number, frame.function, frame.source) for frame in frames]
+            tuples = [(entry.filename, entry.lineno or 0, entry.name, entry.line or "") for entry in summary]
+            frames = [Frame(*entry[:3]) for entry in tuples]
             entries = [_shorten(entry, 2000) for entry in traceback.format_list(tuples)]
-    except Exception:  # a loader that fails to give its source, say; the error itself matters more
-        return frames, []
+    except Exception:  # the function replaced what this needs; the frames can be had without
+        frames = _walk(trace)
+        entries = [
+            f'  File "{frame.path}", line {frame.line_number}, in {frame.function}\n' for frame in frames
+        ]
     if len(entries) > TRACE_LIMIT_ENTRIES:
         half = TRACE_LIMIT_ENTRIES // 2
         left_out = len(entries) - 2 * half
         entries = [*entries[:half], f"  [{left_out} more frames]\n", *entries[-half:]]
     return frames, entries
+
+
+def _walk(trace: TracebackType | None) -> list[Frame]:
+    frames = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(Frame(code.co_filename, trace.tb_lineno or 0, code.co_name))
+        trace = trace.tb_next
+    return frames
 
 
 def _is_own(path: str) -> bool:

@@ -40,7 +40,7 @@ def add_to_root(log: FunctionLog) -> None:
     handler.setFormatter(
         JsonFormatter() if log.as_json else logging.Formatter(_TEXT_FORMAT, _TEXT_TIME_FORMAT)
     )
-    handler.addFilter(InvocationFilter(log))
+    handler.addFilter(LambdaLoggerFilter(log))
     root = logging.getLogger()
     root.addHandler(handler)
     if log.level in logging._nameToLevel:
@@ -52,11 +52,11 @@ class LambdaLoggerHandler(logging.Handler):
 
     def __init__(self, log: FunctionLog) -> None:
         super().__init__()
-        self.log = log
+        self.log_sink = log
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; its frame says nothing of its level."""
-        self.log.write(self.format(record))
+        self.log_sink.write(self.format(record))
 
 
 class LambdaLoggerHandlerWithFrameType(LambdaLoggerHandler):
@@ -65,20 +65,20 @@ class LambdaLoggerHandlerWithFrameType(LambdaLoggerHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record in a frame of its level."""
         text = self.format(record)
-        self.log.write(text, self.log.frame_type(_round_level(record.levelno)))
+        self.log_sink.write(text, self.log_sink.frame_type(_round_level(record.levelno)))
 
 
-class InvocationFilter(logging.Filter):
+class LambdaLoggerFilter(logging.Filter):
     """Puts the ids of the invocation at hand on each record, for formatters and for tools."""
 
     def __init__(self, log: FunctionLog) -> None:
         super().__init__()
-        self.log = log
+        self.log_sink = log
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add ``aws_request_id`` and ``tenant_id``; let every record pass."""
-        record.aws_request_id = self.log.request_id
-        record.tenant_id = self.log.tenant_id
+        record.aws_request_id = self.log_sink.request_id
+        record.tenant_id = self.log_sink.tenant_id
         return True
 
 

@@ -104,6 +104,15 @@ class FunctionLog:
         self.write(text, self.frame_type(ERROR))
 
 
+class _UnbufferedStream(io.TextIOWrapper):
+    """A standard stream that ``with`` does not close: the next invocation needs it."""
+
+    mode = "w"
+
+    def __exit__(self, *exception: object) -> None:
+        self.flush()
+
+
 def unbuffer_standard_streams() -> None:
     """Let every write to stdout and stderr reach the platform at once, as ``python -u`` does.
 
@@ -116,12 +125,11 @@ def unbuffer_standard_streams() -> None:
 def _unbuffered(stream: TextIO | None) -> TextIO:
     if stream is None:  # closed before we were started
         return open(os.devnull, "w")
-    buffer = getattr(stream, "buffer", None)
-    if buffer is None:  # replaced by something that is not a file
-        return stream
-    raw = getattr(buffer, "raw", buffer)
     stream.flush()
-    return io.TextIOWrapper(raw, stream.encoding, "backslashreplace", newline="\n", write_through=True)
+    # Opened anew, because its descriptor may have become another kind of file meanwhile (`workers`).
+    raw = io.FileIO(stream.fileno(), "w", closefd=False)
+    raw.name = stream.name
+    return _UnbufferedStream(raw, stream.encoding, "backslashreplace", newline="\n", write_through=True)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

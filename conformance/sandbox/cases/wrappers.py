@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from conformance.sandbox.homes import FUNCTION_ZIP, IMAGE, MANAGED, OS_ONLY, Home
@@ -80,7 +81,7 @@ def plain(laboratory: Laboratory, home: Home) -> Observation:
         calls = re.findall(r"^wrapper (.*)$", function.log_text(), re.MULTILINE)
         expect("calls", len(calls), 1)
         interpreter, last = calls[0].split(" ", 1)
-        expect("script", last, script)
+        expect("script", os.path.normpath(last), script)
         expect_in("interpreter", f"{home.interpreter_at}/bin/python3", interpreter)
         expect("loaded", function.log_text().count("loading in"), 1)
         expect("variables LAMBDA_RUNTIME_… that the function sees", found["ours"], ["LAMBDA_RUNTIME_DIR"])
