@@ -419,6 +419,9 @@ class AFailure(EmulatorTestCase):
         function.close()
         for thread in threads:
             thread.join(5)
+        deadline = time.monotonic() + 5  # killed at once, but the kernel takes its time to clear up
+        while self.holds(lock) and time.monotonic() < deadline:
+            time.sleep(0.01)
         self.assertFalse(self.holds(lock))
         self.assertEqual(["Unhandled"] * 3, [result.function_error for result in results])
         self.assertEqual(0, function.restarts)
