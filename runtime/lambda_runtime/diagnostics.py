@@ -194,7 +194,8 @@ def _message(exception: BaseException) -> str:
         code = _represent(_attribute(exception, "code"))
         return f"The function called sys.exit({code}), which ends its environment"
     try:
-        return str.__str__(str(exception))  # an exact str, where __str__ gave one with ways of its own
+        # By the methods of `str` itself, where __str__ gave a subclass with ways of its own.
+        return str.encode(str(exception), "utf-8", "surrogatepass").decode("utf-8", "surrogatepass")
     except BaseException as error:
         return f"<no message: str() of this {type(exception).__name__} raised {type(error).__name__}>"
 
