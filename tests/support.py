@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -159,6 +160,14 @@ class FunctionTestCase(unittest.TestCase):
             raise AssertionError(f"The script did not come to its end: {problem}; {outcome.errors}")
         outcome.requests = server.requests
         return outcome
+
+    def heed_ctrl_c(self) -> None:
+        """Let SIGINT interrupt the processes of this test.
+
+        A shell that starts the tests in the background has it ignored, and children inherit that.
+        """
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
 
     # Invoking
 

@@ -14,7 +14,12 @@ FILES = {
     "my-function.py": GREET % "hyphen",
     "2nd.py": GREET % "digit",
     "función.py": GREET % "unicode",
-    "package/__init__.py": "def top(event, context): return 'top of the package'",
+    "package/__init__.py": """
+        def top(event, context): return 'top of the package'
+        class namesake:
+            def handler(event, context): return "the class, though there is a module of that name"
+    """,
+    "package/namesake.py": "import not_there_either",
     "package/module.py": GREET % "module in a package",
     "package/deeper/__init__.py": "",
     "package/deeper/still.py": GREET % "module in a package in a package",
@@ -146,6 +151,12 @@ REFUSED = [
         "package.imports_nothing_good.handler",
         "Runtime.ImportModuleError",
         "^Unable to import module 'package.imports_nothing_good': No module named 'not_there_either'",
+    ),
+    (
+        "the same beside a class of that name",
+        "package.namesake.handler",
+        "Runtime.ImportModuleError",
+        "^Unable to import module 'package.namesake': No module named 'not_there_either'",
     ),
     (
         "a module that imports a sibling that is not there",

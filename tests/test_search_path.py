@@ -65,7 +65,7 @@ class SearchPathTestCase(FunctionTestCase):
         payload = self.error(function, "error")
         self.assertEqual(payload["errorType"], "ValueError")
         self.assertRegex(
-            payload["stackTrace"][0], 'function.py", line \\d+, in handler\n    raise ValueError'
+            payload["stackTrace"][-1], 'function.py", line \\d+, in handler\n    raise ValueError'
         )
         self.assertEqual(payload["cause"]["errorMessage"], "'x'")
         self.assertEqual(len(json.loads(posts(function)[-1].header(XRAY) or "")["exceptions"]), 1)
@@ -90,6 +90,11 @@ class Order(SearchPathTestCase):
         self.assertEqual(path[-1], str(ROOT / "runtime"))
         self.assertEqual(path.count(path[0]), 1)
         self.assertEqual(path.count(path[-1]), 1)
+
+    def test_a_task_root_that_is_on_the_search_path_already_is_on_it_once(self) -> None:
+        root = self.write({"function.py": SHOW_PATH})
+        function = self.start(task_root=root, environment={"PYTHONPATH": root})
+        self.assertEqual(self.answer(function).count(root), 1)
 
     def test_neither_bootstrap_s_folder_nor_the_working_directory_is_on_it(self) -> None:
         root = self.write({"function.py": SHOW_PATH})
@@ -185,6 +190,27 @@ class Shadows(SearchPathTestCase):
             function = self.start(BUSY, files=files)
             self.keep_busy(function)
             self.assertOwn(function, names)
+
+    def test_its_modules_are_the_same_before_and_after_the_runtime_was_busy(self) -> None:
+        names = self._names()
+        function = self.start(
+            joined(
+                f"import {', '.join(names)}",
+                BUSY,
+                """
+                imported = dict(sys.modules)
+                busy = handler
+
+                def handler(event, context):
+                    if isinstance(event, list):
+                        return [name for name in event if sys.modules.get(name) is not imported[name]]
+                    return busy(event, context)
+                """,
+            ),
+            files={f"{name}.py": MINE for name in STANDARD},
+        )
+        self.keep_busy(function)
+        self.assertAnswer(function, names, [])
 
     def assertOwn(self, function: Function, names: list[str]) -> None:
         own = self.answer(function, names)
