@@ -27,7 +27,7 @@ NAME_LIMIT_CHARACTERS = 10_000
 TRACE_LIMIT_ENTRIES = 200
 CHAIN_LIMIT = 10  # causes of causes, groups within groups
 
-_OWN_FOLDER = os.path.dirname(__file__)
+_OWN_FOLDER = os.path.join(os.path.dirname(__file__), "")
 _EVENT_LOOP_FOLDER = os.path.join(os.path.dirname(os.__file__), "asyncio", "")
 
 

@@ -95,7 +95,7 @@ class ResponseReader:
         if not b"HTTP/".startswith(start):
             raise RuntimeApiError(
                 f"The Runtime API answered {bytes(self._buffer[:60])!r}, expected an HTTP/1.1 status line; "
-                "does AWS_LAMBDA_RUNTIME_API name another kind of server?"
+                "AWS_LAMBDA_RUNTIME_API may name another kind of server"
             )
         if len(self._buffer) > MAX_HEAD_BYTES:
             raise RuntimeApiError(f"The header block of a response is longer than {MAX_HEAD_BYTES} bytes")

@@ -95,13 +95,7 @@ class LambdaRuntimeClient:
         self, invocation: Invocation, body: bytes, content_type: str = "application/json"
     ) -> None:
         """Answer an invocation with ``body``, at most 6,291,556 bytes. Raises RuntimeApiError."""
-        headers = [("Content-Type", content_type)]
-        status = self._answer(invocation, "response", headers, body)
-        if status == 413:
-            self._log.write_runtime_message(
-                f"The response of request {invocation.request_id} has {len(body)} bytes, more than the "
-                f"{RESPONSE_LIMIT_BYTES} that Lambda takes: return less, or put it in S3 and return its key"
-            )
+        self._answer(invocation, "response", [("Content-Type", content_type)], body)
 
     def post_invocation_error(self, invocation: Invocation, diagnostic: Diagnostic) -> None:
         """Answer an invocation with an error. Raises RuntimeApiError."""
@@ -168,6 +162,11 @@ class LambdaRuntimeClient:
             message = f"POST {path} was answered {status} {_excerpt(response.body)}, expected 202"
             if status == 404 or status >= 500:
                 raise RuntimeApiError(message)
+            if status == 413:
+                message += (
+                    f": it has {len(body)} bytes, Lambda takes {RESPONSE_LIMIT_BYTES} of a response; "
+                    "return less, or put it in S3 and return its key"
+                )
             self._log.write_runtime_message(f"{message}; going on with the next event")
         return status
 
