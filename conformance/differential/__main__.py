@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import sys
 import time
+from importlib import metadata
 from typing import List
 
 from . import process, suite
 from .case import Case
 from .differences import as_markdown
+
+_RECURSION_LIMIT = 50_000  # some answers are lists in lists, 3000 deep
 
 
 def main(arguments: List[str] | None = None) -> int:
@@ -19,12 +23,19 @@ def main(arguments: List[str] | None = None) -> int:
     if options.differences:
         print(as_markdown())
         return 0
+    sys.setrecursionlimit(_RECURSION_LIMIT)
     cases = [case for case in suite.all_cases() if _is_chosen(case, options.word)]
     if options.list:
         for case in cases:
             print(f"{case.group}: {case.name}")
         return 0
+    missing = _what_is_missing()
+    if missing:
+        print(missing, file=sys.stderr)
+        return 2
     runtimes = (options.only,) if options.only else (process.AWS, process.OURS)
+    interpreter = f"{platform.python_implementation()} {platform.python_version()}"
+    print(f"awslambdaric {_aws_version()} and ours, on {interpreter}")
     started = time.monotonic()
     verdicts = []
     width = max((len(case.name) for case in cases), default=0)
@@ -49,6 +60,22 @@ def main(arguments: List[str] | None = None) -> int:
     print(f"\n{len(verdicts)} cases in {time.monotonic() - started:.0f} s")
     print(f"{sum(verdict.passed for verdict in verdicts)} passed, {failed} failed")
     return 1 if failed else 0
+
+
+def _what_is_missing() -> str:
+    """What this interpreter lacks to run the cases, as a sentence; empty if it has all."""
+    if sys.version_info < (3, 11):
+        return f"The differential suite needs Python 3.11 or newer, for exception groups: found {sys.version}"
+    if not _aws_version():
+        return f"{sys.executable} has no awslambdaric; `make conformance` makes an environment that has"
+    return ""
+
+
+def _aws_version() -> str:
+    try:
+        return metadata.version("awslambdaric")
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _parse(arguments: List[str] | None) -> argparse.Namespace:

@@ -6,6 +6,7 @@ that replace a whole record or some of its words, case by case, then those that 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import dataclass, replace
@@ -447,62 +448,24 @@ _marshal_paths = _at(
     }
 )
 
-_EXTRA = re.compile(r"(Extra data: line \d+ column \d+)(?: - line \d+ column \d+)( \(char \d+)(?: - \d+)?\)")
-_JSON_WORDS = (
-    (_EXTRA, r"\1\2)"),
-    (
-        re.compile(r"(Expecting (?:value|',' delimiter|property name enclosed in double quotes)) or '[\]}]'"),
-        r"\1",
-    ),
-    (re.compile(r"Invalid control character '(?:\\\\|\\)(?:\\|x|\w)+' at"), "Invalid control character at"),
-    (
-        re.compile(r"while decoding a JSON (\w+) from a string"),
-        r"while decoding a JSON \1 from a unicode string",
-    ),
-)
-_JSON_EVENTS = {
-    # Where the two modules also disagree about the place.
-    "event: a byte order mark alone": ("line 1 column 2 (char 1)", "line 1 column 1 (char 0)"),
-    "event: a comma after the last element": (
-        "Illegal trailing comma before end of array: line 1 column 5 (char 4)",
-        "Expecting value: line 1 column 6 (char 5)",
-    ),
-    "event: a comma after the last member": (
-        "Illegal trailing comma before end of object: line 1 column 7 (char 6)",
-        "Expecting property name enclosed in double quotes: line 1 column 8 (char 7)",
-    ),
-    "event: an unknown escape": (
-        "Invalid \\X escape sequence 'x': line 1 column 3 (char 2)",
-        "Invalid \\escape: line 1 column 2 (char 1)",
-    ),
-    "event: a short \\u escape": (
-        "Invalid \\uXXXX escape sequence: line 1 column 2 (char 1)",
-        "Invalid \\uXXXX escape: line 1 column 3 (char 2)",
-    ),
-    "event: a \\u escape with other letters": (
-        "Invalid \\uXXXX escape sequence: line 1 column 2 (char 1)",
-        "Invalid \\uXXXX escape: line 1 column 3 (char 2)",
-    ),
-}
-
 
 def _words_of_json(case: Case, record: Record) -> Record:
-    """The words of Python's `json` for what is wrong with an event."""
+    """What Python's `json` says about the event, where AWS's runtime says that it is no JSON."""
+    errors = [request.body for phase in record.phases for request in phase.requests]
+    said = [body["errorMessage"] for body in errors if _is_unmarshal_error(body)]
+    if case.event is None or not said:
+        return record
+    try:
+        json.loads(case.program.events[case.event].body.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return record  # the same words
+    except (ValueError, RecursionError) as error:
+        return rewrite.retold(record, said[0], f"Unable to unmarshal input: {error}")
+    return record  # NaN and Infinity, which only `json` takes
 
-    def change(text: str) -> str:
-        for pattern, words in _JSON_WORDS:
-            text = pattern.sub(words, text) if "Unable to unmarshal input" in text else text
-        return text
 
-    def in_request(request: Request) -> Request:
-        return replace(
-            request,
-            body=rewrite.each_string(request.body, change),
-            cause=rewrite.each_string(request.cause, change),
-        )
-
-    record = rewrite.each_output(rewrite.each_request(record, in_request), change)
-    return _retold(_JSON_EVENTS)(case, record)
+def _is_unmarshal_error(body: Any) -> bool:
+    return isinstance(body, dict) and body.get("errorType") == "Runtime.UnmarshalError"
 
 
 _surrogates_in_answers = _instead(
@@ -625,8 +588,10 @@ def _no_exception_logged(case: Case, record: Record) -> Record:
 
 
 _LOGGED_SURROGATE = "[WARNING]\t<time>\tr{0}\t\\ud800x\n"
-_LOGGED_SURROGATE_JSON = '{{"timestamp": "<time>", "level": "WARNING", "message": "\\ud800x", "logger": '
-'"root", "requestId": "r{0}"}}\n'
+_LOGGED_SURROGATE_JSON = (
+    '{{"timestamp": "<time>", "level": "WARNING", "message": "\\ud800x", '
+    '"logger": "root", "requestId": "r{0}"}}\n'
+)
 _surrogates_in_logs = _instead(
     {
         "a message with a lone surrogate": record(
@@ -666,6 +631,21 @@ _streams = _all_of(
         )
         for output in ("plain", "with frames")
     )
+)
+
+_closed_stdout = _instead(
+    {
+        "stdout is closed by the function, and an error follows": _fails_twice(
+            "ValueError", "unseen", 5, 'raise ValueError("unseen")'
+        )
+    }
+)
+_inherited = _instead(
+    {
+        "what child processes inherit of open files": record(
+            replace(answered(0, "1\n"), frames=(Frame("A55A0003", "frame", "now"),))
+        )
+    }
 )
 
 # Files of the function that are called like modules of the standard library.
@@ -783,15 +763,11 @@ _REFUSED_REPORTS = {
 
 
 def _refused_report(case: Case, record: Record) -> Record:
-    """A line in the log instead of a traceback, and the exit status of what was to be reported.
-
-    No line for 403: another process of the function has reported already.
-    """
+    """A line in the log instead of a traceback, and the exit status of what was to be reported."""
     if case.name not in _REFUSED_REPORTS:
         return record
     phase = record.phases[-1]
-    line = "" if " 403 " in case.name or case.name.endswith("403") else OWN_LINES
-    phase = replace(phase, stdout=phase.stdout + line, stderr="")
+    phase = replace(phase, stdout=phase.stdout + OWN_LINES, stderr="")
     return Record((*record.phases[:-1], phase), f"exit status {_REFUSED_REPORTS[case.name]}")
 
 
@@ -837,11 +813,11 @@ def _all_workers_failed(case: Case, record: Record) -> Record:
     return replace(record, ending="exit status 1")
 
 
+_STOPS = record(answered(0, 1), Phase("after the last event", stdout="stopping\n"), ending="exit status 0")
 _sigterm = _instead(
     {
-        "SIGTERM, and the function handles it": record(
-            answered(0, 1), Phase("after the last event", stdout="stopping\n"), ending="exit status 0"
-        )
+        "SIGTERM, and the function handles it": _STOPS,
+        "SIGTERM, and the function handles it, on python3.12": _STOPS,
     }
 )
 
@@ -985,6 +961,18 @@ DIFFERENCES: Tuple[Difference, ...] = (
         _all_of(_surrogates_in_logs, _streams),
     ),
     Difference(
+        "closed-stdout",
+        "An error is logged and reported although the function has closed `sys.stdout`",
+        "AWS's runtime ends because it cannot log the error.",
+        _closed_stdout,
+    ),
+    Difference(
+        "descriptors",
+        "Child processes do not inherit the connection to the Runtime API",
+        "AWS's runtime leaves its sockets open to them.",
+        _inherited,
+    ),
+    Difference(
         "shadowed-modules",
         "Your files may be called like modules of the standard library: `json.py`, `logging.py`, "
         "`token.py` …",
@@ -1020,7 +1008,8 @@ DIFFERENCES: Tuple[Difference, ...] = (
     Difference(
         "sigterm",
         "A function's SIGTERM handler is called while it waits for an event",
-        "AWS's runtimes up to Python 3.11 wait in C code, where Python's signal handlers do not run.",
+        "AWS's runtimes up to Python 3.11 wait in C code, where Python's signal handlers do not run; "
+        "newer ones wait in a thread, which may keep the process from ending.",
         _sigterm,
     ),
     Difference(

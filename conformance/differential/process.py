@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import shutil
 import signal
@@ -15,7 +14,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List
+from typing import Dict, Iterator, List
 
 from . import case
 from .recorder import Received, Recorder
@@ -56,7 +55,7 @@ class Sizes:
     telemetry: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """All that one process did. ``marks`` are the sizes of its outputs at each ``next``."""
 
@@ -115,7 +114,7 @@ class _Process:
             stdout=self._read("stdout"),
             stderr=self._read("stderr"),
             telemetry=self._read("telemetry"),
-            provider_streams=[bytes(stream) for stream in streams],
+            provider_streams=streams,
             marks=list(self._marks),
             started_us=started_us,
             ended_us=time.time_ns() // 1000,
@@ -129,13 +128,15 @@ class _Process:
                 for name in ("stdout", "stderr", "telemetry")
             }
             telemetry_fd = outputs["telemetry"].fileno() if self._program.telemetry else None
+            # A worker that puts a socket in the place of its stdout must have had a pipe there, as on Lambda.
+            piped = self._program.provider_socket
             process = subprocess.Popen(
                 _command(self._runtime, self._program.handler),
                 cwd=self._task_root,
                 env=self._environment(recorder.address, telemetry_fd),
                 stdin=subprocess.DEVNULL,
-                stdout=outputs["stdout"],
-                stderr=outputs["stderr"],
+                stdout=subprocess.PIPE if piped else outputs["stdout"],
+                stderr=subprocess.PIPE if piped else outputs["stderr"],
                 pass_fds=() if telemetry_fd is None else (telemetry_fd,),
                 start_new_session=True,
             )
@@ -146,6 +147,10 @@ class _Process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            for name, pipe in (("stdout", process.stdout), ("stderr", process.stderr)):
+                if pipe is not None:
+                    with pipe:
+                        (self._folder / name).write_bytes(pipe.read())
 
     def _await_exit(self, process: subprocess.Popen[bytes]) -> None:
         process.wait()
@@ -207,42 +212,21 @@ def _write_files(task_root: Path, files: Dict[str, case.Source]) -> None:
 
 
 @contextlib.contextmanager
-def _provider(path: Path, *, wanted: bool) -> Iterator[List[bytearray]]:
-    """A unix socket that collects what is sent to it, as the platform's log collector does."""
-    streams: List[bytearray] = []
-    if not wanted:
+def _provider(path: Path, *, wanted: bool) -> Iterator[List[bytes]]:
+    """A unix socket for the function's output, like that of the platform's log collector.
+
+    What was sent is read when the process has ended: until then it fits into the kernel's buffers. It is in
+    the list, by connection, after the ``with`` block.
+    """
+    streams: List[bytes] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        if wanted:
+            listener.bind(str(path))
+            listener.listen()
         yield streams
-        return
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen()
-    readers: List[threading.Thread] = []
-
-    def accept() -> None:
-        while True:
-            try:
+        listener.setblocking(False)
+        with contextlib.suppress(BlockingIOError):  # no more connections
+            while wanted:
                 connection, _ = listener.accept()
-            except OSError:
-                return
-            stream = bytearray()
-            streams.append(stream)
-            readers.append(_in_background(functools.partial(_drain, connection, stream)))
-
-    _in_background(accept)
-    yield streams
-    for reader in readers:
-        reader.join(1.0)
-    listener.shutdown(socket.SHUT_RDWR)  # a mere close would not wake accept
-    listener.close()
-
-
-def _drain(connection: socket.socket, to: bytearray) -> None:
-    with connection:
-        for data in iter(lambda: connection.recv(65536), b""):
-            to.extend(data)
-
-
-def _in_background(target: Callable[[], None]) -> threading.Thread:
-    thread = threading.Thread(target=target, daemon=True)
-    thread.start()
-    return thread
+                with connection, connection.makefile("rb") as stream:
+                    streams.append(stream.read())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import struct
 from dataclasses import dataclass, replace
@@ -82,6 +83,7 @@ class Record:
         return Record((), NOT_DELIVERED)
 
 
+@functools.lru_cache(maxsize=None)  # a run may be that of many cases
 def make(run: Run) -> Record:
     """Normalise a run."""
     end = Sizes(len(run.stdout), len(run.stderr), len(run.telemetry))

@@ -107,7 +107,7 @@ _APP = """
         raise type("", (Exception,), {})("no name")
 
     def long_name():
-        raise type("L" * 10_000, (Exception,), {})("long name")
+        raise type("L" * 150, (Exception,), {})("long name")
 
     def imported():
         import invalid_module
@@ -177,7 +177,7 @@ for name, expression in (
     ("a class name with non-ASCII letters", "(_ for _ in ()).throw(Größe('x'))"),
     ("a class name with a line break", "closed()"),
     ("an empty class name", "no_name()"),
-    ("a class name of 10 000 letters", "long_name()"),
+    ("a class name of 150 letters", "long_name()"),
     ("a context that is hidden", "hidden()"),
     ("an exception raised again by name", "reraised()"),
     ("an exception raised again", "raised_again()"),

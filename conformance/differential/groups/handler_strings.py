@@ -40,7 +40,7 @@ _CLASSES = """
     partial = functools.partial(lambda word, event, context: [word, event], "partial")
     number = 42
     nothing = None
-    text = str
+    builtin_type = int
 
     def keywords(event=None, context=None):
         return ["keywords", event]
@@ -137,7 +137,7 @@ for name, attribute in (
     ("a function that takes anything", "everything"),
     ("a decorated function", "wrapped"),
     ("a class whose instances can be answers", "Pair"),
-    ("a built-in type", "text"),
+    ("a built-in type", "builtin_type"),
     ("an attribute made by the module's __getattr__", "made_on_demand"),
     ("a number", "number"),
     ("None", "nothing"),

@@ -524,7 +524,7 @@ for format_name, telemetry in (("plain", False), ("with frames", True)):
             "old = sys.stdout.errors; sys.stdout.reconfigure(errors='replace'); print('\\ud800'); "
             "sys.stdout.reconfigure(errors=old)",
         ),
-        ("an unknown attribute", "sys.stdout.nonsense"),
+        ("an unknown attribute", "answer = hasattr(sys.stdout, 'nonsense')"),
         ("print of a lone surrogate", "print('\\ud800')"),
         ("100 lines", "for n in range(100): print(n)"),
         ("a line of 200 000 characters", "print('x' * 200_000)"),
@@ -661,7 +661,7 @@ OUTPUT.case(
     telemetry=True,
 )
 OUTPUT.case(
-    "frames are closed to child processes",
+    "what child processes inherit of open files",
     """
     import os, subprocess, sys
 
