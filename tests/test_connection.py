@@ -197,15 +197,24 @@ class EarlyReplies(FunctionTestCase):
         refused = refusal(413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size").data
         head, _, body = refused.partition(b"\r\n\r\n")
         closing = head + b"\r\nConnection: close\r\n\r\n" + body
-        for how in (CLOSE, RESET):
-            for wait_s in (0, 0.05):
-                with self.subTest(how=how, wait_s=wait_s):
-                    reply = Reply(closing, how, early=True, wait_s=wait_s)
-                    outcome = self.play(event(), reply, event("r2"), reply, source=RETURN_MUCH)
-                    self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
-                    self.assertEqual(connections(outcome), [1, 1, 2, 2, 3])
-                    if how == CLOSE:
-                        self.assertIn("413", outcome.output)
+        for wait_s in (0, 0.05):  # at once, the server is gone in the middle of a send; later, between two
+            with self.subTest(wait_s=wait_s):
+                replies, calls = [], []
+                for number in range(8):
+                    replies += [event(f"r{number}"), Reply(closing, CLOSE, early=True, wait_s=wait_s)]
+                    calls += ["next", f"r{number}/response"]
+                outcome = self.play(*replies, source=RETURN_MUCH)
+                self.assertEqual(outcome.calls, [*calls, "next"])
+                self.assertEqual(connections(outcome), [number // 2 + 1 for number in range(17)])
+                self.assertEqual(outcome.output.count("was answered 413"), 8)
+
+    def test_a_refusal_that_cannot_be_read_any_more_leads_to_no_second_answer(self) -> None:
+        refused = refusal(413, "RequestEntityTooLarge").data
+        for wait_s in (0, 0.05):
+            with self.subTest(wait_s=wait_s):
+                reply = Reply(refused, RESET, early=True, wait_s=wait_s)
+                outcome = self.play(event(), reply, event("r2"), reply, source=RETURN_MUCH)
+                self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
 
     def test_a_refusal_that_keeps_the_connection_open_does_not_confuse_the_next_request(self) -> None:
         reply = Reply(refusal(413, "RequestEntityTooLarge").data, early=True, finish=True)
