@@ -46,6 +46,8 @@ RESPONSES: list[tuple[str, bytes, int, dict[str, str], bytes, bool]] = [
      {"content-length": "0", "a": "c"}, b"", True),
     ("a folded value", OK + b"Content-Length: 0\r\nA: b\r\n c\r\n\td\r\n\r\n", 200,
      {"content-length": "0", "a": "b c d"}, b"", True),
+    ("a bare CR, a bare LF", OK + b"Content-Length: 0\r\nA: b\rc\nB: d\r\n\r\n", 200,
+     {"content-length": "0", "a": "b c", "b": "d"}, b"", True),
     ("Connection: close", OK + b"Connection: close\r\nContent-Length: 2\r\n\r\nab", 200,
      {"connection": "close", "content-length": "2"}, b"ab", False),
     ("Connection: Close among others", OK + b"Connection: x, Close\r\nContent-Length: 0\r\n\r\n", 200,

@@ -102,10 +102,11 @@ class ResponseReader:
 
     def _understand_head(self, head: bytes) -> Response | None:
         """Read status and headers; None for an interim response (1xx), which is passed over."""
-        text = head.decode("utf-8", "replace")
+        # A bare CR counts as a space, a bare LF as a line end (RFC 9112, 2.2); a folded line goes on (5.2).
+        text = head.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", " ")
         if "\n " in text or "\n\t" in text:
-            text = text.replace("\r\n ", " ").replace("\r\n\t", " ")  # obs-fold, RFC 9112, 5.2
-        status_line, *lines = text.split("\r\n")
+            text = text.replace("\n ", " ").replace("\n\t", " ")
+        status_line, *lines = text.split("\n")
         version, code = status_line[:9], status_line[9:12]
         if version not in ("HTTP/1.1 ", "HTTP/1.0 ") or not _is_number(code) or len(code) != 3:
             raise RuntimeApiError(
