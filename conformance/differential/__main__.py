@@ -29,6 +29,9 @@ def main(arguments: List[str] | None = None) -> int:
         for case in cases:
             print(f"{case.group}: {case.name}")
         return 0
+    if not cases:
+        print(f"no group or case holds {options.word!r}; --list shows them all", file=sys.stderr)
+        return 2
     missing = _what_is_missing()
     if missing:
         print(missing, file=sys.stderr)

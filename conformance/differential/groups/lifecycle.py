@@ -84,11 +84,6 @@ for name, source in (
         "register_before_snapshot(p.close)\nregister_after_restore(p.open)\n",
     ),
     (
-        "variables change in a hook",
-        "import os\nregister_after_restore(os.environ.update, AWS_LAMBDA_FUNCTION_NAME='restored')\n"
-        "def handler(event, context):\n    return context.function_name\n_ = '''",
-    ),
-    (
         "a before hook raises",
         "def fail():\n    raise ValueError('before é')\nregister_before_snapshot(fail)\n",
     ),
@@ -125,11 +120,20 @@ for name, source in (
 ):
     SNAPSTART.case(
         f"SnapStart: {name}",
-        files={"app.py": _HOOKS + source.replace("_ = '''", "") + ("" if "_ = '''" in source else _HANDLER)},
+        files={"app.py": _HOOKS + source + _HANDLER},
         environment=_SNAP,
     )
     if name in ("hooks as decorators", "a before hook raises"):
         SNAPSTART.case(f"on-demand: {name}", files={"app.py": _HOOKS + source + _HANDLER})
+SNAPSTART.case(
+    "SnapStart: variables change in a hook",
+    files={
+        "app.py": _HOOKS
+        + "import os\nregister_after_restore(os.environ.update, AWS_LAMBDA_FUNCTION_NAME='restored')\n"
+        + "def handler(event, context):\n    return context.function_name\n"
+    },
+    environment=_SNAP,
+)
 for initialization in ("provisioned-concurrency", "Snap-Start", "snap-start ", ""):
     SNAPSTART.case(
         f"SnapStart: AWS_LAMBDA_INITIALIZATION_TYPE={initialization!r}",
@@ -190,7 +194,6 @@ SNAPSTART.case(
     "SnapStart: several events",
     files={"app.py": _HOOKS + "register_after_restore(print, 'once')\n" + _HANDLER},
     environment=_SNAP,
-    **{},
 )
 
 # Faults. The handler fails for 1, answers otherwise.
