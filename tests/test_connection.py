@@ -318,6 +318,8 @@ class Signals(FunctionTestCase):
         )
         self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
         self.assertEqual([request.body for request in outcome.requests[1::2]], [b"0", b"1"])
+        self.assertEqual(connections(outcome), [1] * 5)
+        self.assertEqual(outcome.output, "")
 
     def test_a_function_stopped_and_continued_goes_on(self) -> None:
         # The nearest thing here to an environment that is frozen and thawed.

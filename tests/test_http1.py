@@ -242,7 +242,8 @@ class Reader(unittest.TestCase):
 
     def test_a_client_context_of_a_megabyte_fits(self) -> None:
         value = "x" * 1_000_000
-        response, _ = feed([OK, f"A: {value}\r\nContent-Length: 0\r\n\r\n".encode()])
+        data = OK + f"A: {value}\r\nContent-Length: 0\r\n\r\n".encode()
+        response, _ = feed(data[start : start + 65536] for start in range(0, len(data), 65536))
         assert response is not None
         self.assertEqual(response.headers["a"], value)
 

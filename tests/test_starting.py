@@ -90,7 +90,7 @@ class Handler(FunctionTestCase):
             self.assertAnswer(self.start(arguments=command), "hello", "hello")
         with self.subTest("without the variable"):
             function = self.start(arguments=command, environment={"_HANDLER": None})
-            self.assertInitError(function, "Runtime.MalformedHandlerName")
+            self.assertInitError(function, "Runtime.MalformedHandlerName", "Bad handler ''")
 
 
 class TaskRoot(FunctionTestCase):
