@@ -126,8 +126,25 @@ def _is_plain(value: Any) -> bool:
     """
     try:
         marshal.dumps(value)
-    except ValueError:
-        return False
+    except ValueError as error:
+        return "nested" in str(error) and _is_plain_in_depth(value)
+    return True
+
+
+def _is_plain_in_depth(value: Any) -> bool:
+    """The same for what `marshal` finds too deeply nested; `json` in C goes deeper since Python 3.12."""
+    containers: dict[int, Any] = {}
+    rest = [value]
+    while rest:
+        item = rest.pop()
+        kind = type(item)
+        if kind in (list, tuple, dict):
+            if id(item) not in containers:
+                containers[id(item)] = item
+                rest.extend(item)
+                rest.extend(item.values() if kind is dict else ())
+        elif kind not in (str, int, float, bool, type(None)):
+            return False
     return True
 
 

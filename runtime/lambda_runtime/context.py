@@ -10,6 +10,7 @@ import time
 from . import codec
 from .environment import FunctionFacts
 from .errors import Fault
+from .standard import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class LambdaContext:
     Functions and their tools may set attributes of their own on it.
     """
 
-    __slots__ = ("__dict__", "_log")  # `vars(context)` has what AWS's has
+    __slots__ = ("__dict__", "__weakref__", "_log")  # `vars(context)` has what AWS's has
 
     def __init__(self, invocation: Invocation, log: FunctionLog) -> None:
         self._log = log
@@ -141,7 +142,7 @@ def _parse(text: str | None, what: str) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        value = codec.decode_json(text)
+        value = _parse_json(text)
     except (ValueError, RecursionError) as error:
         raise Fault("Runtime.LambdaContextUnmarshalError", f"Unable to parse {what} JSON: {error}") from None
     if value is not None and not isinstance(value, dict):
@@ -149,4 +150,12 @@ def _parse(text: str | None, what: str) -> dict[str, Any] | None:
             "Runtime.LambdaContextUnmarshalError",
             f"Unable to parse {what} JSON: found {type(value).__name__}, expected an object",
         )
-    return value
+    fields: dict[str, Any] | None = value
+    return fields
+
+
+def _parse_json(text: str) -> Any:
+    try:
+        return codec.decode_json(text)
+    except (ValueError, RecursionError):
+        return load("json").loads(text)  # takes NaN for a number here, as AWS's runtime does

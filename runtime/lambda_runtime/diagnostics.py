@@ -7,6 +7,7 @@ megabytes, its class's name holds a line break), the result is well-formed and b
 
 from __future__ import annotations
 
+import io
 import os
 
 from . import codec
@@ -69,9 +70,10 @@ class Diagnostic:
     @property
     def header_type(self) -> str:
         """The type for metrics: ``Runtime.…`` as it is, a class's name as ``Function.…`` (runtimes-api)."""
-        name = "".join(
-            char for char in self.error_type if char.isascii() and (char.isalnum() or char in "._")
+        allowed = (
+            char for char in self.error_type[:200] if char.isascii() and (char.isalnum() or char in "._")
         )
+        name = "".join(allowed)
         if name.startswith("Runtime."):
             return name
         return f"Function.{name}" if name[:1].isupper() and name[1:2].isalpha() else "Function.Unknown"
@@ -232,11 +234,9 @@ def _trace(trace: TracebackType | None) -> tuple[list[Frame], list[str]]:
             tuples = [(entry.filename, entry.lineno or 0, entry.name, entry.line or "") for entry in summary]
             frames = [Frame(*entry[:3]) for entry in tuples]
             entries = [_shorten(entry, 2000) for entry in traceback.format_list(tuples)]
-    except Exception:  # the function replaced what this needs; the frames can be had without
+    except Exception:  # the function replaced what this needs, `open` for example
         frames = _walk(trace)
-        entries = [
-            f'  File "{frame.path}", line {frame.line_number}, in {frame.function}\n' for frame in frames
-        ]
+        entries = [_format_entry(frame) for frame in frames[-TRACE_LIMIT_ENTRIES:]]
     if len(entries) > TRACE_LIMIT_ENTRIES:
         half = TRACE_LIMIT_ENTRIES // 2
         left_out = len(entries) - 2 * half
@@ -251,6 +251,15 @@ def _walk(trace: TracebackType | None) -> list[Frame]:
         frames.append(Frame(code.co_filename, trace.tb_lineno or 0, code.co_name))
         trace = trace.tb_next
     return frames
+
+
+def _format_entry(frame: Frame) -> str:
+    entry = f'  File "{frame.path}", line {frame.line_number}, in {frame.function}\n'
+    try:
+        with io.open(frame.path, encoding="utf-8", errors="replace") as file:
+            return f"{entry}    {file.readlines()[frame.line_number - 1].strip()}\n"
+    except Exception:  # no such file, or it has changed
+        return entry
 
 
 def _is_own(path: str) -> bool:
