@@ -5,6 +5,7 @@ HANDLER ?= hello.handler
 TASK_ROOT ?= examples
 EVENT ?= {"name": "Lambda"}
 PORT ?= 9000
+OPTIONS ?=
 BYTECODE ?=
 DOCKER ?= docker
 EXPLORE_BASE ?= public.ecr.aws/lambda/provided:al2023
@@ -24,14 +25,14 @@ LINT = .venv/tools/bin
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name note; do printf '  make %-26s %s\n' "$$name" "$$note"; done
-	@printf '\nVariables: HANDLER, TASK_ROOT, EVENT, PYTHON, PORT, BYTECODE; for example\n'
+	@printf '\nVariables: HANDLER, TASK_ROOT, EVENT, OPTIONS, PYTHON, PORT, BYTECODE; for example\n'
 	@printf '  make run HANDLER=hello.handler TASK_ROOT=examples EVENT='\''{"name": "Ada"}'\'' PYTHON=python3.13\n'
 
 run: ## invoke HANDLER once with EVENT, as Lambda would
-	@$(PYTHON) -m emulator run $(FUNCTION) --event "$$EVENT"
+	@$(PYTHON) -m emulator run $(FUNCTION) --event "$$EVENT" $(OPTIONS)
 
 serve: ## keep HANDLER up for AWS CLI, boto3 and curl on PORT
-	@$(PYTHON) -m emulator serve $(FUNCTION) --port '$(PORT)'
+	@$(PYTHON) -m emulator serve $(FUNCTION) --port '$(PORT)' $(OPTIONS)
 
 test: ## test everything that ships with PYTHON
 	@$(PYTHON) -m tests

@@ -10,3 +10,8 @@ the table of what a runtime may do next. The rest is what these two stand on::
                                     │            └──────── log ──────── pipe ──────────┘
                                  terminal
 """
+
+import sys
+
+if sys.version_info < (3, 8):  # noqa: UP036  # somebody may try
+    sys.exit("emulator: needs Python 3.8 or newer, this is " + sys.version.split()[0])

@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         complaints.complain(f"emulator: {error}")
         return USAGE
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return 0 if options.command == "serve" else INTERRUPTED  # the usual end of one, not of the other
     except Terminated:
         return 0 if options.command == "serve" else 128 + signal.SIGTERM
 
@@ -93,6 +93,12 @@ def serve(options: argparse.Namespace) -> int:
     finally:
         api.close()
     return 0
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 to 65535")
+    return int(text)
 
 
 def _introduce(terminal: Terminal, options: argparse.Namespace, function: Function, url: str) -> None:
@@ -235,7 +241,7 @@ def _parser() -> argparse.ArgumentParser:
         "serve", parents=[common], help="keep a function up for AWS CLI, SDKs and curl"
     )
     kept.add_argument("--host", default="127.0.0.1", help="(default: 127.0.0.1)")
-    kept.add_argument("--port", type=int, default=9000, help="0 takes a free one (default: 9000)")
+    kept.add_argument("--port", type=_port, default=9000, help="0 takes a free one (default: 9000)")
     kept.add_argument(
         "--no-reload", dest="reload", action="store_false", help="do not restart when a .py file has changed"
     )

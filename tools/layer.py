@@ -71,7 +71,7 @@ def compile_for(python: str, tree: Path) -> None:
     Unchecked, because /opt's modification times are not promised; with paths below /opt, which do not
     depend on where it was built.
     """
-    options = ["-q", "-f", "--invalidation-mode", "unchecked-hash", "-p", "/opt"]
+    options = ["-q", "-f", "--invalidation-mode", "unchecked-hash", "-d", "/opt/runtime"]
     subprocess.run([python, "-I", "-B", "-m", "compileall", *options, "runtime"], cwd=tree, check=True)
 
 

@@ -866,7 +866,7 @@ DIFFERENCES: Tuple[Difference, ...] = (
     ),
     Difference(
         "nested-handlers",
-        "A handler may be inside a class or another object: `app.Class.method`",
+        "A handler may be inside an object or a class: `app.api.create`",
         "AWS's runtime takes all but the last name for modules, and finds none.",
         _nested_handlers,
     ),
@@ -878,7 +878,7 @@ DIFFERENCES: Tuple[Difference, ...] = (
     ),
     Difference(
         "malformed-handler",
-        "A malformed handler string is always `Runtime.MalformedHandlerName`, and says what was expected",
+        "A handler string that names no module is `Runtime.MalformedHandlerName`, and says what was expected",
         "AWS's runtime passes on what Python says about its own inner workings, such as `not enough "
         "values to unpack`.",
         _handler_strings,
@@ -1016,8 +1016,7 @@ DIFFERENCES: Tuple[Difference, ...] = (
     Difference(
         "pool-record",
         "With several invocations at once, no DEBUG record tells the number of workers",
-        "It is in AWS_LAMBDA_MAX_CONCURRENCY; the record would cost an import of `logging` in a process that serves "
-        "nothing.",
+        "AWS_LAMBDA_MAX_CONCURRENCY says it; and the process that would log it serves nothing itself.",
         _no_pool_record,
     ),
     Difference(

@@ -256,7 +256,7 @@ def _walk(trace: TracebackType | None) -> list[Frame]:
 def _format_entry(frame: Frame) -> str:
     entry = f'  File "{frame.path}", line {frame.line_number}, in {frame.function}\n'
     try:
-        with io.open(frame.path, encoding="utf-8", errors="replace") as file:
+        with io.TextIOWrapper(io.FileIO(frame.path), "utf-8", "replace") as file:
             return f"{entry}    {file.readlines()[frame.line_number - 1].strip()}\n"
     except Exception:  # no such file, or it has changed
         return entry

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     if not settings.runtime_api:
         sys.stderr.write(_WHAT_THIS_IS)
         return 2
-    initialized = None
+    initialized = None  # what a worker tells its parent when it is ready; there are none, ordinarily
     if settings.workers:
         from . import workers
 

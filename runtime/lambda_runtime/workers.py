@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import _socket
 import os
+import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
 
 def become_worker(count: int, output_path: str) -> Callable[[], None]:
@@ -24,11 +26,13 @@ def become_worker(count: int, output_path: str) -> Callable[[], None]:
     """
     workers: dict[int, int] = {}  # process id: a pipe that holds one byte if the worker was initialized
     missing = count
+    terminate = signal.signal(signal.SIGTERM, lambda number, frame: _end_all(workers, number))
     while True:
         for _ in range(missing):
             reader, writer = os.pipe()
             process = os.fork()
             if process == 0:
+                signal.signal(signal.SIGTERM, terminate)
                 for inherited in (reader, *workers.values()):
                     os.close(inherited)
                 if output_path:
@@ -38,9 +42,16 @@ def become_worker(count: int, output_path: str) -> Callable[[], None]:
             os.set_blocking(reader, False)
             workers[process] = reader
         process, status = os.wait()
-        missing = int(_holds_byte(workers.pop(process)))
+        reader = workers.pop(process, -1)
+        missing = 0 if reader < 0 else int(_holds_byte(reader))  # as process 1 we inherit orphans, too
         if not workers and not missing:
             os._exit(os.WEXITSTATUS(status) or 1 if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
+
+
+def _end_all(workers: dict[int, int], signal_number: int) -> NoReturn:
+    for process in workers:
+        os.kill(process, signal_number)
+    os._exit(128 + signal_number)
 
 
 def _write_byte(writer: int) -> None:
