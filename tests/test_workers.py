@@ -1,0 +1,161 @@
+"""Several invocations at once, one process each: what Lambda's managed instances ask for."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.support import BOOTSTRAP, PATIENCE_S, FunctionTestCase
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Tuple
+
+    Answer = Tuple[str, Dict[str, Any]]  # path below /runtime/, body
+
+SLOW = """
+    import os, time
+    time.sleep(0.05)
+
+    def handler(event, context):
+        if event == "die":
+            os._exit(3)
+        time.sleep(0.2)
+        return {"pid": os.getpid(), "trace": os.environ["_X_AMZN_TRACE_ID"], "id": context.aws_request_id}
+"""
+
+
+class SharedServer(ThreadingHTTPServer):
+    """A Runtime API with one queue of events for as many workers as ask."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Requests)
+        self.events: queue.Queue[Tuple[str, object] | None] = queue.Queue()
+        self.answers: queue.Queue[Answer] = queue.Queue()
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: workers are killed with their connections open."""
+
+
+class _Requests(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: SharedServer
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        event = self.server.events.get()
+        if event is None:
+            self.close_connection = True
+            return
+        request_id, value = event
+        headers = {
+            "Lambda-Runtime-Aws-Request-Id": request_id,
+            "Lambda-Runtime-Trace-Id": f"Root={request_id}",
+        }
+        self._reply(200, json.dumps(value).encode(), headers)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.answers.put((self.path.partition("/runtime/")[2], json.loads(body)))
+        self._reply(202, b"{}", {})
+
+    def _reply(self, status: int, body: bytes, headers: Dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Type": "application/json"}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class Workers(FunctionTestCase):
+    def launch(self, source: str, count: int) -> Tuple[SharedServer, subprocess.Popen[bytes]]:
+        server = SharedServer()
+        root = self.write({"function.py": source})
+        environment = {
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}",
+            "AWS_LAMBDA_MAX_CONCURRENCY": str(count),
+            "LAMBDA_TASK_ROOT": root,
+            "_HANDLER": "function.handler",
+        }
+        process = subprocess.Popen(
+            [sys.executable, BOOTSTRAP], env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+
+        def stop() -> None:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+            for _ in range(2 * count):
+                server.events.put(None)
+            server.shutdown()
+            server.server_close()
+
+        self.addCleanup(stop)
+        return server, process
+
+    def next_answer(self, server: SharedServer) -> Answer:
+        return server.answers.get(timeout=PATIENCE_S)
+
+    def test_as_many_invocations_run_at_once_each_with_its_own_process_and_trace(self) -> None:
+        server, _ = self.launch(SLOW, 3)
+        for request_id in ("a", "b", "c"):
+            server.events.put((request_id, {}))
+        answers = dict(self.next_answer(server) for _ in range(3))
+        self.assertEqual(set(answers), {f"invocation/{one}/response" for one in ("a", "b", "c")})
+        for path, body in answers.items():
+            request_id = path.split("/")[1]
+            self.assertEqual((body["id"], body["trace"]), (request_id, f"Root={request_id}"))
+        self.assertEqual(len({body["pid"] for body in answers.values()}), 3)
+
+    def test_a_worker_that_dies_is_replaced(self) -> None:
+        server, process = self.launch(SLOW, 1)
+        for round_number in range(3):
+            server.events.put(("dead", "die"))
+            server.events.put((f"r{round_number}", {}))
+            self.assertEqual(self.next_answer(server)[0], f"invocation/r{round_number}/response")
+        self.assertIsNone(process.poll())
+
+    def test_a_function_that_cannot_be_loaded_ends_all_with_a_report_each(self) -> None:
+        server, process = self.launch("1 / 0", 2)
+        for _ in range(2):
+            path, body = self.next_answer(server)
+            self.assertEqual((path, body["errorType"]), ("init/error", "ZeroDivisionError"))
+        self.assertEqual(process.wait(PATIENCE_S), 1)
+
+    def test_the_parent_takes_its_workers_with_it(self) -> None:
+        server, process = self.launch(SLOW, 2)
+        for request_id in ("a", "b"):
+            server.events.put((request_id, {}))
+        workers = {self.next_answer(server)[1]["pid"] for _ in range(2)}
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(PATIENCE_S), 128 + signal.SIGTERM)
+        deadline = time.monotonic() + PATIENCE_S
+        while any(_is_alive(worker) for worker in workers) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertEqual([worker for worker in workers if _is_alive(worker)], [])
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+        with open(f"/proc/{process}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"  # dead, and nobody has looked yet
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:  # no /proc here, or it has just gone
+        return os.path.isdir("/proc") is False
