@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import platform
 import sys
 import time
 from importlib import metadata
+from pathlib import Path
 from typing import List
 
 from . import process, suite
 from .case import Case
 from .differences import as_markdown
 
+README = Path(__file__).resolve().parents[2] / "README.md"
 _RECURSION_LIMIT = 50_000  # some answers are lists in lists, 3000 deep
 
 
@@ -40,25 +43,33 @@ def main(arguments: List[str] | None = None) -> int:
     interpreter = f"{platform.python_implementation()} {platform.python_version()}"
     print(f"awslambdaric {_aws_version()} and ours, on {interpreter}")
     started = time.monotonic()
-    verdicts = []
+    verdicts: List[suite.Verdict] = []
     width = max((len(case.name) for case in cases), default=0)
-    group = ""
-    for case, runs in suite.run(cases, runtimes, options.pool):
-        if case.group != group:
-            group = case.group
-            print(f"\n{group}")
-        verdict = suite.judge(case, runs)
-        verdicts.append(verdict)
-        print(f"  {case.name:<{width}}  {verdict.word}", flush=True)
-        _print_indented(verdict.explanation)
-        if options.verbose:
-            for runtime in runtimes:
-                _print_indented([f"--- {runtime}", *suite.shown(case, runs[runtime])])
-    _print_table(verdicts)
+    group_width = max((len(case.group) for case in cases), default=0)
+    is_each_shown = options.each or options.verbose or bool(options.word)
+    print(f"\n{'group':<{group_width}}  cases  equal  differ  failed")
+    for group, judged in itertools.groupby(
+        suite.run(cases, runtimes, options.pool), key=lambda result: result[0].group
+    ):
+        of_group = []
+        for case, runs in judged:
+            verdict = suite.judge(case, runs)
+            of_group.append(verdict)
+            if is_each_shown or not verdict.passed:
+                print(f"  {case.name:<{width}}  {verdict.word}", flush=True)
+                _print_indented(verdict.explanation)
+            if options.verbose:
+                for runtime in runtimes:
+                    _print_indented([f"--- {runtime}", *suite.shown(case, runs[runtime])])
+        _print_row(group, group_width, of_group)
+        verdicts += of_group
     failed = sum(not verdict.passed for verdict in verdicts)
     is_whole = not options.word and not options.only
     for key in suite.unused_differences(verdicts) if is_whole else []:
         print(f"the listed difference {key!r} is shown by no case: remove it")
+        failed += 1
+    if is_whole and as_markdown() not in README.read_text(encoding="utf-8"):
+        print("README.md lists other differences: put there what --differences prints")
         failed += 1
     print(f"\n{len(verdicts)} cases in {time.monotonic() - started:.0f} s")
     print(f"{sum(verdict.passed for verdict in verdicts)} passed, {failed} failed")
@@ -88,6 +99,7 @@ def _parse(arguments: List[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only", choices=(process.OURS, process.AWS), help="run one runtime, compare nothing"
     )
+    parser.add_argument("--each", action="store_true", help="print a line for each case, also if it passed")
     parser.add_argument("--verbose", action="store_true", help="print what each runtime did")
     parser.add_argument("--pool", type=int, default=os.cpu_count() or 1, help="processes at a time")
     parser.add_argument(
@@ -106,17 +118,12 @@ def _print_indented(lines: object) -> None:
         print(f"      {line}")
 
 
-def _print_table(verdicts: List[suite.Verdict]) -> None:
+def _print_row(group: str, width: int, verdicts: List[suite.Verdict]) -> None:
     """Group, cases, equal, listed differences, failures."""
-    groups = list(dict.fromkeys(verdict.case.group for verdict in verdicts))
-    width = max((len(group) for group in groups), default=5)
-    print(f"\n{'group':<{width}}  cases  equal  differ  failed")
-    for group in groups:
-        mine = [verdict for verdict in verdicts if verdict.case.group == group]
-        failed = sum(not verdict.passed for verdict in mine)
-        differ = sum(verdict.passed and bool(verdict.differs) for verdict in mine)
-        equal = len(mine) - failed - differ
-        print(f"{group:<{width}}  {len(mine):>5}  {equal:>5}  {differ:>6}  {failed:>6}")
+    failed = sum(not verdict.passed for verdict in verdicts)
+    differ = sum(verdict.passed and bool(verdict.differs) for verdict in verdicts)
+    equal = len(verdicts) - failed - differ
+    print(f"{group:<{width}}  {len(verdicts):>5}  {equal:>5}  {differ:>6}  {failed:>6}", flush=True)
 
 
 if __name__ == "__main__":
