@@ -995,7 +995,7 @@ class TheCommandLine(EmulatorTestCase):
         script = self.folder / "runtime_script.py"
         held = "import fcntl; fcntl.flock(os.open('lock', os.O_CREAT), fcntl.LOCK_EX)"
         script.write_text(script.read_text().replace("\nwhile True", f"\n{held}\nwhile True"))
-        # Where it is ignored, as in a job in the background of a script, processes that we start ignore it too.
+        # Where it is ignored, as in a background job of a script, processes that we start ignore it too.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.addCleanup(signal.signal, signal.SIGINT, before)
         cases = [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -9)]
