@@ -181,7 +181,8 @@ class ResponseReader:
                 raise RuntimeApiError(f"A chunk of {size} bytes does not end where its size says")
             self._body += buffer[line_end + 2 : data_end]
             start = data_end + 2
-        self._buffer = buffer[start:]
+        if start:  # else a long chunk would be copied with each of its pieces
+            self._buffer = buffer[start:]
         return None
 
     def _finish(self, response: Response, length: int) -> Response:
