@@ -49,7 +49,7 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", type=int, default=15, help="starts of each runtime and function (15)")
+    parser.add_argument("--runs", type=int, default=40, help="starts of each runtime and function (40)")
     parser.add_argument(
         "--invocations", type=int, default=1000, help="warm ones for each median, 100 or more (1000)"
     )
