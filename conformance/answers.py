@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -23,11 +24,12 @@ class Answer:
     api_error: str | None = None  # the exception's name in AWS's API, or the status if it has none
 
 
-class Payload:
+class Payload(ABC):
     """An expectation of a payload: ``accepts`` compares, ``str()`` is for people."""
 
+    @abstractmethod
     def accepts(self, payload: bytes) -> bool:
-        raise NotImplementedError
+        """Whether this payload is the one."""
 
 
 @dataclass(frozen=True)

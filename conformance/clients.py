@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,14 @@ class ClientFailure(Exception):
     """A client could make nothing of what the server sent."""
 
 
-class Client:
+class Client(ABC):
     """A caller of functions; ``shows`` says what of an answer it lets a person see."""
 
     name = ""
 
+    @abstractmethod
     def invoke(self, url: str, call: Call) -> Answer:
-        raise NotImplementedError
+        """Make one call; what came of it."""
 
     def shows(self, expected: Expected) -> Expected:
         return expected

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import uuid
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +40,7 @@ class Setup:
     timeout_s: int
 
 
-class Server:
+class Server(ABC):
     """A server process between ``with`` and its end; ``url`` is where clients find it."""
 
     name = ""
@@ -52,8 +53,9 @@ class Server:
         self.mark = uuid.uuid4().hex
         self.process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """The program and its arguments."""
 
     def environment(self) -> dict[str, str]:
         """What the server itself gets: enough to find `python3`, and nothing of the person who runs this."""
