@@ -259,6 +259,22 @@ GROUP.case(
     """,
 )
 GROUP.case(
+    "context: the remaining time is counted with the clock that the function put in place",
+    """
+    import time
+
+    deadline_ms = 1415836801003
+
+    def handler(event, context):
+        time.time = lambda: (deadline_ms - event) / 1000
+        return context.get_remaining_time_in_millis()
+    """,
+    *(
+        Event(left.encode(), {"Lambda-Runtime-Deadline-Ms": "1415836801003"})
+        for left in ("3000", "1", "0", "-9000")
+    ),
+)
+GROUP.case(
     "context: the deadline is taken from each event",
     "def handler(event, context):\n    return context.get_remaining_time_in_millis() > 0",
     "1",

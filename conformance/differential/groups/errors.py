@@ -391,6 +391,8 @@ _FAILING = """
             raise ValueError("hé \U0001f600")
         if event == 5:
             raise ValueError("x" * 2000)
+        if event == 7:
+            exec(compile("raise ValueError('blank')", "a\\n\\n  file  \\n  \\n.py", "exec"))
         return "fine"
 """
 _FORMATS: tuple[tuple[str, Environment, bool], ...] = (
@@ -417,8 +419,16 @@ for format_name, environment, telemetry in _FORMATS:
         ("a long message", "5"),
         ("an event that is not JSON", "{"),
         ("no error", "6"),
+        ("a trace with empty lines and spaces", "7"),
     ):
         table.case(f"{format_name}: {name}", event)
+    LOGGED.case(
+        f"{format_name}: neither a frame nor a message",
+        "import queue\nhandler = queue.SimpleQueue().get  # block=False raises queue.Empty, in C",
+        "false",
+        environment=environment,
+        telemetry=telemetry,
+    )
 
 for name, source in (
     ("sys.exit with a status", "import sys\ndef handler(e, c): sys.exit(3)"),

@@ -145,7 +145,7 @@ for name, environment, telemetry in (
             f"{what}, logged as {name}", source, handler=handler, environment=variables, telemetry=telemetry
         )
 
-for status in (400, 403, 500):
+for status in (200, 400, 403, 500):
     GROUP.case(
         f"the server answers {status} to the init error",
         "raise ValueError('v')",

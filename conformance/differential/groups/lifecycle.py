@@ -134,6 +134,12 @@ SNAPSTART.case(
     },
     environment=_SNAP,
 )
+SNAPSTART.case(
+    "SnapStart: a fault of the function has its type in the header",
+    "x = 1",
+    handler="nowhere.handler",
+    environment=_SNAP,
+)
 for initialization in ("provisioned-concurrency", "Snap-Start", "snap-start ", ""):
     SNAPSTART.case(
         f"SnapStart: AWS_LAMBDA_INITIALIZATION_TYPE={initialization!r}",
@@ -229,6 +235,11 @@ FAULTS.case("no request id", _EITHER, Event(b"2", {"Lambda-Runtime-Aws-Request-I
 FAULTS.case("an empty request id", _EITHER, Event(b"2", {"Lambda-Runtime-Aws-Request-Id": ""}), "3")
 FAULTS.case("nobody listens", _EITHER, environment={"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"})
 FAULTS.case("an address without a port", _EITHER, environment={"AWS_LAMBDA_RUNTIME_API": "127.0.0.1"})
+FAULTS.case(
+    "nobody listens for the init error", "1 / 0", environment={"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"}
+)
+for name, source in (("an address of colons", _EITHER), ("an address of colons for the init error", "1 / 0")):
+    FAULTS.case(name, source, environment={"AWS_LAMBDA_RUNTIME_API": "::::"})
 FAULTS.case("no address", _EITHER, environment={"AWS_LAMBDA_RUNTIME_API": None})
 FAULTS.case(
     "an answer of six megabytes", "def handler(event, context):\n    return 'x' * 6_291_400", "1", "2"
@@ -364,6 +375,34 @@ CONCURRENCY.case(
     Event(b"1", statuses=(410,)),
     Event(b"2"),
     environment={**_CONCURRENT, "AWS_LAMBDA_MAX_CONCURRENCY": "1"},
+)
+CONCURRENCY.case(
+    "an error meets 410, and the worker goes on",
+    _EITHER,
+    Event(b"1", statuses=(410,)),
+    Event(b"2"),
+    environment={**_CONCURRENT, "AWS_LAMBDA_MAX_CONCURRENCY": "1"},
+)
+for status in (400, 413):
+    CONCURRENCY.case(
+        f"an answer meets {status}, and the worker goes on",
+        _EITHER,
+        Event(b"3", statuses=(status,)),
+        Event(b"2"),
+        environment={**_CONCURRENT, "AWS_LAMBDA_MAX_CONCURRENCY": "1"},
+    )
+CONCURRENCY.case(
+    "an init error of all workers that meets 403",
+    "raise ValueError('init')",
+    environment=_CONCURRENT,
+    pollers=2,
+    statuses={"init/error": 403},
+)
+CONCURRENCY.case(
+    "an init error of the only worker that meets 500",
+    "raise ValueError('init')",
+    environment={**_CONCURRENT, "AWS_LAMBDA_MAX_CONCURRENCY": "1"},
+    statuses={"init/error": 500},
 )
 CONCURRENCY.case(
     "output goes to the provider socket",

@@ -217,6 +217,20 @@ for value in ("JSON", "json", "Json", "Text", "TEXT", "", "XML", "JSON ", None):
     LEVELS.case(
         f"AWS_LAMBDA_LOG_FORMAT={value!r}", _EVERY_LEVEL, environment={"AWS_LAMBDA_LOG_FORMAT": value}
     )
+LEVELS.case(
+    "an unknown log format with a level",
+    _EVERY_LEVEL,
+    environment={"AWS_LAMBDA_LOG_FORMAT": "XML", "AWS_LAMBDA_LOG_LEVEL": "INFO"},
+)
+LEVELS.case(
+    "JSON frames without a level", _EVERY_LEVEL, environment={"AWS_LAMBDA_LOG_FORMAT": "JSON"}, telemetry=True
+)
+for level in ("DEBUG", "INFO", "WARN", "ERROR", "FATAL"):
+    LEVELS.case(
+        f"a dict as message at DEBUG is shown only there: {level}",
+        "import logging\ndef handler(event, context):\n    logging.debug({'event': 'pool', 'count': 17})",
+        environment={"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": level},
+    )
 for value in ("INFO", "TRACE", "nonsense"):
     LEVELS.case(
         f"frames with AWS_LAMBDA_LOG_LEVEL={value!r}",
@@ -352,6 +366,49 @@ for name, source in (
             "1",
             environment={"AWS_LAMBDA_LOG_FORMAT": format_name},
         )
+_CRITICAL_ONLY = (
+    ("setLevel to CRITICAL", "logging.getLogger().setLevel(logging.CRITICAL)"),
+    (
+        "dictConfig to CRITICAL",
+        "logging.config.dictConfig({'version': 1, 'disable_existing_loggers': False, 'formatters': "
+        "{'simple': {'format': '%(levelname)-8s - %(message)s'}}, 'handlers': {'stdout': {'class': "
+        "'logging.StreamHandler', 'formatter': 'simple'}}, 'root': {'level': 'CRITICAL', 'handlers': "
+        "['stdout']}})",
+    ),
+)
+_CLEARED = """
+    import logging
+
+    logging.getLogger().handlers.clear()
+
+    def handler(event, context):
+        context.log("YOLO!")
+        context.log("\\n")
+"""
+_OWN_TIMES = """
+    import logging
+
+    def handler(event, context):
+        formatter = logging.getLogger().handlers[0].formatter
+        times = [1718838785.068, 1718838785.0, 1718838785.9, 1718838785.999]
+        return [formatter.format(record(created)) for created in times]
+
+    def record(created):
+        named = logging.makeLogRecord({"name": "test", "msg": "hello", "levelno": 20, "levelname": "INFO"})
+        named.aws_request_id, named.created, named.msecs = "", created, int(created * 1000) % 1000
+        return named
+"""
+for format_name in ("text", "JSON"):
+    variables: Environment = {"AWS_LAMBDA_LOG_FORMAT": format_name}
+    for name, statement in _CRITICAL_ONLY:
+        SETUP.case(
+            f"{format_name}: {name} leaves critical lines",
+            f"import logging.config\n{statement}\ndef handler(event, context):\n"
+            "    for level in (10, 20, 30, 40, 50): logging.getLogger('x').log(level, 'level %d', level)",
+            environment=variables,
+        )
+    SETUP.case(f"{format_name}: context.log with the handlers cleared", _CLEARED, environment=variables)
+    SETUP.case(f"{format_name}: a record has the time it was made at", _OWN_TIMES, environment=variables)
 SETUP.case(
     "logging is imported only by the handler",
     """

@@ -341,7 +341,7 @@ for name, expression, posts in (
     encoding.case(f"python3.12: {name}", _expression(expression), posts=posts)
 
 _SURROGATES = 'def handler(event, context):\n    return "\\ud800x" if event == 1 else "%s"'
-for version in ("3.11", "3.12", "3.13", "3.14"):
+for version in ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14"):
     ENCODING.case(
         f"python{version}: a lone surrogate, then non-ASCII text",
         _SURROGATES % "é",
