@@ -137,6 +137,15 @@ class Workers(FunctionTestCase):
             self.assertEqual((path, body["errorType"]), ("init/error", "ZeroDivisionError"))
         self.assertEqual(process.wait(PATIENCE_S), 1)
 
+    def test_nobody_is_replaced_when_the_runtime_api_is_lost(self) -> None:
+        server, process = self.launch(SLOW, 2)
+        server.events.put(("a", {}))
+        self.next_answer(server)
+        for _ in range(2):
+            server.events.put(None)  # the connection ends, and so does the one that is tried after it
+            server.events.put(None)
+        self.assertEqual(process.wait(PATIENCE_S), 1)
+
     def test_the_parent_takes_its_workers_with_it(self) -> None:
         server, process = self.launch(SLOW, 2)
         for request_id in ("a", "b"):

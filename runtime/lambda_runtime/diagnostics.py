@@ -111,7 +111,10 @@ class Diagnostic:
 
     def lines(self) -> list[str]:
         """Lines for the log: the error, its trace, then what it was caused by."""
-        lines = [f"[ERROR] {self._headline()}", "Traceback (most recent call last):"]
+        lines = [
+            " ".join(["[ERROR]", *filter(None, [self._headline()])]),
+            "Traceback (most recent call last):",
+        ]
         lines.extend(line for entry in self.stack_trace for line in entry.splitlines())
         lines.extend(self._tail_lines())
         return lines

@@ -38,21 +38,23 @@ def main(arguments: Sequence[str] = ()) -> int:
     if not settings.runtime_api:
         sys.stderr.write(_WHAT_THIS_IS)
         return 2
-    initialized = None  # what a worker tells its parent when it is ready; there are none, ordinarily
+    parent = None  # ordinarily this process is the only one
     if settings.workers:
         from . import workers
 
-        initialized = workers.become_worker(settings.workers, settings.worker_output_path)
+        parent = workers.become_worker(settings.workers, settings.worker_output_path)
     logs.unbuffer_standard_streams()
     log = FunctionLog(settings)
     logging_import.add_root_handler_in_time(log)
     try:
         client = LambdaRuntimeClient(settings.runtime_api, log, alone=not settings.workers)
         handler = initialize(settings, client, log)
-        if initialized is not None:
-            initialized()
+        if parent is not None:
+            parent.note_initialized()
         process_invocations(client, handler, log)
     except RuntimeApiError as error:
+        if parent is not None:
+            parent.note_api_lost()
         sys.stderr.write(f"LAMBDA_RUNTIME {error}. The runtime ends.\n")
         leave(1)
     except KeyboardInterrupt:  # at a terminal, while nothing is to be done

@@ -13,18 +13,35 @@ import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import NoReturn
 
+_INITIALIZED = b"i"
+_API_LOST = b"l"
 
-def become_worker(count: int, output_path: str) -> Callable[[], None]:
+
+class Parent:
+    """The parent as a worker sees it: the end of a pipe, for words of one byte."""
+
+    def __init__(self, writer: int) -> None:
+        self._writer = writer
+
+    def note_initialized(self) -> None:
+        """The function is loaded: should this worker die, another is worth a try."""
+        os.write(self._writer, _INITIALIZED)
+
+    def note_api_lost(self) -> None:
+        """The Runtime API cannot be talked to any more: another worker could not either."""
+        os.write(self._writer, _API_LOST)
+
+
+def become_worker(count: int, output_path: str) -> Parent:
     """Fork ``count`` workers and return in each of them; the parent ends its life in here.
 
-    ``output_path`` is the Unix socket that takes a worker's stdout and stderr, or empty. The returned
-    function must be called when the worker is initialized: one that died before is not replaced, because
-    the next would die as well. With no worker left, the parent ends with the last one's exit status.
+    ``output_path`` is the Unix socket that takes a worker's stdout and stderr, or empty. A worker that died
+    is replaced if the last that it noted was that it is initialized; else the next would die at once as
+    well. With no worker left, the parent ends with the last one's exit status.
     """
-    workers: dict[int, int] = {}  # process id: a pipe that holds one byte if the worker was initialized
+    workers: dict[int, int] = {}  # process id: the end of a pipe that holds what the worker noted
     missing = count
     terminate = signal.signal(signal.SIGTERM, lambda number, frame: _end_all(workers, number))
     while True:
@@ -37,13 +54,15 @@ def become_worker(count: int, output_path: str) -> Callable[[], None]:
                     os.close(inherited)
                 if output_path:
                     _redirect_output(output_path)
-                return lambda: _write_byte(writer)
+                return Parent(writer)
             os.close(writer)
             os.set_blocking(reader, False)
             workers[process] = reader
         process, status = os.wait()
         reader = workers.pop(process, -1)
-        missing = 0 if reader < 0 else int(_holds_byte(reader))  # as process 1 we inherit orphans, too
+        missing = int(
+            reader >= 0 and _last_word(reader) == _INITIALIZED
+        )  # as process 1 we inherit orphans, too
         if not workers and not missing:
             os._exit(os.WEXITSTATUS(status) or 1 if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
 
@@ -54,16 +73,11 @@ def _end_all(workers: dict[int, int], signal_number: int) -> NoReturn:
     os._exit(128 + signal_number)
 
 
-def _write_byte(writer: int) -> None:
-    os.write(writer, b"i")
-    os.close(writer)
-
-
-def _holds_byte(reader: int) -> bool:
+def _last_word(reader: int) -> bytes:
     try:
-        return os.read(reader, 1) != b""
-    except BlockingIOError:  # a process that the worker left behind still has the other end
-        return False
+        return os.read(reader, 100)[-1:]
+    except BlockingIOError:  # none; a process that the worker left behind still has the other end
+        return b""
     finally:
         os.close(reader)
 
