@@ -91,7 +91,11 @@ class Workers(FunctionTestCase):
             "_HANDLER": "function.handler",
         }
         process = subprocess.Popen(
-            [sys.executable, BOOTSTRAP], env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+            [sys.executable, BOOTSTRAP],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
 
         def stop() -> None:

@@ -111,10 +111,8 @@ class Diagnostic:
 
     def lines(self) -> list[str]:
         """Lines for the log: the error, its trace, then what it was caused by."""
-        lines = [
-            " ".join(["[ERROR]", *filter(None, [self._headline()])]),
-            "Traceback (most recent call last):",
-        ]
+        headline = self._headline()
+        lines = [f"[ERROR] {headline}" if headline else "[ERROR]", "Traceback (most recent call last):"]
         lines.extend(line for entry in self.stack_trace for line in entry.splitlines())
         lines.extend(self._tail_lines())
         return lines
