@@ -552,6 +552,7 @@ class Robustness(FunctionTestCase):
             ("a low recursion limit", "sys.setrecursionlimit(200)"),
             ("no search path", "sys.path.clear()"),
             ("another builtin", "import builtins\nbuiltins.__dict__['str_'] = builtins.str"),
+            ("no open", "import builtins\nbuiltins.open = None"),
             ("a tracing function", "sys.settrace(lambda *a: None)"),
             (
                 "modules forgotten",
