@@ -60,7 +60,6 @@ class Request:
         self.connection = connection  # 1 for the first that was opened, and so on
         self.head = head  # raw, without the empty line
         self.body = b""
-        self.complete = False
         request_line, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
         self.method, self.path, self.version = request_line.split(" ")
         fields = [line.partition(": ") for line in lines]
@@ -174,7 +173,6 @@ class ScriptedServer:
             parts.append(piece)
             missing -= len(piece)
         request.body = b"".join(parts)
-        request.complete = missing == 0
 
     def _receive(self, connection: socket.socket) -> bytes:
         try:

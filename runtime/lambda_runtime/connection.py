@@ -26,7 +26,7 @@ class Connection:
     def __init__(self, address: str) -> None:
         """``address`` is ``host:port``; the connection is opened when it is first needed."""
         host, colon, port = address.rpartition(":")
-        if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        if not colon or not host or not port.isdecimal() or len(port) > 5 or int(port) > 65535:
             raise RuntimeApiError(
                 f"AWS_LAMBDA_RUNTIME_API is {address!r}, expected host:port such as 127.0.0.1:9001"
             )

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from .diagnostics import Diagnostic
     from .environment import Settings
 
-NOTSET = 0
 ERROR = 40
-_FRAME_TYPE = 0xA55A0003  # of text without a level; four more for each level of `logging`, one less for JSON
+_FRAME_TYPE = 0xA55A0003  # of text without a level; a level of `logging` adds its step, JSON is one less
 _FRAME_TYPE_STEPS = {0: 0, 10: 8, 20: 12, 30: 16, 40: 20, 50: 24}
 
 
