@@ -53,6 +53,14 @@ class Connection:
         self._open()
         return self._send_and_receive(head, body)
 
+    def detach(self) -> Socket:
+        """The connection itself, opened if need be, for one exchange that ends it. Raises RuntimeApiError."""
+        if not self._is_open():
+            self._open()
+        sock, self._socket = self._socket, None
+        assert sock is not None
+        return sock
+
     def close(self) -> None:
         """Close the connection; the next exchange opens another."""
         if self._socket is not None:
@@ -80,15 +88,7 @@ class Connection:
 
         Looking before sending is what makes it certain that the server saw nothing of a request.
         """
-        if self._socket is None:
-            return False
-        try:
-            self._socket.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return True
-        except OSError:
-            pass
-        return False  # it ended, or bytes came that nobody asked for
+        return self._socket is not None and not has_input(self._socket)
 
     def _send_and_receive(self, head: bytes, body: bytes) -> http1.Response:
         assert self._socket is not None
@@ -97,7 +97,7 @@ class Connection:
                 sent = self._send(self._socket, head + body)
             else:
                 sent = self._send(self._socket, head) and self._send(self._socket, body)
-            response = self._receive(self._socket)
+            response = receive(self._socket)
         except BaseException:
             # Also when a signal handler raised: the rest of this reply must not meet the next request.
             self.close()
@@ -122,23 +122,36 @@ class Connection:
                 return False
         return True
 
-    def _receive(self, sock: Socket) -> http1.Response:
-        reader = http1.ResponseReader()
-        while True:
-            try:
-                data = sock.recv(RECEIVE_BYTES)
-            except OSError as error:
-                raise ConnectionLost(
-                    f"The connection to the Runtime API broke: {error}", reply_began=reader.began
-                ) from error
-            response = reader.feed(data) if data else reader.end()
-            if response is not None:
-                return response
-            if not data:
-                raise ConnectionLost(
-                    "The Runtime API closed the connection before its reply was complete",
-                    reply_began=reader.began,
-                )
+
+def has_input(sock: Socket) -> bool:
+    """Whether there is something to read: bytes, an end, an error."""
+    try:
+        sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def receive(sock: Socket) -> http1.Response:
+    """Wait for a response. Raises ConnectionLost; RuntimeApiError if it is not HTTP."""
+    reader = http1.ResponseReader()
+    while True:
+        try:
+            data = sock.recv(RECEIVE_BYTES)
+        except OSError as error:
+            raise ConnectionLost(
+                f"The connection to the Runtime API broke: {error}", reply_began=reader.began
+            ) from error
+        response = reader.feed(data) if data else reader.end()
+        if response is not None:
+            return response
+        if not data:
+            raise ConnectionLost(
+                "The Runtime API closed the connection before its reply was complete",
+                reply_began=reader.began,
+            )
 
 
 def _wait_until_writable(sock: Socket) -> bool:

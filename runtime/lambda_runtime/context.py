@@ -14,10 +14,13 @@ from .standard import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .logs import FunctionLog
     from .runtime_api import Invocation
+
+    Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 def _represent(value: Any, names: tuple[str, ...]) -> str:
@@ -78,10 +81,11 @@ class LambdaContext:
     Functions and their tools may set attributes of their own on it.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_log")  # `vars(context)` has what AWS's has
+    __slots__ = ("__dict__", "__weakref__", "_after_response", "_log")  # `vars(context)` has what AWS's has
 
     def __init__(self, invocation: Invocation, log: FunctionLog) -> None:
         self._log = log
+        self._after_response: list[Call] | None = None
         facts = FunctionFacts()
         client_context = _parse(invocation.client_context, "Client Context")
         identity = _parse(invocation.cognito_identity, "Cognito Identity")
@@ -105,6 +109,17 @@ class LambdaContext:
     def log(self, message: object) -> None:
         """Write ``str(message)`` to the function's log as it is: no line end, no format."""
         self._log.write(str(message))
+
+    def after_response(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> None:
+        """Call ``function`` when the response has been sent, and before the next event.
+
+        The caller no longer waits, but the invocation goes on: its time is billed, and the deadline holds.
+        What an async function returns is awaited. Errors are logged, and change nothing for the caller. If
+        Lambda does not accept the response, nothing is called.
+        """
+        if self._after_response is None:
+            self._after_response = []
+        self._after_response.append((function, arguments, keywords))
 
     def w3c(self) -> dict[str, str]:
         """W3C trace context that came with the client context: traceparent, tracestate, baggage."""

@@ -91,11 +91,24 @@ class Diagnostic:
 
     def summary(self, request_id: str) -> bytes:
         """A body of a few kilobytes, for when the whole is refused."""
+        return self._summary(request_id, frames=10, characters=1000)
+
+    def payload_within(self, limit_bytes: int, request_id: str) -> bytes:
+        """As much of the payload as fits ``limit_bytes``, which are 2,000 or more."""
+        body = _encode(self.entries(request_id))
+        for frames, characters in ((10, 1000), (5, 400), (2, 200), (0, 150)):
+            if len(body) <= limit_bytes:
+                break
+            body = self._summary(request_id, frames=frames, characters=characters)
+        return body
+
+    def _summary(self, request_id: str, *, frames: int, characters: int) -> bytes:
+        innermost = self.stack_trace[-frames:] if frames else []
         entries = {
-            "errorMessage": _shorten(self.message, 1000),
-            "errorType": self.error_type[:200],
+            "errorMessage": _shorten(self.message, characters),
+            "errorType": self.error_type[: min(characters, 200)],
             "requestId": request_id,
-            "stackTrace": [entry[:300] for entry in self.stack_trace[-10:]],
+            "stackTrace": [entry[:300] for entry in innermost],
         }
         return _encode(entries)
 

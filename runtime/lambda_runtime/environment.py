@@ -13,6 +13,7 @@ class Settings:
     """The variables that say how to run this function; read once."""
 
     __slots__ = (
+        "dump_stacks_ms",
         "exec_wrapper",
         "handler",
         "log_as_json",
@@ -45,6 +46,8 @@ class Settings:
         self.log_as_json = environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
         level = environ.get("AWS_LAMBDA_LOG_LEVEL", "")
         self.log_level = "DEBUG" if level == "TRACE" else level.upper()
+        dump_stacks = environ.get("LAMBDA_RUNTIME_DUMP_STACKS_MS", "")  # how long before the deadline
+        self.dump_stacks_ms = int(dump_stacks) if dump_stacks.isdecimal() else 0
         # Taken out, because the descriptor is ours: a child process must not write into our frames.
         descriptor = environ.pop("_LAMBDA_TELEMETRY_LOG_FD", "")
         self.telemetry_log_fd = int(descriptor) if descriptor.isdecimal() else None

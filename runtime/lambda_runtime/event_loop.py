@@ -1,4 +1,4 @@
-"""Wait for what an ``async`` handler returns, on one event loop that lives as long as the environment.
+"""Wait for what is ``async``, on one event loop that lives as long as the environment.
 
 Not a loop for each invocation: clients and pools that a function keeps between invocations belong to the
 loop they were made on, and tasks it left behind go on with the next one.
@@ -17,10 +17,45 @@ _loop: AbstractEventLoop | None = None
 
 
 def wait_for(awaitable: Any) -> Any:
-    """The result of ``awaitable``; what it raises goes through."""
+    """The result of ``awaitable``; what it raises goes through.
+
+    Should anything else interrupt the wait (a signal handler that raises), ``awaitable`` is cancelled: it
+    must not go on in the middle of a later invocation.
+    """
     global _loop
+    asyncio = load("asyncio")
     if _loop is None or _loop.is_closed():
-        asyncio = load("asyncio")
         _loop = asyncio.new_event_loop()
         asyncio.set_event_loop(_loop)
-    return _loop.run_until_complete(awaitable)
+    future = asyncio.ensure_future(awaitable, loop=_loop)
+    try:
+        return _loop.run_until_complete(future)
+    except BaseException:
+        if not future.done():
+            future.cancel()
+            _loop.run_until_complete(asyncio.wait([future], timeout=1))
+        raise
+
+
+def let_run(seconds: float) -> None:
+    """Give what waits on the loop its turn, if there is a loop and it is not running now."""
+    if _loop is not None and not _loop.is_running() and not _loop.is_closed():
+        _loop.run_until_complete(load("asyncio").sleep(seconds))
+
+
+async def ready(descriptor: int) -> None:
+    """Wait until ``descriptor`` can be written to, or has something to read."""
+    loop = load("asyncio").get_running_loop()
+    future = loop.create_future()
+
+    def wake() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    loop.add_writer(descriptor, wake)
+    loop.add_reader(descriptor, wake)
+    try:
+        await future
+    finally:
+        loop.remove_writer(descriptor)
+        loop.remove_reader(descriptor)

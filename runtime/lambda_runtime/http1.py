@@ -27,6 +27,20 @@ def format_request(method: str, target: str, headers: Iterable[tuple[str, str]])
     return head.encode("utf-8", "backslashreplace")
 
 
+def format_chunk(data: bytes) -> bytes:
+    """Frame ``data`` as one chunk: hex size, CRLF, data, CRLF (RFC 9112, 7.1).
+
+    Empty data gives ``b""``, because an empty chunk would end the body.
+    """
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+
+def format_last_chunk(trailers: Iterable[tuple[str, str]]) -> bytes:
+    """Build the end of a chunked body: the empty chunk, the trailer section, CRLF (RFC 9112, 7.1.2)."""
+    lines = ["0", *(f"{name}: {value}" for name, value in trailers), "\r\n"]
+    return "\r\n".join(lines).encode()
+
+
 class Response:
     """One response: a status, its headers, its whole body."""
 

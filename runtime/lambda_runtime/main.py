@@ -7,11 +7,12 @@ header, create a context object, invoke the function handler, handle the respons
 
 from __future__ import annotations
 
-import os
+import _signal  # type: ignore[import-not-found] # `signal` adds enum
 import sys
 
 from . import codec, environment, logging_import, logs, search_path
 from .context import LambdaContext
+from .ending import clean_up, exit_status, leave
 from .errors import RuntimeApiError
 from .handler import load as _get_handler  # the name that tools know from AWS's runtime
 from .logs import FunctionLog
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     from .environment import Settings
     from .handler import Handler
     from .runtime_api import Invocation
+    from .stack_dump import StackDump
 
+_VALUES = frozenset(
+    (dict, str, list, tuple, int, float, bool, bytes, type(None))
+)  # of these nothing is awaited
 _WHAT_THIS_IS = """\
 This is a custom AWS Lambda runtime for Python. Lambda starts it, and says where in AWS_LAMBDA_RUNTIME_API.
 To try it on this machine: make run, in its source folder; or its README, "Run it here".
@@ -51,7 +56,14 @@ def main(arguments: Sequence[str] = ()) -> int:
         handler = initialize(settings, client, log)
         if parent is not None:
             parent.note_initialized()
-        process_invocations(client, handler, log)
+        stack_dump = None
+        if settings.dump_stacks_ms:
+            from .stack_dump import StackDump
+
+            stack_dump = StackDump(settings.dump_stacks_ms)
+        process_invocations(client, handler, log, stack_dump)
+    except SystemExit as error:  # from a signal handler of the function, while nothing is to be done
+        leave(exit_status(error))
     except RuntimeApiError as error:
         if parent is not None:
             parent.note_api_lost()
@@ -77,6 +89,11 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
         log.write_error(diagnostic)
         client.post_init_error(diagnostic)
         leave(exit_status(error) or 1)  # not 0, even if the function says so: it cannot serve anything
+    sigterm_handler = _signal.getsignal(_signal.SIGTERM)
+    if callable(sigterm_handler):
+        from . import shutdown
+
+        shutdown.prepare(sigterm_handler, settings.runtime_api, log, busy=handle_event_request.__code__)
     if settings.snap_start:
         from . import snapstart
 
@@ -86,14 +103,19 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
     return handler
 
 
-def process_invocations(client: LambdaRuntimeClient, handler: Handler, log: FunctionLog) -> NoReturn:
+def process_invocations(
+    client: LambdaRuntimeClient, handler: Handler, log: FunctionLog, stack_dump: StackDump | None = None
+) -> NoReturn:
     """Get an event, answer it, and so on. Ends with RuntimeApiError, if not with the process."""
-    handler = awaiting(handler)
     while True:
         invocation = client.wait_next_invocation()
         environment.set_trace_id(invocation.trace_id)
         log.begin(invocation.request_id, invocation.tenant_id)
-        handle_event_request(client, handler, invocation, log)
+        if stack_dump is not None:
+            stack_dump.begin(invocation.deadline_ms)
+        handle_event_request(client, completing(handler, client, invocation), invocation, log)
+        if stack_dump is not None:
+            stack_dump.end()
         clean_up()
 
 
@@ -104,67 +126,58 @@ def handle_event_request(
 
     Named as in AWS's runtime and looked up for each invocation, because tools put a wrapper in its place.
     """
+    context = None
     try:
         context = LambdaContext(invocation, log)
         event = codec.decode_event(invocation.event, invocation.content_type)
         result = handler(event, context)
-        body, content_type = codec.encode_response(result)
+        if invocation.stream is None:  # else it was sent while it was made
+            body, content_type = codec.encode_response(result)
     except BaseException as error:
         from . import diagnostics  # late: most functions never need it
 
         diagnostic = diagnostics.describe(error)
         log.write_error(diagnostic)
-        client.post_invocation_error(invocation, diagnostic)
+        accepted = client.post_invocation_error(invocation, diagnostic)
         if issubclass(type(error), SystemExit):
             leave(exit_status(error))
     else:
-        client.post_invocation_result(invocation, body, content_type)
+        if invocation.stream is None:
+            accepted = client.post_invocation_result(invocation, body, content_type)
+        else:
+            accepted = invocation.stream.end()
+    if context is not None and context._after_response:
+        from . import after_response  # late: few functions have such work
+
+        after_response.run(context._after_response, log, accepted=accepted)
 
 
-def awaiting(handler: Handler) -> Handler:
-    """``handler``, but what it returns is waited for if it is awaitable.
+def completing(handler: Handler, client: LambdaRuntimeClient, invocation: Invocation) -> Handler:
+    """``handler``, but what it returns is waited for if it is awaitable, and sent if it is a generator.
 
-    Inside the call, so that tools which wrap the handler see the errors and the duration of an async one.
+    Inside the call, so that tools which wrap the handler see the errors and the duration of all of it.
     """
 
     def handle(event: Any, context: LambdaContext) -> Any:
         result = handler(event, context)
+        if type(result) in _VALUES:
+            return result
         if hasattr(result, "__await__"):
             from . import event_loop  # late: asyncio takes longer than all the rest of the start
 
             result = event_loop.wait_for(result)
+        if _is_generator(result):
+            from . import streaming  # late: few functions stream
+
+            streaming.send(result, client, invocation)
+            return None
         return result
 
     return handle
 
 
-def clean_up() -> None:
-    """Between two events: leave nothing in buffers that the environment could be frozen with."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:  # the function put something else there, or closed it
-            pass
-
-
-def exit_status(error: BaseException) -> int:
-    """The status a process ends with after ``error``, as `sys.exit` defines it."""
-    if not issubclass(type(error), SystemExit):
-        return 1
-    code = getattr(error, "code", 1)
-    if code is None:
-        return 0
-    return code if isinstance(code, int) else 1
-
-
-def leave(status: int) -> NoReturn:
-    """End the process now, after what was registered with `atexit`.
-
-    Not by `sys.exit`, which waits for threads the function may have left behind: the environment would
-    hang, and with it the invocation, until the timeout.
-    """
-    atexit = sys.modules.get("atexit")
-    if atexit is not None:
-        atexit._run_exitfuncs()
-    clean_up()
-    os._exit(status & 0xFF)
+def _is_generator(result: object) -> bool:
+    """Whether it is one, or an async one, or behaves so; other iterators, such as files, are values."""
+    return (hasattr(result, "__next__") and hasattr(result, "throw")) or (
+        hasattr(result, "__anext__") and hasattr(result, "athrow")
+    )

@@ -25,11 +25,22 @@ from .errors import RuntimeApiError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .diagnostics import Diagnostic
     from .logs import FunctionLog
+    from .streaming import ResponseStream
+    from .upload import Upload
+
+    Fields = Sequence[tuple[str, str]]
 
 _BASE = "/2018-06-01/runtime"
 _USER_AGENT = f"custom-lambda-runtime-python/{__version__} python/{'.'.join(map(str, sys.version_info[:3]))}"
+_STREAMING = (
+    ("Lambda-Runtime-Function-Response-Mode", "streaming"),
+    ("Transfer-Encoding", "chunked"),
+    ("Trailer", "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body"),
+)
 RESPONSE_LIMIT_BYTES = 6_291_556  # 6 MiB and 100 bytes
 
 
@@ -45,6 +56,7 @@ class Invocation:
         "invocation_id",
         "invoked_function_arn",
         "request_id",
+        "stream",
         "tenant_id",
         "trace_id",
     )
@@ -63,6 +75,7 @@ class Invocation:
         self.tenant_id = header("lambda-runtime-aws-tenant-id")
         self.content_type = header("content-type", "application/json")
         self.event = response.body
+        self.stream: ResponseStream | None = None  # the answer, if one has begun that is streamed
 
 
 class LambdaRuntimeClient:
@@ -93,12 +106,20 @@ class LambdaRuntimeClient:
 
     def post_invocation_result(
         self, invocation: Invocation, body: bytes, content_type: str = "application/json"
-    ) -> None:
-        """Answer an invocation with ``body``, at most 6,291,556 bytes. Raises RuntimeApiError."""
-        self._answer(invocation, "response", [("Content-Type", content_type)], body)
+    ) -> bool:
+        """Answer an invocation with ``body``, at most 6,291,556 bytes; whether Lambda has accepted it.
 
-    def post_invocation_error(self, invocation: Invocation, diagnostic: Diagnostic) -> None:
-        """Answer an invocation with an error. Raises RuntimeApiError."""
+        Raises RuntimeApiError.
+        """
+        return _is_success(self._answer(invocation, "response", [("Content-Type", content_type)], body))
+
+    def post_invocation_error(self, invocation: Invocation, diagnostic: Diagnostic) -> bool:
+        """Answer an invocation with an error; if its response has begun, end that with the error.
+
+        Returns whether Lambda has accepted it. Raises RuntimeApiError.
+        """
+        if invocation.stream is not None:
+            return invocation.stream.fail(diagnostic)
         body = diagnostic.payload(invocation.request_id)
         headers = _error_headers(diagnostic)
         xray = [("Lambda-Runtime-Function-XRay-Error-Cause", diagnostic.xray_cause())]
@@ -106,7 +127,26 @@ class LambdaRuntimeClient:
         if status == 431:
             status = self._answer(invocation, "error", headers, body)
         if status == 413:
-            self._answer(invocation, "error", headers, diagnostic.summary(invocation.request_id))
+            status = self._answer(invocation, "error", headers, diagnostic.summary(invocation.request_id))
+        return _is_success(status)
+
+    def begin_response(self, invocation: Invocation, content_type: str) -> Upload:
+        """Begin an answer that is sent while it is made, on a connection that ends with it."""
+        from .upload import Upload  # late: few functions stream
+
+        path, headers = _address(invocation, "response", _STREAMING)
+        headers = [*self._headers, *headers, ("Content-Type", content_type)]
+        return Upload(self._connection, http1.format_request("POST", path, headers))
+
+    def finish_response(self, invocation: Invocation, upload: Upload) -> bool:
+        """Send the rest of such an answer; whether Lambda has accepted it. Raises RuntimeApiError."""
+        path, _ = _address(invocation, "response", ())
+        try:
+            response = upload.finish()
+        except RuntimeApiError as error:
+            self._note_lost(path, error)
+            return False
+        return _is_success(self._heed(path, response, upload.size_bytes))
 
     def post_init_error(self, diagnostic: Diagnostic, error_type: str | None = None) -> None:
         """Report that the function cannot be initialized; the process must end after it."""
@@ -137,43 +177,60 @@ class LambdaRuntimeClient:
             return
         if response.status == 403 and not self._alone:
             return  # another worker has reported the same
-        if not 200 <= response.status < 300:
+        if not _is_success(response.status):
             self._log.write_runtime_message(
                 f"POST {path} was answered {response.status} {_excerpt(response.body)}, expected 202"
             )
 
-    def _answer(self, invocation: Invocation, kind: str, headers: list[tuple[str, str]], body: bytes) -> int:
+    def _answer(self, invocation: Invocation, kind: str, headers: Fields, body: bytes) -> int:
         """Post to /invocation/{id}/{kind}, once; the status, or 0 when nobody can tell it.
 
         A connection that breaks here is no reason to end: `next` ends the invocation if the answer
         arrived, returns the same event if it did not, and fails if the server is gone.
         """
-        path = f"{_BASE}/invocation/{_path_segment(invocation.request_id)}/{kind}"
-        if invocation.invocation_id is not None:
-            headers = [*headers, ("Lambda-Runtime-Invocation-Id", invocation.invocation_id)]
+        path, headers = _address(invocation, kind, headers)
         try:
             response = self._connection.exchange(self._format_post(path, headers, body), body)
         except RuntimeApiError as error:
             self._connection.close()
-            self._log.write_runtime_message(f"POST {path}: {error}; going on with the next event")
+            self._note_lost(path, error)
             return 0
+        return self._heed(path, response, len(body))
+
+    def _note_lost(self, path: str, error: RuntimeApiError) -> None:
+        self._log.write_runtime_message(f"POST {path}: {error}; going on with the next event")
+
+    def _heed(self, path: str, response: http1.Response, size_bytes: int) -> int:
+        """Follow the table above: log, or raise RuntimeApiError; the status, if the loop is to go on."""
         status = response.status
-        if not 200 <= status < 300:
+        if not _is_success(status):
             message = f"POST {path} was answered {status} {_excerpt(response.body)}, expected 202"
             if status == 404 or status >= 500:
                 raise RuntimeApiError(message)
             if status == 413:
                 message += (
-                    f": it has {len(body)} bytes, Lambda takes {RESPONSE_LIMIT_BYTES} of a response; "
+                    f": it has {size_bytes} bytes, Lambda takes {RESPONSE_LIMIT_BYTES} of a response; "
                     "return less, or put it in S3 and return its key"
                 )
             self._log.write_runtime_message(f"{message}; going on with the next event")
         return status
 
-    def _format_post(self, path: str, headers: list[tuple[str, str]], body: bytes) -> bytes:
+    def _format_post(self, path: str, headers: Fields, body: bytes) -> bytes:
         return http1.format_request(
             "POST", path, [*self._headers, *headers, ("Content-Length", str(len(body)))]
         )
+
+
+def _address(invocation: Invocation, kind: str, headers: Fields) -> tuple[str, Fields]:
+    """The path of an answer, and ``headers`` with the id of the delivery attempt, if there is one."""
+    path = f"{_BASE}/invocation/{_path_segment(invocation.request_id)}/{kind}"
+    if invocation.invocation_id is not None:
+        headers = [*headers, ("Lambda-Runtime-Invocation-Id", invocation.invocation_id)]
+    return path, headers
+
+
+def _is_success(status: int) -> bool:
+    return 200 <= status < 300
 
 
 def _error_headers(diagnostic: Diagnostic, error_type: str | None = None) -> list[tuple[str, str]]:

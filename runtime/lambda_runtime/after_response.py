@@ -1,0 +1,29 @@
+"""Make the calls that a handler has asked for with ``context.after_response``."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .context import Call
+    from .logs import FunctionLog
+
+
+def run(calls: list[Call], log: FunctionLog, *, accepted: bool) -> None:
+    """Make ``calls``, also those that are added meanwhile; none if the response was not ``accepted``."""
+    if not accepted:
+        log.write_runtime_message(
+            f"Lambda has not accepted the response: {len(calls)} calls of context.after_response are not made"
+        )
+        return
+    while calls:
+        function, arguments, keywords = calls.pop(0)
+        try:
+            result = function(*arguments, **keywords)
+            if hasattr(result, "__await__"):
+                from . import event_loop
+
+                event_loop.wait_for(result)
+        except BaseException as error:  # the caller has its answer; sys.exit would spoil it
+            from . import diagnostics
+
+            log.write_error(diagnostics.describe(error))

@@ -1,0 +1,42 @@
+"""The end of the process, and of each invocation: nothing stays in buffers, `atexit` is heeded."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+def clean_up() -> None:
+    """Leave nothing in buffers that the environment could be frozen with."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # the function put something else there, or closed it
+            pass
+
+
+def exit_status(error: BaseException) -> int:
+    """The status a process ends with after ``error``, as `sys.exit` defines it."""
+    if not issubclass(type(error), SystemExit):
+        return 1
+    code = getattr(error, "code", 1)
+    if code is None:
+        return 0
+    return code if isinstance(code, int) else 1
+
+
+def leave(status: int) -> NoReturn:
+    """End the process now, after what was registered with `atexit`.
+
+    Not by `sys.exit`, which waits for threads the function may have left behind: the environment would
+    hang, and with it the invocation, until the timeout.
+    """
+    atexit = sys.modules.get("atexit")
+    if atexit is not None:
+        atexit._run_exitfuncs()
+    clean_up()
+    os._exit(status & 0xFF)

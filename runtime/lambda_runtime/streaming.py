@@ -1,0 +1,205 @@
+"""Send a response while the function makes it: what a generator yields, chunk by chunk.
+
+    POST …/response, Transfer-Encoding: chunked, Trailer: Lambda-Runtime-Function-Error-…
+      [prelude]        a first chunk that is a dict: its JSON, then 8 NULs
+      chunk, chunk …   each sent before the next is asked for
+      last chunk       and, if the function failed midway, the error in trailers
+
+The error of a function, by stage: before the first chunk it is an ordinary error, as if nothing had been
+streamed; later it goes into the trailers. When the server wants no more (it has replied already, or is
+gone), the generator is closed, and that is all. Source: AWS's developer guide, "Building a custom runtime",
+response streaming; the prelude: "Response streaming for Lambda proxy integrations" of API Gateway.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+
+from . import codec, http1
+from .errors import Fault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .diagnostics import Diagnostic
+    from .runtime_api import Invocation, LambdaRuntimeClient
+    from .upload import Upload
+
+BYTES = "application/octet-stream"
+HTTP_RESPONSE = "application/vnd.awslambda.http-integration-response"
+PRELUDE_LIMIT_BYTES = 16_384  # API Gateway looks for the NULs no further
+JOINED_BYTES = 65_536  # a chunk below this is sent in one piece with its framing
+# Go's net/http reads trailers through a buffer of 4 KiB, and takes longer ones for a broken body.
+TRAILERS_LIMIT_BYTES = 3_800
+PRELUDE_KEYS = ("statusCode", "headers", "multiValueHeaders", "cookies")
+
+
+def send(chunks: Any, client: LambdaRuntimeClient, invocation: Invocation) -> None:
+    """Stream what ``chunks``, a generator or an async generator, yields; it is closed in any case.
+
+    What it raises goes through. A chunk that cannot be sent is raised in it, at its ``yield``.
+    """
+    stream = ResponseStream(client, invocation)
+    if hasattr(chunks, "__anext__"):
+        from . import event_loop
+
+        event_loop.wait_for(_send_awaited(chunks, stream))
+    else:
+        _send(chunks, stream)
+    stream.begin(BYTES)  # if it has not yielded anything: an empty response
+
+
+def _send(chunks: Any, stream: ResponseStream) -> None:
+    try:
+        for chunk in chunks:
+            problem = stream.take(chunk)
+            if problem is not None:
+                try:
+                    chunks.throw(problem)
+                except StopIteration:
+                    pass
+                raise problem  # the generator has swallowed it
+            stream.upload.flush()
+            if not stream.upload.wanted:
+                break
+    finally:
+        chunks.close()
+
+
+async def _send_awaited(chunks: Any, stream: ResponseStream) -> None:
+    """The same from an async generator, in one task; the loop goes on while the server is slow."""
+    from . import event_loop
+
+    try:
+        async for chunk in chunks:
+            problem = stream.take(chunk)
+            if problem is not None:
+                try:
+                    await chunks.athrow(problem)
+                except StopAsyncIteration:
+                    pass
+                raise problem
+            while not stream.upload.flush_some():
+                await event_loop.ready(stream.upload.fileno())
+            if not stream.upload.wanted:
+                break
+    finally:
+        await chunks.aclose()
+
+
+class ResponseStream:
+    """The streamed answer to one invocation; `Invocation.stream` once it has begun."""
+
+    upload: Upload
+
+    def __init__(self, client: LambdaRuntimeClient, invocation: Invocation) -> None:
+        self._client = client
+        self._invocation = invocation
+
+    def take(self, chunk: Any) -> Exception | None:
+        """Put a chunk in line; or what is wrong with it. The first one begins the answer."""
+        first = self._invocation.stream is None
+        try:
+            if isinstance(chunk, str):
+                data = chunk.encode()
+            elif isinstance(chunk, (bytes, bytearray, memoryview)):
+                data = bytes(chunk)
+            elif first and isinstance(chunk, dict):
+                data = encode_prelude(chunk)
+            else:
+                raise TypeError(_unexpected(chunk))
+        except (TypeError, ValueError) as problem:
+            return problem.with_traceback(None)
+        self.begin(HTTP_RESPONSE if isinstance(chunk, dict) else BYTES)
+        if len(data) < JOINED_BYTES:
+            self.upload.add(http1.format_chunk(data))
+        else:
+            self.upload.add(b"%x\r\n" % len(data), data, b"\r\n")
+        return None
+
+    def begin(self, content_type: str) -> None:
+        """Send the head of the request, unless that was done before."""
+        if self._invocation.stream is None:
+            self._invocation.stream = self
+            self.upload = self._client.begin_response(self._invocation, content_type)
+
+    def end(self) -> bool:
+        """The response is complete: whether Lambda has accepted it. Raises RuntimeApiError."""
+        self.upload.add(http1.format_last_chunk(()))
+        return self._client.finish_response(self._invocation, self.upload)
+
+    def fail(self, diagnostic: Diagnostic) -> bool:
+        """End a response that the function could not complete, with the error in trailers."""
+        error_type = diagnostic.header_type
+        room = TRAILERS_LIMIT_BYTES - len(error_type)
+        body = diagnostic.payload_within(room * 3 // 4, self._invocation.request_id)
+        trailers = [
+            ("Lambda-Runtime-Function-Error-Type", error_type),
+            ("Lambda-Runtime-Function-Error-Body", b2a_base64(body, newline=False).decode("ascii")),
+        ]
+        self.upload.add(http1.format_last_chunk(trailers))
+        return self._client.finish_response(self._invocation, self.upload)
+
+
+def encode_prelude(head: dict[str, Any]) -> bytes:
+    """The HTTP head of a response, as the services that speak HTTP want it before the body.
+
+    ``head`` may have ``statusCode`` (int), ``headers`` (str → str), ``multiValueHeaders`` (str → list of
+    str), ``cookies`` (list of str). Raises TypeError or ValueError for anything else.
+    """
+    for key in head:
+        if key not in PRELUDE_KEYS:
+            raise ValueError(
+                f"The first chunk is a dict with the key {key!r}. A dict is the HTTP head of the response, "
+                f"with {', '.join(PRELUDE_KEYS)}; to send JSON, yield json.dumps(…)"
+            )
+    status = head.get("statusCode", 200)
+    if type(status) is bool or not isinstance(status, int) or not 100 <= status <= 599:
+        raise ValueError(f"The HTTP head has the statusCode {status!r}, expected an int from 100 to 599")
+    _check_texts("headers", head.get("headers", {}), dict)
+    _check_texts("cookies", head.get("cookies", []), list)
+    multiple = head.get("multiValueHeaders", {})
+    if not isinstance(multiple, dict):
+        raise TypeError(
+            f"The HTTP head has multiValueHeaders of type {type(multiple).__name__}, expected a dict"
+        )
+    for name, values in multiple.items():
+        _check_texts(f"multiValueHeaders[{name!r}]", values, list)
+    try:
+        data = codec.encode_response(head)[0] + bytes(8)
+    except Fault as fault:
+        raise TypeError(fault.message) from None
+    if len(data) > PRELUDE_LIMIT_BYTES:
+        raise ValueError(
+            f"The HTTP head takes {len(data)} bytes, but API Gateway reads {PRELUDE_LIMIT_BYTES}: "
+            "move what is long into the body"
+        )
+    return data
+
+
+def _check_texts(what: str, values: Any, kind: type) -> None:
+    """TypeError unless ``values`` is a dict from str to str, or a list (or tuple) of str."""
+    if isinstance(values, dict) and kind is dict:
+        items: Any = values.items()
+    elif isinstance(values, (list, tuple)) and kind is list:
+        items = enumerate(values)
+    else:
+        found = type(values).__name__
+        raise TypeError(f"The HTTP head has {what} of type {found}, expected a {kind.__name__} of str")
+    for place, value in items:
+        if not isinstance(value, str):
+            found = type(value).__name__
+            raise TypeError(f"The HTTP head has {what}[{place!r}] of type {found}, expected str")
+
+
+def _unexpected(chunk: object) -> str:
+    if isinstance(chunk, dict):
+        return (
+            "A dict was yielded after the first chunk. A dict is the HTTP head, which comes before all else; "
+            "to send JSON, yield json.dumps(…)"
+        )
+    return (
+        f"A chunk of type {type(chunk).__name__} was yielded, expected bytes or str "
+        "(or first of all a dict: the HTTP head)"
+    )

@@ -1,0 +1,80 @@
+"""Send a request while its body is being made: the other place that waits, when a response is streamed."""
+
+from __future__ import annotations
+
+import _socket
+
+from .connection import has_input, receive
+from .errors import RuntimeApiError
+from .standard import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import http1
+    from .connection import Connection
+
+
+class Upload:
+    """A request under way, on a connection that ends with it.
+
+    ``wanted`` becomes False when the server has replied before the end, or is gone; what is added from then
+    on is thrown away. Bytes that could not be sent yet are kept, so a signal handler that raises in the
+    middle of a chunk leaves no gap: the chunk is completed before whatever comes next.
+    """
+
+    def __init__(self, connection: Connection, head: bytes) -> None:
+        """Take ``connection``, put ``head`` in line. If that fails, nothing is wanted and `finish` raises."""
+        self.wanted = True
+        self.size_bytes = 0  # of the body, as far as it was added, with its framing
+        self._unsent = [memoryview(head)]
+        self._problem: RuntimeApiError | None = None
+        try:
+            self._socket = connection.detach()
+        except RuntimeApiError as problem:
+            self._problem = problem
+            self.wanted = False
+
+    def add(self, *pieces: bytes) -> None:
+        """Put the next bytes of the body in line."""
+        self.size_bytes += sum(map(len, pieces))
+        self._unsent += map(memoryview, pieces)
+
+    def flush(self) -> None:
+        """Send all that is in line, however long the server takes: that is the back-pressure."""
+        while not self.flush_some():
+            select = load("select")
+            poll = select.poll()
+            poll.register(self._socket.fileno(), select.POLLIN | select.POLLOUT)
+            poll.poll()
+
+    def flush_some(self) -> bool:
+        """Send what the connection takes at once; False if more remains, for when `fileno` is ready."""
+        if self.wanted and has_input(self._socket):
+            self.wanted = False  # an early reply (RFC 9112, 9.3), or the end
+        while self.wanted and self._unsent:
+            try:
+                sent = self._socket.send(self._unsent[0], _socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return False
+            except OSError:
+                self.wanted = False
+            else:
+                rest = self._unsent[0][sent:]
+                self._unsent[:1] = [rest] if rest else []
+        if not self.wanted:
+            self._unsent.clear()
+        return True
+
+    def fileno(self) -> int:
+        """What to wait for after `flush_some`: writable to go on, readable if the server has replied."""
+        return self._socket.fileno()
+
+    def finish(self) -> http1.Response:
+        """Send what is left and wait for the reply. Raises RuntimeApiError."""
+        if self._problem is not None:
+            raise self._problem
+        try:
+            self.flush()
+            return receive(self._socket)
+        finally:
+            self._socket.close()
