@@ -68,6 +68,8 @@ class Configuration:
     telemetry: bool = False
     max_response_bytes: int = 6_291_556
     early_413: bool = False
+    max_stream_bytes: int = 209_715_200
+    bandwidth: float | None = None  # bytes per second
 
     @property
     def region(self) -> str:
@@ -139,6 +141,8 @@ class Environment:
             snap_start=configuration.initialization_type == "snap-start",
             max_response_bytes=configuration.max_response_bytes,
             early_413=configuration.early_413,
+            max_stream_bytes=configuration.max_stream_bytes,
+            bandwidth=configuration.bandwidth,
         )
         environment = variables(configuration, self.api.address)
         passed: tuple[int, ...] = ()
@@ -202,7 +206,7 @@ class Environment:
                 return COMPLETED
             if api.closed:
                 return EXITED
-            api.closed = True  # an answer that comes now comes too late
+            api.refuse_answers()
             self._take_stock()
             return TIMED_OUT
 

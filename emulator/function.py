@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from emulator.environment import COMPLETED, FAILED, TIMED_OUT, Configuration, Environment
-from emulator.invocation import Invocation, Report, Result, platform_error
+from emulator.invocation import Invocation, Report, Result, StreamingResult, platform_error
 from emulator.log import Frame, Log
 from emulator.runtime_api import Recorded
 from emulator.sources import Sources
@@ -26,8 +26,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
+    from typing import Any
 
-__all__ = ["Function", "Result"]
+__all__ = ["Function", "Result", "StreamingResult"]
 
 ACCOUNT_ID = "123456789012"
 BOOTSTRAP = Path(__file__).resolve().parent.parent / "bootstrap"
@@ -59,6 +60,8 @@ class Function:
         max_response_bytes: int = 6_291_556,
         early_413: bool = False,
         answer_grace_s: float = 1.0,
+        max_stream_bytes: int = 209_715_200,
+        bandwidth: float | None = None,
         reload: bool = False,
         log: Callable[[bytes], None] | None = None,
     ) -> None:
@@ -69,8 +72,9 @@ class Function:
         names variables of this machine to pass on. ``invocation_ids``: send an id for each delivery of
         an event and refuse a different one. ``early_413``: refuse an oversized response before it is
         read, as managed instances do. ``answer_grace_s``: how long an answer waits for the runtime to
-        ask for the next event before the caller gets it. ``reload``: restart when a source file has
-        changed. ``log`` gets the log as it is written.
+        ask for the next event before the caller gets it. ``bandwidth``: how many bytes per second of a
+        streamed response are let through after its first 6 MiB, by default all; Lambda has 2 MiB.
+        ``reload``: restart when a source file has changed. ``log`` gets the log as it is written.
         """
         default = [sys.executable, BOOTSTRAP]
         self._configuration = Configuration(
@@ -87,6 +91,8 @@ class Function:
             telemetry=telemetry,
             max_response_bytes=max_response_bytes,
             early_413=early_413,
+            max_stream_bytes=max_stream_bytes,
+            bandwidth=bandwidth,
         )
         self.requests: list[Recorded] = []
         self.frames: list[Frame] = []
@@ -185,16 +191,16 @@ class Function:
         trace header, made up if None and absent if empty. ``log_type`` is for the Invoke API: the
         result always has its log.
         """
-        invocation = Invocation(
+        invocation = self._invocation(
             event,
-            arn=arn or self.arn(qualifier=qualifier),
             request_id=request_id,
+            qualifier=qualifier,
+            arn=arn,
             content_type=content_type,
             trace_id=trace_id,
             client_context=client_context,
             cognito_identity=cognito_identity,
             tenant_id=tenant_id,
-            invocation_id=str(uuid.uuid4()) if self._invocation_ids else None,
         )
         result = Result(200, invocation.request_id, self._configuration.version)
         if invocation_type == "DryRun":
@@ -216,6 +222,40 @@ class Function:
         result.log = invocation.log or self._log.since(invocation.log_start)
         result.report = invocation.report
         return result
+
+    def invoke_streaming(
+        self, event: bytes = b"{}", *, invocation_type: str = "RequestResponse", **details: Any
+    ) -> StreamingResult:
+        """Put one event in the queue and wait until its answer begins, or fails.
+
+        ``details`` are the keywords of `invoke`. There is no ``Event`` that streams.
+        """
+        invocation = self._invocation(event, streaming=True, **details)
+        version = self._configuration.version
+        assert invocation.stream is not None
+        if invocation_type == "DryRun":
+            invocation.stream.end()
+            invocation.finished.set()
+            return StreamingResult(204, version, invocation, 0)
+        self._queue.put(invocation)
+        invocation.stream.wait_for_head()
+        return StreamingResult(200, version, invocation, self._answer_grace_s)
+
+    def _invocation(
+        self,
+        event: bytes,
+        *,
+        qualifier: str | None = None,
+        arn: str | None = None,
+        log_type: str = "None",
+        **details: Any,
+    ) -> Invocation:
+        return Invocation(
+            event,
+            arn=arn or self.arn(qualifier=qualifier),
+            invocation_id=str(uuid.uuid4()) if self._invocation_ids else None,
+            **details,
+        )
 
     # From here on everything happens on the one thread that works off the queue.
 

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from io import BufferedReader
     from typing import List, Optional, Tuple
 
@@ -56,6 +56,10 @@ class BodyTooLarge(Exception):
     """The body is longer than the reader was ready to take; the rest of it was left unread."""
 
 
+class CutShort(Exception):
+    """The parts of a response cannot be brought to their end, and the client shall notice."""
+
+
 class Request:
     """One request: the head is there at once, the body is read when it is asked for."""
 
@@ -73,7 +77,7 @@ class Request:
         self.truncated = False
         self.before_body: Callable[[], None] | None = None
         self._stream = stream
-        self._chunked, self._length = _framing(self)
+        self.chunked, self._length = _framing(self)  # chunked: of a length that is not known yet
 
     def header(self, name: str) -> str:
         """The first value of a header, ``""`` if there is none: to Lambda, empty is absent."""
@@ -96,7 +100,7 @@ class Request:
         if self.before_body is not None:
             self.before_body()
         try:
-            yield from self._read_chunks() if self._chunked else self._read_counted(self._length)
+            yield from self._read_chunks() if self.chunked else self._read_counted(self._length)
         except TruncatedBody:
             self.truncated = True
             self.unread = False
@@ -131,29 +135,58 @@ class Request:
 
 @dataclass
 class Response:
-    """One reply. ``chunked`` frames the body as net/http frames a long one; ``close`` ends the connection."""
+    """One reply; its framing is decided here and by the server, so ``headers`` should say nothing of it.
+
+    ``chunked`` frames the body as net/http frames a long one; ``close`` ends the connection. ``parts``
+    stand in place of ``body``: each is sent at once and as a chunk of its own. If they raise CutShort, the
+    connection ends without a last chunk. ``done`` is called when nobody will ask for another part: all were
+    sent, the client has gone, or there was none to send.
+    """
 
     status: int
     body: bytes = b""
     headers: Fields = field(default_factory=list)
     chunked: bool = False
     close: bool = False
+    parts: Iterable[bytes] | None = None
+    done: Callable[[], None] = lambda: None
 
-    def encode(self) -> bytes:
-        """The bytes of head and body, so that both leave in one packet if they fit."""
-        head = [f"HTTP/1.1 {self.status} {_phrase(self.status)}"]
-        head += [f"{name}: {value}" for name, value in self.headers]
-        head.append(time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT", time.gmtime()))
-        body = self.body
-        if self.chunked:
-            head.append("Transfer-Encoding: chunked")
-            pieces = (body[start : start + CHUNK_SIZE] for start in range(0, len(body), CHUNK_SIZE))
-            body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
-        elif self.status != HTTPStatus.NO_CONTENT:
-            head.append(f"Content-Length: {len(body)}")
+    def has_body(self, method: str) -> bool:
+        """Whether a body follows the head in reply to a request of ``method`` (RFC 9110, 6.4.1)."""
+        return method != "HEAD" and self.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+    def head(self, *framing: str) -> bytes:
+        """Status line and headers."""
+        lines = [f"HTTP/1.1 {self.status} {_phrase(self.status)}"]
+        lines += [f"{name}: {value}" for name, value in self.headers]
+        lines.append(time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT", time.gmtime()))
+        lines += framing
         if self.close:
-            head.append("Connection: close")
-        return "\r\n".join([*head, "", ""]).encode("utf-8", "surrogateescape") + body
+            lines.append("Connection: close")
+        return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+
+    def encode(self, method: str = "GET") -> bytes:
+        """The bytes of head and body, so that both leave in one packet if they fit."""
+        if not self.has_body(method):
+            return self.head(*self._length_unsent())
+        if self.chunked:
+            pieces = (self.body[start : start + CHUNK_SIZE] for start in range(0, len(self.body), CHUNK_SIZE))
+            return b"".join([self.head(CHUNKED), *map(encode_chunk, pieces), LAST_CHUNK])
+        return self.head(f"Content-Length: {len(self.body)}") + self.body
+
+    def _length_unsent(self) -> list[str]:
+        """HEAD tells the length that GET would (RFC 9110, 8.6); nobody knows it of parts."""
+        known = self.has_body("GET") and self.parts is None and not find(self.headers, "Content-Length")
+        return [f"Content-Length: {len(self.body)}"] if known else []
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def encode_chunk(data: bytes) -> bytes:
+    """Frame ``data``, which is not empty, as one chunk (RFC 9112, 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 class HttpServer:
@@ -251,17 +284,44 @@ class HttpServer:
         wishes = request.header("Connection").lower()
         response.close |= wishes == "close" or (request.version == "HTTP/1.0" and wishes != "keep-alive")
         response.close |= request.truncated
-        connection.sendall(response.encode())
+        complete = _send(connection, request, response)
         if request.unread:
             connection.shutdown(socket.SHUT_WR)
             time.sleep(LINGER_S)
-        return not response.close
+        return complete and not response.close
 
 
 def find(fields: Fields, name: str) -> str:
     """The first value among ``fields`` whose name is ``name`` in any case, or ``""``."""
     wanted = name.lower()
     return next((value for field_name, value in fields if field_name.lower() == wanted), "")
+
+
+def _send(connection: socket.socket, request: Request, response: Response) -> bool:
+    """Send the reply; False if its parts were cut short."""
+    try:
+        if response.parts is not None and response.has_body(request.method):
+            _send_parts(connection, request, response, response.parts)
+        else:
+            connection.sendall(response.encode(request.method))
+    except CutShort:
+        return False
+    finally:
+        response.done()
+    return True
+
+
+def _send_parts(
+    connection: socket.socket, request: Request, response: Response, parts: Iterable[bytes]
+) -> None:
+    chunked = request.version != "HTTP/1.0"  # which ends a body of unknown length with the connection
+    response.close |= not chunked
+    connection.sendall(response.head(*([CHUNKED] if chunked else [])))
+    for part in parts:
+        if part:
+            connection.sendall(encode_chunk(part) if chunked else part)
+    if chunked:
+        connection.sendall(LAST_CHUNK)
 
 
 def _skip_body(request: Request) -> None:
@@ -317,7 +377,11 @@ def _framing(request: Request) -> tuple[bool, int]:
 
 
 def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase
+    """The reason phrase, which may be empty: functions are free to answer with any status."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
 
 
 def _shut_down(connection: socket.socket) -> None:

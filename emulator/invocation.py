@@ -11,8 +11,12 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
+from emulator.response_stream import ResponseStream
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from emulator.http_server import Fields
 
 # How much of the log an invoker gets with X-Amz-Log-Type: Tail, bytes.
@@ -85,6 +89,83 @@ class Result:
         return self.log[-LOG_TAIL_BYTES:]
 
 
+class StreamingResult:
+    """What the invoker of a streaming invocation learns, as it learns it.
+
+    It is made when the answer has begun; iterate it for its parts, each as it arrives. It holds the
+    function back while it is not read: iterate it to the end, or `close` it.
+    """
+
+    def __init__(self, status: int, executed_version: str, invocation: Invocation, grace_s: float) -> None:
+        stream = invocation.stream
+        assert stream is not None
+        self.status = status
+        self.request_id = invocation.request_id
+        self.executed_version = executed_version
+        self.content_type = stream.content_type  # empty if the answer failed before it began
+        self.response_mode = stream.response_mode  # "streaming", "buffered", or empty like the former
+        self._stream = stream
+        self._parts = iter(stream)
+        self._invocation = invocation
+        self._grace_s = grace_s
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._parts
+
+    def close(self) -> None:
+        """The client has gone away: nothing more is kept for it, while the function runs to its end."""
+        self._stream.abandon()
+
+    def __enter__(self) -> StreamingResult:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # The following are known at the end of the stream; before, they say that all went well so far.
+
+    @property
+    def function_error(self) -> str | None:
+        """None, or ``Unhandled``: the function failed, before the first part or after any of them."""
+        answer = self._invocation.answer
+        return "Unhandled" if answer is not None and answer.is_error else None
+
+    @property
+    def error_type(self) -> str:
+        """E.g. ``Function.ValueError`` or ``Runtime.ExitError``; empty without an error."""
+        answer = self._invocation.answer
+        return answer.error_type if answer is not None else ""
+
+    @property
+    def error_body(self) -> bytes:
+        """The JSON that describes the error; empty without one."""
+        answer = self._invocation.answer
+        return answer.body if answer is not None and answer.is_error else b""
+
+    @property
+    def trailers(self) -> Fields:
+        """The HTTP trailers of the runtime's request as they came."""
+        answer = self._invocation.answer
+        return answer.trailers if answer is not None else []
+
+    # These two wait, but not for long, until the runtime asks for the next event.
+
+    @property
+    def log(self) -> bytes:
+        """From START (the init phase before it) to REPORT; empty if that has not come in time."""
+        self._invocation.finished.wait(self._grace_s)
+        return self._invocation.log
+
+    @property
+    def log_tail(self) -> bytes:
+        return self.log[-LOG_TAIL_BYTES:]
+
+    @property
+    def report(self) -> Report:
+        self._invocation.finished.wait(self._grace_s)
+        return self._invocation.report
+
+
 class Invocation:
     """One event on its way through the function.
 
@@ -104,6 +185,7 @@ class Invocation:
         cognito_identity: str | None = None,
         tenant_id: str | None = None,
         invocation_id: str | None = None,
+        streaming: bool = False,
     ) -> None:
         self.event = event
         self.arn = arn
@@ -115,6 +197,7 @@ class Invocation:
         self.tenant_id = tenant_id
         self.invocation_id = invocation_id
         self.deadline_ms = 0  # Unix time, milliseconds; known when the event is handed over
+        self.stream = ResponseStream() if streaming else None  # for the body of an answer without error
         self.answer: Answer | None = None
         self.report = Report(0, None, 0, 0)  # true once it has finished, like `log`
         self.log = b""
@@ -123,10 +206,12 @@ class Invocation:
         self.finished = threading.Event()
 
     def settle(self, answer: Answer) -> None:
-        """Fix the answer; the first one counts."""
+        """Fix the answer; the first one counts. A streamed one is known when the stream ends."""
         if self.answer is None:
             self.answer = answer
             self.answered.set()
+        if self.stream is not None:
+            self.stream.end()
 
 
 def new_trace_id() -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from emulator.http_server import Fields
+    from emulator.response_stream import ResponseStream
 
 # Where a runtime stands, in the words of the server's error messages.
 STARTED = "Started"
@@ -54,6 +55,11 @@ TRANSITIONS = {
     RESTORE_ERROR: {},
 }
 
+# A streamed response: how much of it passes before `bandwidth` begins to matter, and how much of it is
+# kept for `Recorded`, bytes.
+BURST = 6 * 1024 * 1024
+RECORDED_LIMIT = 64 * 1024
+
 # net/http gives a Content-Length to a body that fits its buffer, and chunks a longer one.
 LONGEST_COUNTED_BODY = 2048
 
@@ -68,7 +74,8 @@ _ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
 class Recorded:
     """One request of the runtime as it came over the wire, and the status it was answered with.
 
-    ``status`` is None while the request waits (`next`) or if it got no reply.
+    ``status`` is None while the request waits (`next`) or if it got no reply. Of a response that was
+    streamed to its caller, ``body`` is no more than the beginning.
     """
 
     method: str
@@ -77,6 +84,7 @@ class Recorded:
     body: bytes = b""
     trailers: Fields = field(default_factory=list)
     status: int | None = None
+    body_size: int = 0  # bytes
 
     def header(self, name: str) -> str | None:
         """The first value of a header, whatever its case, or None."""
@@ -98,6 +106,8 @@ class RuntimeApi:
         snap_start: bool,
         max_response_bytes: int,
         early_413: bool,
+        max_stream_bytes: int,
+        bandwidth: float | None,
     ) -> None:
         self.changed = threading.Condition()
         self.state = STARTED
@@ -111,6 +121,9 @@ class RuntimeApi:
         self._snap_start = snap_start
         self._max_response_bytes = max_response_bytes
         self._early_413 = early_413
+        self._max_stream_bytes = max_stream_bytes
+        self._bandwidth = bandwidth
+        self._truncated = False  # a streamed response was, and the runtime is wedged
         self._server = HttpServer(self._handle)
         self.address = self._server.address
 
@@ -129,8 +142,15 @@ class RuntimeApi:
     def hang_up(self) -> None:
         """Give no more events and take no more answers: a waiting `next` loses its connection."""
         with self.changed:
-            self.abandoned = self.closed = True
-            self.changed.notify_all()
+            self.abandoned = True
+            self.refuse_answers()
+
+    def refuse_answers(self) -> None:
+        """An answer that comes now comes too late, or what is left of it. Call with ``changed`` held."""
+        self.closed = True
+        if self.invocation is not None and self.invocation.stream is not None:
+            self.invocation.stream.shut()
+        self.changed.notify_all()
 
     def close(self) -> None:
         self.hang_up()
@@ -179,7 +199,7 @@ class RuntimeApi:
                 self.invocation = None
             self.idle_since = time.monotonic()
             self.changed.notify_all()
-            self.changed.wait_for(lambda: self.abandoned or self.invocation is not None)
+            self.changed.wait_for(lambda: self.abandoned or (self.invocation is not None and not self.closed))
             if self.abandoned or self.invocation is None:
                 return None
             self.state = RUNNING
@@ -190,34 +210,67 @@ class RuntimeApi:
         mode = request.header("Lambda-Runtime-Function-Response-Mode")
         if mode not in ("", "streaming"):
             return _refuse(400, "InvalidFunctionResponseMode", "Invalid function response mode")
+        invocation = self.invocation
+        if invocation is not None and invocation.stream is not None and (mode or request.chunked):
+            return self._stream(request, record, invocation.stream)
         limit = self._max_response_bytes
         try:
-            record.body = request.read(limit if self._early_413 else None)
+            _read(request, record, limit if self._early_413 else None)
         except TruncatedBody:
             return _refuse(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
         except BodyTooLarge:
-            return self._too_large(close=True)
-        record.trailers = request.trailers
+            return self._too_large(limit, close=True)
         if len(record.body) > limit:
-            return self._too_large(close=False)
-        answer = Answer(
-            record.body,
-            request.header("Content-Type") or "application/octet-stream",
-            response_mode=mode or "buffered",
-            trailers=record.trailers,
-        )
+            return self._too_large(limit, close=False)
+        answer = Answer(record.body, _content_type(request), response_mode=mode or "buffered")
+        answer.trailers = record.trailers
         if mode == "streaming":
             _heed_trailers(answer, request)
+        if invocation is not None and invocation.stream is not None:
+            invocation.stream.open(answer.content_type, "buffered")
+            invocation.stream.write(answer.body)
         self._finish_answer(answer)
         return _accepted()
+
+    def _stream(self, request: Request, record: Recorded, stream: ResponseStream) -> Response:
+        """Pass a response on as it arrives; whether that is done depends on how the caller has invoked.
+
+        What is sent in chunks is streamed even if no header says so, as the service does.
+        """
+        answer = Answer(b"", _content_type(request), response_mode="streaming")
+        stream.open(answer.content_type, answer.response_mode)
+        limit = self._max_stream_bytes
+        try:
+            for part in request.parts():
+                passed = part[: limit - record.body_size]
+                record.body += passed[: RECORDED_LIMIT - min(record.body_size, RECORDED_LIMIT)]
+                record.body_size += len(part)
+                self._throttle(record.body_size, len(part))
+                stream.write(passed)
+                if self.closed:
+                    return _refuse(410, "InvokeTimeout", "Invoke timeout", close=True)
+                if record.body_size > limit:
+                    return self._too_large(limit, close=True)
+        except TruncatedBody:
+            # If the process is about to end, that is the better explanation: see `_move`.
+            self._truncated = True
+            return _refuse(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+        answer.trailers = record.trailers = request.trailers
+        _heed_trailers(answer, request)
+        self._finish_answer(answer)
+        return _accepted()
+
+    def _throttle(self, size: int, part_size: int) -> None:
+        """After the burst, take as long for a part as it takes at the given bandwidth."""
+        if self._bandwidth is not None and size > BURST:
+            time.sleep(min(part_size, size - BURST) / self._bandwidth)
 
     def _error(self, request: Request, record: Recorded) -> Response | None:
         """``POST /invocation/{id}/error``: what the function raised; any bytes go to the caller."""
         try:
-            record.body = request.read(self._max_response_bytes)
+            _read(request, record, self._max_response_bytes)
         except (TruncatedBody, BodyTooLarge):
             return None  # no reply at all, and wedged, is what Lambda's server does here
-        record.trailers = request.trailers
         error_type = request.header(_ERROR_TYPE)
         content_type = request.header("Content-Type") or "application/json"
         self._finish_answer(Answer(record.body, content_type, is_error=True, error_type=error_type))
@@ -248,6 +301,8 @@ class RuntimeApi:
         """Follow the table; None if the call may be made now, otherwise its refusal."""
         following = TRANSITIONS[self.state].get(call)
         if following is None:
+            if self._truncated and self.invocation is not None:
+                self.invocation.settle(platform_error("Runtime.TruncatedResponse", "Response truncated"))
             message = (
                 f"State transition from {self.state} to {call} failed for runtime."
                 " Error: State transition is not allowed"
@@ -275,9 +330,8 @@ class RuntimeApi:
                 self.invocation.settle(answer)
             self.changed.notify_all()
 
-    def _too_large(self, *, close: bool) -> Response:
+    def _too_large(self, limit: int, *, close: bool) -> Response:
         """The platform fails the invocation itself; the runtime has nothing more to say about it."""
-        limit = self._max_response_bytes
         message = f"Response payload size exceeded maximum allowed payload size ({limit} bytes)."
         self._finish_answer(platform_error("Function.ResponseSizeTooLarge", message))
         refusal = f"Exceeded maximum allowed payload size ({limit} bytes)."
@@ -332,11 +386,20 @@ def _heed_trailers(answer: Answer, request: Request) -> None:
 def _try_to_read(request: Request, record: Recorded) -> bool:
     """Read the body for the record's sake; False if it ended too early."""
     try:
-        record.body = request.read()
+        _read(request, record)
     except TruncatedBody:
         return False
-    record.trailers = request.trailers
     return True
+
+
+def _read(request: Request, record: Recorded, limit: int | None = None) -> None:
+    record.body = request.read(limit)
+    record.body_size = len(record.body)
+    record.trailers = request.trailers
+
+
+def _content_type(request: Request) -> str:
+    return request.header("Content-Type") or "application/octet-stream"
 
 
 def _accepted() -> Response:
