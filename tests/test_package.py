@@ -1,4 +1,4 @@
-"""Installed as a package: ``python -m lambda_runtime hello.handler``, as in an image after ``pip install``."""
+"""Installed as a package: ``python -m lambda_runtime hello.handler``, as images do after ``pip install``."""
 
 from __future__ import annotations
 
