@@ -134,6 +134,10 @@ class Function:
         """Everything logged so far, init phases and platform lines included."""
         return self._log.since(0).decode("utf-8", "replace")
 
+    def log_line(self, text: str) -> None:
+        """Add a line of the platform to the log."""
+        self._log.write_line(text)
+
     def __enter__(self) -> Function:
         try:
             self.start()

@@ -71,6 +71,7 @@ class Request:
         path, _, self.query = target.partition("?")
         self.path = unquote(path)
         self.version = version
+        self.client = ""  # the address of who sent it
         self.headers = headers  # as sent: order, case and repetitions kept
         self.trailers: Fields = []  # known once the body has been read
         self.unread = True  # there may be more of the body to come
@@ -159,7 +160,8 @@ class Response:
         """Status line and headers."""
         lines = [f"HTTP/1.1 {self.status} {_phrase(self.status)}"]
         lines += [f"{name}: {value}" for name, value in self.headers]
-        lines.append(time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT", time.gmtime()))
+        if not find(self.headers, "Date"):
+            lines.append(time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT", time.gmtime()))
         lines += framing
         if self.close:
             lines.append("Connection: close")
@@ -274,6 +276,7 @@ class HttpServer:
             return False
         if request is None:
             return False
+        request.client = connection.getpeername()[0]
         if request.header("Expect").lower() == "100-continue":  # curl, for bodies above 1 MB
             request.before_body = lambda: connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         response = self._handle(request)
@@ -289,6 +292,14 @@ class HttpServer:
             connection.shutdown(socket.SHUT_WR)
             time.sleep(LINGER_S)
         return complete and not response.close
+
+
+def is_field(name: str, value: str) -> bool:
+    """Whether the two can be a header."""
+    try:
+        return bool(_TOKEN.fullmatch(name.encode("ascii")) and _VALUE.fullmatch(value.encode("utf-8")))
+    except UnicodeEncodeError:
+        return False
 
 
 def find(fields: Fields, name: str) -> str:

@@ -1,7 +1,7 @@
 """Speak Lambda's Invoke API to AWS CLI, the SDKs and curl.
 
-The operation is described in AWS's Lambda API reference under "Invoke". There is one function here, and
-it answers to every name and every qualifier.
+The operations are described in AWS's Lambda API reference under "Invoke" and "InvokeWithResponseStream".
+There is one function here, and it answers to every name and every qualifier.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ import uuid
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
+from emulator.event_stream import CONTENT_TYPE, invoke_complete, payload_chunk
 from emulator.http_server import BodyTooLarge, HttpServer, Request, Response, TruncatedBody
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from emulator.function import Function, Result
+    from collections.abc import Iterator
+    from typing import Any
+
+    from emulator.function import Function, Result, StreamingResult
 
 # Limits of the service, bytes.
 SYNCHRONOUS_LIMIT = 6_291_456
@@ -29,9 +33,11 @@ CLIENT_CONTEXT_LIMIT = 3583
 READ_LIMIT = 64 * 1024 * 1024
 
 INVOCATION_TYPES = ("RequestResponse", "Event", "DryRun")
+STREAMING_INVOCATION_TYPES = ("RequestResponse", "DryRun")
 LOG_TYPES = ("None", "Tail")
 
 _INVOKE_PATH = re.compile("/2015-03-31/functions/([^/]+)/invocations/?")
+_STREAMING_PATH = re.compile("/2021-11-15/functions/([^/]+)/response-streaming-invocations/?")
 _TENANT_ID = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
 
 # A name, a partial ARN or a whole one, each perhaps with a qualifier (API reference, FunctionName).
@@ -91,6 +97,9 @@ class InvokeApi:
         named = _INVOKE_PATH.fullmatch(request.path)
         if named is not None and request.method == "POST":
             return self._invoke(request, named.group(1))
+        named = _STREAMING_PATH.fullmatch(request.path)
+        if named is not None and request.method == "POST":
+            return self._invoke_streaming(request, named.group(1))
         if request.path == "/" and request.method in ("GET", "HEAD"):
             return Response(200, self._welcome().encode(), [("Content-Type", "text/plain; charset=utf-8")])
         found = f"{request.method} {request.path}"
@@ -98,26 +107,35 @@ class InvokeApi:
         raise ApiError(404, "UnknownOperationException", f"{found} is not here; there is {expected}")
 
     def _invoke(self, request: Request, name: str) -> Response:
-        """Read the request as the service does, and complain in its words."""
-        target = find_target(self._function, name, parse_qs(request.query).get("Qualifier", [""])[0])
         invocation_type = one_of(request, "X-Amz-Invocation-Type", "invocationType", INVOCATION_TYPES)
+        event, details = self._read(request, name, invocation_type)
+        result = self._function.invoke(event, invocation_type=invocation_type, **details)
+        return _response(result, details["log_type"])
+
+    def _invoke_streaming(self, request: Request, name: str) -> Response:
+        types = STREAMING_INVOCATION_TYPES
+        invocation_type = one_of(request, "X-Amz-Invocation-Type", "invocationType", types)
+        event, details = self._read(request, name, invocation_type)
+        result = self._function.invoke_streaming(event, invocation_type=invocation_type, **details)
+        return _streaming_response(result, details["log_type"])
+
+    def _read(self, request: Request, name: str, invocation_type: str) -> tuple[bytes, dict[str, Any]]:
+        """Read the request as the service does, and complain in its words: event and keywords of `invoke`."""
+        target = find_target(self._function, name, parse_qs(request.query).get("Qualifier", [""])[0])
         log_type = one_of(request, "X-Amz-Log-Type", "logType", LOG_TYPES)
         try:
             payload = request.read(READ_LIMIT)
         except (BodyTooLarge, TruncatedBody) as error:
             raise ApiError(413, "RequestEntityTooLargeException", "The body could not be read") from error
-        result = self._function.invoke(
-            check_payload(payload, invocation_type),
-            invocation_type=invocation_type,
-            log_type=log_type,
-            client_context=_client_context(request),
-            cognito_identity=request.header("X-Amz-Cognito-Identity") or None,  # as AWS's emulator has it
-            tenant_id=_tenant_id(request),
-            trace_id=request.header("X-Amzn-Trace-Id") or None,
-            qualifier=target.qualifier,
-            arn=target.arn,
-        )
-        return _response(result, log_type)
+        return check_payload(payload, invocation_type), {
+            "log_type": log_type,
+            "client_context": _client_context(request),
+            "cognito_identity": request.header("X-Amz-Cognito-Identity") or None,  # as AWS's emulator has it
+            "tenant_id": _tenant_id(request),
+            "trace_id": request.header("X-Amzn-Trace-Id") or None,
+            "qualifier": target.qualifier,
+            "arn": target.arn,
+        }
 
     def _welcome(self) -> str:
         configuration = self._function.configuration
@@ -220,6 +238,33 @@ def _response(result: Result, log_type: str) -> Response:
     if result.status == 200 and log_type == "Tail":
         headers.append(("X-Amz-Log-Result", base64.b64encode(result.log_tail).decode("ascii")))
     return Response(result.status, result.payload, headers)
+
+
+def _streaming_response(result: StreamingResult, log_type: str) -> Response:
+    headers = [("x-amzn-RequestId", result.request_id)]
+    if result.status != 200:  # a dry run
+        return Response(result.status, b"", headers)
+    headers += [("Content-Type", CONTENT_TYPE), ("X-Amz-Executed-Version", result.executed_version)]
+    return Response(200, headers=headers, parts=_frames(result, log_type), done=result.close)
+
+
+def _frames(result: StreamingResult, log_type: str) -> Iterator[bytes]:
+    """A frame for each part as it comes, then the one that says how it ended.
+
+    What the service has for ErrorCode is not documented. ``Unhandled`` is known from its clients; an
+    error that comes after the first part has a type of its own, which would be lost otherwise.
+    """
+    midway = False
+    for part in result:
+        midway = True
+        yield payload_chunk(part)
+    error_code = result.error_type if midway else ""
+    log_result = base64.b64encode(result.log_tail).decode("ascii") if log_type == "Tail" else ""
+    yield invoke_complete(
+        error_code or result.function_error or "",
+        result.error_body.decode("utf-8", "replace"),
+        log_result,
+    )
 
 
 def _refuse_constant(name: str) -> None:

@@ -1,0 +1,137 @@
+"""Give a function a URL of its own, for browsers and curl.
+
+AWS's developer guide describes function URLs under "Invoking Lambda function URLs" and "Response streaming".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+
+from emulator.http_answer import INTEGRATION_TYPE, BadAnswer, Head, read_envelope, read_prelude
+from emulator.http_event import Endpoint, make_event
+from emulator.http_server import BodyTooLarge, CutShort, HttpServer, Request, Response, TruncatedBody
+from emulator.invocation import new_trace_id
+from emulator.invoke_api import SYNCHRONOUS_LIMIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from emulator.function import Function
+    from emulator.http_server import Fields
+    from emulator.invocation import StreamingResult
+
+RESPONSE_STREAM = "RESPONSE_STREAM"
+BUFFERED = "BUFFERED"
+
+# How much of an error the log repeats, characters.
+EXCERPT = 300
+
+
+class FunctionUrl:
+    """An HTTP server that makes an event of every request, whatever its method and path.
+
+    ``invoke_mode`` is that of the URL's configuration: ``RESPONSE_STREAM`` passes a response on as it
+    comes and takes its status and headers from a prelude, ``BUFFERED`` waits for all of it and takes them
+    from an envelope. What is no such thing is a 502, and the function's log has the reason.
+    """
+
+    def __init__(
+        self, function: Function, host: str = "127.0.0.1", port: int = 0, invoke_mode: str = RESPONSE_STREAM
+    ) -> None:
+        """Listen at once; OSError if the address is taken."""
+        self._function = function
+        self._answer = self._stream if invoke_mode == RESPONSE_STREAM else self._invoke
+        self._server = HttpServer(self._handle, host, port)
+        name = function.configuration.name.encode()
+        url_id = hashlib.sha256(name).hexdigest()[:32]  # the same each time
+        self._endpoint = Endpoint(url_id, function.configuration.region, self._server.port)
+        self.url = f"http://{self._server.address}/"
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _handle(self, request: Request) -> Response:
+        request_id, trace_id = str(uuid.uuid4()), request.header("X-Amzn-Trace-Id") or new_trace_id()
+        try:
+            body = request.read(SYNCHRONOUS_LIMIT)
+        except BodyTooLarge:
+            return _text(413, "Request Entity Too Large", close=True)
+        except TruncatedBody:
+            return _text(400, "The body ended too early")
+        event = make_event(request, body, self._endpoint, request_id, trace_id)
+        if len(event) > SYNCHRONOUS_LIMIT:  # base64 and quoting take their share
+            return _text(413, "Request Entity Too Large")
+        try:
+            response = self._answer(request, event, request_id=request_id, trace_id=trace_id)
+        except BadAnswer as problem:
+            self._log(request_id, f"the function URL answers 502, because {problem}")
+            response = _text(502, "Internal Server Error")
+        response.headers.append(("x-amzn-RequestId", request_id))
+        return response
+
+    def _invoke(self, request: Request, event: bytes, **details: Any) -> Response:
+        result = self._function.invoke(event, **details)
+        if result.function_error:
+            raise BadAnswer(_failure(result.payload))
+        head, body = read_envelope(result.payload)
+        return Response(head.status, body, _headers(request, head))
+
+    def _stream(self, request: Request, event: bytes, **details: Any) -> Response:
+        result = self._function.invoke_streaming(event, **details)
+        parts = iter(result)
+        try:
+            head, beginning = _begin(result, parts)
+        except BadAnswer:
+            result.close()
+            raise
+        body = self._body(result, beginning, parts)
+        return Response(head.status, headers=_headers(request, head), parts=body, done=result.close)
+
+    def _body(self, result: StreamingResult, beginning: bytes, parts: Iterator[bytes]) -> Iterator[bytes]:
+        """What the function sends. If it fails midway, the client is to notice.
+
+        Lambda would let the client believe that all is well; on the machine of who writes the function, a
+        connection that breaks off says more.
+        """
+        yield beginning
+        yield from parts
+        if result.function_error:
+            self._log(result.request_id, f"the response is cut short, because {_failure(result.error_body)}")
+            raise CutShort
+
+    def _log(self, request_id: str, text: str) -> None:
+        self._function.log_line(f"RequestId: {request_id} Error: {text}")
+
+
+def _begin(result: StreamingResult, parts: Iterator[bytes]) -> tuple[Head, bytes]:
+    """The head of a streamed response and what its body begins with; waits for that."""
+    try:
+        if result.content_type == INTEGRATION_TYPE:
+            return read_prelude(parts)
+    except BadAnswer:
+        if not result.function_error:
+            raise
+        raise BadAnswer(_failure(result.error_body)) from None
+    beginning = next(parts, b"")
+    if not beginning and result.function_error:
+        raise BadAnswer(_failure(result.error_body))
+    return Head(200, [("content-type", result.content_type)]), beginning
+
+
+def _headers(request: Request, head: Head) -> Fields:
+    """The head's headers; a length only where no body follows, because there it frames nothing."""
+    if request.method == "HEAD" or head.status == 304:
+        return head.headers
+    return [(name, value) for name, value in head.headers if name.lower() != "content-length"]
+
+
+def _failure(error_body: bytes) -> str:
+    text = error_body.decode("utf-8", "replace")
+    return f"the function failed: {text[:EXCERPT]}{'…' if len(text) > EXCERPT else ''}"
+
+
+def _text(status: int, text: str, *, close: bool = False) -> Response:
+    return Response(status, text.encode(), [("Content-Type", "text/plain; charset=utf-8")], close=close)
