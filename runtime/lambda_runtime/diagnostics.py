@@ -26,6 +26,7 @@ XRAY_LIMIT_BYTES = 60_000
 MESSAGE_LIMIT_CHARACTERS = 1_000_000
 NAME_LIMIT_CHARACTERS = 10_000
 TRACE_LIMIT_ENTRIES = 200
+HANDLER_CALL = "call_handler"  # where in `main` the handler is called
 CHAIN_LIMIT = 10  # causes of causes, groups within groups
 
 _OWN_FOLDER = os.path.join(os.path.dirname(__file__), "")
@@ -163,7 +164,20 @@ class Diagnostic:
 
 def describe(exception: BaseException) -> Diagnostic:
     """Describe ``exception``, without the frames of this runtime."""
-    return _describe(exception, set(), CHAIN_LIMIT)
+    diagnostic = _describe(exception, set(), CHAIN_LIMIT)
+    if type(exception) is TypeError and _is_from_our_call(exception.__traceback__):
+        diagnostic.notes.append("Lambda calls a handler with two arguments: def handler(event, context)")
+    return diagnostic
+
+
+def _is_from_our_call(trace: TracebackType | None) -> bool:
+    """Whether it was calling the handler that failed, not anything in it."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    code = trace.tb_frame.f_code
+    return code.co_name == HANDLER_CALL and code.co_filename.startswith(_OWN_FOLDER)
 
 
 def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnostic:
@@ -180,7 +194,7 @@ def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnosti
         diagnostic.frames, diagnostic.stack_trace = _trace(_attribute(exception, "__traceback__"))
     if depth == 0:
         return diagnostic
-    diagnostic.notes = _notes(exception)
+    diagnostic.notes = _notes(exception) if fault is None else list(fault.notes)
     cause = _attribute(exception, "__cause__")
     if cause is None and not _attribute(exception, "__suppress_context__"):
         cause = _attribute(exception, "__context__")

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 class Fault(Exception):
     """A mistake around the function that has a type of its own, such as ``Runtime.HandlerNotFound``."""
 
-    def __init__(self, error_type: str, message: str, stack_trace: Sequence[str] = ()) -> None:
+    def __init__(
+        self, error_type: str, message: str, stack_trace: Sequence[str] = (), notes: Sequence[str] = ()
+    ) -> None:
         super().__init__(message)
         self.error_type = error_type
         self.message = message
         self.stack_trace = stack_trace  # entries as `traceback.format_list` makes them
+        self.notes = notes  # what helps to mend it
 
 
 class RuntimeApiError(Exception):

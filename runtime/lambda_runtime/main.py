@@ -158,7 +158,7 @@ def completing(handler: Handler, client: LambdaRuntimeClient, invocation: Invoca
     Inside the call, so that tools which wrap the handler see the errors and the duration of all of it.
     """
 
-    def handle(event: Any, context: LambdaContext) -> Any:
+    def call_handler(event: Any, context: LambdaContext) -> Any:
         result = handler(event, context)
         if type(result) in _VALUES:
             return result
@@ -173,7 +173,7 @@ def completing(handler: Handler, client: LambdaRuntimeClient, invocation: Invoca
             return None
         return result
 
-    return handle
+    return call_handler
 
 
 def _is_generator(result: object) -> bool:

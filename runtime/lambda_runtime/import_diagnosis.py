@@ -1,0 +1,114 @@
+"""Say why a module cannot be imported, where Python itself says only that it cannot.
+
+The usual reasons on Lambda: the package is not in the zip, or it is, with extension modules that were built
+for another Python, another machine or another operating system than the function runs on.
+"""
+
+from __future__ import annotations
+
+import _imp
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXTENSION_ENDINGS = (".so", ".pyd")
+NOTES_LIMIT = 5
+# e_machine in an ELF file's header (System V ABI, "ELF Header")
+_MACHINES = {3: "i386", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
+
+
+def explain(error: ImportError) -> list[str]:
+    """Sentences about what was found instead; where it was looked for, if nothing was."""
+    notes = []
+    for one in _chain(error):
+        for path in dict.fromkeys([*_extension_files(_wanted(one)), *_own_path(one)]):
+            problem = _problem(path)
+            if problem:
+                notes.append(f"{path} {problem}")
+        notes.extend(_missing_library(one))
+    if notes:
+        machine = os.uname().machine
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        notes[NOTES_LIMIT:] = [
+            "Install the packages for this Python and this machine, for example: pip install --target FOLDER "
+            f"--only-binary=:all: --platform manylinux2014_{machine} --python-version {version} PACKAGE"
+        ]
+    elif isinstance(error, ModuleNotFoundError):
+        notes.append(f"Searched for {_wanted(error).partition('.')[0]!r} in: {', '.join(sys.path)}")
+    return notes
+
+
+def _chain(error: BaseException | None) -> Iterator[ImportError]:
+    """The import errors that led to this one, itself first."""
+    for _ in range(20):
+        if isinstance(error, ImportError):
+            yield error
+        if error is None:
+            return
+        error = error.__cause__ or error.__context__
+
+
+def _wanted(error: ImportError) -> str:
+    """The full name of what could not be imported: of ``from package import name``, ``package.name``."""
+    name = error.name or ""
+    if isinstance(error, ModuleNotFoundError):
+        return name
+    words = str(error).split("'")
+    if words[0] == "cannot import name " and len(words) > 1:
+        return f"{name}.{words[1]}"
+    return name
+
+
+def _extension_files(name: str) -> Iterator[str]:
+    """Files on the search path that could be the extension module ``name``, for whatever Python."""
+    if not name:
+        return
+    *parents, leaf = name.split(".")
+    for folder in sys.path:
+        folder = os.path.join(folder, *parents)
+        try:
+            entries = sorted(os.listdir(folder))
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.startswith(f"{leaf}.") and entry.endswith(EXTENSION_ENDINGS):
+                yield os.path.join(folder, entry)
+
+
+def _own_path(error: ImportError) -> list[str]:
+    path = error.path or ""
+    return [path] if path.endswith(EXTENSION_ENDINGS) else []
+
+
+def _problem(path: str) -> str | None:
+    """Why this interpreter cannot load the extension module in ``path``; None if it might."""
+    suffixes = _imp.extension_suffixes()
+    tag = os.path.basename(path).partition(".")[2].rpartition(".")[0]
+    if tag and not path.endswith(tuple(suffixes)):
+        return f"is built for {tag}, but this Python loads {suffixes[0].strip('.').rpartition('.')[0]}"
+    try:
+        with open(path, "rb") as file:
+            head = file.read(20)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    machine = os.uname().machine
+    if head[:4] != b"\x7fELF":
+        return f"is not built for Linux, but this is Linux on {machine}" if sys.platform == "linux" else None
+    number = int.from_bytes(head[18:20], "big" if head[5] == 2 else "little")
+    found = _MACHINES.get(number, f"machine {number}")
+    if found != machine and machine in _MACHINES.values():
+        return f"is built for {found}, but this machine is {machine}"
+    return None
+
+
+def _missing_library(error: ImportError) -> Iterator[str]:
+    """Explain what the dynamic linker says about a library that an extension module needs."""
+    text = str(error)
+    if "cannot open shared object file" in text and not text.startswith(error.path or "?"):
+        library = text.partition(":")[0]
+        yield f"The library {library} is needed, and is neither in the function nor in /opt/lib of a layer"
+    elif "version `GLIBC" in text:
+        yield f"It is built for a newer Linux than this one: {text}"
