@@ -1,0 +1,233 @@
+"""Serve an ASGI application, such as one made with FastAPI, Starlette or Django, as a Lambda function.
+
+    from lambda_runtime import asgi
+
+    handler = asgi.handler(app)
+
+The response is streamed while the application sends it: for function URLs with the invoke mode
+RESPONSE_STREAM, and REST APIs with the response transfer mode STREAM. Where these are BUFFERED, write
+``asgi.handler(app, streaming=False)``. HTTP APIs and load balancers cannot stream and get buffered answers
+in any case. Source: https://asgi.readthedocs.io, "HTTP & WebSocket ASGI Message Format", "Lifespan Protocol".
+"""
+
+from __future__ import annotations
+
+from . import http_event
+from .http_event import ApplicationError
+from .lifespan import Lifespan
+from .standard import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from typing import Any, Optional
+
+    from .context import LambdaContext
+    from .http_event import Request
+
+    Message = dict[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    Application = Callable[[Message, Receive, Send], Awaitable[None]]
+    # A part, whether more will follow, what `send` waits for; or None: the application has ended.
+    Offer = Optional[tuple[Any, bool, asyncio.Future[None]]]
+else:
+    asyncio = load("asyncio")
+
+START, BODY = "http.response.start", "http.response.body"
+# How long an application may go on when its client has left; then it is cancelled.
+LEAVING_S = 5.0
+
+
+class ClientLeft(OSError):
+    """Nobody waits for the response any more. ASGI wants an OSError for this."""
+
+    def __init__(self) -> None:
+        super().__init__("The client has left before the response was complete")
+
+
+def handler(
+    app: Application, *, streaming: bool = True, lifespan: str = "auto", base_path: str = ""
+) -> Callable[[Any, LambdaContext], Any]:
+    """The Lambda handler that serves ``app``; its startup, if it has one, runs here, in the init phase.
+
+    ``lifespan``: ``"auto"`` serves an application without it that raises at the lifespan scope, as ASGI
+    demands; with ``"on"`` that is an init error; ``"off"`` does not try. A startup that has failed is an init
+    error in any case. ``base_path``: see `http_event.read`.
+
+    The scope is that of ASGI, with ``state`` from the lifespan, and has ``aws.event`` and ``aws.context``.
+    """
+    if lifespan not in ("auto", "on", "off"):
+        raise ValueError(f"lifespan is {lifespan!r}, expected 'auto', 'on' or 'off'")
+    state: dict[str, Any] = {}
+    if lifespan != "off":
+        Lifespan(app, state).begin(required=lifespan == "on")
+
+    def handle(event: Any, context: LambdaContext) -> Any:
+        request = http_event.read(event, base_path)
+        scope = {**_scope(request), "state": state.copy(), "aws.event": event, "aws.context": context}
+        # Not by the header Upgrade, which concerns only the connection and so does not come through.
+        wants_websocket = any(name == b"sec-websocket-key" for name, _ in request.headers)
+        exchange = Exchange(_refuse_websocket if wants_websocket else app, request, scope)
+        parts = exchange.respond(context)
+        if streaming and request.sender in http_event.MAY_STREAM:
+            return parts
+        return _collect(parts)
+
+    return handle
+
+
+def _scope(request: Request) -> dict[str, Any]:
+    """The connection scope of ASGI; ``path`` includes ``root_path``, as in other servers."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": request.http_version,
+        "method": request.method,
+        "scheme": request.scheme,
+        "path": request.path.decode("utf-8", "replace"),
+        "raw_path": request.raw_path,
+        "query_string": request.query,
+        "root_path": request.root_path,
+        "headers": request.headers,
+        "client": request.client,
+        "server": request.server,
+        "extensions": {},
+    }
+
+
+async def _collect(parts: AsyncGenerator[Any, None]) -> dict[str, Any]:
+    """The buffered answer: all that would have been streamed."""
+    head, *chunks = [part async for part in parts]
+    return http_event.complete(head, b"".join(chunks))
+
+
+async def _refuse_websocket(scope: Message, receive: Receive, send: Send) -> None:
+    """The application for clients that want a WebSocket: to Lambda come requests, not connections."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": START, "status": 501, "headers": headers})
+    await send({"type": BODY, "body": b"There are no WebSockets here: this is a Lambda function.\n"})
+
+
+class Exchange:
+    """One request and its response, between an application that sends and a runtime that asks.
+
+    The application runs in a task of its own. `send` returns when its part is on the way to the client and
+    the runtime asks for more. So the application is never ahead of a slow client, and if it then keeps the
+    event loop busy, what it sent before does not wait.
+    """
+
+    def __init__(self, app: Application, request: Request, scope: dict[str, Any]) -> None:
+        self._app = app
+        self._request = request
+        self._scope = scope
+        self._expected = START  # what the application has to send next; "" if nothing
+        self._body_received = False
+        self._client_left = False
+
+    async def respond(self, context: LambdaContext) -> AsyncGenerator[Any, None]:
+        """The parts of the response: its head, a dict, then bytes. What the application raises goes through.
+
+        When the response is complete, the application may go on until it is done, before the next event.
+        """
+        self._offers: asyncio.Queue[Offer] = asyncio.Queue()
+        self._over = asyncio.Event()  # the response is complete, or the client has left
+        task = asyncio.ensure_future(self._run())
+        complete = False
+        try:
+            while not complete:
+                offer = await self._offers.get()
+                if offer is None:
+                    await task  # raises why it has ended
+                    continue
+                part, more, sent = offer
+                try:
+                    if part:
+                        yield part
+                except BaseException:
+                    _settle(sent, ClientLeft())
+                    raise
+                _settle(sent)
+                complete = not more
+            context.after_response(lambda: task)
+        finally:
+            self._over.set()
+            if not complete and not task.done():
+                await self._end(task)
+
+    async def _run(self) -> None:
+        try:
+            await self._app(self._scope, self._receive, self._send)
+            if self._expected:
+                missing = self._expected + (" with more_body=False" if self._expected == BODY else "")
+                raise ApplicationError(self._app, f"has returned without sending {missing}")
+        finally:
+            self._offers.put_nowait(None)
+
+    async def _end(self, task: asyncio.Future[None]) -> None:
+        """The client has left: tell the application, which may be waiting or sending, and see it end."""
+        self._client_left = True
+        while not self._offers.empty():
+            offer = self._offers.get_nowait()
+            if offer is not None:
+                _settle(offer[2], ClientLeft())
+        await asyncio.wait({task}, timeout=LEAVING_S)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=1)
+        error = task.exception() if task.done() and not task.cancelled() else None
+        if error is not None and not _comes_from_leaving(error):
+            raise error
+
+    async def _receive(self) -> Message:
+        if not self._body_received:
+            self._body_received = True
+            return {"type": "http.request", "body": self._request.body, "more_body": False}
+        await self._over.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        if self._client_left:
+            raise ClientLeft
+        kind = message["type"]
+        if kind != self._expected:
+            expected = self._expected or "nothing more, as its response is complete"
+            raise ApplicationError(self._app, f"has sent {kind}, expected {expected}")
+        part = self._read_start(message) if kind == START else self._read_body(message)
+        more = kind == START or bool(message.get("more_body"))
+        self._expected = BODY if more else ""
+        sent = asyncio.get_running_loop().create_future()
+        self._offers.put_nowait((part, more, sent))
+        await sent
+
+    def _read_start(self, message: Message) -> dict[str, Any]:
+        headers = [(name, value) for name, value in message.get("headers") or ()]
+        for header in headers:
+            if not isinstance(header[0], bytes) or not isinstance(header[1], bytes):
+                raise ApplicationError(self._app, f"has sent the header {header!r}, expected bytes")
+        return self._request.head(int(message["status"]), headers)
+
+    def _read_body(self, message: Message) -> bytes:
+        body = message.get("body", b"")
+        if not isinstance(body, (bytes, bytearray, memoryview)):
+            raise ApplicationError(
+                self._app, f"has sent a body of type {type(body).__name__}, expected bytes"
+            )
+        return b"" if self._request.method == "HEAD" else bytes(body)  # none there (RFC 9110, 9.3.2)
+
+
+def _settle(sent: asyncio.Future[None], error: ClientLeft | None = None) -> None:
+    """Let the application go on, if it still waits."""
+    if sent.done():
+        return
+    if error is None:
+        sent.set_result(None)
+    else:
+        sent.set_exception(error)
+
+
+def _comes_from_leaving(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ClientLeft):
+        error = error.__cause__ or error.__context__
+    return error is not None

@@ -1,0 +1,276 @@
+"""From an event that carries an HTTP request to the request; from a response to what its sender expects.
+
+Who sends such events, and how they differ (AWS's developer guides: "Invoking Lambda function URLs", "AWS
+Lambda proxy integrations for HTTP APIs", "Lambda proxy integrations in API Gateway", "Lambda functions as
+targets" of Application Load Balancers):
+
+    sender                   told by                      path     query    what is repeated   streams
+    function URL             version 2.0, .lambda-url.    as sent  as sent  joined by ","      perhaps
+    API Gateway, HTTP API    version 2.0                  decoded  as sent  joined by ","      never
+      with payload 1.0       version 1.0                  decoded  decoded  in lists           never
+    API Gateway, REST API    no version                   as sent  decoded  in lists           perhaps
+    load balancer            requestContext.elb           as sent  as sent  the last, or lists never
+
+No event tells whether its sender waits for a stream: a function URL in BUFFERED mode sends the same ones.
+"""
+
+from __future__ import annotations
+
+from .standard import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import binascii
+    import re
+    from collections.abc import Iterable
+    from typing import Any
+
+    Header = tuple[bytes, bytes]
+else:
+    binascii = load("binascii")
+    re = load("re")
+
+FUNCTION_URL = "function URL"
+HTTP_API = "HTTP API"
+HTTP_API_1 = "HTTP API, payload 1.0"
+REST_API = "REST API"
+BALANCER = "load balancer"
+BALANCER_LISTS = "load balancer, multi-value headers"
+
+PAYLOAD_2 = (FUNCTION_URL, HTTP_API)
+PATH_DECODED = (HTTP_API, HTTP_API_1)
+QUERY_DECODED = (HTTP_API_1, REST_API)
+MAY_STREAM = (FUNCTION_URL, REST_API)
+
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+# RFC 3986: what cannot stand for itself in a path; in a name or value of a query; in what is encoded already.
+_NOT_IN_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/]")
+_NOT_IN_QUERY_PART = re.compile(rb"[^A-Za-z0-9\-._~]")
+_NOT_IN_ENCODED = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%\[\]|]")
+# Media types that are text; so are those that begin with "text/", or end in +json or +xml.
+_TEXT_TYPES = ("application/json", "application/xml", "application/javascript", "application/x-ndjson")
+
+
+class NoHttpRequest(Exception):
+    """The event carries no HTTP request that a web application could answer."""
+
+
+class ApplicationError(Exception):
+    """The web application did not do as its interface demands, ASGI or WSGI."""
+
+    def __init__(self, app: Any, problem: str) -> None:
+        name = getattr(app, "__qualname__", type(app).__qualname__)
+        super().__init__(f"The application {app.__module__}.{name} {problem}")
+
+
+class Request:
+    """One HTTP request, whoever sent it; bytes where HTTP has bytes."""
+
+    __slots__ = (
+        "body",
+        "client",
+        "headers",
+        "http_version",
+        "method",
+        "path",
+        "query",
+        "raw_path",
+        "root_path",
+        "scheme",
+        "sender",
+        "server",
+    )
+
+    def __init__(self, event: dict[str, Any], sender: str, base_path: str) -> None:
+        context: dict[str, Any] = event["requestContext"]
+        payload_2 = sender in PAYLOAD_2
+        http: dict[str, Any] = context["http"] if payload_2 else context
+        self.sender = sender
+        self.method: str = (http["method"] if payload_2 else event["httpMethod"]).upper()
+        version: str = http.get("protocol", "HTTP/1.1").rpartition("/")[2]
+        self.http_version = "2" if version == "2.0" else version
+        self.headers = _read_headers(event)  # names in lower case
+        first = dict(reversed(self.headers))
+        self.root_path, path = _read_path(event, sender, base_path)  # the path begins with the root path
+        self.path = path if sender in PATH_DECODED else _decode(path)
+        self.raw_path = _encode(path, _NOT_IN_PATH if sender in PATH_DECODED else _NOT_IN_ENCODED)
+        self.query = _read_query(event, sender)
+        self.body = _read_body(event)
+        self.scheme = first.get(b"x-forwarded-proto", b"https").partition(b",")[0].decode("latin-1")
+        address: str = (http if payload_2 else context.get("identity") or {}).get("sourceIp") or ""
+        if "elb" in context:  # the balancer adds the address it sees to those that the client claims
+            address = first.get(b"x-forwarded-for", b"").rpartition(b",")[2].strip().decode("latin-1")
+        self.client = (address, 0) if address else None  # no event tells the port
+        port = first.get(b"x-forwarded-port", b"")
+        if not port.isdigit():
+            port = b"80" if self.scheme == "http" else b"443"
+        self.server = _split_host(first.get(b"host", b"localhost"), port)
+
+    def head(self, status: int, headers: Iterable[Header]) -> dict[str, Any]:
+        """The head of the response in the sender's form: what a streamed answer begins with.
+
+        A buffered answer is the same with the body in it, see `complete`. Names become lower case.
+        """
+        values: dict[str, list[str]] = {}
+        for name, value in headers:
+            values.setdefault(_text(name).lower(), []).append(_text(value))
+        head: dict[str, Any] = {"statusCode": status}
+        if self.sender is BALANCER_LISTS:  # which then ignores "headers"
+            head["multiValueHeaders"] = values
+        elif self.sender is BALANCER:
+            head["headers"] = _spell_apart(values)
+        elif self.sender in PAYLOAD_2:
+            cookies = values.pop("set-cookie", None)
+            head["headers"] = {name: ",".join(several) for name, several in values.items()}  # RFC 9110, 5.3
+            if cookies:
+                head["cookies"] = cookies
+        else:
+            head["headers"] = {name: several[0] for name, several in values.items() if len(several) == 1}
+            repeated = {name: several for name, several in values.items() if len(several) > 1}
+            if repeated:
+                head["multiValueHeaders"] = repeated
+        return head
+
+
+def read(event: Any, base_path: str = "") -> Request:
+    """The request that ``event`` carries; NoHttpRequest if there is none.
+
+    ``base_path``, such as ``/shop``, is what a custom domain of API Gateway has in front of the API's own
+    paths. It stays in ``path`` and is the ``root_path``, as is a stage that is part of the address.
+    """
+    context = event.get("requestContext") if isinstance(event, dict) else None
+    if isinstance(context, dict):
+        if isinstance(context.get("http"), dict) and "method" in context["http"]:
+            at_function_url = ".lambda-url." in str(context.get("domainName"))
+            return Request(event, FUNCTION_URL if at_function_url else HTTP_API, base_path)
+        if "httpMethod" in event and "elb" in context:
+            return Request(event, BALANCER_LISTS if "multiValueHeaders" in event else BALANCER, base_path)
+        if "httpMethod" in event:
+            return Request(event, HTTP_API_1 if "version" in event else REST_API, base_path)
+        if "connectionId" in context:
+            raise NoHttpRequest(
+                f"The event is one of a WebSocket API, route {context.get('routeKey')!r}: each message is an "
+                "invocation of its own, which no web application can serve. Give these routes another handler"
+            )
+    found = f"keys {', '.join(map(repr, event))}" if isinstance(event, dict) else type(event).__name__
+    raise NoHttpRequest(
+        f"The event carries no HTTP request: found {found}; expected what a function URL, API Gateway or an "
+        "Application Load Balancer sends, with requestContext and, in it or beside it, the method"
+    )
+
+
+def complete(head: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """A buffered answer: ``head`` and all of the body, as text if it is text, else in base64."""
+    lists = {name: ",".join(values) for name, values in head.get("multiValueHeaders", {}).items()}
+    headers = {**head.get("headers", {}), **lists}
+    if not headers.get("content-encoding") and _is_text(headers.get("content-type", "")):
+        try:
+            return {**head, "body": body.decode(), "isBase64Encoded": False}
+        except UnicodeDecodeError:
+            pass  # text in another encoding
+    return {**head, "body": binascii.b2a_base64(body, newline=False).decode(), "isBase64Encoded": bool(body)}
+
+
+def _read_path(event: dict[str, Any], sender: str, base_path: str) -> tuple[str, bytes]:
+    """What the path begins with that is not the application's, and the whole path."""
+    context = event["requestContext"]
+    path: str = event.get("rawPath" if sender in PAYLOAD_2 else "path") or "/"
+    root = ""
+    stage = f"/{context.get('stage')}"
+    if context.get("path") == stage + path or (path == "/" and context.get("path") == stage):
+        root, path = stage, stage + path  # a REST API leaves it out
+    elif sender in PATH_DECODED and ".execute-api." in str(context.get("domainName")):
+        root = stage if _begins(path, stage) else ""  # an HTTP API does not
+    base_path = base_path.rstrip("/")
+    if _begins(path[len(root) :], base_path):
+        root += base_path
+    return root, (f"{path}/" if path == root else path).encode("utf-8", "surrogateescape")
+
+
+def _begins(path: str, root: str) -> bool:
+    return path == root or path.startswith(f"{root}/")
+
+
+def _read_query(event: dict[str, Any], sender: str) -> bytes:
+    if sender in PAYLOAD_2:
+        return _encode(event.get("rawQueryString", "").encode(), _NOT_IN_ENCODED)
+    unsafe = _NOT_IN_QUERY_PART if sender in QUERY_DECODED else _NOT_IN_ENCODED
+    parameters = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
+    pairs = [(name, value) for name, values in parameters.items() for value in _as_list(values)]
+    return b"&".join(
+        b"%b=%b" % (_encode(name.encode(), unsafe), _encode(value.encode(), unsafe)) for name, value in pairs
+    )
+
+
+def _read_headers(event: dict[str, Any]) -> list[Header]:
+    """The headers in order. The cookies are in one of them, as HTTP/1.1 has it (RFC 6265, 5.4)."""
+    fields = event.get("multiValueHeaders") or event.get("headers") or {}
+    headers, cookies = [], list(event.get("cookies") or ())
+    for name, values in fields.items():
+        for value in _as_list(values):
+            if name.lower() != "cookie":
+                headers.append((_bytes(name.lower()), _bytes(value)))
+            elif not event.get("cookies"):
+                cookies.append(value)
+    return [*headers, (b"cookie", _bytes("; ".join(cookies)))] if cookies else headers
+
+
+def _read_body(event: dict[str, Any]) -> bytes:
+    body: str = event.get("body") or ""
+    return binascii.a2b_base64(body) if event.get("isBase64Encoded") else _bytes(body)
+
+
+def _as_list(values: list[str] | str | None) -> list[str]:
+    return values if isinstance(values, list) else [values or ""]
+
+
+def _split_host(host: bytes, default_port: bytes) -> tuple[str, int]:
+    name, colon, port = host.rpartition(b":")
+    if not colon or not port.isdigit():
+        name, port = host, default_port
+    return name.decode("latin-1"), int(port)
+
+
+def _spell_apart(values: dict[str, list[str]]) -> dict[str, str]:
+    """Headers for who takes one value for each name: a repeated name with other letters in upper case.
+
+    Names of HTTP have no case, so ``set-cookie`` and ``Set-cookie`` are two headers in JSON, one to a client.
+    """
+    headers = {}
+    for name, several in values.items():
+        for number, value in enumerate(several):
+            spelling = ""
+            for letter in name:
+                if letter.isalpha():
+                    number, upper = divmod(number, 2)
+                    letter = letter.upper() if upper else letter
+                spelling += letter
+            headers[spelling] = value
+    return headers
+
+
+def _is_text(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return (
+        media_type.startswith("text/") or media_type.endswith(("+json", "+xml")) or media_type in _TEXT_TYPES
+    )
+
+
+def _decode(data: bytes) -> bytes:
+    return _ESCAPE.sub(lambda match: bytes.fromhex(match.group(1).decode()), data)
+
+
+def _encode(data: bytes, unsafe: re.Pattern[bytes]) -> bytes:
+    return unsafe.sub(lambda match: b"%%%02X" % ord(match.group()), data)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _text(data: bytes) -> str:
+    """A header's bytes: UTF-8, which Lambda sends as it is, or else Latin-1."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

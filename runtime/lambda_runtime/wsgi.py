@@ -1,0 +1,149 @@
+"""Serve a WSGI application, such as one made with Flask or Django, as a Lambda function.
+
+    from lambda_runtime import wsgi
+
+    handler = wsgi.handler(app)
+
+The response is streamed while the application makes it: for function URLs with the invoke mode
+RESPONSE_STREAM, and REST APIs with the response transfer mode STREAM. Where these are BUFFERED, write
+``wsgi.handler(app, streaming=False)``. HTTP APIs and load balancers cannot stream and get buffered answers
+in any case. Source: PEP 3333.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from . import http_event
+from .http_event import ApplicationError
+from .standard import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from .context import LambdaContext
+    from .http_event import Request
+
+    Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+else:
+    io = load("io")
+
+
+def handler(
+    app: Application, *, streaming: bool = True, base_path: str = ""
+) -> Callable[[Any, LambdaContext], Any]:
+    """The Lambda handler that serves ``app``. ``base_path``: see `http_event.read`; it is SCRIPT_NAME.
+
+    The environ is that of PEP 3333, with ``aws.event`` and ``aws.context``.
+    """
+
+    def handle(event: Any, context: LambdaContext) -> Any:
+        request = http_event.read(event, base_path)
+        environ = _environ(request)
+        environ.update({"aws.event": event, "aws.context": context})
+        parts = _respond(app, request, environ)
+        if streaming and request.sender in http_event.MAY_STREAM:
+            return parts
+        head, *chunks = parts
+        return http_event.complete(head, b"".join(chunks))
+
+    return handle
+
+
+def _respond(app: Application, request: Request, environ: dict[str, Any]) -> Iterator[Any]:
+    """The parts of the response: its head, a dict, then bytes. What the application raises goes through."""
+    response = Response(app, request)
+    blocks = app(environ, response.start)
+    if not hasattr(blocks, "__iter__"):
+        raise ApplicationError(app, f"has returned {type(blocks).__name__}, expected an iterable of bytes")
+    try:
+        for block in blocks:
+            yield from response.take(block)
+        yield from response.take(b"", is_last=True)
+    finally:  # also when the client has left
+        close = getattr(blocks, "close", None)
+        if close is not None:
+            close()
+
+
+class Response:
+    """What the application has said of its response, until it can be sent."""
+
+    def __init__(self, app: Application, request: Request) -> None:
+        self._app = app
+        self._request = request
+        self._head: dict[str, Any] | None = None
+        self._head_sent = False
+        self._written: list[bytes] = []
+
+    def start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], None]:
+        """``start_response``. The head may be replaced by that of an error as long as nothing follows it."""
+        if self._head is not None and not exc_info:
+            raise ApplicationError(self._app, "has called start_response twice without exc_info")
+        if self._head_sent or self._written:
+            raise exc_info[1].with_traceback(exc_info[2])
+        code = status[:3] if isinstance(status, str) else ""
+        if not code.isdigit():
+            raise ApplicationError(self._app, f"has given the status {status!r}, expected such as '200 OK'")
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        self._head = self._request.head(int(code), encoded)
+        return (
+            self._written.append
+        )  # sent with the next block, as the application cannot be left at a write()
+
+    def take(self, block: bytes, *, is_last: bool = False) -> Iterator[Any]:
+        """What can be sent now; the head only with something to follow it, as PEP 3333 demands."""
+        if not isinstance(block, bytes):
+            raise ApplicationError(self._app, f"has sent a block of {type(block).__name__}, expected bytes")
+        data = b"".join([*self._written, block])
+        self._written.clear()
+        if not data and not is_last:
+            return
+        if self._head is None:
+            raise ApplicationError(self._app, "has not called start_response before its first block")
+        if not self._head_sent:
+            self._head_sent = True
+            yield self._head
+        if data and self._request.method != "HEAD":  # such a response has no body (RFC 9110, 9.3.2)
+            yield data
+
+
+def _environ(request: Request) -> dict[str, Any]:
+    """The environ of PEP 3333: text in it is bytes, each as the character of that number."""
+    root = request.root_path.encode()
+    target = request.raw_path + (b"?" + request.query if request.query else b"")
+    environ = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": root.decode("latin-1"),
+        "PATH_INFO": request.path[len(root) :].decode("latin-1"),
+        "QUERY_STRING": request.query.decode("latin-1"),
+        "REQUEST_URI": target.decode("latin-1"),  # not in the PEP, but the only place of an escaped slash
+        "SERVER_NAME": request.server[0],
+        "SERVER_PORT": str(request.server[1]),
+        "SERVER_PROTOCOL": f"HTTP/{request.http_version}",
+        "REMOTE_ADDR": request.client[0] if request.client else "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": request.scheme,
+        "wsgi.input": io.BytesIO(request.body),
+        "wsgi.input_terminated": True,  # of Werkzeug: it ends where the body ends
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": True,  # other environments serve other requests
+        "wsgi.run_once": False,
+    }
+    for name, value in request.headers:
+        if b"_" in name:
+            continue  # could pass for the one with a hyphen, which a proxy may have set or checked
+        key = f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
+        text = value.decode("latin-1")
+        environ[key] = f"{environ[key]},{text}" if key in environ else text
+    if "HTTP_CONTENT_TYPE" in environ:
+        environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE")
+    if environ.pop("HTTP_CONTENT_LENGTH", None) is not None or request.body:
+        environ["CONTENT_LENGTH"] = str(len(request.body))
+    return environ
