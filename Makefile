@@ -8,13 +8,21 @@ PORT ?= 9000
 OPTIONS ?=
 BYTECODE ?=
 DOCKER ?= docker
-EXPLORE_BASE ?= public.ecr.aws/lambda/provided:al2023
+EXPLORE_LAYERS ?=
+EXPLORE_BASE ?= public.ecr.aws/lambda/$(if $(EXPLORE_LAYERS),provided:al2023,python:3.13)
 EXPLORE_CMD ?= /bin/bash
 DOCKER_FLAGS ?=
 
 # The event goes to the program through the environment, as it was typed: quotes, dollar signs and all.
 override EVENT := $(value EVENT)
 export EVENT
+
+# What compiles: interpreters that are named, else one of PYTHON_VERSION, else PYTHON if it was chosen.
+COMPILE_FOR = $(or $(BYTECODE),$(PYTHON_VERSION),$(if $(filter command environment,$(origin PYTHON)),$(PYTHON)))
+# Where the zip will work.
+TARGET = $(PYTHON_VERSION:%=--python %) $(ARCH:%=--arch %) $(GLIBC:%=--glibc %)
+# What to overlook (ALLOW='debugpy/*'), what not to (STRICT=1).
+CHECKS = $(foreach pattern,$(ALLOW),--allow '$(pattern)') $(if $(STRICT),--strict) $(if $(ALL),--all)
 
 FUNCTION = --handler '$(HANDLER)' --task-root '$(TASK_ROOT)'
 CONFORMANCE = .venv/conformance/bin/python
@@ -40,8 +48,11 @@ test: ## test everything that ships with PYTHON
 test-all: ## the same with every Python on this machine
 	@$(PYTHON) tools/test_all.py
 
-dist: ## build layers/lambda.zip; BYTECODE="python3.13 …" compiles for these
-	@$(PYTHON) tools/layer.py $(BYTECODE:%=--bytecode %)
+dist: ## build layers/lambda.zip, with bytecode for PYTHON_VERSION
+	@$(PYTHON) tools/layer.py $(COMPILE_FOR:%=--bytecode %)
+
+verify-layer: ## check ZIP, or several that go together, before Lambda does
+	@$(PYTHON) tools/verify.py $(or $(ZIP),$(error Say which: make verify-layer ZIP=layers/lambda.zip)) $(TARGET) $(CHECKS)
 
 conformance: .venv/conformance/ready .venv/vendors/ready ## compare with AWS's emulator, AWS's runtime, AWS CLI, boto3, vendors
 	@$(CONFORMANCE) conformance/fetch_rie.py
@@ -61,13 +72,9 @@ lint: .venv/tools/ready ## check style and types
 	@echo "ruff and mypy found nothing"
 
 explore-lambda-environment: dist ## open a shell in a container that resembles Lambda
-	@rm -rf layers/explore
-	@mkdir -p layers/explore/task
-	@$(PYTHON) -m zipfile -e layers/lambda.zip layers/explore/opt
-	@chmod 755 layers/explore/opt/bootstrap
-	@cp examples/*.py layers/explore/task
+	@$(PYTHON) tools/explore_context.py layers/explore layers/lambda.zip $(EXPLORE_LAYERS)
 	@$(DOCKER) build --build-arg BASE='$(EXPLORE_BASE)' --tag $@ --file Dockerfile.explore $(DOCKER_FLAGS) layers/explore
-	@$(DOCKER) run --rm $$(test -t 0 && echo --interactive --tty) --read-only --tmpfs /tmp:size=512m --user 993:990 \
+	@$(DOCKER) run --rm $$(test -t 0 && echo --interactive --tty) --read-only --tmpfs /tmp:size=512m,exec --ipc none \
 	    $(DOCKER_FLAGS) $@ $(EXPLORE_CMD)
 
 clean: ## remove what the targets built
@@ -84,4 +91,4 @@ clean: ## remove what the targets built
 	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-.PHONY: help run serve test test-all dist conformance benchmark lint explore-lambda-environment clean
+.PHONY: help run serve test test-all dist verify-layer conformance benchmark lint explore-lambda-environment clean

@@ -1,26 +1,26 @@
-"""Build layers/lambda.zip: the runtime as a layer, which is also a function zip with the example in it.
+"""Builds layers/lambda.zip: the runtime as a layer, which is also a function zip with the example in it.
 
     python3 tools/layer.py [--output FILE] [--bytecode PYTHON]…
 
-The same files give the same bytes, with any Python from 3.8 on, any umask and any time zone: the order,
-the times and the modes are fixed, and nothing is compressed, because deflate's bytes depend on the zlib
-at hand. Each ``--bytecode PYTHON`` adds what that interpreter compiles, so that Lambda, whose /opt cannot
-be written, need not compile at each cold start.
+The same files give the same bytes wherever it is built; nothing is compressed, because deflate's bytes
+depend on the zlib at hand. Each ``--bytecode PYTHON``, a program or a version, adds what that interpreter
+compiles, so that Lambda, whose /opt cannot be written, need not compile at each cold start.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import stat
-import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
+
+from tools import compilation, packing, problems, pythons
+from tools.checks import Target
+from tools.problems import Problem
+
 ROOT = Path(__file__).resolve().parent.parent
-EXECUTABLE = {"bootstrap"}
 
 
 def main() -> int:
@@ -32,25 +32,16 @@ def main() -> int:
         action="append",
         default=[],
         metavar="PYTHON",
-        help="compile for this interpreter; may be repeated",
+        help="compile for this interpreter or version; may be repeated",
     )
     options = parser.parse_args()
+    programs = [pythons.resolve(word) for word in options.bytecode]
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         collect(tree)
-        for python in options.bytecode:
-            try:
-                compile_for(python, tree)
-            except (OSError, subprocess.CalledProcessError) as error:
-                print(f"{python} cannot compile the runtime: {error}", file=sys.stderr)
-                return 2
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        names = write_zip(tree, options.output)
-    content = options.output.read_bytes()
-    print(f"{options.output}  {len(content) / 1024:.0f} KB, {len(names)} files")
-    print(f"sha256  {hashlib.sha256(content).hexdigest()}")
-    if not options.bytecode:
-        print("no bytecode: for a quicker start, compile for Lambda's Python: make dist BYTECODE=python3.13")
+        for python in programs:
+            compile_for(python, tree)
+        packing.pack(tree, options.output, Target(), compress=False)
     return 0
 
 
@@ -63,33 +54,15 @@ def collect(tree: Path) -> None:
         target = tree / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(source.read_bytes())
+    (tree / "bootstrap").chmod(0o755)
 
 
 def compile_for(python: str, tree: Path) -> None:
-    """Add ``python``'s bytecode beside each module.
-
-    Unchecked, because /opt's modification times are not promised; with paths below /opt, which do not
-    depend on where it was built.
-    """
-    options = ["-q", "-f", "--invalidation-mode", "unchecked-hash", "-d", "/opt/runtime"]
-    subprocess.run([python, "-I", "-B", "-m", "compileall", *options, "runtime"], cwd=tree, check=True)
-
-
-def write_zip(tree: Path, output: Path) -> list[str]:
-    """Write every file of ``tree`` to ``output``; the names, in order."""
-    paths = sorted(
-        (path for path in tree.rglob("*") if path.is_file()),
-        key=lambda path: path.relative_to(tree).as_posix(),
-    )
-    names = [path.relative_to(tree).as_posix() for path in paths]
-    with zipfile.ZipFile(output, "w", zipfile.ZIP_STORED) as archive:
-        for name, path in zip(names, paths):
-            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            entry.create_system = 3  # Unix, where the next line has its meaning
-            entry.external_attr = (stat.S_IFREG | (0o755 if name in EXECUTABLE else 0o644)) << 16
-            archive.writestr(entry, path.read_bytes())
-    return names
+    """Add ``python``'s bytecode beside each module of the runtime; raises Problem."""
+    failed = compilation.compile_folder(python, tree / "runtime", "/opt/runtime")
+    if failed:
+        raise Problem(f"{python} cannot compile {', '.join(failed)}.", "Name Python 3.8 or newer.")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(problems.report("make dist", main))

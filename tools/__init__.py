@@ -1,0 +1,1 @@
+"""Builds what one uploads to Lambda, checks it, and runs the tests on every Python."""

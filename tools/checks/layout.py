@@ -1,0 +1,142 @@
+"""Checks where things are in a zip, how large they are, and who may read and execute them."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+
+from tools import elf
+from tools.checks.finding import ERROR, WARNING, Finding
+from tools.lambda_os import OPT, OWN_FOLDERS, SCRIPT_INTERPRETERS, TASK, UNZIPPED_LIMIT, ZIPPED_LIMIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tools.checks.upload import File, Upload
+    from tools.zips import Archive
+
+PROGRAM_FOLDERS = ("bin", "extensions")  # below /opt: Lambda's PATH, and what Lambda starts by itself
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def check(upload: Upload) -> Iterator[Finding]:
+    for archive in upload.archives:
+        yield from _names(archive)
+        yield from _bootstrap_place(archive)
+        yield from _links(upload, archive)
+    for file in upload.files:
+        yield from _modes(file)
+        yield from _script(file)
+    yield from _sizes(upload)
+
+
+def is_program(name: str) -> bool:
+    """Whether a file is there to be executed by its name."""
+    return name == "bootstrap" or posixpath.dirname(name) in PROGRAM_FOLDERS
+
+
+def _names(archive: Archive) -> Iterator[Finding]:
+    for name, count in Counter(archive.names).items():
+        if count > 1:
+            remedy = "Build the zip from an empty folder, not on top of an old zip."
+            yield Finding(ERROR, "twice", name, f"is in the zip {count} times", remedy)
+        if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+            problem = "is not a relative path with slashes"
+            yield Finding(ERROR, "name", name, problem, "Zip the content of a folder, from inside it.")
+    for name, member in archive.members.items():
+        if member.obstacle:
+            remedy = "Lambda's unzip knows stored and deflated files without a password: build the zip so."
+            yield Finding(ERROR, "compression", name, member.obstacle, remedy)
+
+
+def _bootstrap_place(archive: Archive) -> Iterator[Finding]:
+    """Lambda looks for bootstrap in /var/task and /opt, not in folders below."""
+    if "bootstrap" in archive.members:
+        return
+    for name in archive.members:
+        folder, _, base = name.rpartition("/")
+        if base == "bootstrap" and "/" not in folder:
+            remedy = f"Zip the content of {folder}/, from inside it."
+            yield Finding(ERROR, "bootstrap", name, "is not at the root of the zip", remedy)
+    if "runtime/lambda_runtime/main.py" in archive.members:
+        remedy = "Put the runtime's bootstrap beside runtime/."
+        yield Finding(
+            ERROR, "bootstrap", "bootstrap", "is missing, without which Lambda starts nothing", remedy
+        )
+
+
+def _modes(file: File) -> Iterator[Finding]:
+    if not file.member.is_readable:
+        problem = f"has mode {file.member.mode & 0o777:o}, so Lambda's user cannot read it"
+        remedy = f"chmod {'755' if is_program(file.name) else '644'} before zipping."
+        yield Finding(ERROR, "unreadable", file.name, problem, remedy)
+    elif is_program(file.name) and not file.member.is_executable:
+        remedy = "chmod 755 before zipping, and zip on Linux or macOS."
+        yield Finding(ERROR, "mode", file.name, "is not executable", remedy)
+
+
+def _script(file: File) -> Iterator[Finding]:
+    """A program must be what Linux can execute: ELF, or a script whose first line names an interpreter."""
+    if not is_program(file.name) or file.elf is not None:
+        return
+    head = file.head(4096)
+    if head.startswith(BYTE_ORDER_MARK):
+        problem = "begins with a byte order mark, so Linux does not see its #!"
+        yield Finding(ERROR, "script", file.name, problem, "Save it as UTF-8 without a byte order mark.")
+    elif not head.startswith(b"#!"):
+        if not elf.is_elf(head):
+            remedy = "Begin it with #!/usr/bin/env python3, or compile it for Linux."
+            yield Finding(ERROR, "script", file.name, "is neither a script nor a program for Linux", remedy)
+    else:
+        first, _, _ = head.partition(b"\n")
+        if first.endswith(b"\r"):
+            problem = "has lines that end in CR LF, as on Windows, so Linux does not find its interpreter"
+            remedy = "Save it with LF (git: `*.* text eol=lf` in .gitattributes)."
+            yield Finding(ERROR, "line-ends", file.name, problem, remedy)
+        interpreter = first[2:].decode("utf-8", "replace").split()[:1]
+        if interpreter and not _is_on_lambda(interpreter[0]):
+            problem = f"is for {interpreter[0]}, which Lambda does not have"
+            yield Finding(ERROR, "shebang", file.name, problem, "Begin it with #!/usr/bin/env python3.")
+
+
+def _is_on_lambda(interpreter: str) -> bool:
+    return interpreter in SCRIPT_INTERPRETERS or interpreter.startswith(
+        tuple(f"{one}/" for one in OWN_FOLDERS)
+    )
+
+
+def _links(upload: Upload, archive: Archive) -> Iterator[Finding]:
+    """A symbolic link must lead to something that is there, in this zip or in another."""
+    everything = set(upload.names)
+    folders = {posixpath.dirname(name) for name in everything}
+    for name, member in archive.members.items():
+        if not member.is_link or member.obstacle:
+            continue
+        target = archive.read(name).decode("utf-8", "replace")
+        if target.startswith((f"{OPT}/", f"{TASK}/")):
+            place = target.split("/", 2 if target.startswith(OPT) else 3)[-1]
+        elif target.startswith("/"):
+            place = ""
+        else:
+            place = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+        if place not in everything and place not in folders:
+            remedy = "Zip the file itself in its place, or make the link relative."
+            yield Finding(ERROR, "link", name, f"is a link to {target}, which is not in the zip", remedy)
+
+
+def _sizes(upload: Upload) -> Iterator[Finding]:
+    for archive in upload.archives:
+        if archive.size > ZIPPED_LIMIT:
+            problem = f"has {_megabytes(archive.size)}, and Lambda takes {_megabytes(ZIPPED_LIMIT)} directly"
+            yield Finding(WARNING, "zipped-size", archive.path.name, problem, "Upload it through S3.")
+    unzipped = sum(archive.unzipped_size for archive in upload.archives)
+    if unzipped > UNZIPPED_LIMIT:
+        names = ", ".join(archive.path.name for archive in upload.archives)
+        problem = f"unzipped: {_megabytes(unzipped)}, and Lambda allows {_megabytes(UNZIPPED_LIMIT)} in all"
+        remedy = "Leave out what the function does not import, or use a container image."
+        yield Finding(ERROR, "size", names, problem, remedy)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1024 / 1024:.1f} MB"

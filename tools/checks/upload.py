@@ -1,0 +1,106 @@
+"""What is uploaded together, and what it is meant for."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from tools import elf, versions
+from tools.lambda_os import ARCHITECTURES, GLIBC
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tools.elf import Elf
+    from tools.lambda_os import Architecture
+    from tools.versions import PythonVersion
+    from tools.zips import Archive, Member
+
+INTERPRETER = re.compile(r"(?:bin/|lib/)(python3\.\d+t?)(?:$|/os\.py$)")
+
+
+class Target:
+    """Where the zips will work. What is None is found out from what is in them."""
+
+    __slots__ = ("architecture", "glibc", "python")
+
+    def __init__(
+        self,
+        python: PythonVersion | None = None,
+        architecture: Architecture | None = None,
+        glibc: str = GLIBC,
+    ) -> None:
+        self.python = python
+        self.architecture = architecture
+        self.glibc = glibc  # the newest that may be needed, e.g. "2.34"
+
+
+class File:
+    """A member of one of the zips; ELF facts if it is a program or a library for Linux."""
+
+    __slots__ = ("archive", "elf", "member")
+
+    def __init__(self, archive: Archive, member: Member) -> None:
+        self.archive = archive
+        self.member = member
+        self.elf: Elf | None = None
+
+    @property
+    def name(self) -> str:
+        return self.member.name
+
+    def read(self) -> bytes:
+        return self.archive.read(self.name)
+
+    def head(self, size: int) -> bytes:
+        return self.archive.head(self.name, size)
+
+
+class Upload:
+    """Zips that will be unzipped over one another: layers, and the function."""
+
+    def __init__(self, archives: Sequence[Archive], target: Target) -> None:
+        """Read what is common to all checks; raises Problem if a zip is damaged."""
+        self.archives = archives
+        self.files = [
+            File(archive, member)
+            for archive in archives
+            for member in archive.members.values()
+            if not member.obstacle and not member.is_link
+        ]
+        self.damaged: dict[str, str] = {}  # files that begin as ELF does: what is wrong with them
+        for file in self.files:
+            if elf.is_elf(file.head(4)):
+                try:
+                    file.elf = elf.parse(file.read())
+                except elf.ElfError as error:
+                    self.damaged[file.name] = str(error)
+        self.glibc = target.glibc
+        self.python = target.python or self._python()
+        self.architecture = target.architecture or self._architecture()
+
+    @property
+    def names(self) -> Iterator[str]:
+        return (name for archive in self.archives for name in archive.members)
+
+    @property
+    def binaries(self) -> Iterator[tuple[File, Elf]]:
+        return ((file, file.elf) for file in self.files if file.elf is not None)
+
+    def _python(self) -> PythonVersion | None:
+        """The interpreter that is in the zips."""
+        for name in self.names:
+            match = INTERPRETER.match(name)
+            if match:
+                return versions.parse(match.group(1))
+        return None
+
+    def _architecture(self) -> Architecture | None:
+        """The interpreter's, or that of most files."""
+        machines = Counter(facts.machine for _, facts in self.binaries)
+        for file, facts in self.binaries:
+            if file.name.startswith("bin/python3"):
+                machines[facts.machine] += len(self.files)
+        known = {architecture.elf: architecture for architecture in ARCHITECTURES.values()}
+        return next((known[machine] for machine, _ in machines.most_common() if machine in known), None)

@@ -1,0 +1,63 @@
+"""Adds bytecode beside modules, by the interpreter that will use it or one of its version.
+
+Unchecked, because neither /opt nor /var/task can be written, and what is unzipped need not keep its time
+(PEP 552); with paths as they are on Lambda, which do not depend on where it was built.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from tools.problems import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# -f, or bytecode that is there stays; -B, or an interpreter that compiles itself leaves its own.
+COMMAND = ("-s", "-B", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", "-d")
+LINES_SHOWN = 5
+
+
+def compile_folder(
+    python: str,
+    folder: Path,
+    destination: str,
+    *,
+    skip: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Compile the modules below ``folder``, which will be at ``destination``; those that cannot be, as paths.
+
+    ``skip`` is a regular expression for paths; ``environment`` comes on top of this process's, whose
+    settings for Python do not count. Raises Problem if ``python`` cannot compile at all.
+    """
+    words = [python, *COMMAND, destination, *(["-x", skip] if skip else []), str(folder)]
+    try:
+        process = subprocess.run(
+            words,
+            # Not within the folder, whose modules may have the names of standard ones.
+            cwd=os.sep,
+            env={**_neutral_environment(), **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    except OSError as error:
+        raise Problem(f"{python} cannot be run: {error.strerror}.", "Name another interpreter.") from None
+    output = process.stdout.decode("utf-8", "replace")
+    failed = re.findall(r"^\*\*\* (?:Error compiling )?'(.+?)'", output, re.MULTILINE)
+    if process.returncode != 0 and not failed:
+        lines = "\n".join(output.strip().splitlines()[-LINES_SHOWN:])
+        raise Problem(f"{python} cannot compile (status {process.returncode}):\n{lines}", "Name another one.")
+    return [os.path.relpath(path, folder) for path in failed]
+
+
+def _neutral_environment() -> dict[str, str]:
+    """Without what would change the bytes; sets of constants are in the order of their hashes before 3.11."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**variables, "PYTHONHASHSEED": "0"}

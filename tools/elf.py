@@ -1,0 +1,173 @@
+"""Facts about a program or a library for Linux, read from its bytes (ELF, as in the System V ABI).
+
+Read is what the dynamic loader reads, the segment PT_DYNAMIC, which is there even in stripped files:
+
+    NEEDED    libssl.so.3            libraries to load, and which versions of their symbols:
+    VERNEED   libm.so.6: GLIBC_2.35  "symbol versioning" of the Linux Standard Base
+    RUNPATH   $ORIGIN/../numpy.libs  where to look for them first
+"""
+
+from __future__ import annotations
+
+import struct
+
+MAGIC = b"\x7fELF"
+PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
+DT_NEEDED, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RPATH, DT_RUNPATH = 1, 4, 5, 6, 15, 29
+DT_GNU_HASH, DT_VERSYM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFE, 0x6FFFFFFF
+VER_FLG_WEAK = 2  # the loader does not insist on such a version
+SYMBOL_SIZE = 24
+
+
+class ElfError(ValueError):
+    """The bytes begin as ELF does, but do not go on so."""
+
+
+class VersionNeed:
+    """A version of the symbols of a library, and the symbols that are wanted in it."""
+
+    __slots__ = ("library", "symbols", "version")
+
+    def __init__(self, library: str, version: str, symbols: list[str]) -> None:
+        self.library = library
+        self.version = version  # e.g. "GLIBC_2.34"
+        self.symbols = symbols  # empty if the file does not tell
+
+
+class Elf:
+    """What the dynamic loader learns about a file."""
+
+    __slots__ = ("bits", "interpreter", "machine", "needed", "run_path", "versions")
+
+    def __init__(self, machine: int, bits: int) -> None:
+        self.machine = machine  # e_machine: 62 is x86_64, 183 is arm64
+        self.bits = bits
+        self.interpreter = ""  # the dynamic loader that a program asks for
+        self.needed: list[str] = []
+        self.run_path: list[str] = []  # RUNPATH or RPATH, split at colons
+        self.versions: list[VersionNeed] = []
+
+
+def is_elf(data: bytes) -> bool:
+    return data.startswith(MAGIC)
+
+
+def parse(data: bytes) -> Elf:
+    """The facts; raises ElfError. Of what is no 64-bit little-endian file, only the machine is told."""
+    if len(data) < 20 or not is_elf(data):
+        raise ElfError("no ELF header")
+    bits = 64 if data[4] == 2 else 32
+    little = data[5] == 1
+    (machine,) = struct.unpack_from("<H" if little else ">H", data, 18)
+    elf = Elf(machine, bits)
+    if bits == 64 and little:
+        try:
+            _Reader(data).fill(elf)
+        except (struct.error, IndexError, UnicodeDecodeError) as error:
+            raise ElfError(f"damaged: {error}") from None
+    return elf
+
+
+class _Reader:
+    """Finds its way through 64-bit little-endian bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._segments: list[tuple[int, int, int]] = []  # address, size, offset of what is loaded
+        self._dynamic: list[tuple[int, int]] = []
+
+    def fill(self, elf: Elf) -> None:
+        (table,) = struct.unpack_from("<Q", self._data, 32)
+        size, count = struct.unpack_from("<HH", self._data, 54)
+        dynamic = None
+        for number in range(count):
+            header = struct.unpack_from("<IIQQQQ", self._data, table + number * size)
+            kind, _, offset, address, _, length = header
+            if kind == PT_LOAD:
+                self._segments.append((address, length, offset))
+            elif kind == PT_DYNAMIC:
+                dynamic = offset, length
+            elif kind == PT_INTERP:
+                elf.interpreter = self._text(offset)
+        if dynamic is None:
+            return  # statically linked
+        self._dynamic = self._read_dynamic(*dynamic)
+        elf.needed = [self._string(value) for tag, value in self._dynamic if tag == DT_NEEDED]
+        for tag in (DT_RUNPATH, DT_RPATH):
+            for value in [value for found, value in self._dynamic if found == tag]:
+                elf.run_path += [part for part in self._string(value).split(":") if part]
+        elf.versions = self._versions()
+
+    def _read_dynamic(self, offset: int, length: int) -> list[tuple[int, int]]:
+        entries = []
+        for position in range(offset, offset + length, 16):
+            tag, value = struct.unpack_from("<QQ", self._data, position)
+            if tag == 0:  # DT_NULL
+                break
+            entries.append((tag, value))
+        return entries
+
+    def _value(self, tag: int) -> int | None:
+        return next((value for found, value in self._dynamic if found == tag), None)
+
+    def _offset(self, address: int) -> int:
+        """Where in the file is what will be at ``address``."""
+        for start, length, offset in self._segments:
+            if start <= address < start + length:
+                return address - start + offset
+        raise IndexError(f"address {address:#x} is in no segment")
+
+    def _text(self, offset: int) -> str:
+        return self._data[offset : self._data.index(b"\0", offset)].decode()
+
+    def _string(self, index: int) -> str:
+        table = self._value(DT_STRTAB)
+        if table is None:
+            raise IndexError("no table of strings")
+        return self._text(self._offset(table) + index)
+
+    def _versions(self) -> list[VersionNeed]:
+        """Follow the chains of VERNEED: a record for each library, below it one for each version."""
+        address, count = self._value(DT_VERNEED), self._value(DT_VERNEEDNUM)
+        if address is None or count is None:
+            return []
+        symbols = self._symbols_by_version()
+        needs = []
+        position = self._offset(address)
+        for _ in range(count):
+            _, versions, library, first, following = struct.unpack_from("<HHIII", self._data, position)
+            place = position + first
+            for _ in range(versions):
+                _, flags, index, name, step = struct.unpack_from("<IHHII", self._data, place)
+                if not flags & VER_FLG_WEAK:
+                    version = self._string(name)
+                    needs.append(VersionNeed(self._string(library), version, symbols.get(index & 0x7FFF, [])))
+                place += step
+            position += following
+        return needs
+
+    def _symbols_by_version(self) -> dict[int, list[str]]:
+        """Names of the dynamic symbols, by the index of their version."""
+        table, versions = self._value(DT_SYMTAB), self._value(DT_VERSYM)
+        found: dict[int, list[str]] = {}
+        if table is None or versions is None:
+            return found
+        symbols, indexes = self._offset(table), self._offset(versions)
+        for number in range(1, self._symbol_count()):
+            (index,) = struct.unpack_from("<H", self._data, indexes + 2 * number)
+            if index & 0x7FFF > 1:
+                (name,) = struct.unpack_from("<I", self._data, symbols + SYMBOL_SIZE * number)
+                found.setdefault(index & 0x7FFF, []).append(self._string(name))
+        return found
+
+    def _symbol_count(self) -> int:
+        """How many symbols to look at: all, or those that DT_GNU_HASH leaves out, the undefined ones."""
+        address = self._value(DT_HASH)
+        if address is not None:
+            _, count = struct.unpack_from("<II", self._data, self._offset(address))
+            return int(count)
+        address = self._value(DT_GNU_HASH)
+        if address is not None:
+            _, count = struct.unpack_from("<II", self._data, self._offset(address))
+            return int(count)
+        return 0

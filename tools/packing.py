@@ -1,0 +1,68 @@
+"""Turns a folder into a checked zip, or into nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tools import checks, listing, zips
+from tools.checks import ERROR, Target, Upload
+from tools.problems import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def pack(tree: Path, output: Path, target: Target, *, compress: bool, allowed: Sequence[str] = ()) -> None:
+    """Write ``tree`` to ``output``, and say how large it is; raises Problem if Lambda could not use it.
+
+    It is written beside its place and moved there when it has passed the checks; what was there before is
+    lost then, and only then.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{output.name}-", dir=output.parent)
+        os.close(handle)
+    except OSError as error:
+        raise _cannot_write(output, error) from None
+    partial = Path(name)
+    try:
+        zips.write(tree, partial, compress=compress)
+        partial.chmod(0o666 & ~_umask())  # mkstemp's file is for its owner alone
+        _check(partial, output, target, allowed)
+        os.replace(partial, output)
+    except OSError as error:
+        raise _cannot_write(output, error) from None
+    finally:
+        if partial.exists():
+            partial.unlink()
+    with zips.Archive(output) as archive:
+        print(listing.sizes_text([archive]))
+        print(listing.hash_line(archive))
+
+
+def _check(partial: Path, output: Path, target: Target, allowed: Sequence[str]) -> None:
+    """Print the warnings; raises Problem with the errors."""
+    with zips.Archive(partial) as archive:
+        findings = checks.check(Upload([archive], target), allowed)
+    for finding in findings:
+        finding.file = finding.file.replace(partial.name, output.name)
+    text = listing.findings_text(findings, sys.stderr)
+    if any(finding.severity == ERROR for finding in findings):
+        raise Problem(f"{output} was not written: {listing.counted(findings)}.", text)
+    if text:
+        print(text, file=sys.stderr)
+
+
+def _cannot_write(output: Path, error: OSError) -> Problem:
+    remedy = "Choose a place that can be written: --output FILE (OUTPUT=FILE)."
+    return Problem(f"{output} cannot be written: {error.strerror}.", remedy)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

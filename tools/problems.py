@@ -1,0 +1,32 @@
+"""What stops a tool: one sentence on what was found, one on what to do."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Problem(Exception):
+    """Nothing can be built from what was given; no file has been left behind."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(found, remedy)
+        self.found = found  # what was found, and what was expected if that does not go without saying
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.found}\n{self.remedy}"
+
+
+def report(name: str, tool: Callable[[], int]) -> int:
+    """Run ``tool``; its exit status. A Problem becomes a message under ``name`` on stderr, and status 2."""
+    try:
+        return tool()
+    except Problem as problem:
+        print(f"{name}: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,74 @@
+"""Finds interpreters on this machine."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from tools import versions
+from tools.problems import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tools.versions import PythonVersion
+
+DESCRIBE = "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2])"
+PYENV = os.path.join(os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv")), "versions", "*", "bin")
+UV_DATA = os.environ.get("XDG_DATA_HOME", os.path.expanduser("~/.local/share"))
+UV = os.path.join(os.environ.get("UV_PYTHON_INSTALL_DIR", os.path.join(UV_DATA, "uv", "python")), "*", "bin")
+PATIENCE_S = 30
+
+
+def resolve(word: str) -> str:
+    """The program that ``word`` means: a path, a name on PATH, or a version; raises Problem."""
+    program = shutil.which(word)
+    if program is not None and described(program):
+        return program
+    if re.match(r"(?:python)?3\.\d+", word):
+        return find(versions.parse(word))
+    raise Problem(f"{word} is no Python on this machine.", "Name an interpreter, e.g. BYTECODE=python3.13.")
+
+
+def find(version: PythonVersion, candidates: Sequence[str] = ()) -> str:
+    """A CPython of that minor version, whose bytecode is therefore right; raises Problem.
+
+    ``candidates`` are tried first.
+    """
+    for program in (*candidates, sys.executable, *_installed(version)):
+        if program and described(program) == f"cpython {version.number}":
+            return program
+    remedy = f"Install python{version.number}, or name one: BYTECODE=/path/to/python{version.number}."
+    raise Problem(f"There is no Python {version.number} on this machine to compile with.", remedy)
+
+
+def described(program: str, environment: Mapping[str, str] | None = None) -> str:
+    """``cpython 3.13``; "" if it does not run."""
+    try:
+        process = subprocess.run(
+            [program, "-I", "-S", "-c", DESCRIBE],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            check=True,
+            timeout=PATIENCE_S,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""  # for another machine, for example, or a shim without its interpreter
+    return process.stdout.decode("utf-8", "replace").strip()
+
+
+def _installed(version: PythonVersion) -> Iterator[str]:
+    """On PATH, and where pyenv and uv put them."""
+    for name in (f"python{version.number}", f"python{version.number}t", "python3"):
+        program = shutil.which(name)
+        if program is not None:
+            yield program
+        for folder in (PYENV, UV):
+            yield from sorted(glob.glob(os.path.join(folder, name)))
