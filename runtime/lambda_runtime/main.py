@@ -107,13 +107,14 @@ def process_invocations(
     client: LambdaRuntimeClient, handler: Handler, log: FunctionLog, stack_dump: StackDump | None = None
 ) -> NoReturn:
     """Get an event, answer it, and so on. Ends with RuntimeApiError, if not with the process."""
+    handler = completing(handler, client)
     while True:
         invocation = client.wait_next_invocation()
         environment.set_trace_id(invocation.trace_id)
         log.begin(invocation.request_id, invocation.tenant_id)
         if stack_dump is not None:
             stack_dump.begin(invocation.deadline_ms)
-        handle_event_request(client, completing(handler, client, invocation), invocation, log)
+        handle_event_request(client, handler, invocation, log)
         if stack_dump is not None:
             stack_dump.end()
         clean_up()
@@ -152,7 +153,7 @@ def handle_event_request(
         after_response.run(context._after_response, log, accepted=accepted)
 
 
-def completing(handler: Handler, client: LambdaRuntimeClient, invocation: Invocation) -> Handler:
+def completing(handler: Handler, client: LambdaRuntimeClient) -> Handler:
     """``handler``, but what it returns is waited for if it is awaitable, and sent if it is a generator.
 
     Inside the call, so that tools which wrap the handler see the errors and the duration of all of it.
@@ -169,7 +170,7 @@ def completing(handler: Handler, client: LambdaRuntimeClient, invocation: Invoca
         if _is_generator(result):
             from . import streaming  # late: few functions stream
 
-            streaming.send(result, client, invocation)
+            streaming.send(result, client)
             return None
         return result
 

@@ -83,6 +83,7 @@ class LambdaRuntimeClient:
 
     def __init__(self, address: str, log: FunctionLog, *, alone: bool = True) -> None:
         """``alone``: whether no other worker of this environment uses the Runtime API at ``address``."""
+        self.invocation: Invocation | None = None  # the one at hand
         self._alone = alone
         self._connection = Connection(address)
         self._log = log
@@ -102,6 +103,7 @@ class LambdaRuntimeClient:
             raise RuntimeApiError(
                 "An event came without Lambda-Runtime-Aws-Request-Id, so it cannot be answered"
             )
+        self.invocation = invocation
         return invocation
 
     def post_invocation_result(
@@ -146,7 +148,8 @@ class LambdaRuntimeClient:
         except RuntimeApiError as error:
             self._note_lost(path, error)
             return False
-        return _is_success(self._heed(path, response, upload.size_bytes))
+        self._heed(path, response, upload.size_bytes)
+        return _is_success(response.status)
 
     def post_init_error(self, diagnostic: Diagnostic, error_type: str | None = None) -> None:
         """Report that the function cannot be initialized; the process must end after it."""
@@ -195,25 +198,27 @@ class LambdaRuntimeClient:
             self._connection.close()
             self._note_lost(path, error)
             return 0
-        return self._heed(path, response, len(body))
+        if response.status != 202:
+            self._heed(path, response, len(body))
+        return response.status
 
     def _note_lost(self, path: str, error: RuntimeApiError) -> None:
         self._log.write_runtime_message(f"POST {path}: {error}; going on with the next event")
 
-    def _heed(self, path: str, response: http1.Response, size_bytes: int) -> int:
-        """Follow the table above: log, or raise RuntimeApiError; the status, if the loop is to go on."""
+    def _heed(self, path: str, response: http1.Response, size_bytes: int) -> None:
+        """Follow the table above: log, or raise RuntimeApiError."""
         status = response.status
-        if not _is_success(status):
-            message = f"POST {path} was answered {status} {_excerpt(response.body)}, expected 202"
-            if status == 404 or status >= 500:
-                raise RuntimeApiError(message)
-            if status == 413:
-                message += (
-                    f": it has {size_bytes} bytes, Lambda takes {RESPONSE_LIMIT_BYTES} of a response; "
-                    "return less, or put it in S3 and return its key"
-                )
-            self._log.write_runtime_message(f"{message}; going on with the next event")
-        return status
+        if _is_success(status):
+            return
+        message = f"POST {path} was answered {status} {_excerpt(response.body)}, expected 202"
+        if status == 404 or status >= 500:
+            raise RuntimeApiError(message)
+        if status == 413:
+            message += (
+                f": it has {size_bytes} bytes, Lambda takes {RESPONSE_LIMIT_BYTES} of a response; "
+                "return less, or put it in S3 and return its key"
+            )
+        self._log.write_runtime_message(f"{message}; going on with the next event")
 
     def _format_post(self, path: str, headers: Fields, body: bytes) -> bytes:
         return http1.format_request(
