@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from emulator.invocation import exit_reason
 from emulator.log import FrameDecoder, Pipe, PipeReader
 from emulator.memory import peak_memory_kb
-from emulator.runtime_api import READY, RuntimeApi
+from emulator.runtime_api import RuntimeApi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 COMPLETED = "completed"  # the runtime called `next`
 FAILED = "failed"  # the runtime reported that it cannot be initialized
 EXITED = "exited"
-TIMED_OUT = "timed out"
+TIMED_OUT = "timed out"  # an init phase is then tried again
+RESTORE_TIMED_OUT = "restore timed out"
 
 # Lambda's PATH on OS-only runtimes; what the interpreter and the tools of this machine need comes after.
 LAMBDA_PATH = "/usr/local/bin:/usr/bin/:/bin:/opt/bin"
@@ -65,11 +66,17 @@ class Configuration:
     memory_mb: int = 128
     timeout_s: float = 3.0
     initialization_type: str = "on-demand"
+    restore_timeout_s: float = 10.0
+    shutdown_grace_s: float = 0.5
     telemetry: bool = False
     max_response_bytes: int = 6_291_556
     early_413: bool = False
     max_stream_bytes: int = 209_715_200
     bandwidth: float | None = None  # bytes per second
+
+    @property
+    def snap_start(self) -> bool:
+        return self.initialization_type == "snap-start"
 
     @property
     def region(self) -> str:
@@ -101,7 +108,7 @@ def variables(configuration: Configuration, runtime_api: str) -> dict[str, str]:
         "PATH": LAMBDA_PATH + os.pathsep + os.environ.get("PATH", os.defpath),
         "TZ": ":UTC",
     }
-    if configuration.initialization_type != "snap-start":  # a snapshot's log stream is not known yet
+    if not configuration.snap_start:  # a snapshot's log stream is not known yet
         day = time.strftime("%Y/%m/%d", time.gmtime())
         result["AWS_LAMBDA_LOG_GROUP_NAME"] = f"/aws/lambda/{configuration.name}"
         result["AWS_LAMBDA_LOG_STREAM_NAME"] = f"{day}/[{configuration.version}]{uuid.uuid4().hex}"
@@ -127,10 +134,14 @@ class Environment:
         self.max_memory_mb = 0  # stays 0 if the runtime ends before its first call
         self.started = time.monotonic()
         self.init_ms = 0.0
+        self.restore_ms: float | None = None  # None: there was nothing to restore
+        self._restore_began: float | None = None
         self.init_outcome = COMPLETED
         self.log_start = len(log)
         self.used = False  # an invocation has been reported, and the init phase with it
-        self._command = configuration.command[0]
+        self._configuration = configuration
+        self._log = log
+        self._ended = threading.Event()  # the process has, its effects may still be under way
         self._pipes = [Pipe(log.write)]
         telemetry = Pipe(FrameDecoder(frames, log).write) if configuration.telemetry else None
         if telemetry is not None:
@@ -138,7 +149,13 @@ class Environment:
         self.api = RuntimeApi(
             requests=requests,
             on_pause=self._take_stock,
-            snap_start=configuration.initialization_type == "snap-start",
+            on_restore=self._restore,
+            metadata={
+                "functionName": configuration.name,
+                "functionVersion": configuration.version,
+                "handler": configuration.handler,
+            },
+            snap_start=configuration.snap_start,
             max_response_bytes=configuration.max_response_bytes,
             early_413=configuration.early_413,
             max_stream_bytes=configuration.max_stream_bytes,
@@ -179,19 +196,49 @@ class Environment:
         return self.api.init_error
 
     def init(self, timeout_s: float) -> str:
-        """Wait for the end of the init phase: COMPLETED, FAILED, EXITED or TIMED_OUT."""
+        """Wait for the end of the init phase, and of the restore phase that may follow: see the outcomes."""
         api = self.api
         with api.changed:
-            api.changed.wait_for(lambda: api.state == READY or api.init_error or api.closed, timeout_s)
-            self.init_ms = (time.monotonic() - self.started) * 1000
+            api.changed.wait_for(lambda: self._restore_began is not None or self._is_initialized(), timeout_s)
+            if self._restore_began is None:
+                self.init_ms = (time.monotonic() - self.started) * 1000
+            else:
+                api.changed.wait_for(self._is_initialized, self._configuration.restore_timeout_s)
+                self.restore_ms = (time.monotonic() - self._restore_began) * 1000
             if api.init_error is not None:
                 self.init_outcome = FAILED
                 api.changed.wait_for(lambda: api.closed, EXIT_GRACE_S)
             elif api.closed:
                 self.init_outcome = EXITED
-            elif api.state != READY:
-                self.init_outcome = TIMED_OUT
+            elif not api.ready:
+                self.init_outcome = TIMED_OUT if self.restore_ms is None else RESTORE_TIMED_OUT
+        self._report_init()
         return self.init_outcome
+
+    def _is_initialized(self) -> bool:
+        """Whether it is, or never will be."""
+        return self.api.ready or self.api.init_error is not None or self.api.closed
+
+    def _report_init(self) -> None:
+        """Log how a restore went, but of a mere init phase only what went wrong."""
+        columns = [f"INIT_REPORT Init Duration: {self.init_ms:.2f} ms", "Phase: init"]
+        if self.restore_ms is not None:
+            columns = [f"RESTORE_REPORT Restore Duration: {self.restore_ms:.2f} ms"]
+        elif self.init_outcome == COMPLETED:
+            return
+        if self.init_outcome in (TIMED_OUT, RESTORE_TIMED_OUT):
+            columns.append("Status: timeout")
+        elif self.init_outcome != COMPLETED:
+            error_type = self.init_error.error_type if self.init_error is not None else self.exit_reason()[1]
+            columns += ["Status: error", *([f"Error Type: {error_type}"] if error_type else [])]
+        self._log.write_line("\t".join([*columns, ""]))
+
+    def _restore(self) -> None:
+        """The init phase has ended and a snapshot is taken, the one that we go on with."""
+        self._restore_began = time.monotonic()
+        self.init_ms = (self._restore_began - self.started) * 1000
+        self._log.write_line(f"INIT_REPORT Init Duration: {self.init_ms:.2f} ms\t")
+        self._log.write_line("RESTORE_START Runtime Version: provided:al2023\t")
 
     def run(self, invocation: Invocation, timeout_s: float) -> str:
         """Hand over one event and wait until the runtime asks for another: COMPLETED, EXITED or TIMED_OUT."""
@@ -214,23 +261,35 @@ class Environment:
         """Why there is no process any more: a message and an error type."""
         if self.start_error is not None:
             reason = os.strerror(self.start_error.errno or 0).lower()
-            return f"fork/exec {self._command}: {reason}", "Runtime.InvalidEntrypoint"
+            return f"fork/exec {self._configuration.command[0]}: {reason}", "Runtime.InvalidEntrypoint"
         return exit_reason(self.exit_status or 0), "Runtime.ExitError"
 
-    def kill(self) -> None:
-        """Kill the whole process group, at once: Lambda gives no warning unless there are extensions."""
-        if self._process is not None and self._process.returncode is None:
-            try:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass  # gone already; macOS forbids to signal a group of zombies
+    def end(self) -> None:
+        """End the process as Lambda does.
+
+        With an extension the process group is told by SIGTERM, and has a moment to obey. Without, it is
+        killed at once.
+        """
+        if self.api.extensions and self._signal(signal.SIGTERM):
+            self._ended.wait(self._configuration.shutdown_grace_s)
+        self._signal(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Kill it, and wait until nothing is left of it."""
-        self.kill()
+        """End it, and wait until nothing is left of it."""
+        self.end()
         self._watcher.join()
         self.api.close()
         self._reader.stop()
+
+    def _signal(self, number: int) -> bool:
+        """Signal the whole process group; False if there is none any more."""
+        if self._process is None or self._process.returncode is not None:
+            return False
+        try:
+            os.killpg(self._process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return False  # gone already; macOS forbids to signal a group of zombies
+        return True
 
     def _take_stock(self) -> None:
         """While the process waits for us: log all that it has written, measure what it has occupied."""
@@ -243,9 +302,10 @@ class Environment:
         """Wait for the end of the process, then for all its effects: requests under way, output."""
         if self._process is not None:
             _, status = os.waitpid(self._process.pid, 0)
-            self.kill()  # what it left running belongs to the environment
+            self._signal(signal.SIGKILL)  # what it left running belongs to the environment
             code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
             self._process.returncode = code  # subprocess need not wait for it, nor we kill it again
+            self._ended.set()
             self.api.settle(SETTLE_S)
             self._take_stock()
             self.exit_status = code

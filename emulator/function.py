@@ -16,7 +16,14 @@ import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 
-from emulator.environment import COMPLETED, FAILED, TIMED_OUT, Configuration, Environment
+from emulator.environment import (
+    COMPLETED,
+    FAILED,
+    RESTORE_TIMED_OUT,
+    TIMED_OUT,
+    Configuration,
+    Environment,
+)
 from emulator.invocation import Invocation, Report, Result, StreamingResult, platform_error
 from emulator.log import Frame, Log
 from emulator.runtime_api import Recorded
@@ -53,8 +60,10 @@ class Function:
         version: str = "$LATEST",
         memory_mb: int = 128,
         timeout_s: float = 3.0,
-        init_timeout_s: float = 10.0,
+        init_timeout_s: float | None = None,
         initialization_type: str = "on-demand",
+        restore_timeout_s: float = 10.0,
+        shutdown_grace_s: float = 0.5,
         telemetry: bool = False,
         invocation_ids: bool = True,
         max_response_bytes: int = 6_291_556,
@@ -69,12 +78,15 @@ class Function:
 
         ``command`` is the runtime, by default this interpreter and the repository's ``bootstrap``.
         ``environment`` comes on top of what Lambda sets, a value None removes a variable; ``inherit``
-        names variables of this machine to pass on. ``invocation_ids``: send an id for each delivery of
-        an event and refuse a different one. ``early_413``: refuse an oversized response before it is
-        read, as managed instances do. ``answer_grace_s``: how long an answer waits for the runtime to
-        ask for the next event before the caller gets it. ``bandwidth``: how many bytes per second of a
-        streamed response are let through after its first 6 MiB, by default all; Lambda has 2 MiB.
-        ``reload``: restart when a source file has changed. ``log`` gets the log as it is written.
+        names variables of this machine to pass on. ``init_timeout_s`` is 10 by default, or with the
+        ``initialization_type`` "snap-start" what Lambda grants before a snapshot. ``shutdown_grace_s``:
+        from SIGTERM to SIGKILL if there is an extension; Lambda has 0.3 if one of them is external.
+        ``invocation_ids``: send an id for each delivery of an event and refuse a different one.
+        ``early_413``: refuse an oversized response before it is read, as managed instances do.
+        ``answer_grace_s``: how long an answer waits for the runtime to ask for the next event before the
+        caller gets it. ``bandwidth``: how many bytes per second of a streamed response are let through
+        after its first 6 MiB, by default all; Lambda has 2 MiB. ``reload``: restart when a source file
+        has changed. ``log`` gets the log as it is written.
         """
         default = [sys.executable, BOOTSTRAP]
         self._configuration = Configuration(
@@ -88,6 +100,8 @@ class Function:
             memory_mb=memory_mb,
             timeout_s=timeout_s,
             initialization_type=initialization_type,
+            restore_timeout_s=restore_timeout_s,
+            shutdown_grace_s=shutdown_grace_s,
             telemetry=telemetry,
             max_response_bytes=max_response_bytes,
             early_413=early_413,
@@ -96,7 +110,8 @@ class Function:
         )
         self.requests: list[Recorded] = []
         self.frames: list[Frame] = []
-        self._init_timeout_s = init_timeout_s
+        usual_s = max(timeout_s, 130.0) if self._configuration.snap_start else 10.0
+        self._init_timeout_s = usual_s if init_timeout_s is None else init_timeout_s
         self._invocation_ids = invocation_ids
         self._answer_grace_s = answer_grace_s
         self._sources = Sources(self._configuration.task_root) if reload else None
@@ -162,7 +177,7 @@ class Function:
         self._queue.put(None)
         environment = self._environment
         if environment is not None:
-            environment.kill()
+            environment.end()
         if self._worker.is_alive():
             self._worker.join()
         self._stop_environment()
@@ -297,7 +312,8 @@ class Function:
 
         invocation.report = Report(
             duration_ms=(ended - began) * 1000,
-            init_ms=None if environment.used else environment.init_ms,
+            init_ms=None if environment.used or self._configuration.snap_start else environment.init_ms,
+            restore_ms=None if environment.used else environment.restore_ms,
             memory_mb=self._configuration.memory_mb,
             max_memory_mb=environment.max_memory_mb,
         )
@@ -317,13 +333,17 @@ class Function:
             message = f"Task timed out after {self._configuration.timeout_s:.2f} seconds"
             self._log.write_line(f"{_timestamp()} {request_id} {message}\n")
             failure = platform_error("Sandbox.Timedout", f"RequestId: {request_id} Error: {message}")
+        elif outcome == RESTORE_TIMED_OUT:
+            limit = f"{self._configuration.restore_timeout_s:.2f} seconds"
+            message = f"RequestId: {request_id} Error: Restore timed out after {limit}"
+            failure = platform_error("Runtime.RestoreHookUserTimeout", message)
         elif outcome == FAILED and environment.init_error is not None:
             failure = environment.init_error
         else:
             message, error_type = environment.exit_reason()
             self._log.write_line(f"RequestId: {request_id} Error: {message}\n{error_type}")
             failure = platform_error(error_type, f"RequestId: {request_id} Error: {message}")
-        report.status = "timeout" if outcome == TIMED_OUT else "error"
+        report.status = "timeout" if outcome in (TIMED_OUT, RESTORE_TIMED_OUT) else "error"
         report.error_type = "" if outcome == TIMED_OUT else failure.error_type
         invocation.settle(failure)
 
@@ -341,13 +361,8 @@ class Function:
         self._starts += 1
         self._pid = environment.pid
         if self._closed:  # close() may have come too early to see it
-            environment.kill()
-        outcome = environment.init(init_timeout_s)
-        if outcome != COMPLETED:
-            status = "timeout" if outcome == TIMED_OUT else "error"
-            self._log.write_line(
-                f"INIT_REPORT Init Duration: {environment.init_ms:.2f} ms\tPhase: init\tStatus: {status}\t"
-            )
+            environment.end()
+        environment.init(init_timeout_s)
         return environment
 
     def _stop_environment(self) -> None:

@@ -227,6 +227,14 @@ class HttpServer:
         self._acceptor.join(1)
         self.wait_for_connections(1)
 
+    def drop_other_connections(self) -> None:
+        """End every connection but the one that the calling thread serves."""
+        with self._lock:
+            others = dict(self._connections)
+        others.pop(threading.current_thread(), None)
+        for connection in others.values():
+            _shut_down(connection)
+
     def wait_for_connections(self, timeout_s: float) -> None:
         """Wait until the clients' connections are finished: all they had sent has then been handled."""
         deadline = time.monotonic() + timeout_s

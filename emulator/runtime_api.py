@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 import threading
 import time
 from dataclasses import dataclass, field
 
+from emulator import extensions
+from emulator.extensions import Extensions
 from emulator.http_server import BodyTooLarge, HttpServer, Request, Response, TruncatedBody, find
 from emulator.invocation import Answer, Invocation, platform_error
+from emulator.replies import accepted, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from emulator.http_server import Fields
     from emulator.response_stream import ResponseStream
@@ -103,6 +105,8 @@ class RuntimeApi:
         *,
         requests: list[Recorded],
         on_pause: Callable[[], None],
+        on_restore: Callable[[], None],
+        metadata: Mapping[str, str],
         snap_start: bool,
         max_response_bytes: int,
         early_413: bool,
@@ -115,9 +119,11 @@ class RuntimeApi:
         self.init_error: Answer | None = None
         self.abandoned = False  # the process is gone; what it sent before is still read
         self.closed = False  # nothing is taken any more
+        self.extensions = Extensions(metadata)
         self.idle_since = 0.0  # when the runtime last called `next`, by the monotonic clock
         self._requests = requests
         self._on_pause = on_pause
+        self._on_restore = on_restore
         self._snap_start = snap_start
         self._max_response_bytes = max_response_bytes
         self._early_413 = early_413
@@ -126,6 +132,11 @@ class RuntimeApi:
         self._truncated = False  # a streamed response was, and the runtime is wedged
         self._server = HttpServer(self._handle)
         self.address = self._server.address
+
+    @property
+    def ready(self) -> bool:
+        """Whether the init phase is over: the runtime waits for an event, and every extension does."""
+        return self.state == READY and self.extensions.ready
 
     def offer(self, invocation: Invocation) -> None:
         """Give the runtime its next event. Call with ``changed`` held."""
@@ -176,12 +187,16 @@ class RuntimeApi:
             return self._restore_next()
         if self._snap_start and call == ("POST", _BASE + "/restore/error"):
             return self._init_error("RestoreError", request, record)
+        if call == ("POST", extensions.REGISTER):
+            return self._register_extension(request, record)
+        if call == ("GET", extensions.NEXT):
+            return self._next_of_extension(request)
         answer = _ANSWER_PATH.fullmatch(request.path)
         if answer is not None and request.method == "POST":
             request_id, kind = answer.groups()
-            refusal = self._begin_answer(request, request_id, kind)
-            if refusal is not None:
-                return refusal
+            denied = self._begin_answer(request, request_id, kind)
+            if denied is not None:
+                return denied
             return self._response(request, record) if kind == "response" else self._error(request, record)
         return Response(404, b"404 page not found\n", [("Content-Type", "text/plain; charset=utf-8")])
 
@@ -191,10 +206,12 @@ class RuntimeApi:
         """``GET /invocation/next``: close the previous invocation, wait for the next event."""
         self._on_pause()
         with self.changed:
+            if self._snap_start and self.state == STARTED:
+                self._on_restore()  # without a call of `restore/next`, so there are no hooks
             answered = self.state == RESPONSE_SENT
-            refusal = self._move("Ready")
-            if refusal is not None:
-                return refusal
+            denied = self._move("Ready")
+            if denied is not None:
+                return denied
             if answered:
                 self.invocation = None
             self.idle_since = time.monotonic()
@@ -209,7 +226,7 @@ class RuntimeApi:
         """``POST /invocation/{id}/response``: the function's result, in one piece or streamed."""
         mode = request.header("Lambda-Runtime-Function-Response-Mode")
         if mode not in ("", "streaming"):
-            return _refuse(400, "InvalidFunctionResponseMode", "Invalid function response mode")
+            return refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode")
         invocation = self.invocation
         if invocation is not None and invocation.stream is not None and (mode or request.chunked):
             return self._stream(request, record, invocation.stream)
@@ -217,7 +234,7 @@ class RuntimeApi:
         try:
             _read(request, record, limit if self._early_413 else None)
         except TruncatedBody:
-            return _refuse(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+            return refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
         except BodyTooLarge:
             return self._too_large(limit, close=True)
         if len(record.body) > limit:
@@ -230,7 +247,7 @@ class RuntimeApi:
             invocation.stream.open(answer.content_type, "buffered")
             invocation.stream.write(answer.body)
         self._finish_answer(answer)
-        return _accepted()
+        return accepted()
 
     def _stream(self, request: Request, record: Recorded, stream: ResponseStream) -> Response:
         """Pass a response on as it arrives; whether that is done depends on how the caller has invoked.
@@ -248,17 +265,17 @@ class RuntimeApi:
                 self._throttle(record.body_size, len(part))
                 stream.write(passed)
                 if self.closed:
-                    return _refuse(410, "InvokeTimeout", "Invoke timeout", close=True)
+                    return refusal(410, "InvokeTimeout", "Invoke timeout", close=True)
                 if record.body_size > limit:
                     return self._too_large(limit, close=True)
         except TruncatedBody:
             # If the process is about to end, that is the better explanation: see `_move`.
             self._truncated = True
-            return _refuse(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+            return refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
         answer.trailers = record.trailers = request.trailers
         _heed_trailers(answer, request)
         self._finish_answer(answer)
-        return _accepted()
+        return accepted()
 
     def _throttle(self, size: int, part_size: int) -> None:
         """After the burst, take as long for a part as it takes at the given bandwidth."""
@@ -274,26 +291,53 @@ class RuntimeApi:
         error_type = request.header(_ERROR_TYPE)
         content_type = request.header("Content-Type") or "application/json"
         self._finish_answer(Answer(record.body, content_type, is_error=True, error_type=error_type))
-        return _accepted()
+        return accepted()
 
     def _init_error(self, call: str, request: Request, record: Recorded) -> Response | None:
         """``POST /init/error`` and ``/restore/error``: the function cannot be started."""
         with self.changed:
-            refusal = self._move(call)
-        if refusal is not None:
-            return refusal
+            denied = self._move(call)
+        if denied is not None:
+            return denied
         if not _try_to_read(request, record):
             return None
         self._on_pause()
         with self.changed:
             self.init_error = Answer(record.body, is_error=True, error_type=request.header(_ERROR_TYPE))
             self.changed.notify_all()
-        return _accepted()
+        return accepted()
 
     def _restore_next(self) -> Response:
-        """``GET /restore/next``: the snapshot is taken and restored in no time here."""
+        """``GET /restore/next``: the snapshot is taken and restored in no time here.
+
+        No connection survives that, though this one has to bring the reply.
+        """
+        self._on_pause()
         with self.changed:
-            return self._move("RestoreReady") or Response(200)
+            denied = self._move("RestoreReady")
+            if denied is not None:
+                return denied
+            self._on_restore()
+            self.changed.notify_all()
+        self._server.drop_other_connections()
+        return Response(200, close=True)
+
+    def _register_extension(self, request: Request, record: Recorded) -> Response | None:
+        """``POST /extension/register``: from now on the end of the environment is announced."""
+        if not _try_to_read(request, record):
+            return None
+        with self.changed:
+            closed = self.state not in (STARTED, RESTORING)
+            return self.extensions.register(request, record.body, closed=closed)
+
+    def _next_of_extension(self, request: Request) -> Response | None:
+        """``GET /extension/event/next``: waits for the end."""
+        with self.changed:
+            denied = self.extensions.next(request)
+            self.changed.notify_all()
+            if denied is None:
+                self.changed.wait_for(lambda: self.abandoned)
+            return denied
 
     # What they share.
 
@@ -307,7 +351,7 @@ class RuntimeApi:
                 f"State transition from {self.state} to {call} failed for runtime."
                 " Error: State transition is not allowed"
             )
-            return _refuse(403, "InvalidStateTransition", message)
+            return refusal(403, "InvalidStateTransition", message)
         self.state = following
         return None
 
@@ -316,11 +360,11 @@ class RuntimeApi:
         with self.changed:
             invocation = self.invocation
             if invocation is None or request_id != invocation.request_id:
-                return _refuse(400, "InvalidRequestID", "Invalid request ID")
+                return refusal(400, "InvalidRequestID", "Invalid request ID")
             echoed = request.header("Lambda-Runtime-Invocation-Id")
             stale = bool(echoed and invocation.invocation_id and echoed != invocation.invocation_id)
             if stale or self.closed:
-                return _refuse(410, "InvokeTimeout", "Invoke timeout")
+                return refusal(410, "InvokeTimeout", "Invoke timeout")
             return self._move("InvocationResponse" if kind == "response" else "InvocationErrorResponse")
 
     def _finish_answer(self, answer: Answer) -> None:
@@ -334,8 +378,8 @@ class RuntimeApi:
         """The platform fails the invocation itself; the runtime has nothing more to say about it."""
         message = f"Response payload size exceeded maximum allowed payload size ({limit} bytes)."
         self._finish_answer(platform_error("Function.ResponseSizeTooLarge", message))
-        refusal = f"Exceeded maximum allowed payload size ({limit} bytes)."
-        return _refuse(413, "RequestEntityTooLarge", refusal, close=close)
+        reason = f"Exceeded maximum allowed payload size ({limit} bytes)."
+        return refusal(413, "RequestEntityTooLarge", reason, close=close)
 
 
 def _event(invocation: Invocation) -> Response:
@@ -400,18 +444,3 @@ def _read(request: Request, record: Recorded, limit: int | None = None) -> None:
 
 def _content_type(request: Request) -> str:
     return request.header("Content-Type") or "application/octet-stream"
-
-
-def _accepted() -> Response:
-    return _json(202, {"status": "OK"})
-
-
-def _refuse(status: int, error_type: str, message: str, *, close: bool = False) -> Response:
-    response = _json(status, {"errorMessage": message, "errorType": error_type})
-    response.close = close
-    return response
-
-
-def _json(status: int, value: dict[str, str]) -> Response:
-    body = json.dumps(value, separators=(",", ":")).encode() + b"\n"
-    return Response(status, body, [("Content-Type", "application/json")])
