@@ -92,9 +92,8 @@ class Response:
             raise ApplicationError(self._app, f"has given the status {status!r}, expected such as '200 OK'")
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         self._head = self._request.head(int(code), encoded)
-        return (
-            self._written.append
-        )  # sent with the next block, as the application cannot be left at a write()
+        # Kept until the next block: nothing can be sent while the application is in the middle of a call.
+        return self._written.append
 
     def take(self, block: bytes, *, is_last: bool = False) -> Iterator[Any]:
         """What can be sent now; the head only with something to follow it, as PEP 3333 demands."""
