@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from emulator.function import Result
+from emulator.invocation import StreamingResult
 
 PLATFORM_LINES = ("START ", "END ", "REPORT ", "INIT_REPORT ")
 
@@ -49,13 +50,13 @@ def error(result: Result) -> dict[str, Any]:
     return payload
 
 
-def lines(result: Result) -> list[str]:
+def lines(result: Result | StreamingResult) -> list[str]:
     """What the function logged in this invocation, without the platform's lines."""
     text = result.log.decode("utf-8", "replace")
     return [line for line in text.split("\n") if line and not line.startswith(PLATFORM_LINES)]
 
 
-def json_lines(result: Result) -> list[dict[str, Any]]:
+def json_lines(result: Result | StreamingResult) -> list[dict[str, Any]]:
     """The JSON objects among them."""
     return [json.loads(line) for line in lines(result) if line.startswith("{")]
 

@@ -44,6 +44,17 @@ def logger_with_platform_format(trial: Trial) -> Observation:
     return f"{len(lines(result))} lines, none doubled"
 
 
+@case(PACKAGE, "Logger: around a handler that streams", not_on_aws="does not stream")
+def streaming_logger(trial: Trial) -> Observation:
+    with trial.function("powertools_function.stream") as function:
+        result = function.invoke_streaming(b'{"orders": [7, 8]}')
+        expect("chunks", b"".join(result), b"packed 7\npacked 8\n")
+        entries = [one for one in json_lines(result) if "order" in one]
+    expect("orders", [one["order"] for one in entries], [7, 8])
+    expect("function_request_id", entries[1]["function_request_id"], result.request_id)
+    return "two chunks, two lines"
+
+
 @case(PACKAGE, "Tracer: subsegments of the handler and of a method reach the daemon")
 def tracer(trial: Trial) -> Observation:
     with XRayDaemon() as daemon:

@@ -84,6 +84,17 @@ def async_handler_error(trial: Trial) -> Observation:
     return describe(event)
 
 
+@case(PACKAGE, "what a streaming handler raises midway is captured", not_on_aws="does not stream")
+def midway_error(trial: Trial) -> Observation:
+    with trial.function("sentry_function.fail_midway") as function:
+        result = function.invoke_streaming(b"{}")
+        expect("chunks", b"".join(result), b"first")
+        expect("error type", result.error_type, "Function.ValueError")
+        event = the_one("events", captured(trial))
+        expect("request id", event["extra"]["lambda"]["aws_request_id"], result.request_id)
+    return describe(event)
+
+
 @case(PACKAGE, "a timeout is announced before it comes")
 def timeout_warning(trial: Trial) -> Observation:
     with trial.function("sentry_function.dawdle", timeout_s=2.4) as function:

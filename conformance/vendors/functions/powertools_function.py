@@ -24,6 +24,13 @@ def log(event, context: LambdaContext):
 
 
 @logger.inject_lambda_context
+def stream(event, context: LambdaContext):
+    for order in event["orders"]:
+        logger.info("packed", extra={"order": order})
+        yield f"packed {order}\n"
+
+
+@logger.inject_lambda_context
 @tracer.capture_lambda_handler
 @metrics.log_metrics(capture_cold_start_metric=True)
 def observe(event, context: LambdaContext):
