@@ -1,4 +1,4 @@
-"""Read the command line: ``run`` invokes a function once, ``serve`` keeps it up for AWS CLI and curl."""
+"""Read the command line: ``run`` invokes a function once, ``serve`` keeps it up for AWS CLI and browsers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 from emulator.function import BOOTSTRAP, Function
+from emulator.function_url import BUFFERED, RESPONSE_STREAM, FunctionUrl
+from emulator.http_answer import INTEGRATION_TYPE, BadAnswer, read_prelude
 from emulator.invoke_api import ApiError, InvokeApi, check_payload
 from emulator.terminal import Terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
+
+    from emulator.invocation import StreamingResult
 
 DEFAULT_EVENT = '{"name": "world"}'
 
@@ -67,32 +73,80 @@ def run(options: argparse.Namespace) -> int:
         log.say(f"An event is JSON, e.g. --event '{DEFAULT_EVENT}'; this one is: {_excerpt(event)}")
         return FUNCTION_FAILED
     with function:
-        result = function.invoke(event)
+        return show(function.invoke_streaming(event), log, Terminal(sys.stdout))
+
+
+def show(result: StreamingResult, log: Terminal, output: Terminal) -> int:
+    """Put out a response, each part of a streamed one as it comes; the exit status for it."""
+    streamed = result.response_mode == "streaming"
+    payload = b"" if streamed else b"".join(result)
+    if streamed:
+        try:
+            show_stream(result, log, output)
+        except BadAnswer as problem:
+            log.complain(f"The response is no HTTP response: {problem}")
+            return FUNCTION_FAILED
+    _ = result.report  # wait until it is logged
     log.say()
-    if result.function_error:
-        log.complain(f"The function failed ({result.function_error}). What its caller gets:")
-    Terminal(sys.stdout).payload(result.payload)
-    return FUNCTION_FAILED if result.function_error else 0
+    if not result.function_error:
+        if not streamed:
+            output.payload(payload)
+        return 0
+    midway = " midway" if streamed else ""
+    log.complain(f"The function failed{midway} ({result.function_error}). What its caller gets:")
+    (log if streamed else output).payload(result.error_body)
+    return FUNCTION_FAILED
+
+
+def show_stream(result: StreamingResult, log: Terminal, output: Terminal) -> None:
+    """The head, if there is one, on the log; the body on the output. BadAnswer if the former is not valid."""
+    parts = iter(result)
+    if result.content_type == INTEGRATION_TYPE:
+        head, beginning = read_prelude(parts)
+        log.remark(f"HTTP {head.status}")
+        for name, value in head.headers:
+            log.remark(f"{name}: {value}")
+        log.say()
+        output.part(beginning)
+    for part in parts:
+        output.part(part)
 
 
 def serve(options: argparse.Namespace) -> int:
     """Answer the Invoke API until a signal comes."""
     terminal = Terminal(sys.stdout)
     function = make_function(options, terminal)
+    url_port = default_url_port(options.port) if options.url_port is None else options.url_port
+    servers: list[InvokeApi | FunctionUrl] = []
     try:
-        api = InvokeApi(function, options.host, options.port)
-    except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else str(error)
-        raise UsageError(
-            f"cannot listen on {options.host}:{options.port}: {reason}; another --port may be free"
-        ) from error
-    try:
+        with _usage_error(options.host, url_port, "--url-port"):
+            url = FunctionUrl(function, options.host, url_port, options.invoke_mode)
+        servers.append(url)
+        with _usage_error(options.host, options.port, "--port"):
+            api = InvokeApi(function, options.host, options.port, url.url)
+        servers.append(api)
         with function:
-            _introduce(terminal, options, function, api.url)
+            _introduce(terminal, options, function, api.url, url.url)
             threading.Event().wait()
     finally:
-        api.close()
+        for server in servers:
+            server.close()
     return 0
+
+
+def default_url_port(port: int) -> int:
+    """The port after that of the Invoke API; like it, a free one if it is 0."""
+    return (port + 1) % 65536 if port else 0
+
+
+@contextmanager
+def _usage_error(host: str, port: int, option: str) -> Iterator[None]:
+    """Explain why a server cannot listen."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise UsageError(f"cannot listen on {host}:{port}: {reason}; another {option} may be free") from error
 
 
 def _port(text: str) -> int:
@@ -101,7 +155,9 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _introduce(terminal: Terminal, options: argparse.Namespace, function: Function, url: str) -> None:
+def _introduce(
+    terminal: Terminal, options: argparse.Namespace, function: Function, url: str, function_url: str
+) -> None:
     name = function.configuration.name
     region = function.configuration.region
     payload = shlex.quote(DEFAULT_EVENT)
@@ -114,6 +170,11 @@ def _introduce(terminal: Terminal, options: argparse.Namespace, function: Functi
     terminal.say("(AWS CLI version 1 knows no --cli-binary-format: leave it out there.)")
     terminal.say()
     terminal.say(f"curl -d {payload} {url}/2015-03-31/functions/{name}/invocations")
+    terminal.say()
+    terminal.say(f"The function URL: open {function_url} in a browser, or curl -N {function_url}")
+    if options.invoke_mode == RESPONSE_STREAM:
+        terminal.say("It streams, and sends what the function returns as it is. To have it understand a")
+        terminal.say('{"statusCode": …, "body": …} that is returned, start this with --invoke-mode BUFFERED.')
     terminal.say()
 
 
@@ -143,6 +204,7 @@ def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
         name=options.name or default_name(options.handler),
         memory_mb=options.memory,
         timeout_s=options.timeout,
+        initialization_type="snap-start" if options.snap_start else "on-demand",
         reload=getattr(options, "reload", False),
         log=terminal.log,
     )
@@ -228,6 +290,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--credentials", action="store_true", help="pass on this machine's AWS credentials")
     add("--timeout", type=_positive, default=3.0, metavar="SECONDS", help="(default: 3)")
     add("--memory", type=int, default=128, metavar="MB", help="what the function is told (default: 128)")
+    add("--snap-start", action="store_true", help="start as if from a snapshot, with hooks before and after")
     add("--log-format", choices=("Text", "JSON"))
     add("--log-level", choices=("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))
 
@@ -242,6 +305,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     kept.add_argument("--host", default="127.0.0.1", help="(default: 127.0.0.1)")
     kept.add_argument("--port", type=_port, default=9000, help="0 takes a free one (default: 9000)")
+    kept.add_argument(
+        "--url-port",
+        type=_port,
+        metavar="PORT",
+        help="where the function URL listens, 0 takes a free one (default: the port after the other)",
+    )
+    kept.add_argument(
+        "--invoke-mode",
+        choices=(RESPONSE_STREAM, BUFFERED),
+        default=RESPONSE_STREAM,
+        help="of the function URL: send parts as they come, or wait and understand an object with statusCode"
+        f" (default: {RESPONSE_STREAM})",
+    )
     kept.add_argument(
         "--no-reload", dest="reload", action="store_false", help="do not restart when a .py file has changed"
     )

@@ -74,11 +74,11 @@ class Request:
         self.client = ""  # the address of who sent it
         self.headers = headers  # as sent: order, case and repetitions kept
         self.trailers: Fields = []  # known once the body has been read
-        self.unread = True  # there may be more of the body to come
         self.truncated = False
         self.before_body: Callable[[], None] | None = None
         self._stream = stream
         self.chunked, self._length = _framing(self)  # chunked: of a length that is not known yet
+        self.unread = self.chunked or self._length > 0  # there may be more of the body to come
 
     def header(self, name: str) -> str:
         """The first value of a header, ``""`` if there is none: to Lambda, empty is absent."""
@@ -247,13 +247,13 @@ class HttpServer:
     def _accept(self) -> None:
         while True:
             try:
-                connection, _ = self._listener.accept()
+                connection, address = self._listener.accept()
             except OSError:
                 if self._closed:
                     return
                 time.sleep(0.01)  # out of file descriptors, perhaps; the next one may succeed
                 continue
-            thread = threading.Thread(target=self._converse, args=(connection,), daemon=True)
+            thread = threading.Thread(target=self._converse, args=(connection, address[0]), daemon=True)
             with self._lock:
                 if self._closed:
                     connection.close()
@@ -261,11 +261,11 @@ class HttpServer:
                 self._connections[thread] = connection
                 thread.start()
 
-    def _converse(self, connection: socket.socket) -> None:
+    def _converse(self, connection: socket.socket, client: str) -> None:
         try:
             with connection, connection.makefile("rb") as stream:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                while self._answer(connection, stream):
+                while self._answer(connection, stream, client):
                     pass
         except OSError:
             pass  # the client is gone; there is nobody to tell
@@ -273,7 +273,7 @@ class HttpServer:
             with self._lock:
                 self._connections.pop(threading.current_thread(), None)
 
-    def _answer(self, connection: socket.socket, stream: BufferedReader) -> bool:
+    def _answer(self, connection: socket.socket, stream: BufferedReader, client: str) -> bool:
         """Read one request, reply to it; True if the connection can carry another."""
         try:
             request = _read_request(stream)
@@ -284,7 +284,7 @@ class HttpServer:
             return False
         if request is None:
             return False
-        request.client = connection.getpeername()[0]
+        request.client = client
         if request.header("Expect").lower() == "100-continue":  # curl, for bodies above 1 MB
             request.before_body = lambda: connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         response = self._handle(request)

@@ -78,9 +78,12 @@ class Target(NamedTuple):
 class InvokeApi:
     """An Invoke API in front of one function."""
 
-    def __init__(self, function: Function, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen at once; OSError if the address is taken."""
+    def __init__(
+        self, function: Function, host: str = "127.0.0.1", port: int = 0, function_url: str = ""
+    ) -> None:
+        """Listen at once; OSError if the address is taken. ``function_url`` is for who asks what is here."""
         self._function = function
+        self._function_url = function_url
         self._server = HttpServer(self._handle, host, port)
         self.url = f"http://{self._server.address}"
 
@@ -103,8 +106,11 @@ class InvokeApi:
         if request.path == "/" and request.method in ("GET", "HEAD"):
             return Response(200, self._welcome().encode(), [("Content-Type", "text/plain; charset=utf-8")])
         found = f"{request.method} {request.path}"
-        expected = "POST /2015-03-31/functions/NAME/invocations"
-        raise ApiError(404, "UnknownOperationException", f"{found} is not here; there is {expected}")
+        operations = (
+            "POST /2015-03-31/functions/NAME/invocations and"
+            " POST /2021-11-15/functions/NAME/response-streaming-invocations"
+        )
+        raise ApiError(404, "UnknownOperationException", f"{found} is not here; there are {operations}")
 
     def _invoke(self, request: Request, name: str) -> Response:
         invocation_type = one_of(request, "X-Amz-Invocation-Type", "invocationType", INVOCATION_TYPES)
@@ -139,10 +145,16 @@ class InvokeApi:
 
     def _welcome(self) -> str:
         configuration = self._function.configuration
-        return (
-            f"A local AWS Lambda emulator, running {configuration.handler} from {configuration.task_root}.\n"
-            f"Invoke it: curl -d '{{}}' {self.url}/2015-03-31/functions/{configuration.name}/invocations\n"
-        )
+        name = configuration.name
+        lines = [
+            f"A local AWS Lambda emulator, running {configuration.handler} from {configuration.task_root}.",
+            f"Invoke it: curl -d '{{}}' {self.url}/2015-03-31/functions/{name}/invocations",
+            "Have the response streamed: boto3's invoke_with_response_stream, which posts to",
+            f"  {self.url}/2021-11-15/functions/{name}/response-streaming-invocations",
+        ]
+        if self._function_url:
+            lines.append(f"Its function URL: {self._function_url}")
+        return "\n".join([*lines, ""])
 
 
 def check_payload(payload: bytes, invocation_type: str = "RequestResponse") -> bytes:

@@ -26,6 +26,9 @@ _STYLES = (
 class Terminal:
     """Text for a person on one stream, which may as well be a file."""
 
+    # The line on the screen, which all share, is one of a response and not at its end.
+    _interrupted = False
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         # NO_COLOR: see no-color.org
@@ -42,6 +45,9 @@ class Terminal:
 
     def say(self, text: str = "", style: str = "") -> None:
         line = f"{style}{text}{_PLAIN}\n" if style and self._colour else text + "\n"
+        if Terminal._interrupted and self._stream.isatty():
+            Terminal._interrupted = False
+            line = "\n" + line
         self._write(line.encode("utf-8", "replace"))
 
     def headline(self, text: str) -> None:
@@ -49,6 +55,15 @@ class Terminal:
 
     def complain(self, text: str) -> None:
         self.say(text, _RED)
+
+    def remark(self, text: str) -> None:
+        self.say(text, _DIM)
+
+    def part(self, data: bytes) -> None:
+        """A piece of a response, byte for byte and at once."""
+        if data and self._stream.isatty():
+            Terminal._interrupted = not data.endswith(b"\n")
+        self._write(data)
 
     def payload(self, payload: bytes) -> None:
         """A response: laid out for a person, or else byte for byte (and, if it is text, a line break)."""

@@ -1022,12 +1022,16 @@ class TheCommandLine(EmulatorTestCase):
     def test_does_not_serve_on_a_port_that_is_taken(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-            done = self.emulate("serve", *self.options, f"--port={port}")
-        self.assertEqual(2, done.returncode)
-        self.assertRegex(
-            done.stderr.decode(),
-            rf"^emulator: cannot listen on 127\.0\.0\.1:{port}: address already in use; .*\n$",
-        )
+            for option in ("--port", "--url-port"):
+                with self.subTest(option):
+                    ports = ["--port=0", "--url-port=0", f"{option}={port}"]
+                    done = self.emulate("serve", *self.options, *ports)
+                    self.assertEqual(2, done.returncode)
+                    self.assertRegex(
+                        done.stderr.decode(),
+                        rf"^emulator: cannot listen on 127\.0\.0\.1:{port}: address already in use;"
+                        rf" another {option} may be free\n$",
+                    )
 
 
 if __name__ == "__main__":
