@@ -30,11 +30,12 @@ def explain(error: ImportError) -> list[str]:
                 notes.append(f"{path} {problem}")
         notes.extend(_missing_library(one))
     if notes:
-        machine = os.uname().machine
+        libc = "musllinux_1_2" if "musl" in _imp.extension_suffixes()[0] else "manylinux2014"
+        platform = f"{libc}_{os.uname().machine}"
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         notes[NOTES_LIMIT:] = [
             "Install the packages for this Python and this machine, for example: pip install --target FOLDER "
-            f"--only-binary=:all: --platform manylinux2014_{machine} --python-version {version} PACKAGE"
+            f"--only-binary=:all: --platform {platform} --python-version {version} PACKAGE"
         ]
     elif isinstance(error, ModuleNotFoundError):
         notes.append(f"Searched for {_wanted(error).partition('.')[0]!r} in: {', '.join(sys.path)}")
@@ -86,9 +87,10 @@ def _own_path(error: ImportError) -> list[str]:
 def _problem(path: str) -> str | None:
     """Why this interpreter cannot load the extension module in ``path``; None if it might."""
     suffixes = _imp.extension_suffixes()
-    tag = os.path.basename(path).partition(".")[2].rpartition(".")[0]
-    if tag and not path.endswith(tuple(suffixes)):
-        return f"is built for {tag}, but this Python loads {suffixes[0].strip('.').rpartition('.')[0]}"
+    ending = "." + os.path.basename(path).partition(".")[2]  # such as .cpython-313-x86_64-linux-gnu.so
+    if ending not in suffixes:
+        built_for, wanted = (one.strip(".").rpartition(".")[0] for one in (ending, suffixes[0]))
+        return f"is built for {built_for}, but this Python loads {wanted}"
     try:
         with open(path, "rb") as file:
             head = file.read(20)
