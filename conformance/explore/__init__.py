@@ -1,0 +1,1 @@
+"""`make explore-lambda-environment`, built and run for real."""

@@ -1,0 +1,212 @@
+"""What a visitor of the container must find."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from conformance.explore.laboratory import (
+    CASES,
+    OS_ONLY,
+    ROOT,
+    WITH_PYTHON,
+    Laboratory,
+    NotHere,
+    Observation,
+    Terminal,
+    Visit,
+    case,
+)
+from conformance.vendors.expectations import Difference, expect, expect_in, the_one
+from emulator.environment import Configuration, variables
+
+__all__ = ["ALL_CASES"]
+
+EVENT = '\'{"name": "Ada"}\''
+INVOKE = f"invoke {EVENT}"
+CURL = f"curl -d {EVENT} http://127.0.0.1:8080/2015-03-31/functions/function/invocations"
+ANSWER = {"message": "Hello, Ada!"}
+IDENTITY = "id"
+FOLDER = "pwd"
+VARIABLES = "python3 -c 'import json, os; print(json.dumps(dict(os.environ)))'"
+WRITABLE = "for d in / /opt /var/task /usr/local/bin /etc /tmp; do test -w $d && echo $d; done; true"
+EXECUTABLE = "echo 'echo runs' >/tmp/program && chmod +x /tmp/program && /tmp/program"
+SHARED_MEMORY = "ls -d /dev/shm"
+BOOTSTRAP = "ls -l /opt/bootstrap"
+ALONE = "env -u AWS_LAMBDA_RUNTIME_API /opt/bootstrap"
+COMMANDS = (INVOKE, IDENTITY, FOLDER, VARIABLES, WRITABLE, EXECUTABLE, SHARED_MEMORY, BOOTSTRAP, ALONE)
+# Of these the value differs from function to function, or the emulator's is of this machine.
+NOT_COMPARED = {"PATH", "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_LOG_STREAM_NAME", "LD_LIBRARY_PATH"}
+PYTHON = "A base with Python"
+BARE = "A base without Python"
+TOOLS = "Tools"
+
+
+def visit(laboratory: Laboratory) -> Visit:
+    return laboratory.visit(*COMMANDS, EXPLORE_BASE=WITH_PYTHON)
+
+
+def expect_answer(output: str) -> str:
+    """The line of ``output`` that is the function's answer; the log's lines may come before it or after."""
+    line = the_one("answers", [line for line in output.splitlines() if line.startswith("{")])
+    expect("the answer", json.loads(line), ANSWER)
+    return str(line)
+
+
+@case(PYTHON, "the banner says what is there")
+def the_banner(laboratory: Laboratory) -> Observation:
+    banner = visit(laboratory).banner
+    expect_in("the banner", "This resembles AWS Lambda", banner)
+    expect_in("the banner", INVOKE, banner)
+    found = re.search(r"AWS's emulator +(.+)", banner)
+    expect("AWS's emulator", found and found[1], "listens on port 8080, logs to /tmp/aws-lambda-rie.log")
+    python = re.search(r"Python +(.+)", banner)
+    return python[1] if python else ""
+
+
+@case(PYTHON, "a stranger pastes the banner's line into a terminal, and has the answer")
+def a_stranger(laboratory: Laboratory) -> Observation:
+    with Terminal(laboratory, EXPLORE_BASE=WITH_PYTHON) as terminal:
+        banner = terminal.read_until("To invoke the function, paste:\n\n") + terminal.read_until("\n")
+        line = banner.splitlines()[-1].strip()
+        terminal.read_until("$ ")
+        terminal.type(line)
+        terminal.read_until('"message": "Hello, Ada!"')
+        terminal.type("exit")
+        expect("the exit status", terminal.process.wait(20), 0)
+    return line
+
+
+@case(PYTHON, "invoke shows the log and the answer")
+def invoke(laboratory: Laboratory) -> Observation:
+    answer = visit(laboratory).answer(INVOKE)
+    for line in ("START RequestId: ", "explore greets Ada", "REPORT RequestId: "):
+        expect_in("the output", line, answer)
+    return expect_answer(answer)
+
+
+@case(PYTHON, "AWS's emulator answers the banner's other line")
+def aws_emulator(laboratory: Laboratory) -> Observation:
+    if shutil.which("curl") is None:
+        raise NotHere("curl is not installed")
+    shown = laboratory.visit(f"sleep 1; {CURL} -s", "cat /tmp/aws-lambda-rie.log", EXPLORE_BASE=WITH_PYTHON)
+    expect_in("the banner", CURL, shown.banner)
+    expect("the answer", json.loads(shown.answer(f"sleep 1; {CURL} -s")), ANSWER)
+    expect_in("the emulator's log", "explore greets Ada", shown.answer("cat /tmp/aws-lambda-rie.log"))
+    return shown.answer(f"sleep 1; {CURL} -s")
+
+
+@case(PYTHON, "the variables are those of a function")
+def the_variables(laboratory: Laboratory) -> Observation:
+    found = json.loads(visit(laboratory).answer(VARIABLES))
+    wanted = variables(Configuration("hello.handler", "/var/task", (), name="explore"), "")
+    names = [name for name in wanted if name not in NOT_COMPARED and not name.startswith("_AWS")]
+    expect("variables", {name: found.get(name) for name in names}, {name: wanted[name] for name in names})
+    expect("PATH", found["PATH"], "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin")
+    if not found["LD_LIBRARY_PATH"].endswith(":/var/task:/var/task/lib:/opt/lib"):
+        raise Difference(f"LD_LIBRARY_PATH is {found['LD_LIBRARY_PATH']}")
+    stream = r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}"
+    if not re.fullmatch(stream, found["AWS_LAMBDA_LOG_STREAM_NAME"]):
+        raise Difference(f"AWS_LAMBDA_LOG_STREAM_NAME is {found['AWS_LAMBDA_LOG_STREAM_NAME']}")
+    return f"{len(names) + 3} compared"
+
+
+@case(PYTHON, "user, folder, and what can be written are Lambda's")
+def the_limits(laboratory: Laboratory) -> Observation:
+    seen = visit(laboratory)
+    expect_in("id", "uid=993", seen.answer(IDENTITY))
+    expect_in("id", "gid=990", seen.answer(IDENTITY))
+    expect("the current folder", seen.answer(FOLDER), "/var/task")
+    expect("writable", seen.answer(WRITABLE), "/tmp")
+    expect("a program in /tmp", seen.answer(EXECUTABLE), "runs")
+    expect_in("/dev/shm", "No such file", seen.answer(SHARED_MEMORY))
+    return "993:990 in /var/task, only /tmp is writable, no /dev/shm"
+
+
+@case(PYTHON, "/opt/bootstrap is the runtime, and says so when called by hand")
+def the_bootstrap(laboratory: Laboratory) -> Observation:
+    seen = visit(laboratory)
+    expect("its mode", seen.answer(BOOTSTRAP)[:10], "-rwxr-xr-x")
+    expect_in("its words", "This is a custom AWS Lambda runtime for Python.", seen.answer(ALONE))
+    return seen.answer(ALONE).splitlines()[0]
+
+
+@case(BARE, "the banner says how to bring one")
+def no_python(laboratory: Laboratory) -> Observation:
+    seen = laboratory.visit("ls /opt", EXPLORE_BASE=OS_ONLY)
+    expect_in("the banner", "EXPLORE_LAYERS=layers/python3.13-x86_64.zip", seen.banner)
+    if INVOKE in seen.banner:
+        raise Difference("the banner offers what cannot work")
+    expect("/opt", seen.answer("ls /opt").split(), ["bootstrap", "hello.py", "runtime"])
+    return "make explore-lambda-environment EXPLORE_LAYERS=…"
+
+
+@case(BARE, "a layer brings one, and the pasted line works")
+def interpreter_layer(laboratory: Laboratory) -> Observation:
+    layer = laboratory.interpreter_layer()
+    seen = laboratory.visit(INVOKE, "command -v python3", EXPLORE_BASE=OS_ONLY, EXPLORE_LAYERS=str(layer))
+    expect_answer(seen.answer(INVOKE))
+    expect("python3", seen.answer("command -v python3"), "/opt/bin/python3")
+    return f"/opt/bin/python3, {layer.stat().st_size / 2**20:.0f} MB of layer"
+
+
+@case(BARE, "a layer that is none ends it in one line")
+def no_layer(laboratory: Laboratory) -> Observation:
+    seen = laboratory.visit(EXPLORE_BASE=OS_ONLY, EXPLORE_LAYERS="layers/nowhere.zip")
+    lines = [line for line in seen.output.splitlines() if "nowhere.zip" in line]
+    expect("lines about it", len(lines), 1)
+    if seen.status == 0 or "STEP" in seen.output:
+        raise Difference(f"it went on, with status {seen.status}")
+    return lines[0]
+
+
+@case(TOOLS, "Docker's command line builds and runs the same")
+def docker(laboratory: Laboratory) -> Observation:
+    if shutil.which("docker") is None:
+        raise NotHere("docker's command line is not installed (Debian's package: docker-cli)")
+    seen = laboratory.visit(INVOKE, IDENTITY, SHARED_MEMORY, docker="docker", EXPLORE_BASE=WITH_PYTHON)
+    expect_answer(seen.answer(INVOKE))
+    expect_in("id", "uid=993", seen.answer(IDENTITY))
+    expect_in("/dev/shm", "No such file", seen.answer(SHARED_MEMORY))
+    return "through podman's service"
+
+
+@case(TOOLS, "hadolint finds nothing in the Dockerfiles")
+def hadolint(laboratory: Laboratory) -> Observation:
+    files = ["Dockerfile.explore", *relative(laboratory.source, "examples/images/*Dockerfile")]
+    return finds_nothing("hadolint", files, laboratory.source)
+
+
+@case(TOOLS, "shellcheck finds nothing in the scripts")
+def shellcheck(laboratory: Laboratory) -> Observation:
+    files = relative(laboratory.source, "tools/explore/*.sh")
+    return finds_nothing("shellcheck", files, laboratory.source)
+
+
+def relative(folder: Path, pattern: str) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.glob(pattern))
+
+
+def finds_nothing(linter: str, files: list[str], folder: Path) -> Observation:
+    """Run a linter beside this interpreter, or of this machine."""
+    places = [
+        Path(sys.executable).parent,
+        ROOT / ".venv" / "tools" / "bin",
+        ROOT / ".venv" / "publish" / "bin",
+    ]
+    path = os.pathsep.join([*map(str, places), os.environ.get("PATH", os.defpath)])
+    program = shutil.which(linter, path=path)
+    if program is None:
+        raise NotHere(f"{linter} is not installed")
+    done = subprocess.run([program, *files], cwd=folder, capture_output=True, text=True)
+    expect(f"what {linter} says", done.stdout + done.stderr, "")
+    expect(f"the status of {linter}", done.returncode, 0)
+    return ", ".join(files)
+
+
+ALL_CASES = CASES

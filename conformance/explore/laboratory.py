@@ -1,0 +1,188 @@
+"""Visits the container as a person does: types `make explore-lambda-environment`, then commands into it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.explore import trees
+from conformance.explore.engine import Engine
+from conformance.servers import AWS_EMULATOR
+from conformance.vendors.expectations import Difference, shorten
+from tools import zips
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NOT_SOURCE = shutil.ignore_patterns(".git", ".venv", "layers", "__pycache__", ".*_cache")
+TARGET = "explore-lambda-environment"
+WITH_PYTHON = "localhost/lambda/python"  # as public.ecr.aws/lambda/python:3.13
+OS_ONLY = "localhost/lambda/provided"  # as public.ecr.aws/lambda/provided:al2023
+HEADING = "===== "
+PATIENCE_S = 60
+
+Observation = str  # what was seen, in a few words
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that must be so."""
+
+    group: str
+    title: str
+    try_it: Callable[[Laboratory], Observation]
+
+
+CASES: list[Case] = []
+
+
+class NotHere(Exception):
+    """This machine lacks what the case takes; the text says what."""
+
+
+def case(
+    group: str, title: str
+) -> Callable[[Callable[[Laboratory], Observation]], Callable[[Laboratory], Observation]]:
+    """Add the decorated function to the cases.
+
+    It raises Difference or NotHere, or returns what it observed.
+    """
+
+    def add(function: Callable[[Laboratory], Observation]) -> Callable[[Laboratory], Observation]:
+        CASES.append(Case(group, title, function))
+        return function
+
+    return add
+
+
+class Visit:
+    """What one visit showed: the banner, and for each command that was typed what it printed."""
+
+    def __init__(self, output: str, status: int) -> None:
+        self.output = output
+        self.status = status
+        self.banner, *answers = output.split(HEADING)
+        self._answers = dict(answer.split("\n", 1) for answer in answers)
+
+    def answer(self, command: str) -> str:
+        try:
+            return self._answers[command].strip()
+        except KeyError:
+            raise Difference(f"{command!r} was not reached: {shorten(self.output[-600:])}") from None
+
+
+class Laboratory:
+    """A copy of the sources, and an engine that has the bases."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine = engine
+        self.folder = folder
+        self.source = folder / "source"
+        shutil.copytree(ROOT, self.source, ignore=NOT_SOURCE)
+        self._visits: dict[str, Visit] = {}
+
+    def make_bases(self) -> None:
+        root = trees.os_only(self.folder / "machine")
+        self.engine.import_tree(root, OS_ONLY)
+        trees.add_python(root / "var" / "lang")
+        trees.add_program(root, AWS_EMULATOR, "usr/local/bin/aws-lambda-rie")
+        curl = shutil.which("curl")
+        if curl is not None:
+            trees.add_program(root, Path(curl), "usr/bin/curl")
+        self.engine.import_tree(root, WITH_PYTHON)
+
+    def interpreter_layer(self) -> Path:
+        """A zip with `bin/python3` and its library, as `make dist-python` makes them."""
+        output = self.source / "layers" / "python.zip"
+        if not output.exists():
+            tree = self.folder / "interpreter"
+            trees.add_python(tree)
+            output.parent.mkdir(exist_ok=True)
+            zips.write(tree, output, compress=False)
+        return output
+
+    def visit(self, *commands: str, docker: str = "", **variables: str) -> Visit:
+        """Type these commands, and leave. ``variables`` are make's. The same visit is made once."""
+        key = repr((commands, docker, variables))
+        if key not in self._visits:
+            typed = "".join(f"echo '{HEADING}'{quote(command)}\n{command}\n" for command in commands)
+            done = subprocess.run(
+                self.command(docker, variables),
+                cwd=self.source,
+                env=self.environment(docker),
+                input=typed.encode(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=PATIENCE_S,
+            )
+            self._visits[key] = Visit(done.stdout.decode(errors="replace"), done.returncode)
+        return self._visits[key]
+
+    def log(self) -> str:
+        """What the last visit showed."""
+        return list(self._visits.values())[-1].output if self._visits else ""
+
+    def command(self, docker: str, variables: Mapping[str, str]) -> list[str]:
+        words = ["make", TARGET, f"PYTHON={sys.executable}", f"DOCKER={docker or self.engine.podman}"]
+        return words + [f"{name}={value}" for name, value in variables.items()]
+
+    def environment(self, docker: str) -> dict[str, str]:
+        own = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        return {**own, **(self.engine.docker_environment() if docker == "docker" else {})}
+
+
+class Terminal:
+    """A person at a terminal, between ``with`` and its end."""
+
+    def __init__(self, laboratory: Laboratory, **variables: str) -> None:
+        self._laboratory = laboratory
+        self._master, slave = pty.openpty()
+        self._seen = ""
+        self.process = subprocess.Popen(
+            laboratory.command("", variables),
+            cwd=laboratory.source,
+            env=laboratory.environment(""),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._master)
+        self._laboratory.engine.end_containers()
+
+    def read_until(self, text: str) -> str:
+        """All that has appeared by the time ``text`` does. Raises Difference if it does not."""
+        deadline = time.monotonic() + PATIENCE_S
+        while text not in self._seen:
+            ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
+            try:
+                data = os.read(self._master, 65536) if ready else b""
+            except OSError:  # nobody has the other end any more
+                data = b""
+            if not data:
+                raise Difference(f"{text!r} never appeared in: {shorten(self._seen[-600:])}")
+            self._seen += data.decode(errors="replace").replace("\r\n", "\n")
+        seen, _, self._seen = self._seen.partition(text)
+        return seen + text
+
+    def type(self, line: str) -> None:
+        os.write(self._master, line.encode() + b"\n")
+
+
+def quote(text: str) -> str:
+    """For the shell, also where ``text`` has quotes itself."""
+    return "'" + text.replace("'", "'\\''") + "'"

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Invokes the function once, as Lambda would: invoke ['{"name": "Ada"}'] [OPTIONS of the emulator].
+
+event=${1:-'{"name": "world"}'}
+[ "$#" -eq 0 ] || shift
+
+cd /usr/local/share/explore || exit
+exec python3 -m emulator run --bootstrap /opt/bootstrap --task-root "$LAMBDA_TASK_ROOT" --handler "$_HANDLER" \
+    --name "$AWS_LAMBDA_FUNCTION_NAME" --event "$event" "$@"
