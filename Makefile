@@ -12,6 +12,9 @@ EXPLORE_LAYERS ?=
 EXPLORE_BASE ?= public.ecr.aws/lambda/$(if $(EXPLORE_LAYERS),provided:al2023,python:3.13)
 EXPLORE_CMD ?= /bin/bash
 DOCKER_FLAGS ?=
+ZIPS ?=
+SAM ?= sam
+STACK ?= python-runtime-examples
 
 # The event goes to the program through the environment, as it was typed: quotes, dollar signs and all.
 override EVENT := $(value EVENT)
@@ -74,8 +77,18 @@ lint: .venv/tools/ready ## check style and types
 explore-lambda-environment: dist ## open a shell in a container that resembles Lambda
 	@$(PYTHON) tools/explore_context.py layers/explore layers/lambda.zip $(EXPLORE_LAYERS)
 	@$(DOCKER) build --build-arg BASE='$(EXPLORE_BASE)' --tag $@ --file Dockerfile.explore $(DOCKER_FLAGS) layers/explore
-	@$(DOCKER) run --rm $$(test -t 0 && echo --interactive --tty) --read-only --tmpfs /tmp:size=512m,exec --ipc none \
+	@$(DOCKER) run --rm --interactive $$(test -t 0 && echo --tty) --read-only --tmpfs /tmp:size=512m,exec --ipc none \
 	    $(DOCKER_FLAGS) $@ $(EXPLORE_CMD)
+
+package: .venv/build/ready ## build a wheel and a source distribution into layers/, and layers/lambda.zip
+	@.venv/build/bin/python -m build --no-isolation --outdir layers
+
+publish: ## publish layers/*.zip with AWS CLI and print the ARNs; ZIPS="FILE …", OPTIONS="--region …"
+	@$(PYTHON) tools/publish.py $(ZIPS) -- $(OPTIONS)
+
+deploy: ## deploy examples/template.yaml with AWS SAM CLI; OPTIONS="--region …"
+	@$(SAM) deploy --template-file examples/template.yaml --stack-name '$(STACK)' --resolve-s3 \
+	    --capabilities CAPABILITY_IAM $(OPTIONS)
 
 clean: ## remove what the targets built
 	@rm -rf layers .venv .mypy_cache .ruff_cache
@@ -84,6 +97,8 @@ clean: ## remove what the targets built
 .venv/vendors/ready: conformance/vendors/requirements.txt
 .venv/conformance/ready: conformance/requirements.txt
 .venv/tools/ready: tools/requirements.txt
+.venv/build/ready: tools/build-requirements.txt
+.venv/publish/ready: conformance/publish/requirements.txt
 .venv/%/ready:
 	@echo "Installing $< into .venv/$* (once)"
 	@rm -rf .venv/$*
@@ -91,4 +106,4 @@ clean: ## remove what the targets built
 	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-.PHONY: help run serve test test-all dist verify-layer conformance benchmark lint explore-lambda-environment clean
+.PHONY: help run serve test test-all dist verify-layer conformance benchmark lint explore-lambda-environment package publish deploy clean
