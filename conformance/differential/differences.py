@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
+import sys
+import sysconfig
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, Tuple
 
@@ -19,14 +22,15 @@ from .wanted import (
     OWN_LINES,
     WAITS,
     answered,
+    answered_raw,
     described,
     failed,
     frame,
     init_failed,
-    joined,
     record,
+    registered,
     restored,
-    tail_lines,
+    streamed,
 )
 
 Expectation = Callable[[Case, Record], Record]
@@ -46,6 +50,10 @@ class Difference:
     reason: str
     expect: Expectation
 
+
+_BYTES = "application/octet-stream"
+_HTTP_RESPONSE = "application/vnd.awslambda.http-integration-response"
+_NO_CHUNK = "A chunk of type {} was yielded, expected bytes or str (or first of all a dict: the HTTP head)"
 
 # How an expectation is put together.
 
@@ -85,16 +93,7 @@ def _with_more(more: Dict[str, Dict[str, Any]]) -> Expectation:
     def expect(case: Case, record: Record) -> Record:
         if case.name not in more:
             return record
-        added = more[case.name]
-        tail = "\r" + joined(tail_lines(added)) + "\n"
-
-        def in_phase(phase: Phase) -> Phase:
-            if not any(request.endpoint.endswith("/error") for request in phase.requests):
-                return phase
-            requests = tuple(replace(request, body={**request.body, **added}) for request in phase.requests)
-            return replace(phase, requests=requests, stdout=phase.stdout[:-1] + tail)
-
-        return rewrite.each_phase(record, in_phase)
+        return rewrite.with_members(record, lambda payload: more[case.name])
 
     return expect
 
@@ -341,6 +340,71 @@ def _missing(module: str, *frames: Tuple[int, str, str]) -> Dict[str, Any]:
     return _import_error(f"No module named '{module}'", *frames, error_type="ModuleNotFoundError")
 
 
+_NO_MODULE = re.compile(r"No module named (['\"])(.+?)\1(?:;|$)")
+_NOT_FOR_LINUX = f"is not built for Linux, but this is Linux on {platform.machine()}"
+_INSTALL = (
+    "Install the packages for this Python and this machine, for example: pip install --target FOLDER "
+    f"--only-binary=:all: --platform manylinux2014_{platform.machine()} "
+    f"--python-version {sys.version_info[0]}.{sys.version_info[1]} PACKAGE"
+)
+_OTHER_PYTHON = "cpython-27m-x86_64-linux-gnu"
+
+
+def _searched(name: str) -> str:
+    return f"Searched for {name!r} in: /var/task, <the interpreter's>"
+
+
+_why_not_imported = {
+    "import: a ModuleNotFoundError of the function's own": [_searched("nope")],
+    "import: an extension module that is no library": [
+        f"/var/task/broken.abi3.so {_NOT_FOR_LINUX}",
+        _INSTALL,
+    ],
+    "import: the handler's own file is an extension module that is no library": [
+        f"/var/task/app.abi3.so {_NOT_FOR_LINUX}",
+        _INSTALL,
+    ],
+    "import: an extension module for another version of Python": [
+        f"/var/task/broken.{_OTHER_PYTHON}.so is built for {_OTHER_PYTHON}, but this Python loads "
+        f"{sysconfig.get_config_var('SOABI')}",
+        _INSTALL,
+    ],
+}
+
+
+def _import_notes(case: Case, record: Record) -> Record:
+    """Where a module was searched for of which nothing was found; else what is wrong with what was found."""
+
+    def notes(payload: Any) -> Dict[str, Any]:
+        if payload["errorType"] != "Runtime.ImportModuleError":
+            return {}
+        if case.name in _why_not_imported:
+            return {"notes": _why_not_imported[case.name]}
+        missing = _NO_MODULE.search(payload["errorMessage"])
+        if missing is None or "." in missing[2]:
+            return {}
+        return {"notes": [_searched(missing[2])]}
+
+    return rewrite.with_members(record, notes)
+
+
+_CALLED_WITH = {"notes": ["Lambda calls a handler with two arguments: def handler(event, context)"]}
+_wrong_arguments = _with_more(
+    {
+        name: _CALLED_WITH
+        for name in (
+            "a function of the standard library that wants other arguments",
+            "the handler is a built-in type",
+            "the handler takes no argument",
+            "the handler takes one argument",
+            "the handler takes three arguments",
+            "the handler takes keywords only",
+            "the handler is a class that takes no argument",
+            "awaited: too many arguments",
+        )
+    }
+)
+
 _MISSING_KEY = described("KeyError", "'missing'", frame(3, "{}['missing']"))
 _causes = _with_more(
     {
@@ -401,6 +465,20 @@ _causes = _with_more(
         },
         "error: a circle of causes": {"cause": described("ValueError", "two")},
         "error: notes": {"notes": ["a note", "of two\nlines"]},
+        "error: notes that are not all text": {"notes": ["two"]},
+        "error: a cause with a note": {
+            "cause": described("KeyError", "'k'", frame(6, "raise cause"), notes=["a note"])
+        },
+        "error: a cause that is no Exception": {"cause": described("KeyboardInterrupt", "")},
+        "error: a cause whose text cannot be made": {
+            "cause": described("E", "<no message: str() of this E raised ZeroDivisionError>")
+        },
+        "error: a context that was set by hand": {"cause": described("KeyError", "'k'")},
+        "error: an exception group with a note and a cause": {
+            "notes": ["a note"],
+            "cause": described("KeyError", "'k'"),
+            "exceptions": [described("ValueError", "a", cause=described("TypeError", "b"))],
+        },
         "error: an exception group": {
             "exceptions": [
                 described("ValueError", "a"),
@@ -442,6 +520,13 @@ _marshal_paths = _at(
             "response[1][None][1.5]",
         ),
         "returned: a generator within a list": ("generator is not JSON serializable", "response[0]"),
+        "result: a generator as a member": ("generator is not JSON serializable", "response['a']"),
+        "result: a generator in a tuple": ("generator is not JSON serializable", "response[0]"),
+        "result: a generator within bytes": ("generator is not JSON serializable", "response[1]"),
+        "result: an asynchronous generator within a list": (
+            "async_generator is not JSON serializable",
+            "response[0]",
+        ),
         "key: an object": (f"{_KEYS}UUID", "response['a']"),
         "key: a bad key deep inside": (f"{_KEYS}tuple", "response['a'][0]['b']"),
         "python3.12: an unserialisable value": ("set is not JSON serializable", "response['é']"),
@@ -678,9 +763,12 @@ _shadows = _instead(
         "path: a module of the function fails like a missing one": init_failed(
             "Runtime.ImportModuleError",
             "Unable to import module 'app': No module named 'not_there'",
-            more=_missing(
-                "not_there", (1, "import traceback", "app.py"), (1, "import not_there", "traceback.py")
-            ),
+            more={
+                "notes": [_searched("not_there")],
+                **_missing(
+                    "not_there", (1, "import traceback", "app.py"), (1, "import not_there", "traceback.py")
+                ),
+            },
         ),
     }
 )
@@ -841,6 +929,236 @@ _sigterm = _instead(
         "SIGTERM, and the function handles it, on python3.12": _STOPS,
     }
 )
+_RAISED = (
+    'Traceback (most recent call last):\n  File "/var/task/app.py", line 3, in stop\n'
+    "    raise ValueError('stop')\nValueError: stop\n"
+)
+_after_sigterm = _instead(
+    {
+        "SIGTERM, and the function goes on": record(
+            answered(0, 1), Phase("after the last event", stdout="not yet\n"), ending="exit status 143"
+        ),
+        "SIGTERM, and the function goes on, and atexit": record(
+            answered(0, 1),
+            Phase("after the last event", stdout="not yet\natexit\n"),
+            ending="exit status 143",
+        ),
+        "SIGTERM, and the function's handler raises": record(
+            answered(0, 1), Phase("after the last event", stderr=_RAISED), ending="exit status 1"
+        ),
+    }
+)
+_SIGTERM_HANDLERS = (
+    "SIGTERM, and the function handles it",
+    "SIGTERM, and the function handles it, on python3.12",
+    "SIGTERM, and the function goes on",
+    "SIGTERM, and the function goes on, and atexit",
+    "SIGTERM, and the function's handler raises",
+)
+
+
+def _registered(case: Case, record: Record) -> Record:
+    """The calls of an extension, before the init phase ends."""
+    if case.name not in _SIGTERM_HANDLERS:
+        return record
+    init = replace(record.phases[0], requests=registered())
+    return replace(record, phases=(init, *record.phases[1:]))
+
+
+# The context's own.
+
+
+def _after_response(case: Case, record: Record) -> Record:
+    if case.name != "context: its public names":
+        return record
+    return rewrite.each_request(
+        record, lambda request: replace(request, body=["after_response", *request.body])
+    )
+
+
+# Streams: what a generator yields. Each of these functions gets two events.
+
+
+def _twice(phase: Callable[[int], Phase]) -> Record:
+    return record(phase(0), phase(1))
+
+
+def _streams_twice(body: bytes, stdout: str = "", content_type: str = _BYTES) -> Record:
+    return _twice(lambda number: streamed(number, body, stdout=stdout, content_type=content_type))
+
+
+def _breaks_twice(
+    error_type: str,
+    message: str,
+    line: int,
+    source: str,
+    *,
+    body: bytes = b"a",
+    content_type: str = _BYTES,
+    more: Dict[str, Any] | None = None,
+) -> Record:
+    """The stream ends with an error, at both events."""
+    at = frame(line, source)
+    error = (error_type, message)
+    return _twice(
+        lambda number: streamed(number, body, at, error=error, content_type=content_type, more=more)
+    )
+
+
+_streams_of_chunks = _instead(
+    {
+        "stream: a generator": _streams_twice(b"first, second"),
+        "stream: a generator expression": _streams_twice(b"012"),
+        "stream: text is UTF-8": _streams_twice("hé 中 😀".encode()),
+        "stream: bytes of all kinds": _streams_twice(b"\0\xffab"),
+        "stream: nothing": _streams_twice(b""),
+        "stream: empty chunks": _streams_twice(b"end"),
+        "stream: a chunk of 100 000 bytes": _streams_twice(b"x" * 100_000 + b"y"),
+        "stream: what is returned at the end is not sent": _streams_twice(b"a"),
+        "stream: an object that acts like a generator": _streams_twice(b"ab", "closed\n"),
+        "stream: a generator of a library function": _streams_twice(b"a"),
+        "stream: an asynchronous generator": _streams_twice(b"ab"),
+        "stream: a coroutine that returns a generator": _streams_twice(b"a"),
+        "stream: output while it streams": _streams_twice(b"a", "one\ntwo\n"),
+        "stream: work after it": _streams_twice(b"a", "at its end\nafter\n"),
+        "stream: with an invocation id": record(streamed(0, b"a", invocation_id="inv-9")),
+        **{
+            f"stream: {name}": _fails_twice("ValueError", "early", 2, "raise ValueError('early')")
+            for name in ("an error before the first chunk", "an error before the first chunk, asynchronous")
+        },
+        **{
+            f"stream: {name}": _breaks_twice("ValueError", "midway", 3, "raise ValueError('midway')")
+            for name in ("an error midway", "an error midway, asynchronous")
+        },
+        "stream: an error midway with a cause and a note": _breaks_twice(
+            "ValueError",
+            "wrapped",
+            8,
+            "raise late from error",
+            more={
+                "notes": ["a note"],
+                "cause": described("KeyError", "'missing'", frame(4, "{}['missing']")),
+            },
+        ),
+        "stream: KeyboardInterrupt midway": _breaks_twice(
+            "KeyboardInterrupt", "", 3, "raise KeyboardInterrupt"
+        ),
+        "stream: sys.exit midway": record(
+            streamed(0, b"a", frame(4, "sys.exit(4)"), error=("SystemExit", _EXITS.format(4))),
+            ending="exit status 4",
+        ),
+        "stream: a number first": _fails_twice("TypeError", _NO_CHUNK.format("int"), 2, "yield 1"),
+        "stream: a number midway": _breaks_twice("TypeError", _NO_CHUNK.format("int"), 3, "yield 1"),
+        "stream: a bad chunk is raised at its yield": _fails_twice(
+            "TypeError", _NO_CHUNK.format("NoneType"), 3, "yield None"
+        ),
+        "stream: a lone surrogate": _breaks_twice(
+            "UnicodeEncodeError",
+            "'utf-8' codec can't encode character '\\ud800' in position 0: surrogates not allowed",
+            3,
+            "yield '\\ud800'",
+        ),
+        **{
+            f"a stream meets {status}": record(streamed(0, b"a", stdout=OWN_LINES), streamed(1, b"a"))
+            for status in (400, 403, 410, 413)
+        },
+        **{
+            f"a stream meets {status}": record(
+                replace(streamed(0, b"a"), stderr=OWN_LINES), ending="exit status 1"
+            )
+            for status in (404, 500)
+        },
+    }
+)
+_NULS = bytes(8)
+_heads = _instead(
+    {
+        "stream: a head": _streams_twice(
+            '{"statusCode": 201, "headers": {"x": "é"}, "cookies": ["a=1"]}'.encode() + _NULS + b"body",
+            content_type=_HTTP_RESPONSE,
+        ),
+        "stream: a head without a body": _streams_twice(b"{}" + _NULS, content_type=_HTTP_RESPONSE),
+        "stream: an asynchronous generator that waits": _streams_twice(
+            b'{"statusCode": 404}' + _NULS + b"a", content_type=_HTTP_RESPONSE
+        ),
+        "stream: an error after a head": _breaks_twice(
+            "ValueError",
+            "no body",
+            3,
+            "raise ValueError('no body')",
+            body=b"{}" + _NULS,
+            content_type=_HTTP_RESPONSE,
+        ),
+        "stream: a head midway": _breaks_twice(
+            "TypeError",
+            "A dict was yielded after the first chunk. A dict is the HTTP head, which comes before all else; "
+            "to send JSON, yield json.dumps(…)",
+            3,
+            "yield {'statusCode': 500}",
+        ),
+        "stream: a head with another key": _fails_twice(
+            "ValueError",
+            "The first chunk is a dict with the key 'status'. A dict is the HTTP head of the response, with "
+            "statusCode, headers, multiValueHeaders, cookies; to send JSON, yield json.dumps(…)",
+            2,
+            "yield {'status': 200}",
+        ),
+    }
+)
+
+# Awaitables.
+
+_MISSING_AT_3 = described("KeyError", "'missing'", frame(3, "{}['missing']"))
+
+
+def _answers_twice(value: Any) -> Record:
+    return _twice(lambda number: answered(number, value))
+
+
+_awaited = _instead(
+    {
+        "awaited: a value": record(answered(0, {"a": 1}), answered(1, {"a": 2})),
+        "awaited: bytes": _twice(lambda number: answered_raw(number, b"\0")),
+        "awaited: None": _answers_twice(None),
+        "awaited: a value that JSON cannot hold": _twice(
+            lambda number: failed(
+                number,
+                "Runtime.MarshalError",
+                "Unable to marshal response: Object of type set is not JSON serializable",
+            )
+        ),
+        "awaited: an awaitable of the function's own": _answers_twice("done"),
+        "awaited: a task": _answers_twice("done"),
+        "awaited: a coroutine within": _answers_twice(1),
+        "awaited: the loop that lasts": _answers_twice(1),
+        "awaited: an exception": _fails_twice("ValueError", "bad thing", 2, "raise ValueError('bad thing')"),
+        "awaited: an exception with a cause": _fails_twice(
+            "ValueError", "wrapped", 5, "raise ValueError('wrapped') from error", {"cause": _MISSING_AT_3}
+        ),
+        "awaited: an exception two awaits deep": _twice(
+            lambda number: failed(
+                number,
+                "ValueError",
+                "deep",
+                frame(4, "await fail()"),
+                frame(2, "raise ValueError('deep')", "fail"),
+            )
+        ),
+        "awaited: a group of exceptions": _fails_twice(
+            "ExceptionGroup",
+            "eg (1 sub-exception)",
+            2,
+            "raise ExceptionGroup('eg', [ValueError('a')])",
+            {"exceptions": [described("ValueError", "a")]},
+        ),
+        "awaited: KeyboardInterrupt": _fails_twice("KeyboardInterrupt", "", 2, "raise KeyboardInterrupt"),
+        "awaited: a CancelledError": _fails_twice(
+            "CancelledError", "c", 3, "raise asyncio.CancelledError('c')"
+        ),
+        "awaited: a BaseException": _fails_twice("BaseException", "be", 2, "raise BaseException('be')"),
+        "awaited: sys.exit": _exits("3", 3, 3, "sys.exit(3)"),
+    }
+)
 
 # Everywhere.
 
@@ -872,10 +1190,31 @@ def _on_record(change: Callable[[Record], Record]) -> Expectation:
 
 DIFFERENCES: Tuple[Difference, ...] = (
     Difference(
+        "streams",
+        "A handler that yields streams its response: each `bytes` or `str` is sent at once",
+        "AWS's runtime cannot stream, and fails to encode the generator. An error midway ends the stream, "
+        "and Lambda is told.",
+        _streams_of_chunks,
+    ),
+    Difference(
+        "heads",
+        "A `dict` that is yielded first is the head of an HTTP response: `statusCode`, `headers`, `cookies`",
+        "From there function URLs and API Gateway take the status and the headers of a streamed response.",
+        _heads,
+    ),
+    Difference(
         "async",
         "`async` handlers are awaited",
         "AWS's runtime cannot encode the coroutine and fails.",
-        _event_instead({"error: a coroutine is returned": lambda number: answered(number, 1)}),
+        _all_of(
+            _event_instead({"error: a coroutine is returned": lambda number: answered(number, 1)}), _awaited
+        ),
+    ),
+    Difference(
+        "after-response",
+        "`context.after_response(f, *args)` calls `f` when the response has been sent",
+        "The caller need not wait for work whose result it does not get. AWS's context has no such method.",
+        _after_response,
     ),
     Difference(
         "nested-handlers",
@@ -917,6 +1256,20 @@ DIFFERENCES: Tuple[Difference, ...] = (
         "has a line break in its name",
         "They end AWS's runtime, and nothing is reported.",
         _unprintable,
+    ),
+    Difference(
+        "import-notes",
+        "When a module cannot be imported, `notes` say where it was searched for, or which extension module "
+        "is for another Python or another machine",
+        "The usual reasons are a package that is not in the zip, and one that was installed for the computer "
+        "which made the zip.",
+        _import_notes,
+    ),
+    Difference(
+        "wrong-arguments",
+        "When a handler cannot take two arguments, a note says how Lambda calls it",
+        "Python says only that a call has failed, one that is nowhere in the function.",
+        _wrong_arguments,
     ),
     Difference(
         "causes",
@@ -1038,6 +1391,20 @@ DIFFERENCES: Tuple[Difference, ...] = (
         "AWS's runtimes up to Python 3.11 wait in C code, where Python's signal handlers do not run; "
         "newer ones wait in a thread, which may keep the process from ending.",
         _sigterm,
+    ),
+    Difference(
+        "after-sigterm",
+        "After the function's SIGTERM handler the process ends with status 143, and `atexit` functions are "
+        "called",
+        "Lambda kills it half a second later in any case.",
+        _after_sigterm,
+    ),
+    Difference(
+        "sigterm-extension",
+        "A function that handles SIGTERM is registered as an internal extension",
+        "Lambda sends SIGTERM only to environments that have an extension, so the handler would never be "
+        "called. Other functions are not registered.",
+        _registered,
     ),
     Difference(
         "init-error-encoding",

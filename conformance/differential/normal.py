@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import re
+import sys
 import time
 from typing import List, Match, Pattern
 
@@ -50,6 +51,8 @@ _OWN_JSON_LINE = re.compile(
 _OWN_LINES = re.compile(r"(?:<a line of the runtime>\n)+")
 _REPEATED = re.compile(r"(?<=\[Previous line repeated )9\d\d(?= more times\])")
 _ADDRESS = re.compile(r"(?<= at )0x[0-9a-f]+")
+# What follows the function's own folder on the search path of ours: this interpreter's, which runs it, too.
+_SEARCH_PATH = ", ".join([*sys.path[1:], str(REPOSITORY / "runtime")])
 
 
 def is_own_path(path: str) -> bool:
@@ -65,10 +68,12 @@ def without_own_entries(stack_trace: List[str]) -> List[str]:
 def names(text: str, run: Run) -> str:
     """Replace what is different in each run.
 
-    The task root becomes ``/var/task``; the server's address, request ids (``r0``, ``r1`` …) and addresses of
-    objects get names; so does the number of calls that fit on the stack, of which the runtimes take a few.
+    The task root becomes ``/var/task``; the server's address, the interpreter's search path, request ids
+    (``r0``, ``r1`` …) and addresses of objects get names; so does the number of calls that fit on the stack,
+    of which the runtimes take a few.
     """
     text = text.replace(run.task_root, "/var/task").replace(run.address, "<runtime api>")
+    text = text.replace(_SEARCH_PATH, "<the interpreter's>")
     for number in range(len(run.program.events)):
         text = text.replace(request_id(number), f"r{number}")
     return _REPEATED.sub("<900 or more>", _ADDRESS.sub("0x<address>", text))

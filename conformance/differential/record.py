@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import struct
@@ -16,6 +17,7 @@ _FRAME_HEAD = struct.Struct(">IIQ")  # type, length of the message, microseconds
 
 _NEXT = "invocation/next"
 _CAUSE = "Lambda-Runtime-Function-XRay-Error-Cause"
+_ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
 _CAUSE_LIMIT = 65_536  # bytes; of a longer one Lambda drops the frames (RIE: error_cause_compactor.go)
 _CAUSE_FRAMES = 20
 _CAUSE_CHARACTERS = 1000
@@ -31,6 +33,8 @@ class Request:
     layout    whether the JSON is laid out as ``json.dumps`` does: "usual", "other", or "" if it is not JSON
     cause     the X-Ray cause, parsed; of many frames the innermost, see ``_cause``
     big_cause whether the X-Ray cause is longer than what Lambda keeps whole
+    extension the name under which an extension registers, then the identifier it was given
+    trailers  an error body among them is decoded and parsed
     """
 
     endpoint: str  # e.g. "POST invocation/r0/response"
@@ -43,7 +47,8 @@ class Request:
     body: Any
     encoding: str
     layout: str
-    trailers: Tuple[Tuple[str, str], ...] = ()
+    extension: str | None = None
+    trailers: Tuple[Tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,8 +190,16 @@ def _request(received: Received, run: Run) -> Request:
         body=_without_own_frames(body),
         encoding="ascii" if text.isascii() else "utf-8",
         layout=layout,
-        trailers=tuple(received.trailers),
+        extension=received.header("Lambda-Extension-Name") or received.header("Lambda-Extension-Identifier"),
+        trailers=tuple((name, _trailer(name, value, run)) for name, value in received.trailers),
     )
+
+
+def _trailer(name: str, value: str, run: Run) -> Any:
+    if name != _ERROR_BODY:
+        return value
+    text = base64.b64decode(value, validate=True).decode("utf-8")
+    return _without_own_frames(jsontext.parse(normal.names(text, run)))
 
 
 def _has_usual_layout(text: str) -> bool:
@@ -258,6 +271,7 @@ def _request_lines(request: Request) -> List[str]:
         ("error type", request.error_type),
         ("invocation id", request.invocation_id),
         ("response mode", request.response_mode),
+        ("extension", request.extension),
     ]
     result += [f"    {name}: {value}" for name, value in headers if value is not None]
     if request.cause is not None:
@@ -268,7 +282,8 @@ def _request_lines(request: Request) -> List[str]:
     else:
         odd = "" if request.layout == "usual" else ", unusual layout"
         result += [f"    JSON, {request.encoding}{odd}", *jsontext.lines(request.body, "      ")]
-    result += [f"    trailer {name}: {value}" for name, value in request.trailers]
+    for name, value in request.trailers:
+        result += [f"    trailer {name}", *jsontext.lines(value, "      ")]
     return result
 
 

@@ -16,6 +16,8 @@ HeaderList = List[Tuple[str, str]]
 
 _REQUEST_ID = "4d17cb2e-0000-4000-8000-%012d"  # % the number of the event
 _ARN = "arn:aws:lambda:eu-central-1:123456789012:function:differential:live"
+_EXTENSION_REGISTER = "/2020-01-01/extension/register"
+_EXTENSION_NEXT = "/2020-01-01/extension/event/next"
 _FOREVER_S = 60.0  # an ending that waits: longer than any run may take
 
 # The answers of Lambda's own server, for each status that a post may meet.
@@ -39,7 +41,7 @@ def request_id(number: int) -> str:
 
 @dataclass(frozen=True)
 class Received:
-    """One request, as it arrived. ``phase`` is the number of events handed out before it."""
+    """One request, as it arrived. ``phase`` is the number of events handed out before it, see `_serve`."""
 
     phase: int
     connection: int
@@ -109,7 +111,9 @@ class Recorder:
                     return
                 method, path, headers = head
                 body, trailers = _read_body(stream, headers)
-                received = Received(self._handed_out, number, method, path, headers, body, trailers)
+                # An extension waits on a connection of its own, which may be read only after `next`.
+                phase = 0 if path == _EXTENSION_NEXT else self._handed_out
+                received = Received(phase, number, method, path, headers, body, trailers)
                 reply = self._reply(received)
                 if reply is None:
                     return
@@ -127,9 +131,9 @@ class Recorder:
             return self._reply_to_next(received)
         with self._lock:
             self.requests.append(received)
-        if received.path == "/2020-01-01/extension/register":
+        if received.path == _EXTENSION_REGISTER:
             return _response(200, '{"functionName":"differential"}', {"Lambda-Extension-Identifier": "x1"})
-        if received.path == "/2020-01-01/extension/event/next":
+        if received.path == _EXTENSION_NEXT:
             self._stopped.wait(_FOREVER_S)
             return None
         status = self._status(endpoint)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from typing import Any, Callable
+from typing import Any, Callable, Dict
 
-from . import normal
+from . import jsontext, normal, wanted
 from .record import Phase, Record, Request
 
 _IMPORT_FILE = r'(?:[^"\\]*/importlib/__init__\.py|<frozen importlib\.[^"\\]*>)'
@@ -71,6 +71,44 @@ def retold(record: Record, old: str, new: str) -> Record:
         return text.replace(_in_json(old), _in_json(new))
 
     return each_output(each_request(record, in_request), in_output)
+
+
+def with_members(record: Record, members: Callable[[Any], Dict[str, Any]]) -> Record:
+    """Add members to each error payload, and tell them in its log record, which is the phase's last.
+
+    ``members`` gives them for a payload; none, if nothing is to be added.
+    """
+
+    def in_phase(phase: Phase) -> Phase:
+        added: Dict[str, Any] = {}
+        requests = []
+        for request in phase.requests:
+            if request.endpoint.endswith("/error") and isinstance(request.body, dict):
+                added = members(request.body)
+                request = replace(request, body={**request.body, **added})
+            requests.append(request)
+        if not added:
+            return phase
+        frames = phase.frames
+        if frames:
+            frames = (*frames[:-1], replace(frames[-1], message=_logged(frames[-1].message, added, "\n")))
+            return replace(phase, requests=tuple(requests), frames=frames)
+        return replace(phase, requests=tuple(requests), stdout=_logged(phase.stdout, added, "\r"))
+
+    return each_phase(record, in_phase)
+
+
+def _logged(output: str, added: Dict[str, Any], separator: str) -> str:
+    """``output``, whose last record is that of an error, with the members added to this, as JSON or as text.
+
+    The lines of a text are joined by ``separator``, see `wanted.joined`.
+    """
+    if output.endswith("}\n"):
+        return f"{output[:-2]}, {jsontext.compact(added)[1:-1]}}}\n"
+    lines = wanted.tail_lines(added)
+    if separator == "\r":
+        return f"{output[:-1]}\r{wanted.joined(lines)}\n"
+    return "\n".join([output, *lines])
 
 
 def without_import_frames(record: Record) -> Record:

@@ -40,6 +40,12 @@ def answered(number: int, value: Any, stdout: str = "") -> Phase:
     )
 
 
+def answered_raw(number: int, data: bytes) -> Phase:
+    """The event is answered with bytes."""
+    request = _post(f"invocation/r{number}/response", data, content_type="application/unknown")
+    return Phase(f"event {number}", (replace(request, layout=""),))
+
+
 def failed(
     number: int,
     error_type: str,
@@ -62,12 +68,52 @@ def failed(
     return Phase(f"event {number}", (request,), _logged(payload, log_format) + after)
 
 
+def streamed(
+    number: int,
+    body: bytes,
+    *frames: Frame,
+    error: Tuple[str, str] | None = None,
+    more: Dict[str, Any] | None = None,
+    content_type: str = "application/octet-stream",
+    invocation_id: str | None = None,
+    stdout: str = "",
+) -> Phase:
+    """The event is answered with a stream, at whose end comes ``error`` (type and message), if any."""
+    request = replace(
+        _post(f"invocation/r{number}/response", body, content_type=content_type, invocation_id=invocation_id),
+        response_mode="streaming",
+        encoding="ascii" if body.decode("utf-8", "backslashreplace").isascii() else "utf-8",
+        layout="",
+    )
+    if error is not None:
+        payload = _payload(*error, f"r{number}", frames, more)
+        trailers = (
+            ("Lambda-Runtime-Function-Error-Type", f"Function.{error[0]}"),
+            ("Lambda-Runtime-Function-Error-Body", payload),
+        )
+        request = replace(request, trailers=trailers)
+        stdout += _logged(payload, "text")
+    return Phase(f"event {number}", (request,), stdout)
+
+
 def init_failed(error_type: str, message: str, *frames: Frame, more: Dict[str, Any] | None = None) -> Record:
     """The function cannot be loaded: an init error is posted and the process ends with status 1."""
     payload = _payload(error_type, message, "", frames, more)
     return record(
         Phase("init", (_post("init/error", payload),), _logged(payload, "text")), ending="exit status 1"
     )
+
+
+def registered() -> Tuple[Request, ...]:
+    """The calls of an internal extension, which wants no events."""
+    register = replace(
+        _post("", {"events": []}, content_type="application/json"),
+        endpoint="POST /2020-01-01/extension/register",
+        layout="other",
+        extension="custom-lambda-runtime-python",
+    )
+    wait = replace(restored(), endpoint="GET /2020-01-01/extension/event/next", extension="x1")
+    return register, wait
 
 
 def restored() -> Request:

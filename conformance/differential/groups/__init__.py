@@ -9,6 +9,7 @@ from . import (
     lifecycle,
     logs,
     states,
+    streams,
     surroundings,
     values,
 )
@@ -20,6 +21,7 @@ MODULES = (
     events,
     context,
     errors,
+    streams,
     logs,
     states,
     surroundings,

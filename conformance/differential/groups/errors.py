@@ -258,6 +258,28 @@ for name, source in (
         "error = ValueError('noted')\nerror.add_note('a note')\nerror.add_note('of two\\nlines')\n"
         "raise error",
     ),
+    ("notes that are not all text", "error = ValueError('n')\nerror.__notes__ = [1, 'two']\nraise error"),
+    ("notes that are no list", "error = ValueError('n')\nerror.__notes__ = 'abc'\nraise error"),
+    (
+        "a cause with a note",
+        "cause = KeyError('k')\ncause.add_note('a note')\ntry:\n    try:\n        raise cause\n"
+        "    finally:\n        pass\nexcept KeyError as error:\n    raise ValueError('v') from error",
+    ),
+    ("a cause that is no Exception", "raise ValueError('v') from KeyboardInterrupt()"),
+    (
+        "a cause whose text cannot be made",
+        "class E(Exception):\n    def __str__(self):\n        1 / 0\nraise ValueError('v') from E()",
+    ),
+    ("an error that is its own cause", "error = ValueError('v')\nerror.__cause__ = error\nraise error"),
+    (
+        "a context that was set by hand",
+        "error = ValueError('v')\nerror.__context__ = KeyError('k')\nraise error",
+    ),
+    (
+        "an exception group with a note and a cause",
+        "one = ValueError('a')\none.__cause__ = TypeError('b')\ngroup = ExceptionGroup('eg', [one])\n"
+        "group.add_note('a note')\nraise group from KeyError('k')",
+    ),
     (
         "an exception group",
         "raise ExceptionGroup('eg', [ValueError('a'), ExceptionGroup('inner', [TypeError('b')])])",

@@ -283,6 +283,37 @@ SHUTDOWN.case(
     environment={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"},
 )
 SHUTDOWN.case(
+    "SIGTERM, and the function goes on, and atexit",
+    "import atexit, signal\natexit.register(print, 'atexit')\n"
+    "signal.signal(signal.SIGTERM, lambda *args: print('not yet'))\ndef handler(e, c): return 1",
+    ending=SIGTERM,
+    environment={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"},
+)
+SHUTDOWN.case(
+    "SIGTERM, and the function's handler raises",
+    "import signal\ndef stop(*args):\n    raise ValueError('stop')\nsignal.signal(signal.SIGTERM, stop)\n"
+    "def handler(e, c): return 1",
+    ending=SIGTERM,
+    environment={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"},
+)
+for name, source in (
+    ("ignores it", "signal.signal(signal.SIGTERM, signal.SIG_IGN)"),
+    ("has its default restored", "signal.signal(signal.SIGTERM, print)\nsignal.signal(15, signal.SIG_DFL)"),
+    ("handles SIGINT", "signal.signal(signal.SIGINT, lambda *args: print('interrupted'))"),
+):
+    SHUTDOWN.case(
+        f"SIGTERM, and the function {name}",
+        f"import signal\n{source}\ndef handler(e, c): return 1",
+        ending=SIGTERM,
+        environment={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"},
+    )
+SHUTDOWN.case(
+    "SIGTERM, and the handler takes care of it",
+    "import signal\ndef handler(e, c):\n    signal.signal(signal.SIGTERM, lambda *args: print('not yet'))",
+    ending=SIGTERM,
+    environment={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"},
+)
+SHUTDOWN.case(
     "atexit functions are not run when the process is killed",
     "import atexit\natexit.register(print, 'atexit')\ndef handler(e, c): return 1",
 )
