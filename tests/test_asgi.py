@@ -1,0 +1,617 @@
+"""ASGI applications: what they are told, how their responses go out, what becomes of their mistakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from tests.scripted_server import CLOSE, reply_bytes
+from tests.support import ROOT, Reply, accepted, event, joined, own_log
+from tests.web import WebTestCase, split_prelude, url_event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tests.support import Function
+
+# What every application here begins with: `respond` and `finish` send, `handler` is made of `app` at the end.
+PREAMBLE = """
+    import asyncio, json, os, sys, time
+    from lambda_runtime import asgi
+
+    async def respond(send, status=200, *headers):
+        pairs = [(name.encode(), value.encode()) for name, value in headers]
+        await send({"type": "http.response.start", "status": status, "headers": pairs})
+
+    async def body(send, data, more=False):
+        await send({"type": "http.response.body", "body": data, "more_body": more})
+"""
+
+
+class AsgiTestCase(WebTestCase):
+    def serve(
+        self, app: str, options: str = "", invoke_mode: str = "RESPONSE_STREAM", **settings: Any
+    ) -> str:
+        """The URL of a function whose ``app`` has this source."""
+        self.function = self.start_app(app, options, **settings)
+        return self.url(self.function, invoke_mode)
+
+    def start_app(self, app: str, options: str = "", **settings: Any) -> Function:
+        return self.start(source(app, options), **settings)
+
+
+def source(app: str, options: str = "") -> str:
+    return joined(PREAMBLE, app, f"handler = asgi.handler(app{options})")
+
+
+class Requests(AsgiTestCase):
+    def test_the_scope_is_that_of_the_specification(self) -> None:
+        url = self.serve(
+            """
+            async def app(scope, receive, send):
+                assert scope["type"] == "http"
+                facts = {name: repr(value) for name, value in scope.items() if not name.startswith("aws.")}
+                facts["event"] = scope["aws.event"]["rawPath"]
+                facts["id"] = scope["aws.context"].aws_request_id
+                await respond(send)
+                await body(send, json.dumps(facts).encode())
+            """
+        )
+        headers = {"X-Twice": "1", "Cookie": "a=1; b=2", "X-Lower-CASE": "é"}
+        answer = self.ask(url, "/a%20b%2Fc/%C3%A9?x=%20&y", method="OPTIONS", headers=headers)
+        facts = json.loads(answer.text)
+        self.assertEqual(facts.pop("id"), answer.header("x-amzn-requestid"))
+        self.assertEqual(facts.pop("event"), "/a%20b%2Fc/%C3%A9")
+        scope = {name: eval(value) for name, value in facts.items()}
+        pairs = scope.pop("headers")
+        self.assertTrue({(b"x-twice", b"1"), (b"cookie", b"a=1; b=2")} <= set(pairs))
+        self.assertTrue(all(isinstance(item, bytes) and pair[0].islower() for pair in pairs for item in pair))
+        port = int(url.rstrip("/").rpartition(":")[2])
+        self.assertEqual(
+            scope,
+            {
+                "type": "http",
+                "asgi": {"version": "3.0", "spec_version": "2.4"},
+                "http_version": "1.1",
+                "method": "OPTIONS",
+                "scheme": "http",
+                "path": "/a b/c/é",
+                "raw_path": b"/a%20b%2Fc/%C3%A9",
+                "query_string": b"x=%20&y",
+                "root_path": "",
+                "client": ("127.0.0.1", 0),
+                "server": ("127.0.0.1", port),
+                "state": {},
+                "extensions": {},
+            },
+        )
+
+    def test_the_body_comes_once_and_a_disconnect_when_the_response_is_complete(self) -> None:
+        url = self.serve(
+            """
+            async def app(scope, receive, send):
+                first = await receive()
+                later = asyncio.ensure_future(receive())
+                await asyncio.sleep(0.02)
+                await respond(send)
+                await body(send, repr([first, later.done()]).encode())
+                print(await later)
+            """
+        )
+        expected = {"type": "http.request", "body": b"\x00\xff", "more_body": False}
+        answer = self.ask(url, method="POST", body=b"\x00\xff", headers={"Content-Type": "image/png"})
+        self.assertEqual(eval(answer.text), [expected, False])
+        self.assertIn("{'type': 'http.disconnect'}\n", self.log_after_end())
+
+    def log_after_end(self) -> str:
+        self.invoke(self.function, url_event())  # the next event comes after the end of the one before
+        return self.function.log_text()
+
+    def test_a_websocket_is_refused_with_a_status_and_a_reason(self) -> None:
+        url = self.serve(
+            """
+            async def app(scope, receive, send):
+                raise AssertionError("never asked")
+            """
+        )
+        headers = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        answer = self.ask(url, "/ws", headers=headers)
+        self.assertEqual((answer.status, answer.header("content-type")), (501, "text/plain; charset=utf-8"))
+        self.assertIn("no WebSockets here", answer.text)
+
+    def test_an_event_that_is_no_request_is_an_error_that_says_so(self) -> None:
+        function = self.start_app("async def app(scope, receive, send): pass")
+        payload = self.error(function, {"name": "Ada"})
+        self.assertEqual(payload["errorType"], "NoHttpRequest")
+        self.assertIn("found keys 'name'; expected what a function URL", payload["errorMessage"])
+        self.assertStillWorks(function)
+
+    def test_the_base_path_is_the_root_path(self) -> None:
+        app = """
+            async def app(scope, receive, send):
+                await respond(send)
+                await body(send, repr([scope["root_path"], scope["path"]]).encode())
+        """
+        url = self.serve(app, ', base_path="/shop"')
+        self.assertEqual(eval(self.ask(url, "/shop/a").text), ["/shop", "/shop/a"])
+
+
+class Responses(AsgiTestCase):
+    def test_each_part_is_sent_before_the_application_goes_on(self) -> None:
+        url = self.serve(
+            """
+            async def app(scope, receive, send):
+                await respond(send, 201, ("set-cookie", "a=1"), ("set-cookie", "b=2"))
+                time.sleep(0.3)  # keeps the event loop busy, as an application should not
+                await body(send, b"one", True)
+                time.sleep(0.3)
+                await body(send, b"two", True)
+                await asyncio.sleep(0.3)
+                await body(send, b"three")
+            """
+        )
+        answer = self.ask(url)
+        self.assertEqual((answer.status, answer.text), (201, "onetwothree"))
+        self.assertEqual(answer.all("set-cookie"), ["a=1", "b=2"])
+        self.assertEqual([piece for _, piece in answer.pieces], [b"one", b"two", b"three"])
+        moments = [answer.head_s, *(moment for moment, _ in answer.pieces)]
+        for earlier, later in zip(moments, moments[1:]):
+            self.assertGreater(later - earlier, 0.2, moments)
+
+    def test_the_answer_is_finished_while_the_application_goes_on(self) -> None:
+        url = self.serve(
+            """
+            done = []
+            async def app(scope, receive, send):
+                await respond(send)
+                await body(send, json.dumps(done).encode())
+                await asyncio.sleep(0.4)
+                done.append(scope["path"])
+            """
+        )
+        began = time.monotonic()
+        self.assertEqual(self.ask(url, "/first").text, "[]")
+        self.assertLess(time.monotonic() - began, 0.35)
+        self.assertEqual(self.ask(url, "/second").text, '["/first"]')
+
+    def test_what_the_application_raises_after_its_response_is_logged(self) -> None:
+        url = self.serve(
+            """
+            async def app(scope, receive, send):
+                await respond(send)
+                await body(send, b"fine")
+                if scope["path"] == "/raise": raise ValueError("too late")
+                if scope["path"] == "/send": await body(send, b"more")
+            """
+        )
+        for path in ("/raise", "/send", "/"):
+            answer = self.ask(url, path)
+            self.assertEqual((answer.status, answer.text, answer.cut_short), (200, "fine", False))
+        log = self.function.log_text()
+        self.assertIn("[ERROR] ValueError: too late", log)
+        self.assertIn(
+            "function.app has sent http.response.body, expected nothing more, as its response is", log
+        )
+        self.assertStillWorks(self.function)
+
+    def test_a_response_may_be_empty_and_parts_may_be(self) -> None:
+        url = self.serve(
+            """
+            async def app(scope, receive, send):
+                await respond(send, 204 if scope["path"] == "/empty" else 200)
+                if scope["path"] == "/parts":
+                    await body(send, b"", True)
+                    await send({"type": "http.response.body", "more_body": True})
+                    await body(send, memoryview(b"a"), True)
+                    await body(send, bytearray(b"b"), True)
+                await send({"type": "http.response.body"})
+            """
+        )
+        answer = self.ask(url, "/empty")
+        self.assertEqual((answer.status, answer.body), (204, b""))
+        self.assertEqual(self.ask(url, "/parts").body, b"ab")
+
+    def test_head_has_headers_only(self) -> None:
+        url = self.serve(
+            """
+            async def app(scope, receive, send):
+                await respond(send, 200, ("content-length", "4"))
+                await body(send, b"body")
+            """
+        )
+        answer = self.ask(url, method="HEAD")
+        self.assertEqual((answer.status, answer.header("content-length"), answer.body), (200, "4", b""))
+        self.assertEqual(self.ask(url).body, b"body")
+
+    def test_tasks_of_the_application_may_send(self) -> None:
+        url = self.serve(
+            """
+            async def app(scope, receive, send):
+                await respond(send)
+                parts = [body(send, b"%d" % number, True) for number in range(5)]
+                await asyncio.gather(*parts)
+                await asyncio.ensure_future(body(send, b"."))
+            """
+        )
+        self.assertEqual(self.ask(url).text, "01234.")
+
+    def test_many_parts_take_little_memory(self) -> None:
+        url = self.serve(
+            """
+            import resource
+            async def app(scope, receive, send):
+                await respond(send)
+                before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                for _ in range(300):
+                    await body(send, bytes(100_000), True)
+                grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+                await body(send, b"%10d" % grown)
+            """
+        )
+        answer = self.ask(url)
+        self.assertEqual(len(answer.body), 30_000_010)
+        self.assertLess(int(answer.body[-10:]), 10_000)  # KB
+
+
+class Buffered(AsgiTestCase):
+    APP = """
+        async def app(scope, receive, send):
+            kind = "image/png" if scope["path"] == "/picture" else "text/html"
+            await respond(send, 201, ("content-type", kind), ("set-cookie", "a=1"), ("set-cookie", "b=2"))
+            await body(send, b"<p>", True)
+            await body(send, b"\\xff" if scope["path"] == "/picture" else "é".encode())
+            await asyncio.sleep(0.05)
+            print("afterwards")
+    """
+
+    def test_on_demand_the_answer_is_sent_whole(self) -> None:
+        url = self.serve(self.APP, ", streaming=False", "BUFFERED")
+        answer = self.ask(url)
+        self.assertEqual((answer.status, answer.text), (201, "<p>é"))
+        self.assertEqual(answer.all("set-cookie"), ["a=1", "b=2"])
+        self.assertEqual(self.ask(url, "/picture").body, b"<p>\xff")
+        result = self.invoke(self.function, url_event())
+        self.assertEqual(result.response_mode, "buffered")
+        self.assertEqual(own_log(result), "afterwards\n")
+
+    def test_who_cannot_stream_gets_it_whole_in_any_case(self) -> None:
+        function = self.start_app(self.APP)
+        http_api = url_event()
+        http_api["requestContext"]["domainName"] = "api.example.com"
+        balancer = {
+            "requestContext": {"elb": {"targetGroupArn": "arn"}},
+            "httpMethod": "GET",
+            "path": "/",
+            "multiValueHeaders": {"host": ["lb"]},
+        }
+        head = {"statusCode": 201, "body": "<p>é", "isBase64Encoded": False}
+        cookies = ["a=1", "b=2"]
+        self.assertAnswer(
+            function, http_api, {**head, "headers": {"content-type": "text/html"}, "cookies": cookies}
+        )
+        lists = {"content-type": ["text/html"], "set-cookie": cookies}
+        self.assertAnswer(function, balancer, {**head, "multiValueHeaders": lists})
+
+    def test_a_rest_api_s_stream_has_lists_in_its_head(self) -> None:
+        function = self.start_app(self.APP)
+        rest = {
+            "httpMethod": "GET",
+            "path": "/",
+            "headers": {},
+            "requestContext": {"path": "/prod/", "stage": "prod"},
+        }
+        result = self.invoke(function, rest)
+        self.assertEqual(result.response_mode, "streaming")
+        head, body = split_prelude(result.payload)
+        lists = {"set-cookie": ["a=1", "b=2"]}
+        self.assertEqual(
+            head, {"statusCode": 201, "headers": {"content-type": "text/html"}, "multiValueHeaders": lists}
+        )
+        self.assertEqual(body.decode(), "<p>é")
+
+
+class Mistakes(AsgiTestCase):
+    APP = """
+        async def app(scope, receive, send):
+            path = scope["path"]
+            if path == "/before": raise ValueError("before")
+            if path == "/nothing": return
+            if path == "/unknown": await send({"type": "http.response.trailers"})
+            if path == "/early": await body(send, b"no start")
+            if path == "/text header":
+                await send({"type": "http.response.start", "status": 200, "headers": [("a", "b")]})
+            await respond(send)
+            if path == "/twice": await respond(send)
+            if path == "/text": await body(send, "text")
+            await body(send, b"begun", True)
+            if path == "/midway": raise KeyError("midway")
+            if path == "/open": return
+            if path == "/exit": sys.exit(3)
+            await body(send, b" and ended")
+    """
+
+    def test_before_the_first_byte_they_are_ordinary_errors(self) -> None:
+        rows = [
+            ("/before", "ValueError", "before"),
+            ("/nothing", "ApplicationError", "function.app has returned without sending http.response.start"),
+            ("/unknown", "ApplicationError", "has sent http.response.trailers, expected http.response.start"),
+            ("/early", "ApplicationError", "has sent http.response.body, expected http.response.start"),
+            ("/text header", "ApplicationError", "has sent the header ('a', 'b'), expected bytes"),
+        ]
+        for options in ("", ", streaming=False"):
+            function = self.start_app(self.APP, options)
+            for path, error_type, message in rows:
+                with self.subTest(path=path, options=options):
+                    payload = self.error(function, url_event(path=path))
+                    self.assertEqual(payload["errorType"], error_type)
+                    self.assertIn(message, payload["errorMessage"])
+            self.assertStillWorks(function)
+
+    def test_the_trace_is_that_of_the_application(self) -> None:
+        function = self.start_app(self.APP)
+        for path in ("/before", "/midway"):
+            payload = self.error(function, url_event(path=path))
+            self.assertEqual(
+                [entry.split(" in ")[1].split("\n")[0] for entry in payload["stackTrace"]], ["app"]
+            )
+
+    def test_midway_they_cut_the_response_short(self) -> None:
+        url = self.serve(self.APP)
+        rows = [
+            ("/midway", b"begun", "KeyError"),
+            ("/open", b"begun", "without sending http.response.body with more_body=False"),
+            ("/twice", b"", "has sent http.response.start, expected http.response.body"),
+            ("/text", b"", "has sent a body of type str, expected bytes"),
+        ]
+        for path, body, message in rows:
+            with self.subTest(path):
+                answer = self.ask(url, path)
+                self.assertEqual((answer.status, answer.body, answer.cut_short), (200, body, True))
+                self.assertIn(message, self.function.log_text())
+        self.assertEqual(self.ask(url).text, "begun and ended")
+        self.assertStillWorks(self.function)
+
+    def test_sys_exit_ends_the_process_as_in_any_handler(self) -> None:
+        function = self.start_app(self.APP)
+        self.assertEqual(self.error(function, url_event(path="/exit"))["errorType"], "SystemExit")
+        self.assertEqual(self.assertEnds(function), 3)
+
+    def test_a_head_that_is_too_long_is_an_error(self) -> None:
+        url = self.serve(
+            """
+            async def app(scope, receive, send):
+                await respond(send, 200, ("x", "y" * (20_000 if scope["path"] == "/long" else 1)))
+                await body(send, b"fine")
+            """
+        )
+        self.assertEqual(self.ask(url, "/long").status, 502)
+        self.assertIn("The HTTP head takes", self.function.log_text())
+        self.assertEqual(self.ask(url).text, "fine")
+
+
+class LeavingClients(AsgiTestCase):
+    """The Runtime API is what tells that nobody wants the rest, by an early reply."""
+
+    def play_leaving(self, app: str) -> str:
+        """What was printed while the application served a client that leaves; then comes another event."""
+        refused = reply_bytes(413, b"{}", "Connection: close")
+        outcome = self.play(
+            event("r1", json.dumps(url_event(path="/left")).encode()),
+            Reply(refused, CLOSE, early=True),
+            event("r2", b"{}"),
+            accepted(),
+            source=source(app),
+        )
+        self.assertEqual(outcome.calls[:4], ["next", "r1/response", "next", "r2/error"])
+        return outcome.output + outcome.errors
+
+    def test_send_raises_an_oserror_and_receive_tells_of_a_disconnect(self) -> None:
+        output = self.play_leaving(
+            """
+            async def app(scope, receive, send):
+                await respond(send)
+                try:
+                    while True:
+                        await body(send, b"x", True)
+                        await asyncio.sleep(0.01)
+                except OSError as error:
+                    print(type(error).__name__, error)
+                    await receive()
+                    print(await receive())
+                    raise RuntimeError("because of that")
+                finally:
+                    print("closed")
+            """
+        )
+        self.assertIn("ClientLeft The client has left before the response was complete\n", output)
+        self.assertIn("{'type': 'http.disconnect'}\nclosed\n", output)
+        self.assertNotIn("because of that", output)
+
+    def test_an_application_that_does_not_heed_it_is_cancelled(self) -> None:
+        output = self.play_leaving(
+            """
+            asgi.LEAVING_S = 0.05
+            async def app(scope, receive, send):
+                await respond(send)
+                async def stream():
+                    while True:
+                        await body(send, b"x", True)
+                        await asyncio.sleep(0.01)
+                asyncio.ensure_future(stream())
+                try:
+                    await asyncio.sleep(20)
+                finally:
+                    print("closed")
+            """
+        )
+        self.assertIn("closed\n", output)
+
+    def test_what_else_goes_wrong_then_is_logged(self) -> None:
+        output = self.play_leaving(
+            """
+            async def app(scope, receive, send):
+                await respond(send)
+                await receive()
+                watcher = asyncio.ensure_future(receive())
+                while not watcher.done():
+                    await asyncio.wait({asyncio.ensure_future(body(send, b"x", True))})
+                    await asyncio.sleep(0.01)
+                raise ValueError("something else")
+            """
+        )
+        self.assertIn("ValueError: something else", output)
+
+
+class Lifespans(AsgiTestCase):
+    COUNTING = """
+        starts = []
+        async def app(scope, receive, send):
+            if scope["type"] == "lifespan":
+                assert (await receive())["type"] == "lifespan.startup"
+                starts.append(id(asyncio.get_running_loop()))
+                scope["state"]["pool"] = "open"
+                await send({"type": "lifespan.startup.complete"})
+                assert (await receive())["type"] == "lifespan.shutdown"
+                print("shut down on", id(asyncio.get_running_loop()) == starts[0])
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+            scope["state"]["pool"] += "!"
+            await respond(send)
+            same_loop = starts[0] == id(asyncio.get_running_loop())
+            await body(send, repr([scope["state"], len(starts), same_loop]).encode())
+    """
+
+    def test_the_startup_runs_once_on_the_loop_of_the_requests(self) -> None:
+        url = self.serve(self.COUNTING)
+        for _ in range(2):
+            self.assertEqual(eval(self.ask(url).text), [{"pool": "open!"}, 1, True])
+        self.assertNotIn("shut down", self.function.log_text())
+
+    def test_off_does_not_try(self) -> None:
+        url = self.serve(
+            """
+            async def app(scope, receive, send):
+                assert scope["type"] == "http"
+                await respond(send)
+                await body(send, repr(scope["state"]).encode())
+            """,
+            ', lifespan="off"',
+        )
+        self.assertEqual(self.ask(url).text, "{}")
+
+    def test_an_application_without_it_is_served_all_the_same(self) -> None:
+        answering = "await respond(send)\n                await body(send, b'served')"
+        rows = [
+            ("raises at the scope", "assert scope['type'] == 'http'"),
+            ("raises at the message", "(await receive())['body']"),
+            ("takes it for a request", "await receive()"),
+            ("returns", "if scope['type'] != 'http': return"),
+        ]
+        for name, statement in rows:
+            with self.subTest(name):
+                url = self.serve(
+                    f"""
+            async def app(scope, receive, send):
+                {statement}
+                {answering}
+                    """
+                )
+                self.assertEqual(self.ask(url).text, "served")
+                self.assertEqual(self.function.log_text().count("rror"), 0, self.function.log_text())
+
+    def test_on_demands_it(self) -> None:
+        raising = "async def app(scope, receive, send): raise KeyError('lifespan')"
+        returning = "async def app(scope, receive, send): pass"
+        self.assertInitError(self.start_app(raising, ', lifespan="on"'), "KeyError", "lifespan")
+        self.assertInitError(
+            self.start_app(returning, ', lifespan="on"'), "ApplicationError", "has not started"
+        )
+
+    def test_a_startup_that_fails_is_an_init_error(self) -> None:
+        failing = """
+            async def app(scope, receive, send):
+                await receive()
+                await send({"type": "lifespan.startup.failed", "message": "no database"})
+                if raises: raise ConnectionError("no database")
+        """
+        body = self.assertInitError(
+            self.start_app(f"            raises = False\n{failing}"),
+            "ApplicationError",
+            "has not started.*no database",
+        )
+        self.assertIn("in <module>\n    handler = asgi.handler(app)", body["stackTrace"][0])
+        body = self.assertInitError(
+            self.start_app(f"            raises = True\n{failing}"), "ConnectionError", "no database"
+        )
+        self.assertIn("in app\n", body["stackTrace"][-1])
+
+    def test_an_unknown_choice_is_an_init_error(self) -> None:
+        function = self.start_app("async def app(scope, receive, send): pass", ', lifespan="perhaps"')
+        self.assertInitError(function, "ValueError", "lifespan is 'perhaps', expected 'auto', 'on' or 'off'")
+
+    def test_a_sigterm_handler_is_installed_unless_there_is_one(self) -> None:
+        asking = """
+            import signal
+            async def app(scope, receive, send):
+                if scope["type"] == "lifespan":
+                    if not supported: raise ValueError
+                    await send({"type": "lifespan.startup.complete"})
+                    return await receive()
+                await respond(send)
+                await body(send, repr(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL).encode())
+        """
+        for supported in (True, False):
+            url = self.serve(f"            supported = {supported}\n{asking}")
+            self.assertEqual(eval(self.ask(url).text), not supported)
+
+    def test_the_shutdown_runs_at_the_end_of_the_process(self) -> None:
+        replies = [event("r1", json.dumps(url_event()).encode()), accepted()]
+        alone = "import signal; signal.signal(signal.SIGTERM, signal.SIG_DFL)  # without an extension"
+        outcome = self.play(*replies, source=f"{source(self.COUNTING)}\n{alone}\n")
+        self.assertIn("shut down on True\n", outcome.output)
+
+    def test_the_shutdown_runs_when_lambda_ends_the_environment(self) -> None:
+        self.ask(self.serve(self.COUNTING))
+        self.function.close()
+        self.assertIn("shut down on True\n", self.function.log_text())
+
+    def test_the_shutdown_runs_when_that_is_in_the_middle_of_a_request(self) -> None:
+        waiting = self.COUNTING.replace("await respond(send)", "print('waiting'); await asyncio.sleep(20)")
+        function = self.start_app(waiting)
+        request = threading.Thread(target=self.invoke, args=(function, url_event()))
+        request.start()
+        while "waiting" not in function.log_text():
+            time.sleep(0.01)
+        assert function.pid is not None
+        os.kill(function.pid, signal.SIGTERM)
+        request.join()
+        self.assertIn("shut down on True\n", function.log_text())
+
+
+class Import(AsgiTestCase):
+    def test_neither_brings_more_than_it_must(self) -> None:
+        code = """
+import sys, json
+sys.path.insert(0, "runtime")
+before = set(sys.modules)
+from lambda_runtime import {}
+print(*sorted(name for name in set(sys.modules) - before if not name.startswith("lambda_runtime")))
+"""
+        names = {}
+        for name in ("asgi", "wsgi"):
+            command = [sys.executable, "-S", "-c", code.format(name)]
+            output = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
+            names[name] = set(output.decode().split())
+        self.assertLessEqual(names["wsgi"], {"__future__", "binascii", "io"})
+        self.assertIn("asyncio", names["asgi"])
+        self.assertTrue(names["asgi"].isdisjoint({"http", "email", "urllib", "dataclasses"}))

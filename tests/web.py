@@ -1,0 +1,109 @@
+"""The vocabulary of tests over HTTP: a function with a URL, a client that notes when each piece came."""
+
+from __future__ import annotations
+
+import json
+import time
+from http.client import HTTPConnection, IncompleteRead
+from urllib.parse import urlsplit
+
+from emulator.function_url import FunctionUrl
+from tests.support import PATIENCE_S, Function, FunctionTestCase
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+
+class Answer:
+    """An HTTP response: status, headers in order with names in lower case, and how the body came."""
+
+    def __init__(self, status: int, headers: list[tuple[str, str]]) -> None:
+        self.status = status
+        self.headers = headers
+        self.head_s = 0.0  # seconds after the request was sent, as in `pieces`
+        self.pieces: list[tuple[float, bytes]] = []
+        self.cut_short = False  # the connection ended before the body did
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(piece for _, piece in self.pieces)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    def header(self, name: str) -> str | None:
+        return next((value for field, value in self.headers if field == name), None)
+
+    def all(self, name: str) -> list[str]:
+        return [value for field, value in self.headers if field == name]
+
+
+class WebTestCase(FunctionTestCase):
+    """A test of a function that is asked over HTTP."""
+
+    def url(self, function: Function, invoke_mode: str = "RESPONSE_STREAM") -> str:
+        function_url = FunctionUrl(function, invoke_mode=invoke_mode)
+        self.addCleanup(function_url.close)
+        return function_url.url
+
+    def ask(
+        self,
+        url: str,
+        target: str = "/",
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Make a request and read the whole response."""
+        connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
+        self.addCleanup(connection.close)
+        began = time.monotonic()
+        connection.request(method, target, body, dict(headers or {}))
+        response = connection.getresponse()
+        answer = Answer(response.status, [(name.lower(), value) for name, value in response.getheaders()])
+        answer.head_s = time.monotonic() - began
+        try:
+            while True:
+                piece = response.read1(65_536)
+                if not piece:
+                    return answer
+                answer.pieces.append((time.monotonic() - began, piece))
+        except (IncompleteRead, ConnectionError):
+            answer.cut_short = True
+            return answer
+
+
+def url_event(
+    method: str = "GET", path: str = "/", body: str | None = None, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """An event of a function URL, payload format 2.0."""
+    domain = "id.lambda-url.us-east-1.on.aws"
+    http = {
+        "method": method,
+        "path": path,
+        "protocol": "HTTP/1.1",
+        "sourceIp": "192.0.2.1",
+        "userAgent": "test",
+    }
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"host": domain, **(headers or {})},
+        "requestContext": {"domainName": domain, "stage": "$default", "http": http},
+        "isBase64Encoded": False,
+    }
+    return event if body is None else {**event, "body": body}
+
+
+def split_prelude(response: bytes) -> tuple[dict[str, Any], bytes]:
+    """The head and the body of a streamed response as the runtime sends it."""
+    head, nulls, body = response.partition(bytes(8))
+    if not nulls:
+        raise AssertionError(f"no prelude: {response[:200]!r}")
+    return json.loads(head), body
