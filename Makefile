@@ -7,6 +7,7 @@ EVENT ?= {"name": "Lambda"}
 PORT ?= 9000
 OPTIONS ?=
 BYTECODE ?=
+REQUIREMENTS ?= requirements.txt
 DOCKER ?= docker
 EXPLORE_LAYERS ?=
 EXPLORE_BASE ?= public.ecr.aws/lambda/$(if $(EXPLORE_LAYERS),provided:al2023,python:3.13)
@@ -24,8 +25,10 @@ export EVENT
 COMPILE_FOR = $(or $(BYTECODE),$(PYTHON_VERSION),$(if $(filter command environment,$(origin PYTHON)),$(PYTHON)))
 # Where the zip will work.
 TARGET = $(PYTHON_VERSION:%=--python %) $(ARCH:%=--arch %) $(GLIBC:%=--glibc %)
-# What to overlook (ALLOW='debugpy/*'), what not to (STRICT=1).
-CHECKS = $(foreach pattern,$(ALLOW),--allow '$(pattern)') $(if $(STRICT),--strict) $(if $(ALL),--all)
+# Files to say nothing about: ALLOW='python/debugpy/*'.
+CHECKS = $(foreach pattern,$(ALLOW),--allow '$(pattern)')
+OUTPUT_OPTION = $(if $(OUTPUT),--output '$(OUTPUT)')
+BUILD = $(BYTECODE:%=--bytecode %) $(OUTPUT_OPTION) $(CHECKS)
 
 FUNCTION = --handler '$(HANDLER)' --task-root '$(TASK_ROOT)'
 CONFORMANCE = .venv/conformance/bin/python
@@ -52,10 +55,20 @@ test-all: ## the same with every Python on this machine
 	@$(PYTHON) tools/test_all.py
 
 dist: ## build layers/lambda.zip, with bytecode for PYTHON_VERSION
-	@$(PYTHON) tools/layer.py $(COMPILE_FOR:%=--bytecode %)
+	@$(PYTHON) tools/layer.py $(COMPILE_FOR:%=--bytecode %) $(TARGET) $(OUTPUT_OPTION)
+
+dist-python: ## build layers/python….zip: an interpreter, of PYTHON_VERSION for ARCH
+	@$(PYTHON) tools/interpreter.py $(TARGET) $(if $(FROM),--from '$(FROM)') $(LIBRARIES:%=--libraries %) $(BUILD)
+
+dist-deps: ## build layers/deps-….zip: the packages in REQUIREMENTS, likewise
+	@$(PYTHON) tools/dependencies.py '$(REQUIREMENTS)' $(TARGET) $(BUILD)
+
+dist-function: ## build layers/function.zip: the files in TASK_ROOT, with bytecode likewise
+	@$(PYTHON) tools/function.py '$(TASK_ROOT)' $(COMPILE_FOR:%=--bytecode %) $(TARGET) $(OUTPUT_OPTION) $(CHECKS)
 
 verify-layer: ## check ZIP, or several that go together, before Lambda does
-	@$(PYTHON) tools/verify.py $(or $(ZIP),$(error Say which: make verify-layer ZIP=layers/lambda.zip)) $(TARGET) $(CHECKS)
+	@$(PYTHON) tools/verify.py $(or $(ZIP),$(error Say which: make verify-layer ZIP=layers/lambda.zip)) \
+	    $(TARGET) $(CHECKS) $(if $(STRICT),--strict) $(if $(ALL),--all)
 
 conformance: .venv/conformance/ready .venv/vendors/ready ## compare with AWS's emulator, AWS's runtime, AWS CLI, boto3, vendors
 	@$(CONFORMANCE) conformance/fetch_rie.py
@@ -106,4 +119,4 @@ clean: ## remove what the targets built
 	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-.PHONY: help run serve test test-all dist verify-layer conformance benchmark lint explore-lambda-environment package publish deploy clean
+.PHONY: help run serve test test-all dist dist-python dist-deps dist-function verify-layer conformance benchmark lint explore-lambda-environment package publish deploy clean

@@ -27,15 +27,14 @@ def compile_folder(
     folder: Path,
     destination: str,
     *,
-    skip: str = "",
     environment: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Compile the modules below ``folder``, which will be at ``destination``; those that cannot be, as paths.
+    """Compile the modules below ``folder``, which will be at ``destination``; which cannot be, and why.
 
-    ``skip`` is a regular expression for paths; ``environment`` comes on top of this process's, whose
-    settings for Python do not count. Raises Problem if ``python`` cannot compile at all.
+    ``environment`` comes on top of this process's, whose settings for Python do not count. Raises Problem
+    if ``python`` cannot compile at all.
     """
-    words = [python, *COMMAND, destination, *(["-x", skip] if skip else []), str(folder)]
+    words = [python, *COMMAND, destination, str(folder)]
     try:
         process = subprocess.run(
             words,
@@ -50,11 +49,18 @@ def compile_folder(
     except OSError as error:
         raise Problem(f"{python} cannot be run: {error.strerror}.", "Name another interpreter.") from None
     output = process.stdout.decode("utf-8", "replace")
-    failed = re.findall(r"^\*\*\* (?:Error compiling )?'(.+?)'", output, re.MULTILINE)
+    failed = [_reason(text, folder) for text in re.split(r"^\*\*\* ", output, flags=re.MULTILINE)[1:]]
     if process.returncode != 0 and not failed:
         lines = "\n".join(output.strip().splitlines()[-LINES_SHOWN:])
         raise Problem(f"{python} cannot compile (status {process.returncode}):\n{lines}", "Name another one.")
-    return [os.path.relpath(path, folder) for path in failed]
+    return failed
+
+
+def _reason(text: str, folder: Path) -> str:
+    """``a.py (SyntaxError: …)`` for what compileall prints: a path in quotes, then a traceback."""
+    match = re.search(r"'(.+?)'", text)
+    path = os.path.relpath(match.group(1), folder) if match else "a file"
+    return f"{path} ({text.strip().splitlines()[-1].strip()})"
 
 
 def _neutral_environment() -> dict[str, str]:

@@ -14,9 +14,9 @@ TASK = "/var/task"  # where the function is
 OWN_FOLDERS = ("/opt", "/var/task", "/var/lang", "/var/runtime")  # what a file in a zip may point to …
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/dev", "/tmp")  # … and these
 
-# Newest versions of the symbols in the system's libraries: of glibc, and of GCC 11's.
+# Newest versions of the symbols in the system's libraries: of glibc, and of GCC's (14.2 since 2025).
 GLIBC = "2.34"
-SYMBOL_VERSIONS = {"GLIBC": GLIBC, "GLIBCXX": "3.4.29", "CXXABI": "1.3.13", "GCC": "11.0.0"}
+SYMBOL_VERSIONS = {"GLIBC": GLIBC, "GLIBCXX": "3.4.33", "CXXABI": "1.3.15", "GCC": "14.0.0"}
 
 # Libraries without which no program starts on Linux; nothing else is promised.
 LIBRARIES = frozenset(
@@ -34,6 +34,8 @@ LIBRARIES = frozenset(
         "libutil.so.1",
     }
 )
+# Wheels for manylinux may need it too (PEP 600), and the system has it, for its package manager.
+UNPROMISED_LIBRARIES = frozenset({"libz.so.1"})
 
 # Where `#!` may point to on the OS-only runtime; below /opt and /var it is what the layers bring.
 SCRIPT_INTERPRETERS = frozenset({"/usr/bin/env", "/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash"})

@@ -16,8 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import compilation, packing, problems, pythons
-from tools.checks import Target
+from tools import compilation, packing, problems, pythons, verify
 from tools.problems import Problem
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def main() -> int:
     """Build the zip that the arguments describe and say what it is."""
     parser = argparse.ArgumentParser(prog="tools/layer.py", description="Build the runtime's layer.")
+    verify.add_target(parser, python="")
     parser.add_argument("--output", type=Path, default=Path("layers/lambda.zip"), metavar="FILE")
     parser.add_argument(
         "--bytecode",
@@ -41,7 +41,7 @@ def main() -> int:
         collect(tree)
         for python in programs:
             compile_for(python, tree)
-        packing.pack(tree, options.output, Target(), compress=False)
+        packing.pack(tree, options.output, verify.target(options), compress=False, allowed=options.allow)
     return 0
 
 

@@ -16,24 +16,27 @@ if TYPE_CHECKING:
     from tools.checks.finding import Finding
     from tools.zips import Archive
 
-SHOWN = 3  # findings of one kind, unless all are wanted
+SHOWN = 3  # findings of one kind, unless more are wanted
 RED, YELLOW, PLAIN = "\033[31m", "\033[33m", "\033[0m"
 HEAD = ("file", "files", "size", "of 50 MB", "unzipped", "of 250 MB")
 
 
-def findings_text(findings: Sequence[Finding], stream: TextIO, *, everything: bool = False) -> str:
-    """Two lines for each: what is wrong with which file, and the remedy. Coloured for a terminal."""
+def findings_text(findings: Sequence[Finding], stream: TextIO, *, shown: int = SHOWN) -> str:
+    """Two lines for each: what is wrong with which file, and the remedy. Coloured for a terminal.
+
+    Of each kind the first ones are ``shown``; how many others there are is said.
+    """
     lines: list[str] = []
     count: dict[tuple[str, str], int] = {}
     for one in findings:
         kind = (one.severity, one.kind)
         count[kind] = count.get(kind, 0) + 1
-        if everything or count[kind] <= SHOWN:
+        if count[kind] <= shown:
             severity = _painted(f"{one.severity:7}", RED if one.severity == ERROR else YELLOW, stream)
             lines += [f"{severity}  {one.file} {one.problem}.", f"         {one.remedy}"]
     for (severity, word), number in count.items():
-        if number > SHOWN and not everything:
-            lines.append(f"{severity:7}  and {number - SHOWN} more like this ({word}): --all shows them")
+        if number > shown:
+            lines.append(f"{severity:7}  and {number - shown} more of this kind ({word})")
     return "\n".join(lines)
 
 

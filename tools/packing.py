@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+ERRORS_SHOWN = 10  # of each kind, of a zip that there will not be
+
 
 def pack(tree: Path, output: Path, target: Target, *, compress: bool, allowed: Sequence[str] = ()) -> None:
     """Write ``tree`` to ``output``, and say how large it is; raises Problem if Lambda could not use it.
@@ -50,11 +52,12 @@ def _check(partial: Path, output: Path, target: Target, allowed: Sequence[str]) 
         findings = checks.check(Upload([archive], target), allowed)
     for finding in findings:
         finding.file = finding.file.replace(partial.name, output.name)
-    text = listing.findings_text(findings, sys.stderr)
-    if any(finding.severity == ERROR for finding in findings):
-        raise Problem(f"{output} was not written: {listing.counted(findings)}.", text)
-    if text:
-        print(text, file=sys.stderr)
+    errors = [finding for finding in findings if finding.severity == ERROR]
+    if errors:
+        text = listing.findings_text(errors, sys.stderr, shown=ERRORS_SHOWN)
+        raise Problem(f"{output} was not written: {listing.counted(errors)}.", text)
+    if findings:
+        print(listing.findings_text(findings, sys.stderr), file=sys.stderr)
 
 
 def _cannot_write(output: Path, error: OSError) -> Problem:

@@ -34,7 +34,9 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         archives = [stack.enter_context(Archive(path)) for path in options.zips]
         findings = checks.check(Upload(archives, target(options)), options.allow)
-        text = listing.findings_text(findings, sys.stdout, everything=options.all)
+        text = listing.findings_text(
+            findings, sys.stdout, shown=len(findings) if options.all else listing.SHOWN
+        )
         print(f"{text}\n" if text else "", end="")
         print(listing.sizes_text(archives))
     print(listing.counted(findings))

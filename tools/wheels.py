@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # glibc behind the older names of platforms (PEP 513, 571, 599).
 OLD_PLATFORMS = {"manylinux1": "2_5", "manylinux2010": "2_12", "manylinux2014": "2_17"}
-# glibc versions that wheels are built for, newest first: pip must be told each of them.
-GLIBC_OF_WHEELS = ("2_34", "2_31", "2_28", "2_27", "2_24", "2_17", "2_12", "2_5")
+# glibc versions that wheels are built for, newest first.
+GLIBC_OF_WHEELS = ("2_39", "2_35", "2_34", "2_31", "2_28", "2_27", "2_24", "2_17", "2_12", "2_5")
 
 
 def wheel_problem(
@@ -70,6 +70,13 @@ def _platform_problem(platform: str, architecture: Architecture | None, glibc: s
     if version and _numbers(version) > _numbers(glibc):
         return f"needs glibc {version.replace('_', '.')}, and Lambda has {glibc}"
     return ""
+
+
+def platforms(machine: str, glibc: str) -> list[str]:
+    """The platforms whose wheels work with that glibc; pip must be told each of them."""
+    fitting = [version for version in GLIBC_OF_WHEELS if _numbers(version) <= _numbers(glibc)]
+    older = [name for name, version in OLD_PLATFORMS.items() if _numbers(version) <= _numbers(glibc)]
+    return [f"manylinux_{version}_{machine}" for version in fitting] + [f"{name}_{machine}" for name in older]
 
 
 def _numbers(version: str) -> list[int]:

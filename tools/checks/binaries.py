@@ -6,7 +6,16 @@ import posixpath
 import re
 
 from tools.checks.finding import ERROR, WARNING, Finding
-from tools.lambda_os import LIBRARIES, MACHINES, OPT, OWN_FOLDERS, SYMBOL_VERSIONS, SYSTEM_FOLDERS, TASK
+from tools.lambda_os import (
+    LIBRARIES,
+    MACHINES,
+    OPT,
+    OWN_FOLDERS,
+    SYMBOL_VERSIONS,
+    SYSTEM_FOLDERS,
+    TASK,
+    UNPROMISED_LIBRARIES,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,6 +121,9 @@ def _missing_libraries(libraries: Libraries, file: File, facts: Elf) -> Iterator
             problem = f"needs {name}, which is at {places[0]}, where the loader does not look by itself"
             remedy = "Move it to lib/, if the package does not load it beforehand."
             yield Finding(WARNING, "library-place", file.name, problem, remedy)
+        elif name in UNPROMISED_LIBRARIES:
+            problem = f"needs {name}, which Lambda's system has so far, but nobody promises"
+            yield Finding(WARNING, "library", file.name, problem, "Put it into lib/, to be sure.")
         else:
             problem = f"needs {name}, which neither the zip nor Lambda's system brings"
             remedy = "Put it into lib/: dist-python takes LIBRARIES=FOLDER, where it is."

@@ -1,0 +1,127 @@
+"""Builds layers/deps-….zip: packages for a function, as wheels for Lambda's Python and machine, as a layer.
+
+    python3 tools/dependencies.py REQUIREMENTS [--python 3.13] [--arch arm64] [--bytecode PYTHON|none]
+
+uv installs them; where there is no uv, pip does. Nothing is built here: what it would be built for is this
+machine, not Lambda's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
+
+from tools import compilation, compilers, packing, problems, uv, verify, wheels
+from tools.checks import Target
+from tools.lambda_os import OPT
+from tools.problems import Problem
+
+# Written by the installer for this machine: scripts for its interpreter, a lock, where sources were.
+NOT_FOR_LAMBDA = ("bin", ".lock", "*.dist-info/direct_url.json", "*.dist-info/uv_cache.json")
+PACKAGES = "python"  # below /opt, on sys.path
+
+
+def main() -> int:
+    """Build the layer that the arguments describe and say what it is."""
+    parser = argparse.ArgumentParser(prog="tools/dependencies.py", description="Build a layer of packages.")
+    parser.add_argument("requirements", type=Path, metavar="REQUIREMENTS", help="a requirements.txt")
+    verify.add_target(parser, python="3.13", architecture="x86_64")
+    parser.add_argument("--bytecode", default="", metavar="PYTHON", help="compile with it; or `none`")
+    parser.add_argument("--output", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    target = verify.target(options)
+    assert target.python is not None and target.architecture is not None
+    if not options.requirements.is_file():
+        remedy = "Say REQUIREMENTS=FILE: a package a line, as pip reads it."
+        raise Problem(f"{options.requirements} does not exist.", remedy)
+    name = f"deps-python{target.python.name}-{target.architecture.name}.zip"
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        install(options.requirements, target, tree / PACKAGES)
+        if not any(tree.rglob("*.py")) and not any(tree.rglob("*.so")):
+            raise Problem(f"{options.requirements} names no package.", "Name one, a package a line.")
+        if options.bytecode != "none":
+            add_bytecode(options.bytecode, target, tree / PACKAGES)
+        packing.pack(
+            tree, options.output or Path("layers", name), target, compress=True, allowed=options.allow
+        )
+    return 0
+
+
+def install(requirements: Path, target: Target, folder: Path) -> None:
+    """Install wheels into ``folder``, and remove what is for this machine; raises Problem."""
+    assert target.python is not None and target.architecture is not None
+    try:
+        uv.program()
+    except Problem as problem:
+        install_with_pip(requirements, target, folder, because=problem)
+    else:
+        if target.python.free_threaded:  # uv takes the ABI from an interpreter, not from an option
+            install_with_pip(requirements, target, folder)
+        else:
+            uv.install_packages(requirements, target.python, target.architecture, target.glibc, folder)
+    for pattern in NOT_FOR_LAMBDA:
+        for path in sorted(folder.glob(pattern)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def install_with_pip(
+    requirements: Path, target: Target, folder: Path, because: Problem | None = None
+) -> None:
+    """The same with pip, which must be told each platform that will do; raises Problem."""
+    assert target.python is not None and target.architecture is not None
+    pip = _pip()
+    if pip is None:
+        remedy = "Install uv (https://docs.astral.sh/uv/), or pip for this Python: python3 -m ensurepip."
+        raise because or Problem("There is neither uv nor pip on this machine.", remedy)
+    words = [*pip, "install", "--quiet", "--requirement", str(requirements), "--target", str(folder)]
+    words += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", target.python.full]
+    for abi in (target.python.abi, *([] if target.python.free_threaded else ["abi3"]), "none"):
+        words += ["--abi", abi]
+    for platform in wheels.platforms(target.architecture.wheel, target.glibc):
+        words += ["--platform", platform]
+    process = subprocess.run(
+        [*words, "--no-compile", "--disable-pip-version-check", "--no-input"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if process.returncode != 0:
+        raise uv.explained(process.stdout.decode("utf-8", "replace"), "pip")
+
+
+def _pip() -> list[str] | None:
+    """How pip is called: uv's virtual environment has a new one; else this interpreter's."""
+    for python in (str(uv.FOLDER / "bin" / "python"), sys.executable):
+        words = [python, "-m", "pip"]
+        try:
+            subprocess.run(
+                [*words, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
+            )
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return words
+    return None
+
+
+def add_bytecode(named: str, target: Target, packages: Path) -> None:
+    """Compile what can be: packages may hold files for other Pythons. Raises Problem."""
+    assert target.python is not None
+    compiler = compilers.compiler(named, target.python)
+    failed = compilation.compile_folder(compiler, packages, f"{OPT}/{PACKAGES}")
+    if failed:
+        print(
+            f"{len(failed)} files are no Python {target.python.number}: {', '.join(failed[:3])}",
+            file=sys.stderr,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(problems.report("make dist-deps", main))

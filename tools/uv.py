@@ -1,0 +1,130 @@
+"""Runs uv, which fetches Pythons and packages for other machines, and installs it where it is missing.
+
+uv (https://docs.astral.sh/uv/) checks what it downloads against hashes that it brings. It is installed once,
+into .venv/packaging; where that cannot be done, a uv on PATH is taken as it is.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.problems import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tools.lambda_os import Architecture
+    from tools.versions import PythonVersion
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = ROOT / "tools" / "packaging-requirements.txt"
+FOLDER = ROOT / ".venv" / "packaging"
+PYTHONS = FOLDER / "pythons"  # fetched to compile with
+READY = FOLDER / "ready"
+
+NO_NETWORK = re.compile(
+    r"dns error|tcp connect|client error|error sending request|timed out|network was disabled"
+)
+NO_PYTHON = re.compile(r"No download found for request")
+NO_WHEEL = re.compile(
+    r"no (usable )?wheels|building from source is disabled|No matching distribution", re.IGNORECASE
+)
+LINES_SHOWN = 12
+
+
+def program() -> str:
+    """Where uv is, installed now if need be; raises Problem."""
+    own = FOLDER / "bin" / "uv"
+    if READY.exists() and READY.stat().st_mtime >= REQUIREMENTS.stat().st_mtime and own.exists():
+        return str(own)
+    trouble = _install()
+    if not trouble:
+        return str(own)
+    found = shutil.which("uv")
+    if found is None:
+        remedy = "Check the network, or install uv and put it on PATH: https://docs.astral.sh/uv/"
+        raise Problem(f"uv is not on this machine and cannot be installed ({trouble}).", remedy)
+    return found
+
+
+def _install() -> str:
+    """Install what the requirements name into a virtual environment; "" or what went wrong."""
+    print(f"Installing {REQUIREMENTS.name} into .venv/{FOLDER.name} (once)", file=sys.stderr)
+    python = str(FOLDER / "bin" / "python")
+    pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--only-binary", ":all:"]
+    for words in ([sys.executable, "-m", "venv", "--clear", str(FOLDER)], [*pip, "-r", str(REQUIREMENTS)]):
+        try:
+            subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+        except OSError as error:
+            return str(error)
+        except subprocess.CalledProcessError as error:
+            return _last_line(error.output)
+    READY.touch()
+    return ""
+
+
+def install_python(version: PythonVersion, architecture: Architecture, folder: Path) -> None:
+    """Fetch CPython for Linux on ``architecture``, from python-build-standalone; raises Problem."""
+    threads = "+freethreaded" if version.free_threaded else ""
+    request = f"cpython-{version.full}{threads}-linux-{architecture.wheel}-gnu"
+    _run(["python", "install", request, "--no-bin", "--install-dir", str(folder)])
+
+
+def install_compiler(version: PythonVersion) -> list[str]:
+    """Fetch a Python for this machine, to compile with; the programs that may be it. Raises Problem."""
+    _run(["python", "install", f"cpython-{version.number}", "--no-bin", "--install-dir", str(PYTHONS)])
+    return [str(path) for path in sorted(PYTHONS.glob(f"*/bin/python{version.number}"))]
+
+
+def install_packages(
+    requirements: Path, version: PythonVersion, architecture: Architecture, glibc: str, folder: Path
+) -> None:
+    """Install wheels for Lambda, and nothing but wheels, into ``folder``; raises Problem."""
+    platform = f"{architecture.wheel}-manylinux_{glibc.replace('.', '_')}"
+    words = ["pip", "install", "--quiet", "--requirement", str(requirements), "--target", str(folder)]
+    words += ["--python", sys.executable, "--python-version", version.full, "--python-platform", platform]
+    _run([*words, "--only-binary", ":all:", "--link-mode", "copy", "--no-config"])
+
+
+def _run(arguments: Sequence[str]) -> None:
+    process = subprocess.run(
+        [program(), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if process.returncode != 0:
+        raise explained(process.stdout.decode("utf-8", "replace"), "uv")
+
+
+def explained(output: str, tool: str) -> Problem:
+    """What the messages of uv or pip, which are long, come down to."""
+    lines = [line.rstrip() for line in output.splitlines() if line.strip() and not line.startswith("WARNING")]
+    said = "\n".join(f"    {line}" for line in lines[:LINES_SHOWN])
+    if NO_NETWORK.search(output):
+        found, remedy = (
+            "What is to be fetched cannot be reached",
+            "Check the network and its proxy, and try again.",
+        )
+    elif NO_PYTHON.search(output):
+        found = "There is no such Python to be fetched"
+        remedy = "Choose another PYTHON_VERSION, or give one by FROM=FOLDER or FROM=ARCHIVE."
+    elif NO_WHEEL.search(output):
+        found = "A package has no wheel that works on Lambda"
+        remedy = (
+            "Take a version that has one (other PYTHON_VERSION or ARCH?), or build one and name its file."
+        )
+    else:
+        found, remedy = f"{tool} has failed", "See what it says."
+    return Problem(f"{found}. {tool} says:\n{said}", remedy)
+
+
+def _last_line(output: bytes) -> str:
+    lines = output.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else "without a word"
