@@ -110,6 +110,7 @@ def show_stream(result: StreamingResult, log: Terminal, output: Terminal) -> Non
         output.part(beginning)
     for part in parts:
         output.part(part)
+    output.end_parts()
 
 
 def serve(options: argparse.Namespace) -> int:

@@ -255,10 +255,10 @@ class Function:
         if invocation_type == "DryRun":
             invocation.stream.end()
             invocation.finished.set()
-            return StreamingResult(204, version, invocation, 0)
+            return StreamingResult(204, version, invocation, self._log, 0)
         self._queue.put(invocation)
         invocation.stream.wait_for_head()
-        return StreamingResult(200, version, invocation, self._answer_grace_s)
+        return StreamingResult(200, version, invocation, self._log, self._answer_grace_s)
 
     def _invocation(
         self,

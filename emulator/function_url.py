@@ -12,7 +12,7 @@ from emulator.http_answer import INTEGRATION_TYPE, BadAnswer, Head, read_envelop
 from emulator.http_event import Endpoint, make_event
 from emulator.http_server import BodyTooLarge, CutShort, HttpServer, Request, Response, TruncatedBody
 from emulator.invocation import new_trace_id
-from emulator.invoke_api import SYNCHRONOUS_LIMIT
+from emulator.invoke_api import READ_LIMIT, SYNCHRONOUS_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class FunctionUrl:
     def _handle(self, request: Request) -> Response:
         request_id, trace_id = str(uuid.uuid4()), request.header("X-Amzn-Trace-Id") or new_trace_id()
         try:
-            body = request.read(SYNCHRONOUS_LIMIT)
+            body = request.read(READ_LIMIT)
         except BodyTooLarge:
             return _text(413, "Request Entity Too Large", close=True)
         except TruncatedBody:

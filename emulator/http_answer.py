@@ -95,7 +95,7 @@ def read_head(members: dict[str, Any], default_type: str) -> Head:
     """``statusCode``, ``headers``, ``multiValueHeaders`` (which win), ``cookies``; all may be absent."""
     status = members.get("statusCode", 200)
     if type(status) is not int or not 200 <= status <= 599:
-        raise BadAnswer(f"statusCode is {json.dumps(status)}, not a number from 200 to 599")
+        raise BadAnswer(f"statusCode is {json.dumps(status)[:200]}, not a number from 200 to 599")
     several = {name: _strings(name, values) for name, values in _object(members, "multiValueHeaders").items()}
     wanted = {name: [_string(name, value)] for name, value in _object(members, "headers").items()}
     overruled = {name.lower() for name in several}
@@ -105,7 +105,8 @@ def read_head(members: dict[str, Any], default_type: str) -> Head:
     headers = [(name, value) for name, values in wanted.items() for value in values]
     for name, value in headers:
         if not is_field(name, value):
-            raise BadAnswer(f"{json.dumps(name)}: {json.dumps(value)} cannot be an HTTP header")
+            found = f"{json.dumps(name)}: {json.dumps(value)}"
+            raise BadAnswer(f"{found[:200]} cannot be an HTTP header")
     headers = [(name, value) for name, value in headers if name.lower() not in _OF_THE_CONNECTION]
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("content-type", default_type))

@@ -55,14 +55,13 @@ def make_event(request: Request, body: bytes, endpoint: Endpoint, request_id: st
     ``requestContext`` has a name like a real one: ``host`` and the ``x-forwarded-`` headers are those of
     this very connection, so that links which an application builds from them lead back to it.
     """
-    target, _, query = request.target.partition("?")
-    raw_path = quote(target, safe=_ASCII, errors="surrogateescape")
+    raw_path, _, query = quote(request.target, safe=_ASCII, errors="surrogateescape").partition("?")
     headers = _headers(request, body, endpoint, trace_id)
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": raw_path,
-        "rawQueryString": quote(query, safe=_ASCII, errors="surrogateescape"),
+        "rawQueryString": query,
         "headers": headers,
         "requestContext": _context(request, endpoint, raw_path, request_id),
         "pathParameters": None,

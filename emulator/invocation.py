@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from emulator.http_server import Fields
+    from emulator.log import Log
 
 # How much of the log an invoker gets with X-Amz-Log-Type: Tail, bytes.
 LOG_TAIL_BYTES = 4096
@@ -105,7 +106,9 @@ class StreamingResult:
     function back while it is not read: iterate it to the end, or `close` it.
     """
 
-    def __init__(self, status: int, executed_version: str, invocation: Invocation, grace_s: float) -> None:
+    def __init__(
+        self, status: int, executed_version: str, invocation: Invocation, log: Log, grace_s: float
+    ) -> None:
         stream = invocation.stream
         assert stream is not None
         self.status = status
@@ -116,6 +119,7 @@ class StreamingResult:
         self._stream = stream
         self._parts = iter(stream)
         self._invocation = invocation
+        self._log = log
         self._grace_s = grace_s
 
     def __iter__(self) -> Iterator[bytes]:
@@ -161,9 +165,9 @@ class StreamingResult:
 
     @property
     def log(self) -> bytes:
-        """From START (the init phase before it) to REPORT; empty if that has not come in time."""
+        """From START (the init phase before it) to REPORT, or as much of it as there is by then."""
         self._invocation.finished.wait(self._grace_s)
-        return self._invocation.log
+        return self._invocation.log or self._log.since(self._invocation.log_start)
 
     @property
     def log_tail(self) -> bytes:

@@ -65,6 +65,11 @@ class Terminal:
             Terminal._interrupted = not data.endswith(b"\n")
         self._write(data)
 
+    def end_parts(self) -> None:
+        """Leave the screen with a fresh line."""
+        if Terminal._interrupted and self._stream.isatty():
+            self.part(b"\n")
+
     def payload(self, payload: bytes) -> None:
         """A response: laid out for a person, or else byte for byte (and, if it is text, a line break)."""
         if self._stream.isatty():

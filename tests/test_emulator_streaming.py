@@ -1,0 +1,319 @@
+"""The emulator's streamed responses, from a runtime of a few lines to a caller in Python."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+from emulator.function import Function, StreamingResult
+from tests.test_emulator import EmulatorTestCase
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from emulator.runtime_api import Recorded
+
+# Continues the client of tests.test_emulator. `wait_for` lets a test decide when the runtime goes on.
+STREAMING = """
+import base64, socket
+
+MODE = "Lambda-Runtime-Function-Response-Mode: streaming"
+TRAILER = "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body"
+
+class Stream:
+    def __init__(self, request_id, *headers, content_type="text/x"):
+        host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
+        self.socket = socket.create_connection((host, int(port)))
+        path = f"/2018-06-01/runtime/invocation/{request_id}/response"
+        lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Type: {content_type}"]
+        lines += [*(headers or (MODE, TRAILER)), "Transfer-Encoding: chunked", "", ""]
+        self.socket.sendall("\\r\\n".join(lines).encode())
+
+    def write(self, data):
+        data = data.encode() if isinstance(data, str) else data
+        self.socket.sendall(b"%x\\r\\n%b\\r\\n" % (len(data), data))
+
+    def end(self, error=None):
+        trailers = ""
+        if error is not None:
+            body = base64.b64encode(json.dumps(error).encode()).decode()
+            trailers += f"Lambda-Runtime-Function-Error-Type: Function.{error['errorType']}\\r\\n"
+            trailers += f"Lambda-Runtime-Function-Error-Body: {body}\\r\\n"
+        self.socket.sendall(f"0\\r\\n{trailers}\\r\\n".encode())
+        return self.status()
+
+    def status(self):
+        status = int(self.socket.recv(12).split()[1])
+        self.socket.close()
+        return status
+
+def wait_for(name):
+    while not os.path.exists(name):
+        time.sleep(0.002)
+"""
+
+
+class StreamingTestCase(EmulatorTestCase):
+    """Starts functions whose runtime streams."""
+
+    def function(self, runtime: str, **options: Any) -> Function:
+        return super().function(STREAMING + textwrap.dedent(runtime), **options)
+
+    def let(self, name: str) -> None:
+        """Let the runtime go on that waits for ``name``."""
+        (self.folder / name).touch()
+
+    def posted(self, function: Function) -> Recorded:
+        """What the runtime has posted, and nothing else."""
+        (request,) = [request for request in function.requests if request.method == "POST"]
+        return request
+
+    def assertEndsWith(self, result: StreamingResult, error_type: str, message: str) -> list[bytes]:
+        """The parts of a stream that this error ends."""
+        parts = list(result)
+        self.assertEqual(("Unhandled", error_type), (result.function_error, result.error_type))
+        self.assertIn(message, json.loads(result.error_body)["errorMessage"])
+        return parts
+
+
+class AStreamingInvocation(StreamingTestCase):
+    def test_brings_each_part_before_the_next_is_made(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            for n in range(3):
+                stream.write(f"part {n}")
+                wait_for(str(n))
+            print("reply", stream.end())
+            take()
+            """
+        )
+        result = function.invoke_streaming(request_id="r-1")
+        self.assertEqual((200, "r-1", "$LATEST"), (result.status, result.request_id, result.executed_version))
+        self.assertEqual(("text/x", "streaming"), (result.content_type, result.response_mode))
+        for number, part in enumerate(result):
+            self.assertEqual(f"part {number}".encode(), part)
+            self.let(str(number))
+        self.assertEqual(2, number)
+        self.assertEqual((None, "", b"", []), self.error(result))
+        self.assertRegex(result.log.decode(), r"^START .*\nreply 202\nEND .*\nREPORT .*\t\n$")
+        self.assertGreater(result.report.duration_ms, 0)
+        self.assertEqual(result.log, result.log_tail)
+
+    def error(self, result: StreamingResult) -> tuple[object, ...]:
+        return result.function_error, result.error_type, result.error_body, result.trailers
+
+    def test_holds_the_function_back_while_the_caller_does_not_read(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            for n in range(500):
+                stream.write(bytes(100_000))
+                open("count", "w").write(str(n))
+            stream.end(); take()
+            """,
+            timeout_s=60,
+        )
+        result = function.invoke_streaming()
+        self.assertLess(self.settled(self.folder / "count"), 400)
+        self.assertEqual(50_000_000, sum(len(part) for part in result))
+        self.assertIsNone(result.function_error)
+
+    def settled(self, file: Path) -> int:
+        """The number in the file, when it has not changed for a while."""
+        before, now = "", "-1"
+        while now != before:
+            before = now
+            time.sleep(0.15)
+            now = (file.read_text() if file.exists() else "") or "-1"
+        return int(now)
+
+    def test_that_the_caller_gives_up_goes_on_to_its_end(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            for n in range(100):
+                stream.write(bytes(100_000))
+            print("reply", stream.end())
+            take()
+            """,
+            timeout_s=60,
+        )
+        with function.invoke_streaming() as result:
+            next(iter(result))
+        self.assertEqual([], list(result))
+        self.assertIn(b"\nreply 202\nEND ", result.log)
+        response = self.posted(function)
+        self.assertEqual((10_000_000, 65_536), (response.body_size, len(response.body)))
+
+    def test_ends_with_the_error_that_the_trailers_hold(self) -> None:
+        error = {"errorType": "Midway", "errorMessage": "no more"}
+        cases = [("as documented", "MODE, TRAILER"), ("as AWS's library for Go does it", "TRAILER")]
+        for name, headers in cases:
+            with self.subTest(name):
+                function = self.start(
+                    f"r, *_ = take()\ns = Stream(r, {headers}); s.write('so far')\ns.end({error})\ntake()"
+                )
+                result = function.invoke_streaming()
+                self.assertEqual([b"so far"], self.assertEndsWith(result, "Function.Midway", "no more"))
+                self.assertEqual(error, json.loads(result.error_body))
+                self.assertEqual(2, len(result.trailers))
+                self.assertEqual("success", result.report.status)
+
+    def test_does_not_heed_trailers_that_are_not_announced(self) -> None:
+        error = {"errorType": "Midway"}
+        function = self.start(f"r, *_ = take(); s = Stream(r, MODE); s.write('all'); s.end({error}); take()")
+        result = function.invoke_streaming()
+        self.assertEqual(([b"all"], None), (list(result), result.function_error))
+
+    def test_may_have_no_part_at_all(self) -> None:
+        result = self.start("r, *_ = take(); Stream(r).end(); take()").invoke_streaming()
+        self.assertEqual(([], None, "text/x"), (list(result), result.function_error, result.content_type))
+
+    def test_brings_a_buffered_response_as_one_part(self) -> None:
+        function = self.start("r, *_ = take(); respond(r, 'x' * 1_000_000); take()")
+        result = function.invoke_streaming()
+        self.assertEqual([b"x" * 1_000_000], list(result))
+        self.assertEqual(("buffered", None), (result.response_mode, result.function_error))
+        self.assertEqual(1_000_000, self.posted(function).body_size)
+
+    def test_limits_a_buffered_response_like_any_other(self) -> None:
+        function = self.start("r, *_ = take(); respond(r, 'x' * 1001); take()", max_response_bytes=1000)
+        parts = self.assertEndsWith(
+            function.invoke_streaming(), "Function.ResponseSizeTooLarge", "1000 bytes"
+        )
+        self.assertEqual([], parts)
+
+    def test_of_a_function_that_fails_has_no_part(self) -> None:
+        error = {"errorType": "E", "errorMessage": "m"}
+        function = self.start(
+            f"r, *_ = take(); body = json.dumps({error})\n"
+            f"call('POST', f'invocation/{{r}}/error', body, Function_Error_Type='Function.E'); take()"
+        )
+        result = function.invoke_streaming()
+        self.assertEqual([], self.assertEndsWith(result, "Function.E", "m"))
+        self.assertEqual(("", ""), (result.content_type, result.response_mode))
+
+    def test_of_type_dry_run_runs_nothing(self) -> None:
+        function = self.start("take()")
+        result = function.invoke_streaming(invocation_type="DryRun")
+        self.assertEqual((204, []), (result.status, list(result)))
+        self.assertEqual([("next", None)], self.statuses(function))
+
+    def test_tells_the_runtime_what_any_other_tells(self) -> None:
+        function = self.start(
+            "r, _, headers = take(); respond(r, headers['Lambda-Runtime-Trace-Id']); take()"
+        )
+        self.assertEqual([b"Root=1-2-3"], list(function.invoke_streaming(trace_id="Root=1-2-3")))
+
+    def test_is_refused_when_the_function_has_been_stopped(self) -> None:
+        function = self.start(
+            "r, *_ = take(); s = Stream(r); s.write('so far'); time.sleep(60)", timeout_s=60
+        )
+        running = function.invoke_streaming()
+        waiting: list[StreamingResult] = []
+        thread = threading.Thread(target=lambda: waiting.append(function.invoke_streaming()))
+        thread.start()
+        while function._queue.empty():
+            time.sleep(0.002)
+        function.close()
+        thread.join()
+        parts = self.assertEndsWith(running, "Runtime.ExitError", "signal: killed")
+        self.assertEqual([b"so far"], parts)
+        self.assertEndsWith(waiting[0], "Sandbox.Failure", "stopped")
+
+
+class AStreamThatBreaksOff(StreamingTestCase):
+    def test_with_the_process_is_an_exit_error(self) -> None:
+        function = self.start("r, *_ = take(); s = Stream(r); s.write('so far'); os._exit(3)")
+        parts = self.assertEndsWith(function.invoke_streaming(), "Runtime.ExitError", "exit status 3")
+        self.assertEqual([b"so far"], parts)
+
+    def test_while_the_runtime_lives_is_a_truncated_response(self) -> None:
+        function = self.start(
+            "r, *_ = take()\n"
+            "s = Stream(r); s.write('so far'); s.socket.sendall(b'5\\r\\n12'); s.socket.shutdown(1)\n"
+            "print(s.status(), call('GET', 'invocation/next')[0])"
+        )
+        result = function.invoke_streaming()
+        parts = self.assertEndsWith(result, "Runtime.TruncatedResponse", "truncated")
+        self.assertEqual(b"so far12", b"".join(parts))
+        self.assertIn(b"400 403\n", result.log)
+
+    def test_because_time_is_up_is_a_timeout(self) -> None:
+        function = self.start("r, *_ = take(); Stream(r).write('so far'); time.sleep(60)", timeout_s=0.3)
+        parts = self.assertEndsWith(function.invoke_streaming(), "Sandbox.Timedout", "after 0.30 seconds")
+        self.assertEqual([b"so far"], parts)
+
+    def test_because_nobody_reads_it_in_time_is_a_timeout(self) -> None:
+        runtime = "r, *_ = take(); s = Stream(r)\nwhile True: s.write(bytes(100_000))"
+        result = self.start(runtime, timeout_s=0.3).invoke_streaming()
+        self.assertGreater(len(result.log), 0)  # which waits
+        self.assertEndsWith(result, "Sandbox.Timedout", "after 0.30 seconds")
+
+    def test_at_the_limit_is_too_large(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            try:
+                while True:
+                    stream.write(bytes(999))
+            except OSError:
+                print("reply", stream.status())
+            r, *_ = take(); respond(r, 1); take()
+            """,
+            max_stream_bytes=100_000,
+            timeout_s=60,
+        )
+        message = "maximum allowed payload size (100000 bytes)"
+        result = function.invoke_streaming()
+        parts = self.assertEndsWith(result, "Function.ResponseSizeTooLarge", message)
+        self.assertEqual(100_000, sum(map(len, parts)))
+        self.assertIn(b"reply 413\n", result.log)
+        self.assertEqual(b"1", function.invoke().payload)
+        self.assertEqual(0, function.restarts)
+
+    def test_is_not_what_a_second_answer_makes_of_it(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            stream.write("one ")
+            wait_for("arrived")
+            print(call("POST", f"invocation/{r}/error", "{}")[:2])
+            stream.write("two")
+            stream.end(); take()
+            """
+        )
+        result = function.invoke_streaming()
+        parts = iter(result)
+        self.assertEqual(b"one ", next(parts))
+        self.let("arrived")
+        self.assertEqual((b"two", None), (b"".join(parts), result.function_error))
+        self.assertIn("from InvocationResponse to InvocationErrorResponse failed", result.log.decode())
+
+
+class Bandwidth(StreamingTestCase):
+    def test_is_unlimited_for_six_mib_and_then_what_is_given(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            stream.write(bytes(6 * 1024 * 1024)); stream.write(bytes(300_000))
+            stream.end(); take()
+            """,
+            bandwidth=1_000_000,
+            timeout_s=60,
+        )
+        began = time.monotonic()
+        size = sum(len(part) for part in function.invoke_streaming())
+        self.assertEqual(6 * 1024 * 1024 + 300_000, size)
+        self.assertTrue(0.3 <= time.monotonic() - began < 6)
