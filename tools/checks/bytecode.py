@@ -87,10 +87,10 @@ def _coverage(
             yield Finding(WARNING, "no-bytecode", archive.path.name, problem, RECOMPILE)
         if upload.python is None:
             continue
-        for name in with_bytecode:
-            versions = compiled[archive.path, name]
-            if upload.python.number not in versions:
-                problem = (
-                    f"has bytecode for {', '.join(sorted(versions))}, not for Python {upload.python.number}"
-                )
-                yield Finding(ERROR, "magic", name, problem, RECOMPILE)
+        number = upload.python.number
+        lacking = [name for name in with_bytecode if number not in compiled[archive.path, name]]
+        if lacking:
+            others = ", ".join(sorted(compiled[archive.path, lacking[0]]))
+            have = "has" if len(lacking) == 1 else f"and {len(lacking) - 1} more modules have"
+            problem = f"{have} bytecode for {others}, not for Python {number}"
+            yield Finding(ERROR, "magic", lacking[0], problem, RECOMPILE)
