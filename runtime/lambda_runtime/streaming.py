@@ -55,7 +55,11 @@ def send(chunks: Any, client: LambdaRuntimeClient) -> None:
 
 def _send(chunks: Any, stream: ResponseStream) -> None:
     try:
-        for chunk in chunks:
+        while True:
+            try:
+                chunk = chunks.__next__()  # by name, because a proxy of a generator has it only so
+            except StopIteration:
+                break
             problem = stream.take(chunk)
             if problem is not None:
                 try:
@@ -75,7 +79,11 @@ async def _send_awaited(chunks: Any, stream: ResponseStream) -> None:
     from . import event_loop
 
     try:
-        async for chunk in chunks:
+        while True:
+            try:
+                chunk = await chunks.__anext__()
+            except StopAsyncIteration:
+                break
             problem = stream.take(chunk)
             if problem is not None:
                 try:
