@@ -22,6 +22,7 @@ import time
 import unittest
 from pathlib import Path
 
+from emulator.__main__ import default_url_port
 from emulator.function import Function, Result
 from emulator.invoke_api import InvokeApi
 
@@ -907,7 +908,10 @@ class TheInvokeApi(EmulatorTestCase):
         self.connection.request("GET", "/")
         reply = self.connection.getresponse()
         self.assertEqual((200, "text/plain; charset=utf-8"), (reply.status, reply.headers["Content-Type"]))
-        self.assertIn(b"hello.handler", reply.read())
+        welcome = reply.read()
+        self.assertIn(b"hello.handler", welcome)
+        self.assertIn(b"/2021-11-15/functions/function/response-streaming-invocations\n", welcome)
+        self.assertNotIn(b"function URL", welcome)
 
 
 class TheCommandLine(EmulatorTestCase):
@@ -1018,6 +1022,30 @@ class TheCommandLine(EmulatorTestCase):
                 self.assertIn(f"http://{address}/2015-03-31/functions/hello/invocations\n", output)
                 self.assertIn("\nREPORT RequestId: ", output)
                 client.close()
+
+    def test_serves_the_function_url_beside_the_invoke_api(self) -> None:
+        server, address = self.serve("--invoke-mode=BUFFERED")
+        assert server.stdout is not None
+        found = None
+        while found is None:
+            found = re.search(r"curl -N http://(\S+)/$", server.stdout.readline())
+        client = http.client.HTTPConnection(found.group(1), timeout=10)
+        self.addCleanup(client.close)
+        client.request("GET", "/path")
+        event = json.loads(json.loads(client.getresponse().read())[0])
+        self.assertEqual("/path", event["rawPath"])
+        client = http.client.HTTPConnection(address, timeout=10)
+        self.addCleanup(client.close)
+        client.request("GET", "/")
+        self.assertIn(f"function URL: http://{found.group(1)}/\n", client.getresponse().read().decode())
+
+    def test_starts_from_a_snapshot_if_wanted(self) -> None:
+        done = self.emulate("run", *self.options, "--snap-start")
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn(b"\tRestore Duration: ", done.stderr)
+
+    def test_has_the_function_url_on_the_port_after_the_other(self) -> None:
+        self.assertEqual([0, 9001, 0], [default_url_port(port) for port in (0, 9000, 65535)])
 
     def test_does_not_serve_on_a_port_that_is_taken(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:

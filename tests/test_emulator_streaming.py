@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import subprocess
+import sys
 import textwrap
 import threading
 import time
 from pathlib import Path
+from unittest import mock
 
 from emulator.function import Function, StreamingResult
-from tests.test_emulator import EmulatorTestCase
+from emulator.terminal import Terminal
+from tests.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -299,6 +305,83 @@ class AStreamThatBreaksOff(StreamingTestCase):
         self.let("arrived")
         self.assertEqual((b"two", None), (b"".join(parts), result.function_error))
         self.assertIn("from InvocationResponse to InvocationErrorResponse failed", result.log.decode())
+
+
+class TheCommandLine(StreamingTestCase):
+    PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response"
+
+    def run_once(self, runtime: str) -> subprocess.Popen[bytes]:
+        script = self.folder / "runtime_script.py"
+        script.write_text(PRELUDE + STREAMING + textwrap.dedent(runtime))
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "emulator", "run", "--handler=hello.handler"),
+                *(f"--task-root={self.folder}", f"--runtime={sys.executable} -ISu {script}"),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=REPOSITORY,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_prints_parts_as_they_come_and_the_head_beside_them(self) -> None:
+        with self.run_once(
+            f"""
+            r, *_ = take()
+            stream = Stream(r, content_type={self.PRELUDE_TYPE!r})
+            stream.write(b'{{"statusCode": 201, "headers": {{"x-a": "b"}}}}' + bytes(8) + b"one ")
+            wait_for("seen")
+            stream.write("two"); stream.end(); take()
+            """
+        ) as process:
+            assert process.stdout is not None and process.stderr is not None
+            self.assertEqual(b"one ", os.read(process.stdout.fileno(), 100))
+            self.let("seen")
+            self.assertEqual(b"two", process.stdout.read())
+            log = process.stderr.read().decode()
+        self.assertRegex(
+            log, r"^START .*\nHTTP 201\nx-a: b\ncontent-type: application/octet-stream\n\nEND .*\n"
+        )
+        self.assertEqual(0, process.returncode)
+
+    def test_fails_with_what_it_could_not_print(self) -> None:
+        cases = [
+            (
+                "s = Stream(r); s.write('so far'); s.end({'errorType': 'E'})",
+                (
+                    b"so far",
+                    'The function failed midway (Unhandled). What its caller gets:\n{"errorType": "E"}\n',
+                ),
+            ),
+            (
+                f"s = Stream(r, content_type={self.PRELUDE_TYPE!r}); s.write('{{}}'); s.end()",
+                (b"", "The response is no HTTP response: the stream ended after 2 bytes"),
+            ),
+        ]
+        for statements, (output, complaint) in cases:
+            with self.subTest(complaint):
+                process = self.run_once(f"r, *_ = take(); {statements}; take()")
+                printed, log = process.communicate(timeout=20)
+                self.assertEqual((1, output), (process.returncode, printed))
+                self.assertIn(complaint, log.decode())
+
+    def test_keeps_the_log_off_the_lines_of_a_response_on_a_screen(self) -> None:
+        screen = io.TextIOWrapper(io.BytesIO())
+        screen.isatty = lambda: True  # type: ignore[method-assign]
+        with mock.patch.dict(os.environ, {"NO_COLOR": "1"}):
+            log, output = Terminal(screen), Terminal(screen)
+        log.say("before")
+        output.part(b"one ")
+        output.part(b"two")
+        log.log(b"between\n")
+        output.part(b"three")
+        output.end_parts()
+        output.end_parts()
+        log.say("after")
+        screen.seek(0)
+        self.assertEqual("before\none two\nbetween\nthree\nafter\n", screen.read())
 
 
 class Bandwidth(StreamingTestCase):
