@@ -68,6 +68,22 @@ def fails_in_python(error_type: str, message: str) -> Expected:
     return fails(error_type, message, ("requestId", "stackTrace"))
 
 
+def streams(data: bytes) -> Expected:
+    """What a caller gets that cannot read streams: all of it at once."""
+    return Expected(payload=Raw(data))
+
+
+def not_marshalled(kind: str, value: object) -> Step:
+    """The same call on AWS's runtime, which takes generators and coroutines for values."""
+    return Step(
+        call(value),
+        fails_in_python(
+            "Runtime.MarshalError",
+            f"Unable to marshal response: Object of type {kind} is not JSON serializable",
+        ),
+    )
+
+
 def exits(how: str) -> Expected:
     return fails("Runtime.ExitError", f"RequestId: {UUID} Error: Runtime exited {how}")
 
@@ -103,6 +119,8 @@ LOG = (
     rf"END RequestId: {UUID}\n"
     rf"REPORT RequestId: {UUID}\tDuration: .+\tMax Memory Used: .+"
 )
+HEAD = b'{"statusCode": 201, "headers": {"content-type": "text/plain"}, "cookies": ["a=1", "b=2"]}' + bytes(8)
+WITH_CAUSE = fails("ValueError", "no such order: 7", ("requestId", "stackTrace", "cause"))
 WORKS_AGAIN = Step(call(None), succeeds("still here"))
 
 CASES = (
@@ -224,5 +242,89 @@ CASES = (
             Step(call(None, function_name=arn("hello:prod")), succeeds(arn("hello:prod"))),
         ),
         not_on_aws_emulator=ONE_NAME,
+    ),
+    Case(
+        "stream",
+        "stream.count",
+        (
+            Step(call(3), streams(b"0\n1\n2\n"), with_aws_runtime=not_marshalled("generator", 3)),
+            Step(call(0), streams(b""), with_aws_runtime=not_marshalled("generator", 0)),
+        ),
+    ),
+    Case(
+        "async stream",
+        "stream.count_awaited",
+        (Step(call(3), streams(b"0\n1\n2\n"), with_aws_runtime=not_marshalled("async_generator", 3)),),
+    ),
+    Case(
+        "stream with an HTTP head",
+        "stream.page",
+        (
+            Step(
+                call(None),
+                streams(HEAD + b"the body, \x00\xff"),
+                with_aws_runtime=not_marshalled("generator", None),
+            ),
+        ),
+    ),
+    Case(
+        "stream that fails midway, then success",
+        "stream.fail_midway",
+        (
+            Step(
+                call(7),
+                fails_in_python("ValueError", "no such order: 7"),
+                ("trailers",),
+                with_aws_runtime=not_marshalled("generator", 7),
+            ),
+            Step(call(None), streams(b"the beginning"), with_aws_runtime=not_marshalled("generator", None)),
+        ),
+    ),
+    Case(
+        "stream that fails first, then success",
+        "stream.fail_first",
+        (
+            Step(
+                call(7),
+                fails_in_python("ValueError", "no such order: 7"),
+                with_aws_runtime=not_marshalled("generator", 7),
+            ),
+            Step(call(None), streams(b"still here"), with_aws_runtime=not_marshalled("generator", None)),
+        ),
+    ),
+    Case(
+        "stream too large for a buffered call, then success",
+        "stream.megabytes",
+        (
+            Step(call(7), TOO_LARGE, with_aws_runtime=not_marshalled("generator", 7)),
+            Step(call(6), streams(bytes(6_000_000)), with_aws_runtime=not_marshalled("generator", 6)),
+        ),
+    ),
+    Case(
+        "async handler",
+        "stream.double",
+        (Step(call(21), succeeds(42), with_aws_runtime=not_marshalled("coroutine", 21)),),
+    ),
+    Case(
+        "async handler that fails",
+        "stream.fail_awaited",
+        (
+            Step(
+                call(7),
+                fails_in_python("ValueError", "no such order: 7"),
+                with_aws_runtime=not_marshalled("coroutine", 7),
+            ),
+        ),
+    ),
+    Case(
+        "function error with a cause",
+        "stream.fail_because",
+        (
+            Step(
+                call(7),
+                WITH_CAUSE,
+                with_aws_runtime=Step(call(7), fails_in_python("ValueError", "no such order: 7")),
+            ),
+        ),
     ),
 )

@@ -46,6 +46,10 @@ def unread(expected: Expected) -> Expected:
     return replace(expected, status=200, api_error=None, payload=error)
 
 
+def without_trailers(expected: Expected) -> Expected:
+    return replace(expected, payload=Raw(b"the beginning"))
+
+
 # Holds for every answer.
 ALWAYS = Deviation(
     "sends no X-Amz-Function-Error, X-Amz-Executed-Version, X-Amz-Log-Result: a failure looks like a success",
@@ -66,6 +70,9 @@ DEVIATIONS = {
     "dry run": Deviation("so a DryRun counts as an invocation", counted_on),
     "unread": Deviation(
         "does not look into the payload: none, or text that is not JSON, reaches the runtime", unread
+    ),
+    "trailers": Deviation(
+        "drops the trailers of a streamed response: one that fails midway looks whole", without_trailers
     ),
 }
 

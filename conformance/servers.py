@@ -150,12 +150,17 @@ class OurEmulator(Server):
 
     name = "our emulator"
 
+    def __init__(self, setup: Setup, log: Path) -> None:
+        super().__init__(setup, log)
+        self.url_port = free_port()  # of the function URL
+
     def command(self) -> list[str]:
         return [
             *(sys.executable, "-m", "emulator", "serve"),
             *("--handler", self.setup.handler, "--task-root", str(self.setup.task_root)),
             *("--python", sys.executable, "--bootstrap", str(self.setup.bootstrap)),
-            *("--port", str(self.port), "--timeout", str(self.setup.timeout_s)),
+            *("--port", str(self.port), "--url-port", str(self.url_port)),
+            *("--timeout", str(self.setup.timeout_s)),
             *("--env", f"{MARK}={self.mark}"),
         ]
 
