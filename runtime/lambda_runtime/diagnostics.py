@@ -31,6 +31,7 @@ CHAIN_LIMIT = 10  # causes of causes, groups within groups
 
 _OWN_FOLDER = os.path.join(os.path.dirname(__file__), "")
 _EVENT_LOOP_FOLDER = os.path.join(os.path.dirname(os.__file__), "asyncio", "")
+_PYPY_CONTEXT_FILE = os.path.join(os.path.dirname(os.__file__), "_contextvars.py")  # event loops call it
 
 
 class Frame:
@@ -291,7 +292,7 @@ def _format_entry(frame: Frame) -> str:
 
 
 def _is_own(path: str) -> bool:
-    return path.startswith((_OWN_FOLDER, _EVENT_LOOP_FOLDER, "<frozen importlib"))
+    return path.startswith((_OWN_FOLDER, _EVENT_LOOP_FOLDER, _PYPY_CONTEXT_FILE, "<frozen importlib"))
 
 
 def _shorten(text: str, limit: int) -> str:
