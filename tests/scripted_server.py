@@ -24,13 +24,16 @@ KEEP = "keep"
 CLOSE = "close"
 RESET = "reset"
 
+KEPT_BYTES = 8_000_000  # of a body in chunks; what comes after is read, and forgotten
+
 
 class Reply:
     """What the server sends when it has read a request, and what it does then.
 
-    ``piece_bytes`` sends it in pieces of that size; ``wait_s`` is waited before. ``early`` sends it before
-    the request's body is read; the body is then left unread, or read to its end with ``finish``.
-    ``read_after_s``: when the head has come, that long nothing is read.
+    ``piece_bytes`` sends it in pieces of that size; ``wait_s`` is waited before. ``early`` sends it when
+    no more than ``after_bytes`` of the request's body have been read, by default none; the rest is then left
+    unread, or read to its end with ``finish``. ``read_after_s``: when the head has come, that long nothing
+    is read.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Reply:
         *,
         piece_bytes: int = 0,
         early: bool = False,
+        after_bytes: int = 0,
         finish: bool = False,
         wait_s: float = 0,
         read_after_s: float = 0,
@@ -48,18 +52,27 @@ class Reply:
         self.then = then
         self.piece_bytes = piece_bytes
         self.early = early
+        self.after_bytes = after_bytes
         self.finish = finish
         self.wait_s = wait_s
         self.read_after_s = read_after_s
 
 
 class Request:
-    """One request as it was received."""
+    """One request as it was received.
+
+    Of a body that is sent in chunks, ``chunks`` has them as they were sent, while they fit ``KEPT_BYTES``.
+    """
 
     def __init__(self, connection: int, head: bytes) -> None:
         self.connection = connection  # 1 for the first that was opened, and so on
         self.head = head  # raw, without the empty line
-        self.body = b""
+        self.body = b""  # without the framing of chunks
+        self.body_bytes = 0  # how long it was
+        self.chunks: list[bytes] = []
+        self.trailers: list[tuple[str, str]] = []
+        self.whole = False  # whether the body came to its end
+        self.read_began = 0.0  # by the monotonic clock: when the server began to read the body
         request_line, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
         self.method, self.path, self.version = request_line.split(" ")
         fields = [line.partition(": ") for line in lines]
@@ -130,6 +143,8 @@ class ScriptedServer:
             self._read_body(request, rest)
         connection = self._connection
         assert connection is not None
+        while reply.early and len(rest) < reply.after_bytes:
+            rest += _receive(connection)
         time.sleep(reply.wait_s)
         size = reply.piece_bytes or len(reply.data) or 1
         for start in range(0, len(reply.data), size):
@@ -147,7 +162,7 @@ class ScriptedServer:
             connection = self._connection or self._accept()
             data = b""
             while b"\r\n\r\n" not in data:
-                piece = self._receive(connection)
+                piece = _receive(connection)
                 if not piece:
                     break
                 data += piece
@@ -156,29 +171,55 @@ class ScriptedServer:
             self._close(KEEP)  # the client closed it between two requests
         head, separator, rest = data.partition(b"\r\n\r\n")
         if not separator:
-            raise ValueError(f"the client hung up after {data!r}")
+            raise ValueError(f"the client hung up after {data[:200]!r}")
         request = Request(self._connections, head)
         self.requests.append(request)
         return request, rest
 
     def _read_body(self, request: Request, body: bytes) -> None:
+        """Read what is left of the body, of which ``body`` has come already."""
         assert self._connection is not None
+        request.read_began = time.monotonic()
+        if "transfer-encoding" in request.headers:
+            self._read_chunks(request, body)
+            return
         length = int(request.headers.get("content-length", "0"))
         parts = [body]
         missing = length - len(body)
         while missing > 0:
-            piece = self._receive(self._connection)
+            piece = _receive(self._connection)
             if not piece:
                 break
             parts.append(piece)
             missing -= len(piece)
+        request.whole = missing <= 0
         request.body = b"".join(parts)
+        request.body_bytes = len(request.body)
 
-    def _receive(self, connection: socket.socket) -> bytes:
-        try:
-            return connection.recv(65536)
-        except ConnectionResetError:
-            return b""
+    def _read_chunks(self, request: Request, data: bytes) -> None:
+        """Read a body in chunks (RFC 9112, 7.1); whatever else comes is a ValueError."""
+        assert self._connection is not None
+        source = _Input(self._connection, data)
+        while True:
+            size = int(source.line() or b"-1", 16)
+            if size <= 0:
+                break
+            chunk = source.take(size)
+            if len(chunk) < size:
+                break
+            request.body_bytes += size
+            if request.body_bytes <= KEPT_BYTES:
+                request.chunks.append(chunk)
+            end = source.line()
+            if end:
+                raise ValueError(f"a chunk of {size} bytes is followed by {end!r}")
+        request.body = b"".join(request.chunks)
+        line = source.line() if size == 0 else None
+        while line:
+            name, _, value = line.decode("ascii").partition(": ")
+            request.trailers.append((name, value))
+            line = source.line()
+        request.whole = line is not None
 
     def _accept(self) -> socket.socket:
         deadline = time.monotonic() + self._patience_s
@@ -209,6 +250,43 @@ class ScriptedServer:
 
 class _ClientGone(Exception):
     """The client has ended, and nothing more of it is to come."""
+
+
+class _Input:
+    """What comes from a connection, in lines and in pieces of a given length."""
+
+    def __init__(self, connection: socket.socket, data: bytes) -> None:
+        """``data`` has been read already."""
+        self._connection = connection
+        self._data = bytearray(data)
+
+    def line(self) -> bytes | None:
+        """The next line without its CRLF; None if the connection ends before."""
+        while b"\r\n" not in self._data:
+            if not self._fill():
+                return None
+        return self.take(self._data.index(b"\r\n") + 2)[:-2]
+
+    def take(self, size: int) -> bytes:
+        """The next ``size`` bytes; fewer if the connection ends before."""
+        while len(self._data) < size and self._fill():
+            pass
+        taken = bytes(self._data[:size])
+        del self._data[:size]
+        return taken
+
+    def _fill(self) -> bool:
+        piece = _receive(self._connection)
+        self._data += piece
+        return bool(piece)
+
+
+def _receive(connection: socket.socket) -> bytes:
+    """What has come; nothing if that was all."""
+    try:
+        return connection.recv(262_144)
+    except ConnectionResetError:
+        return b""
 
 
 def reply_bytes(status: int, body: bytes = b"", *headers: str, length: bool = True) -> bytes:

@@ -188,6 +188,13 @@ class FunctionTestCase(unittest.TestCase):
         payload: dict[str, Any] = json.loads(result.payload.decode())
         return payload
 
+    def streamed(self, function: Function, value: object = None, **settings: Any) -> bytes:
+        """Invoke as a caller that takes a stream, and expect success: all that came."""
+        result = function.invoke_streaming(json.dumps(value).encode(), **settings)
+        payload = b"".join(result)
+        self.assertIsNone(result.function_error, result.error_body[:3000])
+        return payload
+
     # Expecting
 
     def assertAnswer(self, function: Function, value: object, expected: object) -> None:
