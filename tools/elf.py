@@ -63,7 +63,7 @@ def parse(data: bytes) -> Elf:
     if bits == 64 and little:
         try:
             _Reader(data).fill(elf)
-        except (struct.error, IndexError, UnicodeDecodeError) as error:
+        except (struct.error, IndexError, ValueError) as error:
             raise ElfError(f"damaged: {error}") from None
     return elf
 
@@ -143,7 +143,11 @@ class _Reader:
                     version = self._string(name)
                     needs.append(VersionNeed(self._string(library), version, symbols.get(index & 0x7FFF, [])))
                 place += step
+                if not step:
+                    break
             position += following
+            if not following:
+                break
         return needs
 
     def _symbols_by_version(self) -> dict[int, list[str]]:

@@ -1,0 +1,372 @@
+"""What is wrong with a zip is found before Lambda finds it: one seeded defect in each test."""
+
+from __future__ import annotations
+
+import _imp
+import stat
+import struct
+import tempfile
+import unittest
+import zipfile
+from pathlib import Path
+
+from tests.layer_files import ARM64, I386, elf, pyc, write_zip
+from tools import checks, versions
+from tools import pyc as bytecode
+from tools.checks import ERROR, WARNING, Target, Upload
+from tools.lambda_os import ARCHITECTURES
+from tools.problems import Problem
+from tools.zips import Archive
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tests.layer_files import Content
+    from tools.checks import Finding
+
+BOOTSTRAP = "#!/usr/bin/env python3\nprint('hello')\n"
+EXTENSION = "lib/python3.13/lib-dynload/math.cpython-313-x86_64-linux-gnu.so"
+PYTHON: dict[str, Content] = {
+    "bin/python3": elf(loader="/lib64/ld-linux-x86-64.so.2"),
+    "lib/python3.13/os.py": "",
+}
+MODULE: dict[str, Content] = {"python/a.py": "x = 1\n"}
+WHEEL = "python/numpy-2.0.dist-info/WHEEL"
+CACHED = "python/__pycache__/a.cpython-313.pyc"
+
+
+class ZipTestCase(unittest.TestCase):
+    """Makes a zip, and looks for what is wrong with it."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="layer-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def zip(self, files: Mapping[str, Content], modes: Mapping[str, int] | None = None) -> Path:
+        path = self.folder / f"{len(list(self.folder.iterdir()))}.zip"
+        write_zip(path, files, modes)
+        return path
+
+    def findings(
+        self, *paths: Path, target: Target | None = None, allowed: Sequence[str] = ()
+    ) -> list[Finding]:
+        archives = [Archive(path) for path in paths]
+        for archive in archives:
+            self.addCleanup(archive.__exit__, None, None, None)
+        return checks.check(Upload(archives, target or Target()), allowed)
+
+    def assertFound(
+        self,
+        kind: str,
+        file: str,
+        files: Mapping[str, Content],
+        *,
+        words: str,
+        severity: str = ERROR,
+        modes: Mapping[str, int] | None = None,
+        target: Target | None = None,
+    ) -> None:
+        """One finding of ``kind``, about ``file``, that has ``words`` and a remedy; no other errors."""
+        findings = self.findings(self.zip(files, modes), target=target)
+        ours = [one for one in findings if one.kind == kind]
+        self.assertEqual([one.file for one in ours], [file], findings)
+        self.assertEqual(ours[0].severity, severity)
+        self.assertIn(words, ours[0].problem)
+        self.assertTrue(ours[0].remedy)
+        self.assertEqual([one for one in findings if one.severity == ERROR and one.kind != kind], [])
+
+
+class SeededDefects(ZipTestCase):
+    def test_a_bootstrap_below_a_folder(self) -> None:
+        files = {"lambda/bootstrap": BOOTSTRAP}
+        self.assertFound("bootstrap", "lambda/bootstrap", files, words="not at the root")
+
+    def test_a_runtime_without_its_bootstrap(self) -> None:
+        files = {"runtime/lambda_runtime/main.py": ""}
+        self.assertFound("bootstrap", "bootstrap", files, words="is missing")
+
+    def test_a_bootstrap_that_is_not_executable(self) -> None:
+        modes = {"bootstrap": stat.S_IFREG | 0o644}
+        self.assertFound("mode", "bootstrap", {"bootstrap": BOOTSTRAP}, modes=modes, words="not executable")
+
+    def test_a_zip_from_windows_which_knows_no_modes(self) -> None:
+        files, modes = {"bootstrap": BOOTSTRAP}, {"bootstrap": 0}
+        self.assertFound("mode", "bootstrap", files, modes=modes, words="not executable")
+
+    def test_an_interpreter_that_is_not_executable(self) -> None:
+        modes = {"bin/python3": stat.S_IFREG | 0o644}
+        self.assertFound("mode", "bin/python3", PYTHON, modes=modes, words="not executable")
+
+    def test_a_file_that_only_its_owner_may_read(self) -> None:
+        modes = {"python/a.py": stat.S_IFREG | 0o600}
+        self.assertFound("unreadable", "python/a.py", MODULE, modes=modes, words="mode 600")
+
+    def test_lines_that_end_as_on_windows(self) -> None:
+        files = {"bootstrap": BOOTSTRAP.replace("\n", "\r\n")}
+        self.assertFound("line-ends", "bootstrap", files, words="CR LF")
+
+    def test_a_byte_order_mark(self) -> None:
+        files = {"bootstrap": b"\xef\xbb\xbf" + BOOTSTRAP.encode()}
+        self.assertFound("script", "bootstrap", files, words="byte order mark")
+
+    def test_a_bootstrap_that_linux_cannot_execute(self) -> None:
+        self.assertFound(
+            "script", "bootstrap", {"bootstrap": "print('hello')\n"}, words="neither a script nor"
+        )
+
+    def test_an_interpreter_that_lambda_lacks(self) -> None:
+        files = {"bootstrap": "#!/usr/local/bin/python3\n"}
+        self.assertFound("shebang", "bootstrap", files, words="/usr/local/bin/python3")
+
+    def test_a_link_to_what_is_not_there(self) -> None:
+        files = {"bin/python3": "/usr/bin/python3.13"}
+        modes = {"bin/python3": stat.S_IFLNK | 0o777}
+        self.assertFound("link", "bin/python3", files, modes=modes, words="/usr/bin/python3.13")
+
+    def test_names_with_backslashes(self) -> None:
+        path = self.zip({"python/a.py": ""})
+        path.write_bytes(path.read_bytes().replace(b"python/a.py", b"python\\a.py"))
+        self.assertEqual([one.kind for one in self.findings(path) if one.severity == ERROR], ["name"])
+
+    def test_the_same_file_twice(self) -> None:
+        path = self.zip(MODULE)
+        with zipfile.ZipFile(path, "a") as archive, self.assertWarns(UserWarning):
+            archive.writestr("python/a.py", "x = 2\n")
+        self.assertIn("twice", [one.kind for one in self.findings(path)])
+
+    def test_a_compression_that_not_every_unzip_knows(self) -> None:
+        path = self.folder / "lzma.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+            archive.writestr("python/a.txt", "x")
+        self.assertEqual([one.kind for one in self.findings(path)], ["compression"])
+
+    def test_more_than_250_megabytes(self) -> None:
+        path = self.folder / "large.zip"
+        entry = zipfile.ZipInfo("a")
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.external_attr = (stat.S_IFREG | 0o644) << 16
+        with zipfile.ZipFile(path, "w") as archive, archive.open(entry, "w") as file:
+            for _ in range(251):
+                file.write(bytes(1024 * 1024))
+        self.assertEqual([(one.kind, one.severity) for one in self.findings(path)], [("size", ERROR)])
+
+    def test_more_than_50_megabytes_zipped(self) -> None:
+        path = self.zip({"a": bytes(51 * 1024 * 1024)})
+        self.assertEqual(
+            [(one.kind, one.severity) for one in self.findings(path)], [("zipped-size", WARNING)]
+        )
+
+    def test_a_library_for_another_machine(self) -> None:
+        files = {"lib/libone.so": elf(ARM64)}
+        target = Target(architecture=ARCHITECTURES["x86_64"])
+        self.assertFound("machine", "lib/libone.so", files, target=target, words="for arm64, not for x86_64")
+
+    def test_an_extension_for_another_machine_than_the_interpreter(self) -> None:
+        files = {**PYTHON, "python/a.abi3.so": elf(ARM64)}
+        self.assertFound("machine", "python/a.abi3.so", files, words="for arm64, not for x86_64")
+
+    def test_a_library_for_32_bits(self) -> None:
+        data = bytearray(elf(I386))
+        data[4] = 1
+        target = Target(architecture=ARCHITECTURES["x86_64"])
+        self.assertFound("machine", "lib/a.so", {"lib/a.so": bytes(data)}, target=target, words="for i386")
+
+    def test_a_library_for_macos(self) -> None:
+        files = {"python/a.so": b"\xcf\xfa\xed\xfe" + bytes(60)}
+        self.assertFound("machine", "python/a.so", files, words="macOS")
+
+    def test_a_symbol_newer_than_lambdas_glibc(self) -> None:
+        data = elf(needed=["libm.so.6"], versions={("libm.so.6", "GLIBC_2.35"): ["hypot"]})
+        self.assertFound("glibc", EXTENSION, {EXTENSION: data}, words="GLIBC_2.35 of libm.so.6 (hypot)")
+
+    def test_a_symbol_newer_than_lambdas_standard_library_of_cplusplus(self) -> None:
+        data = elf(needed=["libstdc++.so.6"], versions={("libstdc++.so.6", "GLIBCXX_3.4.99"): ["a", "b"]})
+        self.assertFound("glibc", EXTENSION, {EXTENSION: data}, words="GLIBCXX_3.4.99")
+
+    def test_relocations_that_only_newer_loaders_know(self) -> None:
+        data = elf(versions={("libc.so.6", "GLIBC_ABI_DT_RELR"): []})
+        self.assertFound("glibc", EXTENSION, {EXTENSION: data}, words="GLIBC_ABI_DT_RELR")
+
+    def test_a_library_that_nobody_brings(self) -> None:
+        files = {EXTENSION: elf(needed=["libssl.so.3", "libc.so.6"])}
+        self.assertFound("library", EXTENSION, files, words="libssl.so.3")
+
+    def test_a_library_where_the_loader_does_not_look(self) -> None:
+        files = {EXTENSION: elf(needed=["libone.so"]), "python/one/libone.so": elf()}
+        self.assertFound("library-place", EXTENSION, files, severity=WARNING, words="python/one/libone.so")
+
+    def test_what_is_built_for_alpine(self) -> None:
+        files = {"python/a.abi3.so": elf(needed=["libc.musl-x86_64.so.1"])}
+        self.assertFound("musl", "python/a.abi3.so", files, words="musl")
+
+    def test_a_program_for_a_loader_of_its_own(self) -> None:
+        files = {"bin/tool": elf(loader="/nix/store/glibc/lib/ld-linux-x86-64.so.2")}
+        self.assertFound("loader", "bin/tool", files, words="/nix/store")
+
+    def test_libraries_looked_for_on_the_building_machine(self) -> None:
+        files = {EXTENSION: elf(run_path="/home/ada/python/lib")}
+        self.assertFound("path", EXTENSION, files, severity=WARNING, words="/home/ada/python/lib")
+
+    def test_a_file_that_breaks_off(self) -> None:
+        files = {"lib/a.so": elf()[:150]}
+        self.assertFound("damaged", "lib/a.so", files, words="not what its first bytes say")
+
+    def test_bytecode_of_another_python_than_its_name_says(self) -> None:
+        files = {**MODULE, CACHED: compiled("3.11")}
+        self.assertFound("magic", CACHED, files, words="of Python 3.11, not of Python 3.13")
+
+    def test_bytecode_for_other_pythons_than_the_one_that_will_run(self) -> None:
+        files = {**MODULE, "python/__pycache__/a.cpython-311.pyc": compiled("3.11")}
+        target = Target(versions.parse("3.13"))
+        self.assertFound("magic", "python/a.py", files, target=target, words="for 3.11, not for Python 3.13")
+
+    def test_bytecode_without_source_of_another_python(self) -> None:
+        files = {**PYTHON, "python/a.pyc": pyc(bytecode.MAGICS["3.11"])}
+        self.assertFound("magic", "python/a.pyc", files, words="of Python 3.11")
+
+    def test_bytecode_of_python_2(self) -> None:
+        files = {"python/__pycache__/a.cpython-313.pyc": b"\x03\xf3\r\r" + bytes(20)}
+        self.assertFound("magic", CACHED, files, words="no bytecode of Python 3")
+
+    def test_bytecode_that_counts_only_with_the_time_of_its_source(self) -> None:
+        files = {**MODULE, CACHED: pyc(bytecode.MAGICS["3.13"], flags=0)}
+        self.assertFound("bytecode-mode", CACHED, files, severity=WARNING, words="keeps its time")
+
+    def test_bytecode_whose_source_is_hashed_at_each_import(self) -> None:
+        files = {**MODULE, CACHED: pyc(bytecode.MAGICS["3.13"], flags=3)}
+        self.assertFound("bytecode-mode", CACHED, files, severity=WARNING, words="hash its source")
+
+    def test_bytecode_of_another_source(self) -> None:
+        if not bytecode.HASHES_AS_CPYTHON:
+            self.skipTest("this Python hashes in its own way")
+        minor = next(int(name[2:]) for name, magic in bytecode.MAGICS.items() if magic == bytecode.OWN_MAGIC)
+        tag = f"python/__pycache__/a.cpython-3{minor}.pyc"
+        files = {**MODULE, tag: pyc(bytecode.OWN_MAGIC, source_hash=b"no hash!")}
+        self.assertFound("stale", tag, files, words="not compiled from python/a.py")
+
+    def test_bytecode_with_a_path_of_the_building_machine(self) -> None:
+        files = {**MODULE, CACHED: compiled("3.13", "/home/ada/project/a.py")}
+        findings = [one for one in self.findings(self.zip(files)) if one.kind == "path"]
+        self.assertEqual([one.file for one in findings], [CACHED])
+        self.assertIn("/home/ada/project/a.py", findings[0].problem)
+
+    def test_modules_without_bytecode(self) -> None:
+        findings = self.findings(self.zip({"python/a.py": "", "python/b.py": ""}))
+        self.assertEqual([(one.kind, one.severity) for one in findings], [("no-bytecode", WARNING)])
+
+    def test_a_wheel_for_another_python(self) -> None:
+        files = {WHEEL: "Wheel-Version: 1.0\nTag: cp311-cp311-manylinux_2_17_x86_64\n"}
+        self.assertFound("wheel", WHEEL, files, target=Target(versions.parse("3.13")), words="cp311-cp311")
+
+    def test_a_wheel_for_another_system(self) -> None:
+        files = {WHEEL: "Tag: cp313-cp313-macosx_11_0_arm64\n"}
+        self.assertFound("wheel", WHEEL, files, words="macosx_11_0_arm64")
+
+    def test_a_wheel_for_a_newer_glibc(self) -> None:
+        files = {WHEEL: "Tag: cp313-cp313-manylinux_2_39_x86_64\n"}
+        self.assertFound("wheel", WHEEL, files, words="glibc 2.39")
+
+    def test_an_extension_for_another_python(self) -> None:
+        name = "python/numpy/core.cpython-311-x86_64-linux-gnu.so"
+        self.assertFound("extension", name, {**PYTHON, name: elf()}, words="cpython-311, not for cpython-313")
+
+    def test_an_extension_for_windows(self) -> None:
+        name = "python/a.cp313-win_amd64.pyd"
+        self.assertFound("extension", name, {name: b"MZ"}, words="Windows")
+
+    def test_an_editable_install(self) -> None:
+        name = "python/mine-1.0.dist-info/direct_url.json"
+        files = {name: '{"url": "file:///home/ada/mine", "dir_info": {"editable": true}}'}
+        self.assertFound("editable", name, files, words="file:///home/ada/mine")
+
+    def test_a_path_file_that_leads_to_the_building_machine(self) -> None:
+        files = {"python/mine.pth": "/home/ada/mine/src\n/opt/vendor\nimport os\n"}
+        self.assertFound("editable", "python/mine.pth", files, words="/home/ada/mine/src")
+
+    def test_a_script_for_an_interpreter_of_the_building_machine(self) -> None:
+        files = {"python/bin/tool": "#!/home/ada/.venv/bin/python\n"}
+        self.assertFound(
+            "path", "python/bin/tool", files, severity=WARNING, words="/home/ada/.venv/bin/python"
+        )
+
+    def test_packages_where_another_python_looks(self) -> None:
+        files = {**PYTHON, "python/lib/python3.11/site-packages/a.txt": ""}
+        folder = "python/lib/python3.11/site-packages/"
+        self.assertFound("site-packages", folder, files, words="by another Python, not by python3.13")
+
+
+class SoundZips(ZipTestCase):
+    def assertSound(self, *paths: Path, target: Target | None = None) -> None:
+        self.assertEqual(
+            [one for one in self.findings(*paths, target=target) if one.kind != "no-bytecode"], []
+        )
+
+    def test_a_layer_with_an_interpreter(self) -> None:
+        files: dict[str, Content] = {
+            **PYTHON,
+            "bin/python3.13": "python3",
+            EXTENSION: elf(needed=["libssl.so.3"]),
+        }
+        files["lib/libssl.so.3"] = elf(versions={("libc.so.6", "GLIBC_2.34"): ["dlopen"]})
+        self.assertSound(self.zip(files, {"bin/python3.13": stat.S_IFLNK | 0o777}))
+
+    def test_a_package_that_brings_its_libraries(self) -> None:
+        module = elf(needed=["libblas-1.so", "libm.so.6"], run_path="$ORIGIN/../../a.libs")
+        names: dict[str, Content] = {
+            "python/a/core/_a.abi3.so": module,
+            "python/a.libs/libblas-1.so": elf(),
+            "python/a-1.dist-info/WHEEL": "Tag: cp39-abi3-linux_x86_64\nTag: cp39-abi3-manylinux2014_x86_64",
+        }
+        self.assertSound(self.zip(names), target=Target(versions.parse("3.13"), ARCHITECTURES["x86_64"]))
+
+    def test_a_library_in_another_of_the_zips(self) -> None:
+        package = self.zip({EXTENSION: elf(needed=["libpq.so.5"])})
+        self.assertIn("library", [one.kind for one in self.findings(package)])
+        self.assertSound(package, self.zip({"lib/libpq.so.5": elf()}))
+
+    def test_a_function_with_a_library_beside_its_modules(self) -> None:
+        self.assertSound(self.zip({"a.abi3.so": elf(needed=["libone.so"]), "libone.so": elf()}))
+
+    def test_a_limit_that_is_raised(self) -> None:
+        data = elf(needed=["libm.so.6"], versions={("libm.so.6", "GLIBC_2.35"): ["hypot"]})
+        self.assertSound(self.zip({EXTENSION: data}), target=Target(glibc="2.36"))
+
+    def test_files_that_are_allowed(self) -> None:
+        path = self.zip({**PYTHON, "python/a/attach_x86.so": elf(I386)})
+        self.assertTrue([one for one in self.findings(path) if one.severity == ERROR])
+        self.assertEqual(
+            [one for one in self.findings(path, allowed=["python/a/*"]) if one.severity == ERROR], []
+        )
+
+    def test_bytecode_as_it_should_be(self) -> None:
+        for minor in range(8, 15):
+            with self.subTest(minor=minor):
+                name = f"python/__pycache__/a.cpython-3{minor}.pyc"
+                self.assertSound(self.zip({**MODULE, name: compiled(f"3.{minor}", "/opt/python/a.py")}))
+
+    def test_what_is_no_zip(self) -> None:
+        path = self.folder / "a.zip"
+        with self.assertRaisesRegex(Problem, "does not exist"):
+            Archive(path)
+        path.write_bytes(b"no zip")
+        with self.assertRaisesRegex(Problem, "is no zip file"):
+            Archive(path)
+
+    def test_a_zip_whose_content_is_damaged(self) -> None:
+        path = self.zip({"python/a.py": "print('as it was')\n"})
+        path.write_bytes(path.read_bytes().replace(b"as it was", b"not so..."))
+        with self.assertRaisesRegex(Problem, r"python/a\.py is damaged"):
+            self.findings(path)
+
+
+def compiled(version: str, path: str = "/opt/a.py") -> bytes:
+    """Bytecode of MODULE, with the right hash if this Python hashes as ``version`` does."""
+    magic = bytecode.MAGICS[version]
+    key = int.from_bytes(struct.pack("<HH", magic, 0x0A0D), "little")
+    return pyc(magic, path, source_hash=_imp.source_hash(key, b"x = 1\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,520 @@
+"""Zips are built the same each time, and not at all if Lambda could not use them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import py_compile
+import stat
+import subprocess
+import sys
+import tarfile
+import tempfile
+import textwrap
+import unittest
+import zipfile
+from pathlib import Path
+
+from tests.layer_files import ARM64, X86_64, elf
+from tests.support import PYPY, ROOT
+from tools import elf as elf_facts
+from tools import listing, pyc, trimming, uv, versions, wheels
+from tools.lambda_os import ARCHITECTURES
+from tools.problems import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOADER = "/lib64/ld-linux-x86-64.so.2"
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+class ToolTestCase(unittest.TestCase):
+    """Runs the tools as make does, in a folder that is gone after the test."""
+
+    maxDiff = None
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="layer-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name).resolve()
+
+    def run_tool(
+        self, name: str, *arguments: object, environment: Mapping[str, str] | None = None, umask: int = 0o022
+    ) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, str(ROOT / "tools" / f"{name}.py"), *map(str, arguments)]
+        before = os.umask(umask)
+        try:
+            return subprocess.run(
+                words,
+                cwd=self.folder,
+                env={**os.environ, **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        finally:
+            os.umask(before)
+
+    def build(self, name: str, *arguments: object, **settings: object) -> Path:
+        """What the tool has built; its output is zips of the test's folder."""
+        output = self.folder / f"{len(list(self.folder.iterdir()))}.zip"
+        outcome = self.run_tool(name, *arguments, "--output", output, **settings)  # type: ignore[arg-type]
+        self.assertEqual(outcome.returncode, 0, outcome.stderr)
+        return output
+
+    def assertProblem(self, words: str, name: str, *arguments: object) -> str:
+        """The tool fails with one message that has ``words`` and a remedy; nothing is written."""
+        before = self.files()
+        outcome = self.run_tool(name, *arguments)
+        self.assertEqual((outcome.returncode, outcome.stdout), (2, ""), outcome.stderr)
+        self.assertIn(words, outcome.stderr)
+        self.assertRegex(outcome.stderr, r"^make [\w-]+: .+\n.+")  # what was found; the remedy
+        self.assertNotIn("Traceback", outcome.stderr)
+        self.assertEqual(self.files(), before)
+        return outcome.stderr
+
+    def files(self) -> list[str]:
+        return sorted(str(path) for path in self.folder.rglob("*") if path.is_file())
+
+    def write(self, files: Mapping[str, str | bytes]) -> Path:
+        folder = self.folder / "files"
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else textwrap.dedent(content).encode())
+        return folder
+
+    def prefix(self, version: str = "3.13", machine: int = X86_64, program: bytes | None = None) -> Path:
+        """What looks like an installed CPython for Linux, though it is a few bytes."""
+        library = f"lib/python{version}"
+        tag = f"cpython-{version.replace('.', '')}"
+        return self.write(
+            {
+                f"bin/python{version}": elf(machine, loader=LOADER) if program is None else program,
+                f"{library}/os.py": "import abc\n",
+                f"{library}/json/decoder.py": "",
+                f"{library}/__pycache__/os.{tag}.pyc": b"stale",
+                f"{library}/test/test_os.py": "",
+                f"{library}/sqlite3/test/all.py": "",
+                f"{library}/idlelib/idle.py": "",
+                f"{library}/site-packages/pip/main.py": "",
+                f"{library}/config-{version}-x86_64-linux-gnu/libpython.a": "",
+                f"{library}/_sysconfigdata__linux_.py": "v = {'prefix': '/build/py', 'A': '/build/python'}\n",
+                f"{library}/lib-dynload/_ssl.so": elf(machine, needed=["libssl.so.3", "libc.so.6"]),
+                f"{library}/lib-dynload/_testcapi.so": elf(machine),
+                "lib/libssl.so.3": elf(machine, needed=["libcrypto.so.3"]),
+                "lib/libtcl8.6.so": elf(machine),
+                "libraries/libcrypto.so.3": elf(machine),
+                "include/Python.h": "",
+            }
+        )
+
+
+class TheRuntimesLayer(ToolTestCase):
+    def test_two_builds_are_equal_whatever_the_umask_and_the_time_zone(self) -> None:
+        one = self.build("layer", umask=0o077, environment={"TZ": "Asia/Tokyo"})
+        two = self.build("layer", umask=0o002, environment={"TZ": "America/New_York", "PYTHONHASHSEED": "5"})
+        self.assertEqual(one.read_bytes(), two.read_bytes())
+
+    def test_two_builds_with_bytecode_are_equal(self) -> None:
+        one = self.build("layer", "--bytecode", sys.executable)
+        two = self.build("layer", "--bytecode", sys.executable, environment={"PYTHONHASHSEED": "7"})
+        self.assertEqual(hashlib.sha256(one.read_bytes()).digest(), hashlib.sha256(two.read_bytes()).digest())
+
+    def test_bytecode_is_unchecked_and_calls_its_source_as_it_will_be_on_lambda(self) -> None:
+        with zipfile.ZipFile(self.build("layer", "--bytecode", sys.executable)) as archive:
+            names = [name for name in archive.namelist() if "/main." in name and name.endswith(".pyc")]
+            data = archive.read(names[0])
+        header = pyc.parse(data)
+        assert header is not None
+        self.assertEqual((header.mode, header.magic), (pyc.UNCHECKED, pyc.OWN_MAGIC))
+        name = pyc.code_filename(data, "main.py")
+        self.assertEqual(name, "/opt/runtime/lambda_runtime/main.py")
+
+    def test_a_version_stands_for_any_interpreter_of_it(self) -> None:
+        if PYPY:
+            self.skipTest("its bytecode is not CPython's")
+        one = self.build("layer", "--bytecode", VERSION)
+        self.assertEqual(one.read_bytes(), self.build("layer", "--bytecode", sys.executable).read_bytes())
+
+    def test_bootstrap_is_executable_and_everything_can_be_read(self) -> None:
+        with zipfile.ZipFile(self.build("layer", umask=0o077)) as archive:
+            modes = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
+        self.assertEqual(modes.pop("bootstrap"), stat.S_IFREG | 0o755)
+        self.assertEqual(set(modes.values()), {stat.S_IFREG | 0o644})
+
+    def test_the_table_gives_sizes_and_shares_of_the_limits(self) -> None:
+        outcome = self.run_tool("layer", "--output", self.folder / "a.zip")
+        head, row, digest = outcome.stdout.splitlines()
+        self.assertEqual(head.split("  ")[0], "file")
+        self.assertRegex(row, r"a\.zip +\d+ +\d+ KB +0\.\d% +\d+ KB +0\.\d%$")
+        found = hashlib.sha256((self.folder / "a.zip").read_bytes()).hexdigest()
+        self.assertEqual(digest, f"sha256  {found}")
+        self.assertNotIn("\033", outcome.stdout + outcome.stderr)
+
+    def test_the_project_finds_no_error_in_it(self) -> None:
+        outcome = self.run_tool("verify", self.build("layer", "--bytecode", sys.executable), "--strict")
+        self.assertEqual(outcome.returncode, 0, outcome.stdout)
+        self.assertEqual(outcome.stdout.splitlines()[-1], "0 errors, 0 warnings")
+
+    def test_an_interpreter_that_is_none(self) -> None:
+        self.assertProblem("nowhere is no Python", "layer", "--bytecode", "nowhere")
+
+    def test_a_version_that_nobody_has(self) -> None:
+        self.assertProblem("no Python 3.99 on this machine", "layer", "--bytecode", "3.99")
+
+    def test_bytecode_for_another_version_than_the_one_that_will_run(self) -> None:
+        if PYPY:
+            self.skipTest("its bytecode has no version of CPython's")
+        other = "3.13" if VERSION != "3.13" else "3.12"
+        words = f"not for Python {other}"
+        self.assertProblem(words, "layer", "--bytecode", sys.executable, "--python", other)
+
+    def test_a_place_that_is_no_folder(self) -> None:
+        (self.folder / "file").write_text("")
+        self.assertProblem("cannot be written", "layer", "--output", self.folder / "file" / "a.zip")
+
+    @unittest.skipIf(os.geteuid() == 0, "root may write anywhere")
+    def test_a_folder_that_cannot_be_written(self) -> None:
+        (self.folder / "closed").mkdir(mode=0o555)
+        self.assertProblem("cannot be written", "layer", "--output", self.folder / "closed" / "a.zip")
+
+    def test_what_was_there_before_stays_when_a_build_fails(self) -> None:
+        (self.folder / "a.zip").write_text("as it was")
+        files = self.write({"bootstrap": "#!/usr/bin/env python3\r\n"})
+        self.assertProblem("CR LF", "function", files, "--output", self.folder / "a.zip")
+        self.assertEqual((self.folder / "a.zip").read_text(), "as it was")
+
+
+class AFunction(ToolTestCase):
+    def test_its_files_with_their_bytecode_and_without_what_tools_leave_behind(self) -> None:
+        files = self.write({"app.py": "x = 1", "data/table.csv": "1,2", ".git/HEAD": "", "__pycache__/a": ""})
+        (files / "run.sh").write_text("#!/bin/sh\n")
+        (files / "run.sh").chmod(0o755)
+        output = self.build("function", files, "--bytecode", sys.executable, umask=0o077)
+        with zipfile.ZipFile(output) as archive:
+            entries = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
+        compiled = f"__pycache__/app.{sys.implementation.cache_tag}.pyc"
+        self.assertEqual(sorted(entries), sorted([compiled, "app.py", "data/table.csv", "run.sh"]))
+        self.assertEqual(oct(entries["run.sh"]), oct(stat.S_IFREG | 0o755))
+        self.assertEqual(oct(entries["app.py"]), oct(stat.S_IFREG | 0o644))
+
+    def test_modules_named_like_standard_ones_do_not_disturb_the_compiler(self) -> None:
+        files = self.write({"struct.py": "raise SystemExit(1)", "py_compile.py": "raise SystemExit(1)"})
+        self.build("function", files, "--bytecode", sys.executable)
+
+    def test_two_builds_are_equal(self) -> None:
+        files = self.write({"b.py": "x = {'a', 'b', 'c'} and y in {'d', 'e'}", "a/c.py": ""})
+        one = self.build("function", files, "--bytecode", sys.executable, environment={"PYTHONHASHSEED": "1"})
+        two = self.build("function", files, "--bytecode", sys.executable, environment={"PYTHONHASHSEED": "2"})
+        self.assertEqual(one.read_bytes(), two.read_bytes())
+
+    def test_a_module_that_is_no_python(self) -> None:
+        files = self.write({"app.py": "def handler(\n", "fine.py": ""})
+        self.assertProblem("app.py (SyntaxError", "function", files, "--bytecode", sys.executable)
+
+    def test_a_folder_that_is_not_there(self) -> None:
+        self.assertProblem("is no folder", "function", self.folder / "nowhere")
+
+    def test_a_folder_without_files(self) -> None:
+        (self.folder / "empty").mkdir()
+        self.assertProblem("holds no files", "function", self.folder / "empty")
+
+
+class AnInterpreter(ToolTestCase):
+    """Without bytecode, because what looks like a Python here cannot run."""
+
+    def options(self, **changed: str) -> list[str]:
+        options = {"python": "3.13", "arch": "x86_64", "bytecode": "none", **changed}
+        return [word for name, value in options.items() for word in (f"--{name}", value)]
+
+    def test_a_prefix_is_trimmed_and_gets_what_lambda_lacks(self) -> None:
+        prefix = self.prefix()
+        output = self.build(
+            "interpreter", *self.options(), "--from", prefix, "--libraries", prefix / "libraries"
+        )
+        with zipfile.ZipFile(output) as archive:
+            modes = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
+            link = archive.read("bin/python3.13").decode()
+            variables = archive.read("lib/python3.13/_sysconfigdata__linux_.py").decode()
+        self.assertEqual(
+            sorted(modes),
+            [
+                "bin/python3",
+                "bin/python3.13",
+                "lib/libcrypto.so.3",
+                "lib/libssl.so.3",
+                "lib/python3.13/_sysconfigdata__linux_.py",
+                "lib/python3.13/json/decoder.py",
+                "lib/python3.13/lib-dynload/_ssl.so",
+                "lib/python3.13/os.py",
+                "lib/python3.13/site-packages/certificates.pth",
+            ],
+        )
+        self.assertEqual(oct(modes["bin/python3"]), oct(stat.S_IFREG | 0o755))
+        self.assertEqual((oct(modes["bin/python3.13"]), link), (oct(stat.S_IFLNK | 0o777), "python3"))
+        self.assertEqual(variables, "v = {'prefix': '/opt', 'A': '/build/python'}\n")
+
+    def test_two_builds_are_equal(self) -> None:
+        prefix = self.prefix()
+        words = [*self.options(), "--from", prefix, "--libraries", prefix / "libraries"]
+        self.assertEqual(
+            self.build("interpreter", *words).read_bytes(), self.build("interpreter", *words).read_bytes()
+        )
+
+    def test_a_free_threaded_build(self) -> None:
+        prefix = self.prefix("3.13t")
+        words = [*self.options(python="3.13t"), "--from", prefix, "--libraries", prefix / "libraries"]
+        with zipfile.ZipFile(self.build("interpreter", *words)) as archive:
+            self.assertEqual(archive.read("bin/python3.13t"), b"python3")
+            self.assertIn("lib/python3.13t/os.py", archive.namelist())
+
+    def test_an_archive_with_a_python_in_a_folder(self) -> None:
+        prefix = self.prefix(machine=ARM64, program=elf(ARM64, loader="/lib/ld-linux-aarch64.so.1"))
+        packed = self.folder / "python.tar.gz"
+        with tarfile.open(packed, "w:gz") as archive:
+            archive.add(prefix, "python")
+        words = [*self.options(arch="arm64"), "--from", packed, "--libraries", prefix / "libraries"]
+        with zipfile.ZipFile(self.build("interpreter", *words)) as layer:
+            self.assertIn("lib/libcrypto.so.3", layer.namelist())
+
+    def test_an_archive_that_would_write_elsewhere(self) -> None:
+        packed = self.folder / "python.tar"
+        with tarfile.open(packed, "w") as archive:
+            archive.addfile(tarfile.TarInfo("../outside"), io.BytesIO())
+        self.assertProblem("cannot be unpacked", "interpreter", *self.options(), "--from", packed)
+
+    def test_a_library_that_nobody_brings(self) -> None:
+        words = self.assertProblem("libcrypto.so.3", "interpreter", *self.options(), "--from", self.prefix())
+        self.assertIn("LIBRARIES=", words)
+
+    def test_a_symbol_above_the_limit_and_the_limit_raised(self) -> None:
+        program = elf(loader=LOADER, versions={("libm.so.6", "GLIBC_2.35"): ["hypot"]})
+        prefix = self.prefix(program=program)
+        words = [*self.options(), "--from", prefix, "--libraries", prefix / "libraries"]
+        self.assertProblem("GLIBC_2.35 of libm.so.6 (hypot)", "interpreter", *words)
+        self.build("interpreter", *words, "--glibc", "2.36")
+
+    def test_another_machine(self) -> None:
+        words = [*self.options(arch="arm64"), "--from", self.prefix()]
+        problem = self.assertProblem("is for x86_64, not for arm64", "interpreter", *words)
+        self.assertIn("Say ARCH=x86_64", problem)
+
+    def test_another_version(self) -> None:
+        words = [*self.options(python="3.12"), "--from", self.prefix()]
+        problem = self.assertProblem("holds Python 3.13, not 3.12", "interpreter", *words)
+        self.assertIn("Say PYTHON_VERSION=3.13", problem)
+
+    def test_a_folder_that_is_not_a_python(self) -> None:
+        folder = self.write({"bin/python3.13": elf(loader=LOADER), "README": ""})
+        self.assertProblem("is not a Python", "interpreter", *self.options(), "--from", folder)
+
+    def test_a_file_that_is_not_a_python(self) -> None:
+        path = self.write({"readme": "words"}) / "readme"
+        self.assertProblem("is not a Python", "interpreter", *self.options(), "--from", path)
+
+    def test_a_virtual_environment(self) -> None:
+        folder = self.write({"pyvenv.cfg": "home = /usr/bin\n", "bin/python3.13": ""})
+        self.assertProblem("virtual environment", "interpreter", *self.options(), "--from", folder)
+
+    def test_a_python_for_macos(self) -> None:
+        prefix = self.prefix(program=b"\xcf\xfa\xed\xfe" + bytes(100))
+        self.assertProblem("for macOS", "interpreter", *self.options(), "--from", prefix)
+
+    def test_a_script_in_place_of_the_program(self) -> None:
+        prefix = self.prefix(program=b"#!/bin/sh\nexec pyenv exec python3.13\n")
+        self.assertProblem("is a script", "interpreter", *self.options(), "--from", prefix)
+
+    def test_nothing_there(self) -> None:
+        words = [*self.options(), "--from", self.folder / "nowhere"]
+        self.assertProblem("does not exist", "interpreter", *words)
+
+    def test_a_compiler_of_another_version(self) -> None:
+        other = "3.13" if VERSION != "3.13" else "3.12"
+        prefix = self.prefix(other)
+        options = self.options(python=other, bytecode=sys.executable)
+        self.assertProblem(f"not for Python {other}", "interpreter", *options, "--from", prefix)
+
+    def test_options_that_make_no_sense(self) -> None:
+        prefix = self.prefix()
+        for option, value, words in (
+            ("arch", "mips", "no architecture 'mips'"),
+            ("python", "2.7", "no version of Python"),
+            ("python", "3.6", "too old"),
+            ("glibc", "new", "no version of glibc"),
+        ):
+            with self.subTest(option=option, value=value):
+                self.assertProblem(words, "interpreter", *self.options(**{option: value}), "--from", prefix)
+
+
+class Packages(ToolTestCase):
+    def test_requirements_that_are_not_there(self) -> None:
+        self.assertProblem("does not exist", "dependencies", self.folder / "requirements.txt")
+
+    def test_what_uv_and_pip_say_comes_down_to_one_thing(self) -> None:
+        for said, found in (
+            ("error: Failed to fetch: `https://x/`\n  cause: tcp connect error", "cannot be reached"),
+            ("  cause: dns error", "cannot be reached"),
+            ("No download found for request: cpython-3.77-linux-aarch64-gnu", "no such Python"),
+            ("Because x has no usable wheels", "no wheel that works on Lambda"),
+            ("Because x has no wheels with a matching platform tag", "no wheel that works on Lambda"),
+            ("ERROR: No matching distribution found for x", "no wheel that works on Lambda"),
+            ("error: something else", "uv has failed"),
+        ):
+            with self.subTest(said):
+                problem = uv.explained(said, "uv")
+                self.assertIn(found, problem.found)
+                self.assertIn(said.splitlines()[0].strip(), problem.found)
+                self.assertTrue(problem.remedy)
+
+
+class Facts(unittest.TestCase):
+    def test_of_elf_files(self) -> None:
+        needs = {("libm.so.6", "GLIBC_2.35"): ["hypot", "exp"], ("libc.so.6", "GLIBC_2.34"): ["dlopen"]}
+        facts = elf_facts.parse(elf(ARM64, ["libm.so.6", "libc.so.6"], needs, "/a:$ORIGIN/b", "/lib/ld.so"))
+        self.assertEqual((facts.machine, facts.bits, facts.interpreter), (ARM64, 64, "/lib/ld.so"))
+        self.assertEqual(facts.needed, ["libm.so.6", "libc.so.6"])
+        self.assertEqual(facts.run_path, ["/a", "$ORIGIN/b"])
+        found = {(need.library, need.version): need.symbols for need in facts.versions}
+        self.assertEqual(found, needs)
+
+    def test_of_elf_files_that_break_off(self) -> None:
+        data = elf(needed=["liba.so"], versions={("libc.so.6", "GLIBC_2.34"): ["dlopen"]})
+        for size in range(len(data)):
+            try:
+                elf_facts.parse(data[:size])
+            except elf_facts.ElfError:
+                pass
+
+    def test_of_wheels(self) -> None:
+        python, architecture = versions.parse("3.13"), ARCHITECTURES["arm64"]
+        for tags, problem in (
+            ("py3-none-any", ""),
+            ("py2-none-any py3-none-any", ""),
+            ("cp313-cp313-manylinux_2_17_aarch64", ""),
+            ("cp313-cp313-manylinux2014_aarch64 cp313-cp313-musllinux_1_2_aarch64", ""),
+            ("cp38-abi3-manylinux_2_34_aarch64", ""),
+            ("cp313-none-linux_aarch64", ""),
+            ("py3-none-manylinux_2_17_aarch64", ""),
+            ("cp314-abi3-manylinux_2_17_aarch64", "is for cp314-abi3, not for cp313"),
+            ("cp312-cp312-manylinux_2_17_aarch64", "is for cp312-cp312, not for cp313"),
+            ("cp313-cp313t-manylinux_2_17_aarch64", "is for cp313-cp313t, not for cp313"),
+            ("pp311-pypy311_pp73-any", "is for pp311, not for CPython 3.13"),
+            ("cp313-cp313-manylinux_2_17_x86_64", "is for x86_64, not for aarch64"),
+            ("cp313-cp313-manylinux_2_39_aarch64", "needs glibc 2.39, and Lambda has 2.34"),
+            ("cp313-cp313-musllinux_1_2_aarch64", "is for musllinux_1_2_aarch64, not for Lambda's Linux"),
+            ("cp313-cp313-win_amd64", "is for win_amd64, not for Lambda's Linux"),
+            ("cp313", "has the tag 'cp313', which is none of wheels"),
+        ):
+            with self.subTest(tags):
+                self.assertEqual(wheels.wheel_problem(tags.split(), python, architecture, "2.34"), problem)
+        free = versions.parse("3.13t")
+        self.assertEqual(
+            wheels.wheel_problem(["cp38-abi3-manylinux_2_17_aarch64"], free, architecture, "2.34"),
+            "is for cp38-abi3, not for cp313t",
+        )
+
+    def test_of_extension_modules(self) -> None:
+        python, architecture = versions.parse("3.13"), ARCHITECTURES["x86_64"]
+        for name, problem in (
+            ("a.cpython-313-x86_64-linux-gnu.so", ""),
+            ("a.abi3.so", ""),
+            ("a.so", ""),
+            ("libone.so.1", ""),
+            ("a.cpython-313-aarch64-linux-gnu.so", "is for aarch64, not for x86_64"),
+            ("a.cpython-313t-x86_64-linux-gnu.so", "is for cpython-313t, not for cpython-313"),
+            ("a.cpython-313-x86_64-linux-musl.so", "is for musl (Alpine), and Lambda has glibc"),
+            ("a.cpython-313-darwin.so", "is for macOS"),
+            ("a.cp313-win_amd64.pyd", "is for Windows"),
+            ("a.pypy311-pp73-x86_64-linux-gnu.so", "is for pypy311-pp73, not for cpython-313"),
+        ):
+            with self.subTest(name):
+                self.assertEqual(wheels.extension_problem(f"python/{name}", python, architecture), problem)
+
+    def test_platforms_for_pip(self) -> None:
+        self.assertEqual(
+            wheels.platforms("aarch64", "2.28"),
+            [f"manylinux_2_{minor}_aarch64" for minor in (28, 27, 24, 17, 12, 5)]
+            + ["manylinux1_aarch64", "manylinux2010_aarch64", "manylinux2014_aarch64"],
+        )
+
+    def test_of_bytecode(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "main.py")
+            source.write_text("def handler(event, context):\n    return __file__\n")
+            for name, mode in (
+                (pyc.UNCHECKED, py_compile.PycInvalidationMode.UNCHECKED_HASH),
+                (pyc.CHECKED, py_compile.PycInvalidationMode.CHECKED_HASH),
+                (pyc.TIMESTAMP, py_compile.PycInvalidationMode.TIMESTAMP),
+            ):
+                with self.subTest(name):
+                    target = Path(folder, "main.pyc")
+                    py_compile.compile(
+                        str(source), str(target), "/var/task/main.py", True, invalidation_mode=mode
+                    )
+                    data = target.read_bytes()
+                    header = pyc.parse(data)
+                    assert header is not None
+                    self.assertEqual((header.magic, header.mode), (pyc.OWN_MAGIC, name))
+                    self.assertEqual(pyc.code_filename(data, "a/main.py"), "/var/task/main.py")
+                    self.assertFalse(pyc.is_stale(header, source.read_bytes()))
+
+    def test_of_names_of_bytecode(self) -> None:
+        for name, tag, source in (
+            ("a/__pycache__/b.cpython-313.pyc", "cpython-313", "a/b.py"),
+            ("__pycache__/b.cpython-38.opt-2.pyc", "cpython-38", "b.py"),
+            ("a/__pycache__/b.c.pypy311.pyc", "pypy311", "a/b.c.py"),
+            ("a/b.pyc", "", ""),
+        ):
+            with self.subTest(name):
+                self.assertEqual((pyc.tag(name), pyc.source_name(name)), (tag, source))
+
+    def test_of_versions(self) -> None:
+        for text, name, full, abi in (
+            ("3.13", "3.13", "3.13", "cp313"),
+            ("3.13.5", "3.13", "3.13.5", "cp313"),
+            ("3.14t", "3.14t", "3.14", "cp314t"),
+            ("python3.8", "3.8", "3.8", "cp38"),
+        ):
+            with self.subTest(text):
+                version = versions.parse(text)
+                self.assertEqual((version.name, version.full, version.abi), (name, full, abi))
+        for text in ("", "3", "2.7", "3.7", "3.x", "3.13-dev", "latest"):
+            with self.subTest(text), self.assertRaises(Problem):
+                versions.parse(text)
+
+    def test_what_stays_out_of_an_interpreter(self) -> None:
+        for name in ("test/a.py", "unittest/test/a.py", "ctypes/tests/a.py", "turtle.py", "curses/ascii.py"):
+            with self.subTest(name):
+                self.assertTrue(trimming.is_left_out(name))
+        for name in (
+            "unittest/case.py",
+            "doctest.py",
+            "_pyrepl/pager.py",
+            "contest/a.py",
+            "lib-dynload/_json.so",
+        ):
+            with self.subTest(name):
+                self.assertFalse(trimming.is_left_out(name))
+
+    def test_sizes_are_aligned(self) -> None:
+        class Zip:
+            path, size, unzipped_size = Path("layers/a.zip"), 26_214_400, 131_072_000
+            members = (1, 2)
+
+        text = listing.sizes_text([Zip()])  # type: ignore[list-item]
+        self.assertEqual(
+            text.splitlines(),
+            [
+                "file          files     size  of 50 MB  unzipped  of 250 MB",
+                "layers/a.zip      2  25.0 MB     50.0%  125.0 MB      50.0%",
+            ],
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()
