@@ -20,16 +20,13 @@ from .standard import load
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Callable
     from typing import Any, Optional
 
     from .context import LambdaContext
     from .http_event import Request
+    from .lifespan import Application, Message, Receive, Send
 
-    Message = dict[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
-    Application = Callable[[Message, Receive, Send], Awaitable[None]]
     # A part, whether more will follow, what `send` waits for; or None: the application has ended.
     Offer = Optional[tuple[Any, bool, asyncio.Future[None]]]
 else:

@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+leaving = False  # whether the process is about to end, and runs what was registered with `atexit`
+
 
 def clean_up() -> None:
     """Leave nothing in buffers that the environment could be frozen with."""
@@ -35,8 +37,13 @@ def leave(status: int) -> NoReturn:
     Not by `sys.exit`, which waits for threads the function may have left behind: the environment would
     hang, and with it the invocation, until the timeout.
     """
+    global leaving
+    leaving = True
     atexit = sys.modules.get("atexit")
     if atexit is not None:
-        atexit._run_exitfuncs()
+        try:
+            atexit._run_exitfuncs()
+        except BaseException:  # the last of them, which Python has shown; since 3.10 it does only that
+            pass
     clean_up()
     os._exit(status & 0xFF)

@@ -1,7 +1,8 @@
 """Wait for what is ``async``, on one event loop that lives as long as the environment.
 
 Not a loop for each invocation: clients and pools that a function keeps between invocations belong to the
-loop they were made on, and tasks it left behind go on with the next one.
+loop they were made on, and tasks it left behind go on with the next one. For the same reason a loop that the
+function has made while it was loaded, and has made the current one, is this loop.
 """
 
 from __future__ import annotations
@@ -22,25 +23,40 @@ def wait_for(awaitable: Any) -> Any:
     Should anything else interrupt the wait (a signal handler that raises), ``awaitable`` is cancelled: it
     must not go on in the middle of a later invocation.
     """
-    global _loop
     asyncio = load("asyncio")
-    if _loop is None or _loop.is_closed():
-        _loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(_loop)
-    future = asyncio.ensure_future(awaitable, loop=_loop)
+    loop = _current()
+    future = asyncio.ensure_future(awaitable, loop=loop)
     try:
-        return _loop.run_until_complete(future)
+        return loop.run_until_complete(future)
     except BaseException:
         if not future.done():
             future.cancel()
-            _loop.run_until_complete(asyncio.wait([future], timeout=1))
+            loop.run_until_complete(asyncio.wait([future], timeout=1))
         raise
 
 
 def let_run(seconds: float) -> None:
-    """Give what waits on the loop its turn, if there is a loop and it is not running now."""
-    if _loop is not None and not _loop.is_running() and not _loop.is_closed():
-        _loop.run_until_complete(load("asyncio").sleep(seconds))
+    """Give what waits on the loop its turn, if it is not running now."""
+    loop = _current()
+    if not loop.is_running():
+        loop.run_until_complete(load("asyncio").sleep(seconds))
+
+
+def _current() -> AbstractEventLoop:
+    """The loop that is kept; at first the one that the function has made, or a new one."""
+    global _loop
+    if _loop is None or _loop.is_closed():
+        asyncio, warnings = load("asyncio"), load("warnings")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # there may be none yet: Python 3.12 would warn, and make one
+            try:
+                _loop = asyncio.get_event_loop()
+            except RuntimeError:  # since Python 3.14 that is all it does; before, after asyncio.run
+                _loop = None
+        if _loop is None or _loop.is_closed():
+            _loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(_loop)
+    return _loop
 
 
 async def ready(descriptor: int) -> None:

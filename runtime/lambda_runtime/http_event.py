@@ -112,8 +112,8 @@ class Request:
         A buffered answer is the same with the body in it, see `complete`. Names become lower case.
         """
         values: dict[str, list[str]] = {}
-        for name, value in headers:
-            values.setdefault(_text(name).lower(), []).append(_text(value))
+        for name, value in headers:  # Django has blanks around some values, which are not part of them
+            values.setdefault(_text(name).lower(), []).append(_text(value.strip(b" \t")))
         head: dict[str, Any] = {"statusCode": status}
         if self.sender is BALANCER_LISTS:  # which then ignores "headers"
             head["multiValueHeaders"] = values

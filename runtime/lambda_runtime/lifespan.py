@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     import asyncio
     import atexit
     import signal
+    from collections.abc import Awaitable, Callable
     from typing import Any
 
-    from .asgi import Application, Message
+    Message = dict[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    Application = Callable[[Message, Receive, Send], Awaitable[None]]
 else:
     asyncio, atexit, signal = load("asyncio"), load("atexit"), load("signal")
 

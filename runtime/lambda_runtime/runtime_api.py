@@ -26,10 +26,10 @@ from .errors import RuntimeApiError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from .diagnostics import Diagnostic
     from .logs import FunctionLog
-    from .streaming import ResponseStream
     from .upload import Upload
 
     Fields = Sequence[tuple[str, str]]
@@ -75,7 +75,7 @@ class Invocation:
         self.tenant_id = header("lambda-runtime-aws-tenant-id")
         self.content_type = header("content-type", "application/json")
         self.event = response.body
-        self.stream: ResponseStream | None = None  # the answer, if one has begun that is streamed
+        self.stream: Any = None  # the answer, a ResponseStream, if one has begun that is streamed
 
 
 class LambdaRuntimeClient:
@@ -121,7 +121,8 @@ class LambdaRuntimeClient:
         Returns whether Lambda has accepted it. Raises RuntimeApiError.
         """
         if invocation.stream is not None:
-            return invocation.stream.fail(diagnostic)
+            accepted: bool = invocation.stream.fail(diagnostic)
+            return accepted
         body = diagnostic.payload(invocation.request_id)
         headers = _error_headers(diagnostic)
         xray = [("Lambda-Runtime-Function-XRay-Error-Cause", diagnostic.xray_cause())]

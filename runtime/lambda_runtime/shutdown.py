@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import _thread
+import os
 import time
 
-from . import http1
+from . import ending, http1
 from .connection import Connection
-from .ending import leave
 from .errors import RuntimeApiError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FrameType
-    from typing import Any
+    from typing import Any, NoReturn
 
     from .logs import FunctionLog
 
@@ -32,39 +32,61 @@ STATUS = 128 + _signal.SIGTERM
 _kept: list[Any] = []  # the connection on which `event/next` waits
 
 
-def prepare(hook: Any, address: str, log: FunctionLog, *, busy: CodeType) -> None:
+def prepare(hook: Any, address: str, log: FunctionLog, *, busy: CodeType, alone: bool = True) -> None:
     """Make Lambda send SIGTERM; when it comes, call ``hook`` and end, `atexit` included, within 300 ms.
 
     ``busy``: the code that is running while there is an invocation. Then the hook may only have noted that
-    the end is near, so the handler gets a moment to come to its own.
+    the end is near, so the handler gets a moment to come to its own. ``alone``: whether no other worker of
+    this environment does the same, for then it is enough that one has registered.
     """
     try:
-        _register(address)
-    except RuntimeApiError as error:
-        log.write_runtime_message(f"The SIGTERM handler will not be called: {error}")
-        return
+        _register(address, alone=alone)
+    except (RuntimeApiError, OSError) as error:
+        log.write_runtime_message(f"Lambda may not call the function's SIGTERM handler: {error}")
+    process = os.getpid()
     begun: list[bool] = []
 
     def terminate(number: int, frame: FrameType | None) -> None:
-        if begun:  # it came twice: to the process, and to its group
+        if os.getpid() != process:  # one that the function has forked
+            hook(number, frame)
+            return
+        if begun or ending.leaving:  # it came twice: to the process, and to its group; or too late
             return
         begun.append(True)
-        hook(
-            number, frame
-        )  # what it raises comes out where the signal came in; sys.exit is a good way to end
-        if _is_running(busy, frame):
-            _thread.start_new_thread(_leave_soon, ())
-            return
-        if getattr(hook, "__module__", "").startswith("asyncio"):
-            from . import event_loop
-
-            event_loop.let_run(GRACE_S)  # the hook is a callback that `loop.add_signal_handler` was given
-        leave(STATUS)
+        until = time.monotonic() + GRACE_S
+        if not _is_running(busy, frame):
+            _call_and_leave(hook, number, frame, log, until)
+        try:
+            hook(number, frame)  # what it raises comes out in the handler; sys.exit is a good way to end
+        finally:
+            _thread.start_new_thread(_leave_at, (until,))
 
     _signal.signal(_signal.SIGTERM, terminate)
 
 
-def _register(address: str) -> None:
+def _call_and_leave(
+    hook: Any, number: int, frame: FrameType | None, log: FunctionLog, until: float
+) -> NoReturn:
+    """Call the hook while there is no invocation. What it raises, sys.exit included, gives the status."""
+    status = STATUS
+    try:
+        hook(number, frame)
+        if getattr(hook, "__module__", "").startswith("asyncio"):
+            from . import event_loop
+
+            # The hook is a callback that `loop.add_signal_handler` was given.
+            event_loop.let_run(until - time.monotonic())
+    except BaseException as error:
+        status = ending.exit_status(error)
+        if not issubclass(type(error), SystemExit):
+            from . import diagnostics
+
+            log.write_error(diagnostics.describe(error))
+    ending.leave(status)
+
+
+def _register(address: str, *, alone: bool) -> None:
+    """Register the extension, and ask for its first event. Raises RuntimeApiError or OSError."""
     connection = Connection(address)
     body = b'{"events":[]}'
     headers = [("Host", address), ("Lambda-Extension-Name", _NAME)]
@@ -74,6 +96,9 @@ def _register(address: str) -> None:
     response = connection.exchange(http1.format_request("POST", path, [*headers, content_type, length]), body)
     identifier = response.headers.get("lambda-extension-identifier")
     if response.status != 200 or identifier is None:
+        connection.close()
+        if response.status == 403 and not alone:
+            return  # the name is taken, or it is too late: another worker was first
         raise RuntimeApiError(
             f"POST {path} was answered {response.status} {response.body[:300]!r}, expected 200 and an "
             "identifier; Lambda sends SIGTERM only to who registers as an extension"
@@ -90,6 +115,8 @@ def _is_running(code: CodeType, frame: FrameType | None) -> bool:
     return frame is not None
 
 
-def _leave_soon() -> None:
-    time.sleep(GRACE_S)
-    leave(STATUS)
+def _leave_at(moment: float) -> None:
+    """Leave at ``moment`` of the monotonic clock, unless that has begun meanwhile."""
+    time.sleep(max(0.0, moment - time.monotonic()))
+    if not ending.leaving:
+        ending.leave(STATUS)
