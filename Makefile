@@ -16,6 +16,7 @@ DOCKER_FLAGS ?=
 ZIPS ?=
 SAM ?= sam
 STACK ?= python-runtime-examples
+BUCKET ?=
 
 # The event goes to the program through the environment, as it was typed: quotes, dollar signs and all.
 override EVENT := $(value EVENT)
@@ -99,9 +100,9 @@ package: .venv/build/ready ## build a wheel and a source distribution into layer
 publish: ## publish layers/*.zip with AWS CLI and print the ARNs; ZIPS="FILE …", OPTIONS="--region …"
 	@$(PYTHON) tools/publish.py $(ZIPS) -- $(OPTIONS)
 
-deploy: ## deploy examples/template.yaml with AWS SAM CLI; OPTIONS="--region …"
-	@$(SAM) deploy --template-file examples/template.yaml --stack-name '$(STACK)' --resolve-s3 \
-	    --capabilities CAPABILITY_IAM $(OPTIONS)
+deploy: ## deploy examples/template.yaml with AWS SAM CLI; STACK=…, BUCKET=…, OPTIONS="--region …"
+	@$(SAM) deploy --template-file examples/template.yaml --stack-name '$(STACK)' --resolve-image-repos \
+	    $(if $(BUCKET),--s3-bucket '$(BUCKET)',--resolve-s3) --capabilities CAPABILITY_IAM $(OPTIONS)
 
 clean: ## remove what the targets built
 	@rm -rf layers .venv .mypy_cache .ruff_cache

@@ -61,8 +61,8 @@ class Layer:
             raise PublishingError(f"{self.path} cannot be read: {error.strerror}") from None
         if len(content) > DIRECT_UPLOAD_LIMIT:
             raise PublishingError(
-                f"{self.path} has {len(content) / 2**20:.0f} MB; Lambda takes 50 MB in a request. Put it into "
-                "a bucket, and use aws lambda publish-layer-version --content S3Bucket=…,S3Key=…"
+                f"{self.path} has {len(content) / 2**20:.0f} MB; Lambda takes 50 MB in a request. Put it "
+                "into a bucket, and use aws lambda publish-layer-version --content S3Bucket=…,S3Key=…"
             )
         return content
 

@@ -1,0 +1,103 @@
+"""Types commands into a shell that uses the account, and keeps the cases that do so."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.publish.account import Account
+from conformance.vendors.expectations import Difference, shorten
+
+PATIENCE_S = 120
+
+Observation = str  # what was seen, in a few words
+
+
+class NotHere(Exception):
+    """This machine lacks what the case takes; the text says what."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that must be so."""
+
+    group: str
+    title: str
+    try_it: Callable[[Laboratory], Observation]
+
+
+CASES: list[Case] = []
+
+
+def case(
+    group: str, title: str
+) -> Callable[[Callable[[Laboratory], Observation]], Callable[[Laboratory], Observation]]:
+    """Add the decorated function to the cases. It raises Difference or NotHere, or says what it observed."""
+
+    def add(function: Callable[[Laboratory], Observation]) -> Callable[[Laboratory], Observation]:
+        CASES.append(Case(group, title, function))
+        return function
+
+    return add
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of some commands."""
+
+    status: int
+    output: str
+    errors: str
+
+    def succeeded(self) -> Done:
+        """Itself. Raises Difference if the commands failed."""
+        if self.status != 0:
+            raise Difference(f"status {self.status}: {shorten((self.output + self.errors).strip()[-600:])}")
+        return self
+
+
+class Laboratory:
+    """A copy of the sources in ``source``, an account, and why functions cannot run here, if they cannot."""
+
+    def __init__(self, source: Path, account: Account, no_sandbox: str) -> None:
+        self.source = source
+        self.account = account
+        self.no_sandbox = no_sandbox
+        self._variables = source.parent / "variables"  # that the commands have set, for those that follow
+        self._last = Done(0, "", "")
+
+    def type(self, commands: str) -> Done:
+        """Run commands in a shell, until one fails; variables stay set for those that are typed next."""
+        script = "\n".join(
+            [
+                "set -euo pipefail",
+                f"[ ! -e '{self._variables}' ] || . '{self._variables}'",
+                "set -a",
+                commands,
+                f"export -p > '{self._variables}'",
+            ]
+        )
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=self.source,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE_S,
+        )
+        output, errors = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        self._last = Done(done.returncode, output, errors)
+        return self._last
+
+    def environment(self) -> dict[str, str]:
+        """That of a person who has configured AWS CLI for the account."""
+        own = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        return {**own, "PATH": path, "PYTHON": sys.executable, **self.account.environment()}
+
+    def log(self) -> str:
+        return self._last.output + self._last.errors + self.account.log()

@@ -1,0 +1,13 @@
+# A function image on Debian: docker build --file examples/images/debian.Dockerfile .
+ARG BASE=python:3.13-slim
+FROM ${BASE}
+
+COPY pyproject.toml README.md LICENSE /src/
+COPY runtime/lambda_runtime /src/runtime/lambda_runtime
+RUN pip install --no-cache-dir /src
+
+COPY examples/hello.py /var/task/
+WORKDIR /var/task
+# -P: files of the function that are called like standard modules do not disturb Python's own start.
+ENTRYPOINT ["python3", "-P", "-m", "lambda_runtime"]
+CMD ["hello.handler"]
