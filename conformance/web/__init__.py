@@ -1,0 +1,1 @@
+"""Web frameworks on this runtime: over the function URL, and beside other adapters."""

@@ -1,0 +1,262 @@
+"""The applications, and what is tried with each over its function URL."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from conformance.vendors.expectations import Difference, expect, expect_in
+from conformance.web.beside import APIG_WSGI, MANGUM, UPLOAD
+from conformance.web.site import Answer, Site, expect_pieces
+
+Observation = str
+Try = Callable[[Site], Observation]
+
+
+@dataclass
+class Application:
+    """One of ``functions/``, the adapter beside which it is compared, and its cases in order."""
+
+    package: str
+    interface: str
+    handler: str
+    adapter: str
+    without: tuple[str, ...] = ()  # requests of the comparison that it has no route for
+    cases: list[tuple[str, Try]] = field(default_factory=list)
+
+    def case(self, title: str) -> Callable[[Try], Try]:
+        """Add the decorated function; it raises Difference, or returns what it observed."""
+
+        def add(function: Try) -> Try:
+            self.cases.append((title, function))
+            return function
+
+        return add
+
+
+FASTAPI = Application("fastapi", "ASGI", "fastapi_function.handler", MANGUM)
+STARLETTE = Application("starlette", "ASGI", "starlette_function.handler", MANGUM)
+DJANGO_ASGI = Application("Django", "ASGI", "django_function.asgi_handler", MANGUM, ("repeated header",))
+FLASK = Application("Flask", "WSGI", "flask_function.handler", APIG_WSGI)
+DJANGO_WSGI = Application("Django", "WSGI", "django_function.wsgi_handler", APIG_WSGI, ("repeated header",))
+APPLICATIONS = (FASTAPI, STARLETTE, DJANGO_ASGI, FLASK, DJANGO_WSGI)
+
+WEBSOCKET = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def expect_status(answer: Answer, status: int) -> None:
+    expect("status", answer.status, status)
+
+
+def seconds(answer: Answer) -> str:
+    return ", ".join(f"{moment:.2f}" for moment, _ in answer.pieces)
+
+
+@FASTAPI.case("a streaming response comes piece by piece")
+@STARLETTE.case("a streaming response comes piece by piece, through middleware")
+@DJANGO_WSGI.case("a streaming response comes piece by piece")
+def streaming(site: Site) -> Observation:
+    answer = site.ask("/stream")
+    expect_pieces(answer, b"0\n", b"1\n", b"2\n")
+    return f"after {seconds(answer)} s"
+
+
+@FLASK.case("a streaming response comes piece by piece, in the request's context")
+def streaming_with_context(site: Site) -> Observation:
+    answer = site.ask("/stream")
+    expect_pieces(answer, *[f"{number} of /stream\n".encode() for number in range(3)])
+    return f"after {seconds(answer)} s"
+
+
+@DJANGO_ASGI.case("an asynchronous streaming response comes piece by piece")
+def async_streaming(site: Site) -> Observation:
+    answer = site.ask("/async_stream")
+    expect_pieces(answer, b"0\n", b"1\n", b"2\n")
+    return f"after {seconds(answer)} s"
+
+
+@FASTAPI.case("server-sent events: the head comes before the first of them")
+def server_sent_events(site: Site) -> Observation:
+    answer = site.ask("/sse")
+    expect("content type", answer.all("content-type"), ["text/event-stream; charset=utf-8"])
+    expect_pieces(answer, b"data: one\n\n", b"data: two\n\n")
+    if answer.pieces[0][0] - answer.head_s < 0.2:
+        raise Difference(f"the head came after {answer.head_s:.2f} s, with the first event")
+    return f"head after {answer.head_s:.2f} s, events after {seconds(answer)} s"
+
+
+@FASTAPI.case("the lifespan has started once, its state is in each request")
+def lifespan(site: Site) -> Observation:
+    first, *_, pool = site.ask("/events").json()
+    expect("first event", first, "startup")
+    expect("state", pool, "open")
+    expect("events", site.ask("/events").json().count("startup"), 1)
+    return "startup, open"
+
+
+@FASTAPI.case("a background task runs when the client has its answer")
+@STARLETTE.case("a background task runs when the client has its answer")
+def background(site: Site) -> Observation:
+    began = time.monotonic()
+    expect("body", site.ask("/background").text, "accepted")
+    took = time.monotonic() - began
+    if took > 0.35:
+        raise Difference(f"the answer took {took:.2f} s")
+    expect("done before the next request", "worked" in site.ask("/events").json(), True)
+    return f"answer after {took:.2f} s, task done before the next request"
+
+
+@FASTAPI.case("a dependency is opened, used and closed")
+def dependency(site: Site) -> Observation:
+    site.ask("/events")
+    expect("body", site.ask("/depends").json(), "done")
+    events = site.ask("/events").json()[1:-1]
+    expect("events", events, ["opened", "used connection", "closed"])
+    return ", ".join(events)
+
+
+@FASTAPI.case("a file is uploaded")
+@FLASK.case("a file is uploaded")
+@DJANGO_ASGI.case("a file is uploaded")
+def upload(site: Site) -> Observation:
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = site.ask("/upload", method="POST", body=UPLOAD, headers=headers)
+    expect("file", answer.json(), {"name": "a.bin", "type": "image/png", "data": [0, 255]})
+    return str(answer.json())
+
+
+@FASTAPI.case("cookies come in and go out")
+@FLASK.case("cookies come in and go out")
+@DJANGO_WSGI.case("cookies come in and go out")
+def cookies(site: Site) -> Observation:
+    answer = site.ask("/cookies", headers={"Cookie": "other=1; seen=yes"})
+    expect("cookie", answer.json(), {"seen": "yes"})
+    names = [cookie.partition("=")[0] for cookie in answer.all("set-cookie")]
+    expect("cookies", names, ["first", "second"])
+    return ", ".join(answer.all("set-cookie"))
+
+
+@FASTAPI.case("input that is not valid is answered 422")
+def validation(site: Site) -> Observation:
+    headers = {"Content-Type": "application/json"}
+    valid = json.dumps({"name": "é", "price": 1.5}).encode()
+    answer = site.ask("/items", method="POST", body=valid, headers=headers)
+    expect("valid", (answer.status, answer.json()), (200, {"total": 3.0, "name": "é"}))
+    answer = site.ask("/items", method="POST", body=b'{"name": "a", "price": "much"}', headers=headers)
+    expect_status(answer, 422)
+    return str(answer.json()["detail"][0]["msg"])
+
+
+@FASTAPI.case("a WebSocket is refused with a status and a reason")
+def websocket(site: Site) -> Observation:
+    answer = site.ask("/socket", headers=WEBSOCKET)
+    expect_status(answer, 501)
+    expect_in("reason", "WebSockets", answer.text)
+    return f"501 {answer.text.strip()}"
+
+
+@FASTAPI.case("an exception is answered 500, and is in the log with its trace")
+@STARLETTE.case("an exception is answered 500, and is in the log with its trace")
+@FLASK.case("an exception is answered 500, and is in the log with its trace")
+def exception(site: Site) -> Observation:
+    answer = site.ask("/fail")
+    expect_status(answer, 500)
+    site.ask("/json")  # by then the application has ended
+    log = site.function.log_text()
+    expect_in("log", "ValueError: the application fails", log)
+    expect_in("trace", "in fail", log)
+    return f"500 {answer.text.splitlines()[0]}"
+
+
+@FASTAPI.case("an exception midway cuts the response short, and is in the log")
+@FLASK.case("an exception midway cuts the response short, and is in the log")
+def midway(site: Site) -> Observation:
+    answer = site.ask("/midway")
+    expect("answer", (answer.status, answer.body, answer.cut_short), (200, b"begun", True))
+    expect_in("log", "ValueError: fails midway", site.function.log_text())
+    expect_status(site.ask("/json"), 200)
+    return "200 begun, then the connection breaks off"
+
+
+@STARLETTE.case("a file is served, whole and in part")
+def file(site: Site) -> Observation:
+    whole = site.ask("/file")
+    part = site.ask("/file", headers={"Range": "bytes=3-8"})
+    expect_status(part, 206)
+    expect("part", part.body, whole.body[3:9])
+    return f"{len(whole.body)} bytes; {part.all('content-range')[0]}"
+
+
+@STARLETTE.case("middleware compresses what is streamed")
+def compressed(site: Site) -> Observation:
+    answer = site.ask("/file", headers={"Accept-Encoding": "gzip"})
+    expect("content encoding", answer.all("content-encoding"), ["gzip"])
+    expect("magic", answer.body[:2], b"\x1f\x8b")
+    return f"{len(answer.body)} bytes"
+
+
+@STARLETTE.case("a mounted application knows its root path, and links to itself")
+def mounted(site: Site) -> Observation:
+    root_path, url = site.ask("/inner/page").json()
+    expect("root path", root_path, "/inner")
+    expect("url", url, f"{site.url.url}inner/page")
+    return f"{root_path}, {url}"
+
+
+@DJANGO_ASGI.case("a synchronous view runs in a thread of its own")
+def in_a_thread(site: Site) -> Observation:
+    expect("thread", site.ask("/thread").json(), {"main": False})
+    return "not the main thread"
+
+
+@DJANGO_WSGI.case("a view runs on the main thread")
+def on_the_main_thread(site: Site) -> Observation:
+    expect("thread", site.ask("/thread").json(), {"main": True})
+    return "the main thread"
+
+
+@DJANGO_ASGI.case("the signal request_finished is sent after each request")
+@DJANGO_WSGI.case("the signal request_finished is sent after each request")
+def finished(site: Site) -> Observation:
+    before = len(site.ask("/events").json())
+    expect("signals", len(site.ask("/events").json()), before + 1)
+    return f"{before + 1} signals"
+
+
+@FLASK.case("a response is closed when it is complete")
+def closing(site: Site) -> Observation:
+    expect("body", site.ask("/closing").text, "one")
+    expect("events", site.ask("/events").json(), ["closed"])
+    return "closed"
+
+
+@FASTAPI.case("a BUFFERED function URL gives the same responses")
+@FLASK.case("a BUFFERED function URL gives the same responses")
+def buffered(site: Site) -> Observation:
+    handler = site.function.configuration.handler.replace(".handler", ".buffered")
+    targets = ("/json", "/cookies", "/picture", "/gzip", "/latin", "/empty", "/stream", "/fail")
+    with Site(handler, buffered=True) as other:
+        for target in targets:
+            expect(target, visible(other.ask(target)), visible(site.ask(target)))
+    return ", ".join(targets)
+
+
+def visible(answer: Answer) -> object:
+    """What a client sees, without what differs each time."""
+    ignored = ("date", "x-amzn-requestid", "content-length", "transfer-encoding")
+    headers = sorted((name.lower(), value) for name, value in answer.headers if name.lower() not in ignored)
+    return answer.status, headers, answer.body
+
+
+@FASTAPI.case("the lifespan ends when Lambda ends the environment")
+def shutdown(site: Site) -> Observation:  # the last case: nothing works afterwards
+    site.function.close()
+    expect_in("log", "shutdown of FastAPI", site.function.log_text())
+    return "shutdown"

@@ -1,0 +1,169 @@
+"""Compare our buffered answers with those of Mangum and apig-wsgi: same status, headers and body.
+
+Every difference is in a table, with its reason; one that is not there fails, and so does one that is there
+and was not seen.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from conformance.vendors.expectations import Difference, shorten
+from conformance.web.senders import SENDERS, Event, Request
+from conformance.web.site import Site
+
+MANGUM = "mangum"
+APIG_WSGI = "apig-wsgi"
+
+FORM = "application/x-www-form-urlencoded"
+UPLOAD = (
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n'
+    b"Content-Type: image/png\r\n\r\n\x00\xff\r\n--x--\r\n"
+)
+REQUESTS = (
+    Request("JSON", target="/json"),
+    Request(
+        "query, headers, cookies",
+        target="/echo/a?x=1&x=2&y=%C3%A9%26+z&empty=",
+        headers=(("x-own-a", "1"), ("x-own-a", "2"), ("x-own-b", "b"), ("cookie", "a=1; b=2")),
+    ),
+    Request("path with escapes", target="/echo/a%20b/%C3%A9+c"),
+    Request("path with a percent sign", target="/echo/50%2525"),
+    Request("binary body", "POST", "/echo/x", (("content-type", "application/octet-stream"),), b"\x00\xff"),
+    Request("form", "POST", "/form", (("content-type", FORM),), b"word=h%C3%A9"),
+    Request("upload", "POST", "/upload", (("content-type", "multipart/form-data; boundary=x"),), UPLOAD),
+    Request("links to itself", target="/where?a=1"),
+    Request("cookies set", target="/cookies", headers=(("cookie", "seen=yes"),)),
+    Request("repeated header", target="/many"),
+    Request("picture", target="/picture"),
+    Request("compressed", target="/gzip"),
+    Request("other encoding", target="/latin"),
+    Request("no content type", target="/untyped"),
+    Request("no content", target="/empty"),
+    Request("redirect", target="/redirect"),
+    Request("stream", target="/stream"),
+    Request("HEAD", "HEAD", "/json"),
+    Request("not found", target="/missing"),
+    Request("exception", target="/fail"),
+)
+
+PAYLOAD_2 = ("function URL", "HTTP API")
+ALL = tuple(SENDERS)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A difference that is meant to be."""
+
+    adapter: str
+    requests: tuple[str, ...]
+    senders: tuple[str, ...]
+    reason: str
+
+
+KNOWN = (
+    Known(
+        MANGUM,
+        ("query, headers, cookies",),
+        ("REST API",),
+        "ASGI wants repeated request headers as they came; Mangum joins them",
+    ),
+    Known(
+        MANGUM,
+        ("path with a percent sign",),
+        ("HTTP API",),
+        "an HTTP API has decoded the path; Mangum does so once more",
+    ),
+    Known(
+        APIG_WSGI,
+        ("path with a percent sign", "path with escapes"),
+        ("HTTP API",),
+        "an HTTP API has decoded the path; apig-wsgi does so once more, and leaves no UTF-8",
+    ),
+    Known(
+        MANGUM,
+        ("links to itself",),
+        ("REST API",),
+        "the stage is part of the address, hence the root path; Mangum has none",
+    ),
+    Known(
+        APIG_WSGI,
+        ("links to itself",),
+        ("REST API",),
+        "the stage is part of the address, hence SCRIPT_NAME; apig-wsgi has none",
+    ),
+    Known(
+        MANGUM,
+        ("no content type", "no content", "redirect"),
+        PAYLOAD_2,
+        "where the application gives no content type, Mangum says application/json",
+    ),
+    Known(
+        APIG_WSGI,
+        ("repeated header", "cookies set"),
+        (*PAYLOAD_2, "load balancer"),
+        "of a repeated header, apig-wsgi sends the last only",
+    ),
+    Known(
+        APIG_WSGI,
+        ("other encoding",),
+        ALL,
+        "apig-wsgi takes all text for UTF-8, and fails",
+    ),
+    Known(MANGUM, ("HEAD",), ALL, "HTTP knows no body there; Mangum leaves it to who is before it"),
+    Known(APIG_WSGI, ("HEAD",), ALL, "HTTP knows no body there; apig-wsgi leaves it to who is before it"),
+)
+
+
+class Comparison:
+    """Of one application with one adapter; notes which known differences were seen."""
+
+    def __init__(self, site: Site, adapter: str, seen: set[Known]) -> None:
+        self._site = site
+        self._adapter = adapter
+        self._seen = seen
+
+    def try_request(self, request: Request) -> str:
+        """What was seen, in a few words. Raises Difference for one that is not known."""
+        different = []
+        status: object = None
+        for sender, make_event in SENDERS.items():
+            ours, theirs = (normal(self._site.answer(make_event(request), by)) for by in ("us", "them"))
+            status = ours[0]
+            if ours != theirs:
+                known = self._find(request, sender)
+                if known is None:
+                    raise Difference(
+                        f"{sender}: ours is {shorten(repr(ours))}, theirs {shorten(repr(theirs))}"
+                    )
+                self._seen.add(known)
+                different.append(sender)
+        if not different:
+            return f"{status}, the same for all {len(SENDERS)} senders"
+        senders = "all" if len(different) == len(SENDERS) else ", ".join(different)
+        return f"{status}, another for {senders}, see the table"
+
+    def _find(self, request: Request, sender: str) -> Known | None:
+        for known in KNOWN:
+            if known.adapter == self._adapter and request.name in known.requests and sender in known.senders:
+                return known
+        return None
+
+
+def normal(answer: Event) -> tuple[object, dict[str, list[str]], bytes]:
+    """Status, headers and body as a client sees them, whatever the form of the answer."""
+    headers: dict[str, list[str]] = {}
+    for name, value in (answer.get("headers") or {}).items():
+        headers.setdefault(name.lower(), []).append(str(value).strip())
+    for name, values in (answer.get("multiValueHeaders") or {}).items():
+        headers[name.lower()] = [value.strip() for value in values]
+    if answer.get("cookies"):
+        headers["set-cookie"] = [cookie.strip() for cookie in answer["cookies"]]
+    headers.pop("date", None)
+    body = answer.get("body") or ""
+    return (
+        answer["statusCode"],
+        headers,
+        base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode(),
+    )

@@ -1,0 +1,157 @@
+"""Describe one HTTP request as each of its senders would, in an event.
+
+Sources: AWS's developer guides, "Invoking Lambda function URLs", "AWS Lambda proxy integrations for HTTP
+APIs", "Lambda proxy integrations in API Gateway" and "Lambda functions as targets" of load balancers.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+Event = dict[str, Any]
+STAGE = "prod"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client asks; ``target`` is percent-encoded, as it is sent."""
+
+    name: str
+    method: str = "GET"
+    target: str = "/"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        return self.target.partition("?")[2]
+
+
+def function_url(request: Request) -> Event:
+    return _payload_2(request, "id.lambda-url.eu-west-1.on.aws", request.path)
+
+
+def http_api(request: Request) -> Event:
+    """It decodes the path."""
+    return _payload_2(request, "id.execute-api.eu-west-1.amazonaws.com", unquote(request.path))
+
+
+def rest_api(request: Request) -> Event:
+    """It has the stage in its address only, and decodes the query; all bodies come in base64."""
+    domain = "id.execute-api.eu-west-1.amazonaws.com"
+    headers = _lists([("Host", domain), *_forwarded("https", "443", request), *request.headers])
+    parameters = _lists(parse_qsl(request.query, keep_blank_values=True))
+    return {
+        "resource": "/{proxy+}",
+        "path": request.path,
+        "httpMethod": request.method,
+        "headers": _last(headers),
+        "multiValueHeaders": headers,
+        "queryStringParameters": _last(parameters) or None,
+        "multiValueQueryStringParameters": parameters or None,
+        "pathParameters": {"proxy": request.path[1:]},
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": "/{proxy+}",
+            "httpMethod": request.method,
+            "path": f"/{STAGE}{request.path}",
+            "stage": STAGE,
+            "protocol": "HTTP/1.1",
+            "domainName": domain,
+            "identity": {"sourceIp": "192.0.2.7"},
+            "requestId": "id",
+        },
+        **_body(request.body),
+    }
+
+
+def balancer(request: Request) -> Event:
+    """Of what is repeated, the last; the query as it was sent."""
+    event = balancer_with_lists(request)
+    event["headers"] = _last(event.pop("multiValueHeaders"))
+    event["queryStringParameters"] = _last(event.pop("multiValueQueryStringParameters"))
+    return event
+
+
+def balancer_with_lists(request: Request) -> Event:
+    headers = [("host", "lb.example.com"), *_forwarded("http", "80", request), *request.headers]
+    pairs = [pair.partition("=") for pair in request.query.split("&") if pair]
+    return {
+        "requestContext": {
+            "elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/a/b"}
+        },
+        "httpMethod": request.method,
+        "path": request.path,
+        "multiValueQueryStringParameters": _lists([(name, value) for name, _, value in pairs]),
+        "multiValueHeaders": _lists([(name.lower(), value) for name, value in headers]),
+        **(_body(request.body) if request.body else {"body": "", "isBase64Encoded": False}),
+    }
+
+
+SENDERS: dict[str, Callable[[Request], Event]] = {
+    "function URL": function_url,
+    "HTTP API": http_api,
+    "REST API": rest_api,
+    "load balancer": balancer,
+    "load balancer, lists": balancer_with_lists,
+}
+
+
+def _payload_2(request: Request, domain: str, path: str) -> Event:
+    headers = _lists([("host", domain), *_forwarded("https", "443", request), *request.headers])
+    cookies = headers.pop("cookie", [])
+    event: Event = {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": request.query,
+        "headers": {name.lower(): ",".join(values) for name, values in headers.items()},
+        "requestContext": {
+            "apiId": "id",
+            "domainName": domain,
+            "domainPrefix": "id",
+            "http": {
+                "method": request.method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.7",
+                "userAgent": "conformance",
+            },
+            "requestId": "id",
+            "routeKey": "$default",
+            "stage": "$default",
+        },
+        "isBase64Encoded": False,
+    }
+    if cookies:
+        event["cookies"] = [cookie for value in cookies for cookie in value.split("; ")]
+    return {**event, **_body(request.body)} if request.body else event
+
+
+def _forwarded(scheme: str, port: str, request: Request) -> list[tuple[str, str]]:
+    length = [("content-length", str(len(request.body)))] if request.body else []
+    forwarded = [("x-forwarded-for", "192.0.2.7"), ("x-forwarded-proto", scheme), ("x-forwarded-port", port)]
+    return [*forwarded, *length]
+
+
+def _body(body: bytes) -> Event:
+    return {"body": base64.b64encode(body).decode() if body else None, "isBase64Encoded": bool(body)}
+
+
+def _lists(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
+    lists: dict[str, list[str]] = {}
+    for name, value in pairs:
+        lists.setdefault(name, []).append(value)
+    return lists
+
+
+def _last(lists: dict[str, list[str]]) -> dict[str, str]:
+    return {name: values[-1] for name, values in lists.items()}

@@ -1,0 +1,110 @@
+"""A function with its URL, and a client that notes when each piece of a response came."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, IncompleteRead
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+from conformance.vendors.expectations import Difference, shorten
+from conformance.web.senders import Event
+from emulator.function import Function
+from emulator.function_url import BUFFERED, RESPONSE_STREAM, FunctionUrl
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FUNCTIONS = Path(__file__).resolve().parent / "functions"
+PATIENCE_S = 20.0
+
+
+@dataclass
+class Answer:
+    """An HTTP response. Moments are seconds after the request was sent."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    head_s: float
+    pieces: list[tuple[float, bytes]] = field(default_factory=list)
+    cut_short: bool = False
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(piece for _, piece in self.pieces)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def all(self, name: str) -> list[str]:
+        """The values of a header."""
+        return [value for field_name, value in self.headers if field_name.lower() == name]
+
+
+class Site:
+    """A function that runs ``functions/``, in an environment of its own; use it with ``with``."""
+
+    def __init__(self, handler: str, *, buffered: bool = False) -> None:
+        command: list[str | os.PathLike[str]] = [sys.executable, ROOT / "bootstrap"]
+        # An interpreter full of packages takes long to start on a busy machine.
+        self.function = Function(handler, FUNCTIONS, command, timeout_s=PATIENCE_S, init_timeout_s=60)
+        self.url = FunctionUrl(self.function, invoke_mode=BUFFERED if buffered else RESPONSE_STREAM)
+
+    def __enter__(self) -> Site:
+        self.function.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.url.close()
+        self.function.close()
+
+    def ask(
+        self,
+        target: str,
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Make a request and read the response as it comes."""
+        connection = HTTPConnection(urlsplit(self.url.url).netloc, timeout=PATIENCE_S)
+        began = time.monotonic()
+        connection.request(method, target, body, headers or {})
+        response = connection.getresponse()
+        answer = Answer(response.status, response.getheaders(), time.monotonic() - began)
+        try:
+            while piece := response.read1(65_536):
+                answer.pieces.append((time.monotonic() - began, piece))
+        except (IncompleteRead, ConnectionError):
+            answer.cut_short = True
+        connection.close()
+        return answer
+
+    def answer(self, event: Event, by: str) -> Event:
+        """What ``us`` or ``them`` answer to an event, whole. An error is its type and message."""
+        result = self.function.invoke(json.dumps({"by": by, "event": event}).encode())
+        payload: Event = json.loads(result.payload)
+        if result.function_error:
+            return {"statusCode": payload["errorType"], "body": payload["errorMessage"]}
+        return payload
+
+
+def expect_pieces(answer: Answer, *pieces: bytes, apart_s: float = 0.1) -> None:
+    """Raise Difference unless the body came in these pieces, each a moment after the one before."""
+    found = [piece for _, piece in answer.pieces]
+    if found != list(pieces):
+        raise Difference(f"expected the pieces {list(pieces)!r}, found {shorten(repr(found))}")
+    moments = [moment for moment, _ in answer.pieces]
+    for earlier, later in zip(moments, moments[1:]):
+        if later - earlier < apart_s:
+            raise Difference(f"the pieces came after {moments} s, not each {apart_s} s after the one before")
