@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
 import re
 import shutil
 from fnmatch import fnmatch
@@ -73,12 +75,25 @@ def copy(installation: Installation, tree: Path) -> None:
     library = tree / "lib" / f"python{version}"
     _copy_file(installation.program, tree / "bin" / "python3", executable=True)
     (tree / "bin" / f"python{version}").symlink_to("python3")
-    for path in sorted(installation.standard_library.rglob("*")):
-        name = path.relative_to(installation.standard_library).as_posix()
-        if path.is_file() and not is_left_out(name):
-            _copy_file(path, library / name)
+    for name in _names(installation.standard_library):
+        _copy_file(installation.standard_library / name, library / name)
+    extensions = library / "lib-dynload"
+    if not extensions.exists():
+        # All are in the program itself; yet Python says at each start that it misses the folder.
+        extensions.mkdir()
+        (extensions / "README").write_text("The compiled modules are in the program itself.\n")
     for path in sorted(library.glob("_sysconfig*")):
         path.write_text(without_prefix(path.read_text()))
+
+
+def _names(folder: Path) -> list[str]:
+    """The files below ``folder`` that go into the layer, without a look into folders that do not."""
+    names = []
+    for place, folders, files in os.walk(folder):
+        below = os.path.relpath(place, folder) if place != str(folder) else ""
+        folders[:] = [name for name in folders if not is_left_out(posixpath.join(below, name, "*"))]
+        names += [posixpath.join(below, name) for name in files]
+    return sorted(name for name in names if not is_left_out(name) and (folder / name).is_file())
 
 
 def without_prefix(text: str) -> str:

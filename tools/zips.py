@@ -45,7 +45,7 @@ def write(tree: Path, output: Path, *, compress: bool) -> list[str]:
             else:
                 mode = 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
                 entry.external_attr = (stat.S_IFREG | mode) << 16
-                archive.writestr(entry, path.read_bytes(), compresslevel=9)
+                archive.writestr(entry, path.read_bytes())
     return names
 
 
