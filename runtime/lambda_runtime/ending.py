@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def leave(status: int) -> NoReturn:
     hang, and with it the invocation, until the timeout.
     """
     global leaving
+    if leaving:
+        time.sleep(60)  # while another thread does it
     leaving = True
     atexit = sys.modules.get("atexit")
     if atexit is not None:

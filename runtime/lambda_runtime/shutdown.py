@@ -10,6 +10,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import _thread
 import os
+import sys
 import time
 
 from . import ending, http1
@@ -29,6 +30,9 @@ _NAME = "custom-lambda-runtime-python"
 GRACE_S = 0.2
 STATUS = 128 + _signal.SIGTERM
 
+# The handlers of these only wake the loop, which then calls what `loop.add_signal_handler` was given.
+_EVENT_LOOPS = ("asyncio", "uvloop")
+
 _kept: list[Any] = []  # the connection on which `event/next` waits
 
 
@@ -36,14 +40,14 @@ def prepare(hook: Any, address: str, log: FunctionLog, *, busy: CodeType, alone:
     """Make Lambda send SIGTERM; when it comes, call ``hook`` and end, `atexit` included, within 300 ms.
 
     ``busy``: the code that is running while there is an invocation. Then the hook may only have noted that
-    the end is near, so the handler gets a moment to come to its own. ``alone``: whether no other worker of
+    the end is near, so the handler gets a moment to answer. ``alone``: whether no other worker of
     this environment does the same, for then it is enough that one has registered.
     """
     try:
         _register(address, alone=alone)
     except (RuntimeApiError, OSError) as error:
-        log.write_runtime_message(f"Lambda may not call the function's SIGTERM handler: {error}")
-    process = os.getpid()
+        log.write_runtime_message(f"The SIGTERM handler may never be called: {error}")
+    process, thread = os.getpid(), _thread.get_ident()
     begun: list[bool] = []
 
     def terminate(number: int, frame: FrameType | None) -> None:
@@ -59,7 +63,7 @@ def prepare(hook: Any, address: str, log: FunctionLog, *, busy: CodeType, alone:
         try:
             hook(number, frame)  # what it raises comes out in the handler; sys.exit is a good way to end
         finally:
-            _thread.start_new_thread(_leave_at, (until,))
+            _thread.start_new_thread(_leave_after, (busy, thread, until))
 
     _signal.signal(_signal.SIGTERM, terminate)
 
@@ -71,10 +75,9 @@ def _call_and_leave(
     status = STATUS
     try:
         hook(number, frame)
-        if getattr(hook, "__module__", "").startswith("asyncio"):
+        if str(getattr(hook, "__module__", "")).startswith(_EVENT_LOOPS):
             from . import event_loop
 
-            # The hook is a callback that `loop.add_signal_handler` was given.
             event_loop.let_run(until - time.monotonic())
     except BaseException as error:
         status = ending.exit_status(error)
@@ -115,8 +118,9 @@ def _is_running(code: CodeType, frame: FrameType | None) -> bool:
     return frame is not None
 
 
-def _leave_at(moment: float) -> None:
-    """Leave at ``moment`` of the monotonic clock, unless that has begun meanwhile."""
-    time.sleep(max(0.0, moment - time.monotonic()))
+def _leave_after(code: CodeType, thread: int, until: float) -> None:
+    """Leave when ``thread`` no longer runs ``code``, or at ``until`` of the monotonic clock."""
+    while time.monotonic() < until and _is_running(code, sys._current_frames().get(thread)):
+        time.sleep(0.002)
     if not ending.leaving:
         ending.leave(STATUS)

@@ -1,0 +1,342 @@
+"""The end of the environment: SIGTERM handlers are called, `atexit` is heeded, and nothing takes long."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+import unittest
+
+from tests.scripted_server import CLOSE, refusal
+from tests.support import PATIENCE_S, FunctionTestCase, Reply, accepted, event, joined
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tests.support import Function, Result
+
+TERMINATED = 128 + signal.SIGTERM
+REGISTER = "POST /2020-01-01/extension/register"
+EVENT_NEXT = "GET /2020-01-01/extension/event/next"
+NEXT = "GET /2018-06-01/runtime/invocation/next"
+
+# What it prints is its log; `begun` makes a file that the test waits for.
+HOOK = """
+    import asyncio, atexit, os, pathlib, signal, sys, time
+    told = []
+
+    def hook(number, frame):
+        told.append(number)
+        print("told", int(number))
+
+    def begun():
+        pathlib.Path("begun").touch()
+
+    signal.signal(signal.SIGTERM, hook)
+    atexit.register(print, "at exit")
+"""
+ECHO = """
+    def handler(event, context):
+        return event
+"""
+PATIENT = """
+    def handler(event, context):
+        begun()
+        while not told:
+            time.sleep(0.005)
+        return "finished"
+"""
+STUBBORN = """
+    def handler(event, context):
+        begun()
+        while True:
+            try:
+                time.sleep(60)
+            except BaseException as error:
+                print("swallowed", type(error).__name__)
+"""
+LOOP = """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    end = asyncio.Event()
+
+    def stop():
+        print("told")
+        end.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
+"""
+
+
+class Invoking(threading.Thread):
+    """An invocation under way."""
+
+    result: Result
+
+    def __init__(self, function: Function) -> None:
+        super().__init__(daemon=True)
+        self._function = function
+        self.start()
+
+    def run(self) -> None:
+        self.result = self._function.invoke(b"null")
+
+    def payload(self) -> Any:
+        """What the caller gets in the end."""
+        self.join(PATIENCE_S)
+        return json.loads(self.result.payload.decode())
+
+
+class ShutdownTestCase(FunctionTestCase):
+    def start_patiently(self, *sources: str, **settings: Any) -> Function:
+        """Start a function from these parts of its source; being closed, it has all the time it wants."""
+        return self.start(joined(*sources), **{"shutdown_grace_s": PATIENCE_S, **settings})
+
+    def begin_invocation(self, function: Function) -> Invoking:
+        """Invoke from another thread; returns when the handler has called ``begun``."""
+        marker = os.path.join(function.configuration.task_root, "begun")
+        invoking = Invoking(function)
+        deadline = time.monotonic() + PATIENCE_S
+        while not os.path.exists(marker) and time.monotonic() < deadline:
+            time.sleep(0.002)
+        return invoking
+
+    def terminate(self, function: Function) -> int:
+        """Send SIGTERM to the process, and to no other: the status that it ends with."""
+        assert function.pid is not None
+        os.kill(function.pid, signal.SIGTERM)
+        return self.assertEnds(function)
+
+    def calls(self, function: Function) -> list[str]:
+        return [f"{request.method} {request.path}" for request in function.requests]
+
+    def assertLog(self, function: Function, *lines: str) -> None:
+        """The function has written these lines, and the process is at its end."""
+        own = function.log_text().replace("\r", "\n").split("\n")
+        platform = ("START ", "END ", "REPORT ", "INIT_REPORT ", "RequestId: ", "Runtime.ExitError")
+        self.assertEqual([line for line in own if line and not line.startswith(platform)], list(lines))
+
+
+class WhileIdle(ShutdownTestCase):
+    """There is no invocation."""
+
+    def test_the_handler_is_called_then_what_was_registered_with_atexit(self) -> None:
+        function = self.start_patiently(HOOK, ECHO)
+        self.assertAnswer(function, 1, 1)
+        function.close()
+        self.assertLog(function, "told 15", "at exit")
+        self.assertEqual(function.exit_status, TERMINATED)
+
+    def test_it_is_called_before_the_first_event_too(self) -> None:
+        function = self.start_patiently(HOOK, ECHO)
+        function.close()
+        self.assertLog(function, "told 15", "at exit")
+
+    def test_it_decides_the_exit_status(self) -> None:
+        for statement, status in [("sys.exit(7)", 7), ("sys.exit()", 0), ("sys.exit('bye')", 1)]:
+            with self.subTest(statement):
+                function = self.start_patiently(HOOK.replace("told.append(number)", statement), ECHO)
+                self.assertEqual(self.terminate(function), status)
+                self.assertLog(function, "at exit")
+
+    def test_its_error_is_logged(self) -> None:
+        function = self.start_patiently(HOOK.replace("told.append(number)", "{}['a']"), ECHO)
+        self.assertEqual(self.terminate(function), 1)
+        log = function.log_text()
+        self.assertRegex(log, r"\[ERROR\] KeyError: 'a'\rTraceback .*in hook\r")
+        self.assertTrue(log.endswith("at exit\n"), log)
+
+    def test_threads_left_behind_and_failing_exit_functions_do_not_delay_the_end(self) -> None:
+        source = """
+            import threading
+            threading.Thread(target=time.sleep, args=(60,)).start()
+            atexit.register(lambda: {}["a"])
+        """
+        function = self.start_patiently(HOOK, source, ECHO)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        log = function.log_text()
+        self.assertIn("KeyError", log)
+        self.assertTrue(log.endswith("at exit\n"), log)
+
+    def test_it_is_called_once_however_often_it_is_told(self) -> None:
+        source = HOOK.replace("told.append(number)", "os.kill(os.getpid(), number); time.sleep(0.02)")
+        function = self.start_patiently(source, "atexit.register(os.kill, os.getpid(), 15)", ECHO)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertLog(function, "told 15", "at exit")
+
+    def test_callbacks_of_an_event_loop_are_called(self) -> None:
+        for name, handler in [("sync", ECHO), ("async", ECHO.replace("def handler", "async def handler"))]:
+            with self.subTest(name):
+                function = self.start_patiently(HOOK, LOOP, handler)
+                self.assertAnswer(function, 1, 1)
+                self.assertEqual(self.terminate(function), TERMINATED)
+                self.assertLog(function, "told", "at exit")
+
+
+class DuringAnInvocation(ShutdownTestCase):
+    # What a handler gets to answer is too short for this on a machine that is very busy.
+    LENIENT = f"import lambda_runtime.shutdown as runtime; runtime.GRACE_S = {PATIENCE_S}"
+
+    def test_the_handler_has_a_moment_to_answer(self) -> None:
+        function = self.start_patiently(self.LENIENT, HOOK, PATIENT)
+        invoking = self.begin_invocation(function)
+        status = self.terminate(function)
+        self.assertEqual(invoking.payload(), "finished")
+        self.assertEqual(status, TERMINATED)
+        self.assertLog(function, "told 15", "at exit")
+
+    def test_one_that_goes_on_is_ended(self) -> None:
+        function = self.start_patiently(HOOK, STUBBORN)
+        invoking = self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertEqual(invoking.payload()["errorType"], "Runtime.ExitError")
+        self.assertLog(function, "told 15", "at exit")
+
+    def test_sys_exit_is_told_to_the_caller(self) -> None:
+        function = self.start_patiently(
+            self.LENIENT, HOOK.replace("told.append(number)", "sys.exit(7)"), PATIENT
+        )
+        invoking = self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), 7)
+        self.assertEqual(invoking.payload()["errorType"], "SystemExit")
+
+    def test_sys_exit_that_the_handler_swallows_ends_it_all_the_same(self) -> None:
+        function = self.start_patiently(HOOK.replace("told.append(number)", "sys.exit(7)"), STUBBORN)
+        self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertLog(function, "swallowed SystemExit", "at exit")
+
+    def test_what_runs_after_the_response_is_part_of_it(self) -> None:
+        source = """
+            def wait():
+                begun()
+                while not told: time.sleep(0.005)
+                print("finished")
+
+            def handler(event, context):
+                context.after_response(wait)
+        """
+        function = self.start_patiently(self.LENIENT, HOOK, source)
+        self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertLog(function, "told 15", "finished", "at exit")
+
+    def test_an_async_handler_is_told_by_its_event_loop(self) -> None:
+        source = """
+            async def handler(event, context):
+                begun()
+                await end.wait()
+                return "finished"
+        """
+        function = self.start_patiently(self.LENIENT, HOOK, LOOP, source)
+        invoking = self.begin_invocation(function)
+        status = self.terminate(function)
+        self.assertEqual(invoking.payload(), "finished")
+        self.assertEqual(status, TERMINATED)
+        self.assertLog(function, "told", "at exit")
+
+    def test_a_slow_exit_function_runs_once(self) -> None:
+        source = """
+            def slow():
+                print("slow")
+                time.sleep(0.3)
+
+            def handler(event, context):
+                atexit.register(slow)
+                begun()
+                while True: time.sleep(0.005)
+        """
+        function = self.start_patiently(HOOK.replace("told.append(number)", "sys.exit(7)"), source)
+        self.begin_invocation(function)
+        self.assertIn(self.terminate(function), (7, TERMINATED))  # depends on who is first
+        self.assertEqual(function.log_text().count("slow\n"), 1)
+
+    def test_a_child_of_the_function_does_what_the_handler_says(self) -> None:
+        source = """
+            def handler(event, context):
+                child = os.fork()
+                if not child:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    time.sleep(0.3)
+                    os._exit(9)
+                return os.WEXITSTATUS(os.waitpid(child, 0)[1])
+        """
+        function = self.start_patiently(HOOK, source)
+        self.assertAnswer(function, None, 9)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertLog(function, "told 15", "told 15", "at exit")
+
+
+class Registration(ShutdownTestCase):
+    """Lambda sends SIGTERM only to environments that have an extension."""
+
+    def test_a_function_with_a_handler_registers_for_no_events_and_asks_for_the_next(self) -> None:
+        function = self.start(joined(HOOK, ECHO))
+        self.assertAnswer(function, 1, 1)
+        self.assertEqual(self.calls(function)[:2], [REGISTER, EVENT_NEXT])
+        register, event_next = function.requests[:2]
+        self.assertEqual(register.status, 200)
+        self.assertEqual(json.loads(register.body.decode()), {"events": []})
+        self.assertTrue(register.header("Lambda-Extension-Name"))
+        self.assertTrue(event_next.header("Lambda-Extension-Identifier"))
+        self.assertIsNone(event_next.status)
+        self.assertEqual(self.calls(function)[2::2], [NEXT, NEXT])
+
+    def test_a_function_without_one_makes_no_more_calls_than_others(self) -> None:
+        sources = {
+            "none": ECHO,
+            "ignored": "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+            "reset": "import signal; signal.signal(signal.SIGTERM, print)\n"
+            "signal.signal(signal.SIGTERM, signal.SIG_DFL)",
+            "another signal": "import signal; signal.signal(signal.SIGUSR1, print)",
+        }
+        for name, source in sources.items():
+            with self.subTest(name):
+                function = self.start_patiently(source, ECHO)
+                self.assertAnswer(function, 1, 1)
+                self.assertEqual(self.calls(function)[::2], [NEXT, NEXT])
+                self.assertEqual(len(function.requests), 3)
+                function.close()
+                self.assertEqual(function.exit_status, -signal.SIGKILL)
+
+    def test_a_function_that_ignores_the_signal_goes_on(self) -> None:
+        function = self.start(joined("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", ECHO))
+        assert function.pid is not None
+        os.kill(function.pid, signal.SIGTERM)
+        self.assertAnswer(function, 1, 1)
+        self.assertStillWorks(function)
+
+    def test_without_a_handler_the_process_ends_by_the_signal(self) -> None:
+        function = self.start()
+        self.assertEqual(self.terminate(function), -signal.SIGTERM)
+
+    def test_a_refusal_is_logged_and_the_function_works(self) -> None:
+        for status in (403, 404, 500):
+            with self.subTest(status):
+                no = Reply(refusal(status).data, CLOSE)
+                outcome = self.play(no, event("r1"), accepted(), source=joined(HOOK, ECHO))
+                self.assertEqual(outcome.calls[1:], ["next", "r1/response", "next"])
+                self.assertRegex(
+                    outcome.output,
+                    rf"LAMBDA_RUNTIME The SIGTERM handler may never be called: POST \S+/extension/register "
+                    rf"was answered {status} ",
+                )
+
+    def test_a_server_that_does_not_answer_is_no_different(self) -> None:
+        outcome = self.play(Reply(b"", CLOSE), event("r1"), accepted(), source=joined(HOOK, ECHO))
+        self.assertEqual(outcome.calls[1:], ["next", "r1/response", "next"])
+        self.assertIn("The SIGTERM handler may never be called: The Runtime API closed", outcome.output)
+
+    def test_snapshots_do_not_matter(self) -> None:
+        function = self.start_patiently(HOOK, ECHO, initialization_type="snap-start")
+        self.assertAnswer(function, 1, 1)
+        function.close()
+        self.assertIn("told 15\nat exit\n", function.log_text())
+        self.assertEqual(function.exit_status, TERMINATED)
+
+
+if __name__ == "__main__":
+    unittest.main()
