@@ -33,6 +33,16 @@ PREAMBLE = """
         await send({"type": "http.response.body", "body": data, "more_body": more})
 """
 
+WSGI = """
+    from lambda_runtime import wsgi
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [b"served"]
+
+    handler = wsgi.handler(app)
+"""
+
 
 class AsgiTestCase(WebTestCase):
     def serve(
@@ -599,6 +609,20 @@ class Lifespans(AsgiTestCase):
 
 
 class Import(AsgiTestCase):
+    def test_files_of_the_function_may_be_called_like_modules(self) -> None:
+        app = """
+            async def app(scope, receive, send):
+                await respond(send)
+                await body(send, b"served")
+        """
+        # Not asyncio, which imports from itself whenever it likes; no ASGI application has such a file.
+        names = ("atexit", "http_event", "io", "lifespan", "signal")
+        files = {f"{name}.py": f"raise ImportError('this is the {name} of the function')" for name in names}
+        plain = joined(PREAMBLE, app, "handler = asgi.handler(app)").replace("import asyncio, ", "import ")
+        for source_text in (plain, WSGI):
+            function = self.start(source_text, files=files)
+            self.assertEqual(self.ask(self.url(function)).text, "served", function.log_text())
+
     def test_neither_brings_more_than_it_must(self) -> None:
         code = """
 import sys, json
