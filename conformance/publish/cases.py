@@ -160,7 +160,7 @@ def invoke_deployed(laboratory: Laboratory) -> Observation:
     # moto creates the function without its layers, and the layers under other names.
     runtime = laboratory.type(
         "aws lambda list-layers --output text"
-        " --query \"Layers[?starts_with(LayerName, 'Runtime')].LatestMatchingVersion.LayerVersionArn\""
+        " --query \"Layers[?contains(LayerName, 'Runtime')].LatestMatchingVersion.LayerVersionArn\""
     ).output.strip()
     done = laboratory.type(
         f"aws lambda update-function-configuration --function-name {name} --layers {runtime} >&2\n"

@@ -1,0 +1,1 @@
+"""The runtime as a Python package: built, installed, and run in images."""

@@ -1,0 +1,176 @@
+"""What `python -m build` leaves, and what pip makes of it."""
+
+from __future__ import annotations
+
+import email
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+from conformance.packages.laboratory import ROOT, Laboratory, NotHere, Observation, case
+from conformance.vendors.expectations import expect, expect_in, value
+from emulator.function import Function
+from tools import test_all
+
+BUILD = "python -m build"
+INSTALL = "pip install"
+HELLO = {"message": "Hello, Ada!"}
+TYPED = """\
+from lambda_runtime.context import LambdaContext
+
+def handler(event: dict[str, str], context: LambdaContext) -> str | None:
+    reveal_type(context.get_remaining_time_in_millis())
+    return context.function_version
+"""
+
+
+@case(BUILD, "a wheel, a source distribution, and layers/lambda.zip as `make dist` builds it")
+def all_three(laboratory: Laboratory) -> Observation:
+    names = [laboratory.wheel.name, laboratory.sdist.name]
+    built = laboratory.source / "layers" / "lambda.zip"
+    content = built.read_bytes()
+    built.unlink()
+    laboratory.run(["make", "-C", laboratory.source, "dist"])
+    expect("the same layer", built.read_bytes() == content, True)
+    return ", ".join(names)
+
+
+@case(BUILD, "the wheel has one package, its marker of types, and needs nothing but Python 3.8")
+def what_is_in_the_wheel(laboratory: Laboratory) -> Observation:
+    with zipfile.ZipFile(laboratory.wheel) as archive:
+        names = archive.namelist()
+        metadata = email.message_from_bytes(
+            archive.read(next(name for name in names if name.endswith(".dist-info/METADATA")))
+        )
+    tops = {name.split("/")[0] for name in names}
+    expect("what is installed", {top for top in tops if not top.endswith(".dist-info")}, {"lambda_runtime"})
+    expect("py.typed", "lambda_runtime/py.typed" in names, True)
+    modules = {path.name for path in (ROOT / "runtime" / "lambda_runtime").glob("*.py")}
+    installed = {Path(name).name for name in names if name.endswith(".py")}
+    expect("the modules", installed, modules)
+    expect("Requires-Python", metadata["Requires-Python"], ">=3.8")
+    expect("Requires-Dist", metadata.get_all("Requires-Dist"), None)
+    expect("License-Expression", metadata["License-Expression"], "Apache-2.0")
+    return f"{len(modules)} modules, version {metadata['Version']}"
+
+
+@case(BUILD, "again, the same bytes")
+def reproducible(laboratory: Laboratory) -> Observation:
+    copy = laboratory.folder / "elsewhere"
+    shutil.copytree(laboratory.source, copy, ignore=shutil.ignore_patterns("layers"))
+    laboratory.build(copy, laboratory.folder / "again")
+    for first in (laboratory.wheel, laboratory.sdist):
+        second = laboratory.folder / "again" / first.name
+        expect(f"the same {first.name}", second.read_bytes() == first.read_bytes(), True)
+    return f"sha256 {hashlib.sha256(laboratory.wheel.read_bytes()).hexdigest()[:16]}…"
+
+
+@case(BUILD, "what is in the source distribution runs, and builds the same wheel")
+def source_distribution(laboratory: Laboratory) -> Observation:
+    folder = laboratory.folder / "unpacked"
+    with tarfile.open(laboratory.sdist) as archive:
+        archive.extractall(folder)
+    (source,) = folder.iterdir()
+    answer = laboratory.run(
+        ["make", "-s", "-C", source, "run", f"PYTHON={sys.executable}", 'EVENT={"name": "Ada"}']
+    )
+    expect("its answer", json.loads(answer.splitlines()[-1]), HELLO)
+    laboratory.build(source, laboratory.folder / "from-sdist", "--wheel")
+    wheel = laboratory.folder / "from-sdist" / laboratory.wheel.name
+    expect("the same wheel", wheel.read_bytes() == laboratory.wheel.read_bytes(), True)
+    return answer.splitlines()[-1]
+
+
+@case(INSTALL, "python3 -m lambda_runtime answers in an environment that has nothing else")
+def installed(laboratory: Laboratory) -> Observation:
+    python = environment(laboratory)
+    with Function(
+        "hello.handler",
+        ROOT / "examples",
+        command=[python, "-m", "lambda_runtime", "hello.handler"],
+        environment={"_HANDLER": None},
+        timeout_s=10,
+    ) as function:
+        expect("its answer", value(function.invoke(b'{"name": "Ada"}')), HELLO)
+    listing = laboratory.run([python, "-m", "pip", "list", "--format", "json"])
+    packages = {one["name"] for one in json.loads(listing)} - {"pip", "setuptools", "wheel"}
+    expect("what is installed", packages, {"custom-lambda-runtime-python"})
+    return ", ".join(packages)
+
+
+@case(INSTALL, "pip install . leaves the source folder as it was")
+def source_is_left_alone(laboratory: Laboratory) -> Observation:
+    source = laboratory.folder / "untouched"
+    shutil.copytree(laboratory.source, source, ignore=shutil.ignore_patterns("layers"))
+    before = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
+    target = laboratory.folder / "target"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps"]
+    laboratory.run([*pip, "--target", str(target), str(source)])
+    after = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
+    expect("changed files", sorted(map(str, set(before.items()) ^ set(after.items()))), [])
+    expect("it is installed", (target / "lambda_runtime" / "main.py").exists(), True)
+    return f"{len(before)} files"
+
+
+@case(INSTALL, "a copy of snapshot_restore_py that the user has stays the user's")
+def no_collision(laboratory: Laboratory) -> Observation:
+    python = environment(laboratory)
+    command = "import importlib.util; print(importlib.util.find_spec('snapshot_restore_py'))"
+    expect("ours", laboratory.run([python, "-c", command]).strip(), "None")
+    return "we install none"
+
+
+@case(INSTALL, "mypy --strict knows the types of the context")
+def typed(laboratory: Laboratory) -> Observation:
+    mypy = ROOT / ".venv" / "tools" / "bin" / "mypy"
+    if not mypy.exists():
+        raise NotHere("mypy is not installed; `make lint` installs it")
+    source = laboratory.folder / "typed.py"
+    source.write_text(TYPED)
+    told = laboratory.run([mypy, "--strict", "--python-executable", environment(laboratory), source])
+    expect_in("what mypy says", 'Revealed type is "', told)
+    expect_in("what mypy says", "int", told.split("Revealed type is")[1])
+    expect_in("what mypy says", "Success: no issues found", told)
+    return told.splitlines()[0].partition("note: ")[2]
+
+
+def environment(laboratory: Laboratory) -> str:
+    """The interpreter of an environment into which pip has installed the wheel."""
+    folder = laboratory.folder / "environment"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        laboratory.run([sys.executable, "-m", "venv", folder])
+        laboratory.run([python, "-m", "pip", "install", "--quiet", "--no-index", laboratory.wheel])
+    return str(python)
+
+
+@case(INSTALL, "every Python on this machine, from 3.8 on, answers with the same wheel")
+def every_python(laboratory: Laboratory) -> Observation:
+    versions = []
+    for kind, version, python in test_all.find_interpreters():
+        target = laboratory.folder / "target"
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target"]
+        if not target.exists():
+            laboratory.run([*pip, target, laboratory.wheel])
+        with Function(
+            "hello.handler",
+            ROOT / "examples",
+            command=[interpreter_of(python), "-m", "lambda_runtime"],
+            environment={"PYTHONPATH": os.fspath(target)},
+            timeout_s=10,
+        ) as function:
+            expect(f"the answer of {kind} {version}", value(function.invoke(b'{"name": "Ada"}')), HELLO)
+        versions.append(version if kind == "cpython" else f"{kind} {version}")
+    return ", ".join(versions)
+
+
+def interpreter_of(program: str) -> str:
+    """The interpreter itself, where ``program`` is a version manager's, which needs more variables."""
+    command = [program, "-c", "import sys; print(sys.executable)"]
+    return subprocess.check_output(command, text=True).strip()

@@ -1,0 +1,235 @@
+"""The recipes in examples/images/, built on stand-ins for their bases and run as Lambda runs images.
+
+Nothing is pulled: a base is made of what this machine has. ``--base debian=IMAGE`` or ``--base
+alpine=FOLDER`` takes another one, and IMAGE may well be the recipe's own.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from conformance.explore import trees
+from conformance.explore.engine import EngineError
+from conformance.packages.laboratory import Laboratory, NotHere, Observation, case
+from conformance.sandbox.machine import INTERPRETER
+from conformance.servers import ROOT, free_port
+from conformance.vendors.expectations import Difference, expect, value
+from emulator.function import Function
+
+AWS_EMULATOR = ROOT / ".venv" / "conformance" / "bin" / "aws-lambda-rie"
+RECIPES = ("debian", "alpine", "pypy")
+HELLO = {"message": "Hello, Ada!"}
+EVENT = b'{"name": "Ada"}'
+# Of what the emulator sets, all that Lambda sets for an image; its task root is a folder of this machine.
+PASSED_ON = (
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_REGION",
+    "TZ",
+    "LANG",
+)
+LIKE_LAMBDA = ("--rm", "--network", "host", "--read-only", "--tmpfs", "/tmp", "--user", "993:990")
+# What builds the package, for interpreters older than this one, too; pip takes of it what fits.
+BUILD_SYSTEM = ("hatchling>=1.27", "tomli")
+PYTHONS = ("3.9", f"3.{sys.version_info[1]}", "3.13")
+START_S = 10
+
+
+def image(laboratory: Laboratory, recipe: str) -> str:
+    """Build the recipe, once: the name of the image."""
+    name = f"localhost/function/{recipe}"
+    engine = laboratory.engine
+    if name not in laboratory.images:
+        base = base_image(laboratory, recipe)
+        began = time.monotonic()
+        dockerfile = laboratory.source / "examples" / "images" / f"{recipe}.Dockerfile"
+        engine.run(
+            *("build", "--tag", name, "--build-arg", f"BASE={base}", "--file", str(dockerfile)),
+            str(laboratory.source),
+        )
+        laboratory.images[name] = time.monotonic() - began
+    return name
+
+
+def base_image(laboratory: Laboratory, recipe: str) -> str:
+    given = laboratory.bases.get(recipe, "")
+    if given and not Path(given).is_dir():
+        return given
+    tree = laboratory.folder / f"base-{recipe}"
+    if given:
+        shutil.copytree(given, tree, symlinks=True)
+        environment = "PATH=/usr/local/bin:/usr/bin:/bin"
+    elif recipe == "debian":
+        environment = debian_stand_in(tree)
+    elif recipe == "pypy":
+        environment = pypy_stand_in(tree)
+    else:
+        raise NotHere(
+            "nothing here can stand in for Alpine: --base alpine=python:3.13-alpine takes the real one"
+        )
+    (tree / "wheels").mkdir()
+    for wheel in build_system(laboratory).iterdir():
+        shutil.copy(wheel, tree / "wheels")
+    (tree / "etc" / "pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
+    name = f"localhost/base/{recipe}"
+    laboratory.engine.import_tree(tree, name, f"ENV {environment}")
+    return name
+
+
+def debian_stand_in(tree: Path) -> str:
+    """This machine's C library and interpreter, small programs, pip."""
+    shutil.move(trees.os_only(tree.with_name("machine-debian")), tree)
+    local = tree / "usr" / "local"
+    trees.add_python(local)
+    add_pip(local / "lib" / INTERPRETER / "site-packages", local / "bin" / "pip", "python3")
+    return "PATH=/usr/local/bin:/usr/bin:/bin"
+
+
+def pypy_stand_in(tree: Path) -> str:
+    """The same with Debian's PyPy in place of CPython."""
+    pypy = shutil.which("pypy3")
+    if pypy is None:
+        raise NotHere("PyPy is not installed (Debian's package: pypy3)")
+    ask = "import os, sysconfig; print(os.path.dirname(os.__file__), sysconfig.get_path('purelib'))"
+    library, site_packages = map(Path, subprocess.check_output([pypy, "-c", ask], text=True).split())
+    shutil.move(trees.os_only(tree.with_name("machine-pypy")), tree)
+    program = Path(pypy).resolve()
+    trees.add_program(tree, program, str(program).lstrip("/"))
+    (tree / "usr" / "bin" / "pypy3").symlink_to(program.name)
+    unused = shutil.ignore_patterns("EXTERNALLY-MANAGED", "test", "idlelib", "tkinter")
+    shutil.copytree(library, tree / library.relative_to("/"), symlinks=True, ignore=unused)
+    add_pip(tree / site_packages.relative_to("/"), tree / "usr" / "bin" / "pip", "pypy3")
+    return "PATH=/usr/local/bin:/usr/bin:/bin"
+
+
+def add_pip(site_packages: Path, script: Path, python: str) -> None:
+    """Unpack the pip that this interpreter has on board, and a command for it."""
+    import ensurepip
+
+    (wheel,) = Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site_packages)
+    script.write_text(f'#!/bin/sh\nexec {python} -m pip "$@"\n')
+    script.chmod(0o755)
+
+
+def build_system(laboratory: Laboratory) -> Path:
+    """A folder with hatchling and what it needs. Raises NotHere if they cannot be downloaded."""
+    folder = laboratory.folder / "build-system"
+    if not folder.exists():
+        for version in sorted(set(PYTHONS)):
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:"]
+            options = ["--python-version", version, "--dest", str(folder)]
+            done = subprocess.run([*command, *options, *BUILD_SYSTEM], capture_output=True, text=True)
+            if done.returncode != 0:
+                raise NotHere(f"pip cannot download hatchling: {done.stderr.strip().splitlines()[-1]}")
+    return folder
+
+
+def with_our_emulator(laboratory: Laboratory, recipe: str) -> Observation:
+    """Start the image as it is, with our emulator as its Runtime API."""
+    name = image(laboratory, recipe)
+    variables = [word for variable in PASSED_ON for word in ("--env", variable)]
+    with tempfile.TemporaryDirectory() as folder:
+        function = Function(
+            "hello.handler",
+            folder,
+            command=[laboratory.engine.podman, "run", *LIKE_LAMBDA, *variables, name],
+            name=recipe,
+            timeout_s=20,
+            init_timeout_s=60,
+        )
+        try:
+            with function:
+                first, second = function.invoke(EVENT), function.invoke(EVENT)
+        finally:
+            laboratory.engine.end_containers()
+    expect("its answers", [value(first), value(second)], [HELLO, HELLO])
+    if f"{recipe} greets Ada" not in function.log_text():
+        raise Difference(f"the log lacks what the function has printed: {function.log_text()}")
+    init_ms = first.report.init_ms or 0
+    return f"built in {laboratory.images[name]:.0f} s; container and init phase {init_ms:.0f} ms"
+
+
+def with_aws_emulator(laboratory: Laboratory, recipe: str) -> Observation:
+    """Start the image with AWS's emulator as its entry point, as AWS's developer guide shows it."""
+    if not AWS_EMULATOR.exists():
+        raise NotHere("AWS's emulator is missing; `make conformance` fetches it")
+    name = image(laboratory, recipe)
+    engine = laboratory.engine
+    (configuration,) = json.loads(engine.run("image", "inspect", name))
+    command = [*configuration["Config"]["Entrypoint"], *configuration["Config"]["Cmd"]]
+    port, runtime_api = free_port(), free_port()
+    container = [
+        *(str(engine.podman), "run", *LIKE_LAMBDA, "--volume", f"{AWS_EMULATOR}:/aws-lambda-rie:ro"),
+        *("--entrypoint", "/aws-lambda-rie", name),
+        f"--runtime-interface-emulator-address=127.0.0.1:{port}",
+        f"--runtime-api-address=127.0.0.1:{runtime_api}",
+        *command,
+    ]
+    process = subprocess.Popen(
+        container, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        answer = post(f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations")
+    finally:
+        engine.end_containers()
+        process.kill()
+        output, _ = process.communicate()
+    if json.loads(answer) != HELLO:
+        raise Difference(f"it answered {answer!r}; {output.decode(errors='replace')[-600:]}")
+    return answer.decode()
+
+
+def post(url: str) -> bytes:
+    """Post the event as soon as somebody listens."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            with direct.open(url, EVENT, timeout=30) as reply:
+                body: bytes = reply.read()
+                return body
+        except (urllib.error.URLError, ConnectionError) as error:
+            if time.monotonic() > deadline:
+                raise Difference(f"AWS's emulator does not answer: {error}") from None
+            time.sleep(0.05)
+
+
+def add_cases() -> None:
+    for recipe in RECIPES:
+
+        def ours(laboratory: Laboratory, recipe: str = recipe) -> Observation:
+            return guarded(with_our_emulator, laboratory, recipe)
+
+        def aws(laboratory: Laboratory, recipe: str = recipe) -> Observation:
+            return guarded(with_aws_emulator, laboratory, recipe)
+
+        group = f"examples/images/{recipe}.Dockerfile"
+        case(group, "built, it answers our emulator")(ours)
+        case(group, "with AWS's emulator as its entry point, it answers")(aws)
+
+
+def guarded(
+    try_it: Callable[[Laboratory, str], Observation], laboratory: Laboratory, recipe: str
+) -> Observation:
+    """What the engine refuses to build is a difference."""
+    try:
+        return try_it(laboratory, recipe)
+    except EngineError as error:
+        raise Difference(str(error)) from None
+
+
+add_cases()

@@ -1,0 +1,111 @@
+"""A copy of the sources, what is built of it, and the cases that look at both."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from conformance.explore.engine import Engine
+from conformance.vendors.expectations import Difference, the_one
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PATIENCE_S = 180
+OF_MAKE = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON"}  # when it is make that runs this
+
+Observation = str  # what was seen, in a few words
+
+
+class NotHere(Exception):
+    """This machine lacks what the case takes; the text says what."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that must be so."""
+
+    group: str
+    title: str
+    try_it: Callable[[Laboratory], Observation]
+
+
+CASES: list[Case] = []
+
+
+def case(
+    group: str, title: str
+) -> Callable[[Callable[[Laboratory], Observation]], Callable[[Laboratory], Observation]]:
+    """Add the decorated function to the cases. It raises Difference or NotHere, or says what it observed."""
+
+    def add(function: Callable[[Laboratory], Observation]) -> Callable[[Laboratory], Observation]:
+        CASES.append(Case(group, title, function))
+        return function
+
+    return add
+
+
+class Laboratory:
+    """``source`` is a copy of the sources; ``bases``: images or folders to take in place of stand-ins."""
+
+    def __init__(
+        self, folder: Path, source: Path, engine: Engine | None, no_engine: str, bases: Mapping[str, str]
+    ) -> None:
+        self.folder = folder
+        self.source = source
+        self.bases = bases
+        self.images: dict[str, float] = {}  # that have been built, and in how many seconds
+        self._engine = engine
+        self._no_engine = no_engine
+        self._last = ""
+
+    @property
+    def engine(self) -> Engine:
+        if self._engine is None:
+            raise NotHere(self._no_engine)
+        return self._engine
+
+    @cached_property
+    def built(self) -> Path:
+        """The folder in which `python -m build` has left what it builds."""
+        output = self.folder / "built"
+        self.build(self.source, output)
+        return output
+
+    @cached_property
+    def wheel(self) -> Path:
+        wheel: Path = the_one("wheels", sorted(self.built.glob("*.whl")))
+        return wheel
+
+    @cached_property
+    def sdist(self) -> Path:
+        sdist: Path = the_one("source distributions", sorted(self.built.glob("*.tar.gz")))
+        return sdist
+
+    def build(self, source: Path, output: Path, *options: str) -> str:
+        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(output), *options]
+        return self.run([*command, str(source)])
+
+    def run(self, command: Sequence[str | Path]) -> str:
+        """Run a program: what it printed. Raises Difference if it failed."""
+        environment = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**environment, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=PATIENCE_S,
+        )
+        self._last = done.stdout.decode(errors="replace")
+        if done.returncode != 0:
+            raise Difference(f"{command[0]}: status {done.returncode}: {self._last.strip()[-600:]}")
+        return self._last
+
+    def log(self) -> str:
+        """What was printed last."""
+        return self._last
