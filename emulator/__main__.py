@@ -17,6 +17,7 @@ from pathlib import Path
 from emulator.function import BOOTSTRAP, Function
 from emulator.function_url import BUFFERED, RESPONSE_STREAM, FunctionUrl
 from emulator.http_answer import INTEGRATION_TYPE, BadAnswer, read_prelude
+from emulator.http_event import typed_request
 from emulator.invoke_api import ApiError, InvokeApi, check_payload
 from emulator.terminal import Terminal
 
@@ -242,7 +243,7 @@ def find_interpreter(program: str | None) -> str:
 
 
 def read_event(text: str) -> bytes:
-    """The event's bytes: typed, ``@file``, or ``-`` for standard input."""
+    """The event's bytes: typed, ``@file``, ``-`` for standard input; ``GET /path`` asks a function URL."""
     if text == "-":
         return sys.stdin.buffer.read()
     if text.startswith("@"):
@@ -250,6 +251,8 @@ def read_event(text: str) -> bytes:
             return Path(text[1:]).read_bytes()
         except OSError as error:
             raise UsageError(f"cannot read the event: {error.strerror}: {text[1:]}") from error
+    if re.fullmatch(r"[A-Z]+ /\S*", text):
+        return typed_request(*text.split(" "))
     return os.fsencode(text)
 
 
@@ -299,7 +302,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="run | serve")
     once = commands.add_parser("run", parents=[common], help="invoke a function once")
     once.add_argument(
-        "--event", default=DEFAULT_EVENT, metavar="JSON|@FILE|-", help=f"(default: {DEFAULT_EVENT})"
+        "--event",
+        default=DEFAULT_EVENT,
+        metavar="JSON|@FILE|-|'GET /PATH'",
+        help=f"(default: {DEFAULT_EVENT})",
     )
     kept = commands.add_parser(
         "serve", parents=[common], help="keep a function up for AWS CLI, SDKs and curl"

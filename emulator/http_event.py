@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import base64
 import json
+import uuid
 from datetime import datetime, timezone
+from io import BufferedReader, BytesIO
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote
+
+from emulator.http_server import Request
+from emulator.invocation import new_trace_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from emulator.http_server import Request
 
 # What concerns only the connection (RFC 9110, 7.6.1 and 10.1.1) stays behind.
 _OF_THE_CONNECTION = {
@@ -76,6 +79,14 @@ def make_event(request: Request, body: bytes, endpoint: Endpoint, request_id: st
     if body:
         event["body"], event["isBase64Encoded"] = _encode(body, headers.get("content-type", ""))
     return json.dumps(event, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def typed_request(method: str, target: str) -> bytes:
+    """The event for a request that nobody sent: no body, no header but what any client sends."""
+    headers = [("Host", "localhost"), ("User-Agent", "emulator"), ("Accept", "*/*")]
+    request = Request(BufferedReader(BytesIO()), method, target, "HTTP/1.1", headers)
+    request.client = "127.0.0.1"
+    return make_event(request, b"", Endpoint("emulator", "us-east-1", 80), str(uuid.uuid4()), new_trace_id())
 
 
 def _context(request: Request, endpoint: Endpoint, path: str, request_id: str) -> dict[str, Any]:

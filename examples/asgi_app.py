@@ -1,7 +1,7 @@
 """A web application for ASGI, streamed: ``make serve HANDLER=asgi_app.handler``, and open its function URL.
 
 Without a browser:
-    make run HANDLER=asgi_app.handler EVENT='{"requestContext": {"http": {"method": "GET"}}}'
+    make run HANDLER=asgi_app.handler EVENT='GET /clock'
 
 With FastAPI the last line would be the same; here are its first steps, without dependencies.
 """

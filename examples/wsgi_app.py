@@ -1,7 +1,7 @@
 """A web application for WSGI, streamed: ``make serve HANDLER=wsgi_app.handler``, and open its function URL.
 
 Without a browser:
-    make run HANDLER=wsgi_app.handler EVENT='{"requestContext": {"http": {"method": "GET"}}}'
+    make run HANDLER=wsgi_app.handler EVENT='GET /'
 
 With Flask or Django the last line would be the same.
 """

@@ -949,6 +949,16 @@ class TheCommandLine(EmulatorTestCase):
                     done.stderr.decode(), r"(?s)^START .*\nEND .*\nREPORT .*Init Duration: .* ms\t\n\n$"
                 )
 
+    def test_asks_as_a_function_url_would(self) -> None:
+        done = self.emulate("run", *self.options, "--event", "DELETE /a%20b?c=d&c=e")
+        event = json.loads(json.loads(done.stdout)[0])
+        self.assertEqual(
+            ("2.0", "/a%20b", {"c": "d,e"}),
+            (event["version"], event["rawPath"], event["queryStringParameters"]),
+        )
+        self.assertEqual("DELETE", event["requestContext"]["http"]["method"])
+        self.assertNotIn("body", event)
+
     def test_shows_failures_and_exits_with_1(self) -> None:
         failed = self.emulate("run", *self.options, "--event", '"fail"')
         self.assertEqual(
