@@ -616,7 +616,7 @@ class Import(AsgiTestCase):
                 await body(send, b"served")
         """
         # Not asyncio, which imports from itself whenever it likes; no ASGI application has such a file.
-        names = ("atexit", "http_event", "io", "lifespan", "signal")
+        names = ("atexit", "binascii", "http_event", "io", "lifespan", "signal")
         files = {f"{name}.py": f"raise ImportError('this is the {name} of the function')" for name in names}
         plain = joined(PREAMBLE, app, "handler = asgi.handler(app)").replace("import asyncio, ", "import ")
         for source_text in (plain, WSGI):

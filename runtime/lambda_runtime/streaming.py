@@ -13,10 +13,9 @@ response streaming; the prelude: "Response streaming for Lambda proxy integratio
 
 from __future__ import annotations
 
-from binascii import b2a_base64
-
 from . import codec, http1
 from .errors import Fault
+from .standard import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,9 +144,10 @@ class ResponseStream:
         error_type = diagnostic.header_type
         room = TRAILERS_LIMIT_BYTES - len(error_type)
         body = diagnostic.payload_within(room * 3 // 4, self._invocation.request_id)
+        encoded = load("binascii").b2a_base64(body, newline=False).decode("ascii")
         trailers = [
             ("Lambda-Runtime-Function-Error-Type", error_type),
-            ("Lambda-Runtime-Function-Error-Body", b2a_base64(body, newline=False).decode("ascii")),
+            ("Lambda-Runtime-Function-Error-Body", encoded),
         ]
         self.upload.add(http1.format_last_chunk(trailers))
         return self._client.finish_response(self._invocation, self.upload)
