@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import unittest
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.scripted_server import CLOSE, refusal
-from tests.support import PATIENCE_S, FunctionTestCase, Reply, accepted, event, joined
+from tests.support import BOOTSTRAP, PATIENCE_S, ROOT, FunctionTestCase, Reply, accepted, event, joined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from tests.support import Function, Result
@@ -336,6 +340,142 @@ class Registration(ShutdownTestCase):
         function.close()
         self.assertIn("told 15\nat exit\n", function.log_text())
         self.assertEqual(function.exit_status, TERMINATED)
+
+
+class OneExtension(ThreadingHTTPServer):
+    """A Runtime API without events for several workers, of which one can register."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Calls)
+        self.idle = threading.Semaphore(0)  # released by each call of `next`,
+        self.gone = threading.Semaphore(0)  # and when the process that made it has ended
+        self.registrations: list[int] = []  # their statuses
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: workers end with their connections open."""
+
+
+class _Calls(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: OneExtension
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        of_invocations = self.path.endswith("/invocation/next")
+        if of_invocations:
+            self.server.idle.release()
+        self.rfile.read(1)  # which never comes
+        if of_invocations:
+            self.server.gone.release()
+        self.close_connection = True
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        status = 403 if self.server.registrations else 200
+        self.server.registrations.append(status)
+        self.send_response(status)
+        self.send_header("Lambda-Extension-Identifier", "1" * 32)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+class Workers(ShutdownTestCase):
+    """With AWS_LAMBDA_MAX_CONCURRENCY: a process for each invocation, and one that began them."""
+
+    COUNT = 2
+    # The time that the workers get is too short for this on a machine that is very busy.
+    LENIENT = f"""
+import runpy, sys
+sys.path.insert(0, {str(ROOT / "runtime")!r})
+import lambda_runtime.workers
+lambda_runtime.workers.GRACE_S = {PATIENCE_S}
+runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
+"""
+
+    def launch(
+        self, *sources: str, command: Sequence[str] = (str(BOOTSTRAP),)
+    ) -> tuple[str, OneExtension, subprocess.Popen[bytes]]:
+        """Start workers and wait until all are idle: the task root, their server, the first process."""
+        self.heed_ctrl_c()
+        root = self.write({"function.py": joined(*sources)})
+        server = OneExtension()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        environment = {
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}",
+            "AWS_LAMBDA_MAX_CONCURRENCY": str(self.COUNT),
+            "LAMBDA_TASK_ROOT": root,
+            "_HANDLER": "function.handler",
+        }
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=root,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+        def stop() -> None:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+
+        self.addCleanup(stop)
+        for _ in range(self.COUNT):
+            self.assertTrue(server.idle.acquire(timeout=PATIENCE_S), "a worker does not ask for an event")
+        return root, server, process
+
+    def assertAllEnd(self, process: subprocess.Popen[bytes], server: OneExtension, status: int) -> None:
+        self.assertEqual(process.wait(PATIENCE_S), status)
+        for _ in range(self.COUNT):
+            self.assertTrue(server.gone.acquire(timeout=PATIENCE_S), "a worker is left")
+
+    def test_each_worker_s_handler_is_called_before_the_first_process_ends(self) -> None:
+        hook = """
+            import atexit, os, pathlib, signal, time
+
+            def hook(number, frame):
+                time.sleep(0.05)
+                pathlib.Path(f"told-{os.getpid()}").touch()
+
+            def at_exit():
+                pathlib.Path(f"at-exit-{os.getpid()}").touch()
+
+            signal.signal(signal.SIGTERM, hook)
+            atexit.register(at_exit)
+        """
+        for whom in ("the first process", "all"):
+            with self.subTest(whom):
+                root, server, process = self.launch(hook, ECHO, command=["-c", self.LENIENT])
+                os.kill(process.pid if whom == "the first process" else -process.pid, signal.SIGTERM)
+                process.wait(PATIENCE_S)
+                files = sorted(name.rstrip("0123456789") for name in os.listdir(root) if "-" in name)
+                self.assertEqual(files, ["at-exit-"] * self.COUNT + ["told-"] * self.COUNT)
+                self.assertAllEnd(process, server, TERMINATED)
+                self.assertEqual(server.registrations, [200, 403])
+
+    def test_workers_that_do_not_end_are_killed(self) -> None:
+        for name, source in [
+            ("ignored", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"),
+            ("endless", "import signal, time; signal.signal(signal.SIGTERM, lambda *_: time.sleep(60))"),
+        ]:
+            with self.subTest(name):
+                _, server, process = self.launch(source, ECHO)
+                process.terminate()
+                self.assertAllEnd(process, server, TERMINATED)
+
+    def test_ctrl_c_ends_them_all(self) -> None:
+        _, server, process = self.launch(ECHO)
+        os.killpg(process.pid, signal.SIGINT)
+        self.assertAllEnd(process, server, 128 + signal.SIGINT)
 
 
 if __name__ == "__main__":

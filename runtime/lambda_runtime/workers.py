@@ -2,7 +2,8 @@
 
 The process that Lambda started becomes the parent: it waits for its workers, and replaces one that died. A
 worker is the ordinary runtime with a connection of its own. It loads the handler itself, so functions need
-not be safe to fork; and its `_X_AMZN_TRACE_ID` is of its own invocation only.
+not be safe to fork; and its `_X_AMZN_TRACE_ID` is of its own invocation only. Told to end, the parent tells
+its workers, and ends after them: the function may have something to do in each.
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ from __future__ import annotations
 import _socket
 import os
 import signal
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NoReturn
 
 _INITIALIZED = b"i"
 _API_LOST = b"l"
+
+_END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# How long workers may take to end. Lambda grants 300 to 500 ms, then it kills all of us.
+GRACE_S = 0.3
 
 
 class Parent:
@@ -43,13 +50,18 @@ def become_worker(count: int, output_path: str) -> Parent:
     """
     workers: dict[int, int] = {}  # process id: the end of a pipe that holds what the worker noted
     missing = count
-    terminate = signal.signal(signal.SIGTERM, lambda number, frame: _end_all(workers, number))
+    signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)  # as long as ``workers`` may lack one
+    before = [signal.getsignal(number) for number in _END_SIGNALS]
+    for number in _END_SIGNALS:
+        signal.signal(number, lambda number, frame: _end_all(workers, number))
     while True:
         for _ in range(missing):
             reader, writer = os.pipe()
             process = os.fork()
             if process == 0:
-                signal.signal(signal.SIGTERM, terminate)
+                for number, handler in zip(_END_SIGNALS, before):
+                    signal.signal(number, handler)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
                 for inherited in (reader, *workers.values()):
                     os.close(inherited)
                 if output_path:
@@ -58,19 +70,40 @@ def become_worker(count: int, output_path: str) -> Parent:
             os.close(writer)
             os.set_blocking(reader, False)
             workers[process] = reader
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
         process, status = os.wait()
-        reader = workers.pop(process, -1)
-        missing = int(
-            reader >= 0 and _last_word(reader) == _INITIALIZED
-        )  # as process 1 we inherit orphans, too
+        signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)
+        reader = workers.pop(process, -1)  # as process 1 we inherit orphans, too
+        missing = int(reader >= 0 and _last_word(reader) == _INITIALIZED)
         if not workers and not missing:
             os._exit(os.WEXITSTATUS(status) or 1 if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
 
 
 def _end_all(workers: dict[int, int], signal_number: int) -> NoReturn:
-    for process in workers:
-        os.kill(process, signal_number)
+    """Pass a signal on to the workers, wait until they have ended, and end as well."""
+    _signal_all(workers, signal_number)
+    until = time.monotonic() + GRACE_S
+    rest = [process for process in workers if not _has_ended(process)]
+    while rest and time.monotonic() < until:
+        time.sleep(0.002)
+        rest = [process for process in rest if not _has_ended(process)]
+    _signal_all(rest, signal.SIGKILL)
     os._exit(128 + signal_number)
+
+
+def _signal_all(workers: Iterable[int], signal_number: int) -> None:
+    for process in workers:
+        try:
+            os.kill(process, signal_number)
+        except ProcessLookupError:
+            pass  # we have just learned of its end
+
+
+def _has_ended(process: int) -> bool:
+    try:
+        return os.waitpid(process, os.WNOHANG)[0] == process
+    except ChildProcessError:
+        return True  # we knew
 
 
 def _last_word(reader: int) -> bytes:
