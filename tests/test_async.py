@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import sys
+import threading
+import time
+import unittest
 
-from tests.support import FunctionTestCase, own_log
+from tests.support import PATIENCE_S, FunctionTestCase, joined, own_log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tests.support import Function
 
 LOOPS = """
     import asyncio
@@ -129,3 +140,233 @@ class AsyncHandlers(FunctionTestCase):
         )
         result = self.invoke(function)
         self.assertRegex(own_log(result), rf"\[WARNING\]\t\S+\t{result.request_id}\there\n")
+
+
+# The event is the body of an async handler, or of a plain one if it begins with a "#".
+EXECUTE = """
+    import asyncio, gc, os, signal, sys, textwrap, time
+
+    def handler(event, context):
+        names = {**globals(), "context": context}
+        kind = "def" if event.startswith("#") else "async def"
+        exec(f"{kind} body():\\n" + textwrap.indent(event, "    "), names)
+        return names["body"]()
+"""
+
+
+class EventLoops(FunctionTestCase):
+    """Whose loop it is, and what is on it."""
+
+    def test_a_loop_that_is_current_after_loading_is_the_one(self) -> None:
+        for name, line in [
+            ("set", "loop = asyncio.new_event_loop(); asyncio.set_event_loop(loop)"),
+            ("got", "loop = asyncio.get_event_loop()" if sys.version_info < (3, 12) else ""),
+        ]:
+            if not line:
+                continue  # there is none to get, Python says so, and in the end refuses
+            with self.subTest(name):
+                function = self.start(
+                    joined(
+                        "import asyncio",
+                        line,
+                        """
+                        ready = loop.create_future()
+                        loop.call_soon(ready.set_result, "ready")
+
+                        async def handler(event, context):
+                            return [await ready, asyncio.get_running_loop() is loop]
+                        """,
+                    )
+                )
+                self.assertAnswer(function, None, ["ready", True])
+                self.assertAnswer(function, None, ["ready", True])
+
+    def test_a_loop_that_is_closed_is_not(self) -> None:
+        source = """
+            import asyncio
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+            loop.close()
+            async def handler(event, context):
+                return event
+        """
+        function = self.start(source)
+        self.assertAnswer(function, 1, 1)
+
+    def test_plain_and_async_handlers_do_not_disturb_each_other(self) -> None:
+        function = self.start(EXECUTE)
+        run = "#\nasync def one(): return 'run'\nreturn asyncio.run(one())"
+        get = "#\nasync def one(): return 'got'\nreturn asyncio.get_event_loop().run_until_complete(one())"
+        wait = "await asyncio.sleep(0.001)\nreturn 'awaited'"
+        # asyncio.run leaves no current loop behind, so after it there is none to get: that is Python's way.
+        for body, expected in [(wait, "awaited"), (get, "got"), (get, "got"), (wait, "awaited")]:
+            self.assertAnswer(function, body, expected)
+        for body, expected in [
+            (run, "run"),
+            (run, "run"),
+            (wait, "awaited"),
+            (run, "run"),
+            (wait, "awaited"),
+        ]:
+            self.assertAnswer(function, body, expected)
+        self.assertStillWorks(function)
+
+    @unittest.skipIf(sys.version_info >= (3, 14), "get_event_loop makes no loop any more")
+    def test_a_plain_handler_may_get_a_loop_and_run_it(self) -> None:
+        function = self.start(
+            """
+            import asyncio
+            async def work(event): return [event, id(asyncio.get_running_loop())]
+            def handler(event, context):
+                return asyncio.get_event_loop().run_until_complete(work(event))
+            """
+        )
+        answers = [self.answer(function, event) for event in (1, 2)]
+        self.assertEqual([event for event, _ in answers], [1, 2])
+        self.assertEqual(len({loop for _, loop in answers}), 1)
+
+    def test_a_loop_within_a_loop_is_a_clear_error(self) -> None:
+        function = self.start(EXECUTE)
+        work = "work = asyncio.sleep(0)\ntry: {}(work)\nfinally: work.close()"
+        payload = self.error(function, work.format("asyncio.run"))
+        self.assertEqual(payload["errorType"], "RuntimeError")
+        self.assertRegex(payload["errorMessage"], "cannot be called from a running event loop")
+        payload = self.error(function, work.format("asyncio.get_event_loop().run_until_complete"))
+        self.assertRegex(payload["errorMessage"], "event loop is already running")
+        self.assertAnswer(function, "return 1", 1)
+        self.assertStillWorks(function)
+
+
+class Tasks(FunctionTestCase):
+    """Tasks that are cancelled, left behind, or in the way."""
+
+    def test_a_task_that_cancels_itself_is_an_error(self) -> None:
+        function = self.start(EXECUTE)
+        body = "asyncio.current_task().cancel()\nawait asyncio.sleep(10)"
+        self.assertEqual(self.error(function, body)["errorType"], "CancelledError")
+        self.assertAnswer(function, "return 1", 1)
+        self.assertStillWorks(function)
+
+    def test_errors_of_tasks_left_behind_are_logged(self) -> None:
+        function = self.start(EXECUTE)
+        leave = """
+async def fail():
+    await asyncio.sleep(0)
+    raise ValueError("left behind")
+asyncio.get_running_loop().create_task(fail())
+return 1"""
+        self.assertAnswer(function, leave, 1)
+        result = self.invoke(function, "await asyncio.sleep(0.01)\ngc.collect()\nreturn 2")
+        self.assertEqual(result.payload, b"2")
+        self.assertRegex(own_log(result), r"\[ERROR\]\t.*Task exception was never retrieved")
+        self.assertIn("ValueError: left behind", own_log(result))
+        self.assertStillWorks(function)
+
+    def test_a_task_left_behind_that_leaves_the_process_ends_it(self) -> None:
+        function = self.start(EXECUTE)
+        leave = """
+async def end():
+    await asyncio.sleep(0.001)
+    sys.exit(4)
+asyncio.get_running_loop().create_task(end())
+return 1"""
+        self.assertAnswer(function, leave, 1)
+        payload = self.error(function, "try: await asyncio.sleep(10)\nfinally: print('cancelled')")
+        self.assertEqual(payload["errorType"], "SystemExit")
+        self.assertEqual(self.assertEnds(function), 4)
+        self.assertIn("cancelled\n", function.log_text())
+
+    def test_a_signal_handler_that_raises_cancels_the_handler(self) -> None:
+        function = self.start(EXECUTE)
+        body = """
+def ring(*_): raise TimeoutError("too late")
+signal.signal(signal.SIGALRM, ring)
+signal.setitimer(signal.ITIMER_REAL, 0.01)
+try:
+    await asyncio.sleep(10)
+finally:
+    await asyncio.sleep(0)
+    print("cancelled")"""
+        result = self.invoke(function, body)
+        self.assertEqual(json.loads(result.payload.decode())["errorMessage"], "too late")
+        self.assertIn("cancelled\n", own_log(result))
+        self.assertEqual(self.answer(function, "return len(asyncio.all_tasks())"), 1)
+        self.assertStillWorks(function)
+
+    def test_a_handler_that_blocks_the_loop_is_stopped_at_its_deadline(self) -> None:
+        function = self.start(EXECUTE, timeout_s=0.5)
+        self.assertAnswer(function, "return 1", 1)
+        self.assertIn("timed out", self.error(function, "time.sleep(60)")["errorMessage"])
+        self.assertAnswer(function, "return 2", 2)
+        self.assertEqual(function.restarts, 1)
+
+
+class InitErrors(FunctionTestCase):
+    def test_what_a_loop_raises_while_the_function_is_loaded_is_an_init_error(self) -> None:
+        function = self.start(
+            """
+            import asyncio
+            async def connect():
+                await asyncio.sleep(0)
+                raise ConnectionError("no route")
+            asyncio.run(connect())
+            async def handler(event, context): pass
+            """
+        )
+        body = self.assertInitError(function, "ConnectionError", "no route")
+        self.assertRegex(body["stackTrace"][0], r"function.py\", line 6, in <module>\n    asyncio.run")
+        self.assertRegex(body["stackTrace"][-1], r"function.py\", line 5, in connect\n    raise")
+
+    def test_a_loop_that_ran_while_it_was_loaded_is_no_matter(self) -> None:
+        function = self.start(
+            """
+            import asyncio
+            async def connect(): return "connected"
+            connection = asyncio.run(connect())
+            async def handler(event, context): return connection
+            """
+        )
+        self.assertAnswer(function, None, "connected")
+
+
+class Signals(FunctionTestCase):
+    """Ctrl-C at a terminal, and the end of the environment."""
+
+    WAIT = "open('begun', 'w').close()\ntry: await asyncio.sleep(60)\nfinally: print('cancelled')"
+
+    def begin(self, function: Function) -> threading.Thread:
+        """Have it wait in a handler, invoked from another thread."""
+        marker = os.path.join(function.configuration.task_root, "begun")
+        thread = threading.Thread(target=self.invoke, args=(function, self.WAIT), daemon=True)
+        thread.start()
+        deadline = time.monotonic() + PATIENCE_S
+        while not os.path.exists(marker) and time.monotonic() < deadline:
+            time.sleep(0.002)
+        return thread
+
+    def test_ctrl_c_in_a_handler_is_an_error_like_others(self) -> None:
+        self.heed_ctrl_c()
+        function = self.start(EXECUTE)
+        invoking = self.begin(function)
+        assert function.pid is not None
+        os.kill(function.pid, signal.SIGINT)
+        invoking.join(PATIENCE_S)
+        log = function.log_text()
+        self.assertRegex(log, re.compile(r"cancelled\n.*\[ERROR\] KeyboardInterrupt", re.DOTALL))
+        self.assertAnswer(function, "return 1", 1)
+        self.assertStillWorks(function)
+
+    def test_between_invocations_either_signal_ends_the_process(self) -> None:
+        self.heed_ctrl_c()
+        for number, status in [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]:
+            with self.subTest(number):
+                function = self.start(EXECUTE)
+                self.assertAnswer(function, "return 1", 1)
+                assert function.pid is not None
+                os.kill(function.pid, number)
+                self.assertEqual(self.assertEnds(function), status)
+                self.assertNotIn("Traceback", function.log_text())
+
+
+if __name__ == "__main__":
+    unittest.main()
