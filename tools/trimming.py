@@ -51,6 +51,7 @@ LEFT_OUT = (
     "dist-packages/*",
     "config-*",
     "build-details.json",
+    "EXTERNALLY-MANAGED",
     "*.a",
     "*.o",
     "*.exe",

@@ -88,7 +88,7 @@ def install_packages(
     platform = f"{architecture.wheel}-manylinux_{glibc.replace('.', '_')}"
     words = ["pip", "install", "--quiet", "--requirement", str(requirements), "--target", str(folder)]
     words += ["--python", sys.executable, "--python-version", version.full, "--python-platform", platform]
-    _run([*words, "--only-binary", ":all:", "--link-mode", "copy", "--no-config"])
+    _run([*words, "--only-binary", ":all:", "--link-mode", "copy"])
 
 
 def _run(arguments: Sequence[str]) -> None:

@@ -68,24 +68,9 @@ class Machine:
         return words + list(program)
 
     def _build_root(self) -> None:
-        binaries = self.root / "usr" / "bin"
-        binaries.mkdir(parents=True)
-        for name in ("bin", "lib", "lib64"):
-            (self.root / "usr" / name).mkdir(exist_ok=True)
-            (self.root / name).symlink_to(f"usr/{name}")
-        for point in MOUNT_POINTS:
-            (self.root / point).mkdir(parents=True)
-        busybox = _which("busybox")
-        shutil.copy(busybox, binaries / "busybox")
-        for applet in subprocess.run([busybox, "--list"], capture_output=True, text=True).stdout.split():
-            if not (binaries / applet).exists():
-                (binaries / applet).symlink_to("busybox")
+        make_skeleton(self.root, _which("busybox"))
         bash = _which("bash")
-        shutil.copy(bash, binaries / "bash")
-        users = self.root / "etc"
-        users.mkdir()
-        (users / "passwd").write_text(f"sbx_user1051:x:{USER_ID}:{GROUP_ID}::/tmp:/bin/sh\n")
-        (users / "group").write_text(f"sbx_user1051:x:{GROUP_ID}:\n")
+        shutil.copy(bash, self.root / "usr" / "bin" / "bash")
         programs = [bash, PREFIX / "bin" / INTERPRETER, *_extension_modules()]
         client = origin("runtime_client")  # the compiled part of AWS's runtime
         self._copy_libraries(programs if client is None else [*programs, client])
@@ -108,6 +93,26 @@ class Machine:
             for entry in layer.infolist():
                 path = Path(layer.extract(entry, self.layer))
                 path.chmod(entry.external_attr >> 16)
+
+
+def make_skeleton(root: Path, busybox: Path) -> None:
+    """Lay out a root: its folders, its user, and ``busybox``, a static program, under all its names."""
+    binaries = root / "usr" / "bin"
+    binaries.mkdir(parents=True)
+    for name in ("bin", "lib", "lib64"):
+        (root / "usr" / name).mkdir(exist_ok=True)
+        (root / name).symlink_to(f"usr/{name}")
+    for point in MOUNT_POINTS:
+        (root / point).mkdir(parents=True)
+    shutil.copy(busybox, binaries / "busybox")
+    names = subprocess.run([_which("busybox"), "--list"], capture_output=True, text=True).stdout.split()
+    for name in names:
+        if not (binaries / name).exists():
+            (binaries / name).symlink_to("busybox")
+    users = root / "etc"
+    users.mkdir()
+    (users / "passwd").write_text(f"sbx_user1051:x:{USER_ID}:{GROUP_ID}::/tmp:/bin/sh\n")
+    (users / "group").write_text(f"sbx_user1051:x:{GROUP_ID}:\n")
 
 
 def origin(package: str) -> Path | None:

@@ -1,0 +1,170 @@
+"""What cannot be built: one message each, and no zip, not even half of one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tarfile
+import zipfile
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+
+from conformance.layers import system
+from conformance.layers.workshop import PREFIX, VERSION, Observation, Workshop, case
+from conformance.sandbox.machine import ROOT
+from conformance.vendors.expectations import Difference, expect, expect_in
+
+GROUP = "What cannot be built"
+NOBODY = "http://127.0.0.1:9"  # where nobody listens
+
+
+def refusal(
+    workshop: Workshop, words: list[str | Path], environment: Mapping[str, str], wanted: str
+) -> Observation:
+    """The first line of what a tool says; it must hold ``wanted``, and nothing may be written."""
+    output = workshop.new_folder() / "a.zip"
+    outcome = workshop.run([*words, "--output", output], environment=environment)
+    expect("exit status", outcome.status, 2)
+    expect("files", list(output.parent.iterdir()), [])
+    expect_in("message", wanted, outcome.errors)
+    if "Traceback" in outcome.errors or outcome.output:
+        raise Difference(f"more than a message: {outcome.output}{outcome.errors}")
+    told = [line for line in outcome.errors.splitlines() if line.startswith("make ")]
+    expect("messages", len(told), 1)
+    return told[0]
+
+
+def tool(name: str, folder: Path = ROOT) -> list[str | Path]:
+    return [sys.executable, folder / "tools" / f"{name}.py"]
+
+
+def wheel(folder: Path, tag: str) -> None:
+    """A wheel with one module, for the platform of ``tag``."""
+    info = "mine-1.0.dist-info"
+    with zipfile.ZipFile(folder / f"mine-1.0-{tag}.whl", "w") as archive:
+        archive.writestr("mine.py", "x = 1\n")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n")
+        archive.writestr(f"{info}/RECORD", f"mine.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+
+
+def sdist(folder: Path) -> None:
+    """The same as source, which would have to be built."""
+    with tarfile.open(folder / "mine-1.0.tar.gz", "w:gz") as archive:
+        for name, text in (
+            ("mine-1.0/PKG-INFO", "Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n"),
+            ("mine-1.0/setup.py", "from setuptools import setup\nsetup(name='mine', version='1.0')\n"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            archive.addfile(member, BytesIO(text.encode()))
+
+
+def requirements(folder: Path) -> Path:
+    path = folder / "requirements.txt"
+    path.write_text(f"--no-index\n--find-links {folder}\nmine==1.0\n")
+    return path
+
+
+def stranger(workshop: Workshop) -> tuple[Path, dict[str, str]]:
+    """The tools in a folder where uv is not installed, and an environment in which it cannot be."""
+    folder = workshop.new_folder()
+    shutil.copytree(ROOT / "tools", folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    path = os.pathsep.join(
+        place for place in os.environ.get("PATH", "").split(os.pathsep) if not Path(place, "uv").exists()
+    )
+    settings = {"PIP_INDEX_URL": f"{NOBODY}/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0"}
+    return folder, {"PATH": path, "PIP_NO_CACHE_DIR": "1", **settings}
+
+
+@case(GROUP, "a package that has no wheel for Lambda's platform")
+def no_wheel(workshop: Workshop) -> Observation:
+    folder = workshop.new_folder()
+    wheel(folder, "cp313-cp313-win_amd64")
+    words = [*tool("dependencies"), requirements(folder), "--python", "3.13"]
+    return refusal(workshop, words, {}, "has no wheel that works on Lambda")
+
+
+@case(GROUP, "a package that is there as source only")
+def no_wheel_at_all(workshop: Workshop) -> Observation:
+    folder = workshop.new_folder()
+    sdist(folder)
+    words = [*tool("dependencies"), requirements(folder), "--python", "3.13"]
+    return refusal(workshop, words, {}, "has no wheel that works on Lambda")
+
+
+@case(GROUP, "no way to the packages")
+def no_network_for_packages(workshop: Workshop) -> Observation:
+    path = workshop.new_folder() / "requirements.txt"
+    path.write_text(f"--index-url {NOBODY}/simple\nmine\n")
+    words = [*tool("dependencies"), path, "--python", "3.13"]
+    return refusal(workshop, words, {"UV_HTTP_RETRIES": "0"}, "cannot be reached")
+
+
+@case(GROUP, "no way to the interpreters")
+def no_network_for_interpreters(workshop: Workshop) -> Observation:
+    environment = {"UV_PYTHON_INSTALL_MIRROR": NOBODY, "UV_HTTP_RETRIES": "0"}
+    return refusal(workshop, [*tool("interpreter"), "--python", "3.13"], environment, "cannot be reached")
+
+
+@case(GROUP, "a version that python-build-standalone does not have")
+def no_such_version(workshop: Workshop) -> Observation:
+    return refusal(workshop, [*tool("interpreter"), "--python", "3.77"], {}, "no such Python")
+
+
+@case(GROUP, "an interpreter without uv, which cannot be installed either")
+def no_uv(workshop: Workshop) -> Observation:
+    folder, environment = stranger(workshop)
+    words = [*tool("interpreter", folder), "--python", "3.13"]
+    return refusal(workshop, words, environment, "uv is not on this machine and cannot be installed")
+
+
+@case(GROUP, "packages without uv: pip installs the same")
+def pip_instead(workshop: Workshop) -> Observation:
+    folder, environment = stranger(workshop)
+    wheel(folder, "py3-none-any")
+    contents = []
+    for place, variables in ((folder, environment), (ROOT, None)):
+        output = workshop.new_folder() / "a.zip"
+        words = [*tool("dependencies", place), requirements(folder), "--python", VERSION, "--output", output]
+        outcome = workshop.run(words, environment=variables)
+        expect("exit status", outcome.status, 0)
+        with zipfile.ZipFile(output) as archive:
+            contents.append({name for name in archive.namelist() if "dist-info" not in name})
+    expect("files", contents[0], contents[1])
+    return ", ".join(sorted(contents[0]))
+
+
+@case(GROUP, "a folder that can only be read")
+def read_only(workshop: Workshop) -> Observation:
+    folder = workshop.new_folder()
+    output = folder / "a.zip"
+    inside: list[str | Path] = ["bwrap", "--dev-bind", "/", "/", "--ro-bind", folder, folder]
+    outcome = workshop.run([*inside, *tool("layer"), "--output", output])
+    expect("exit status", outcome.status, 2)
+    expect_in("message", "Read-only file system", outcome.errors)
+    return outcome.errors.splitlines()[0]
+
+
+@case(GROUP, "a FROM that is not a Python")
+def not_a_python(workshop: Workshop) -> Observation:
+    words = [*tool("interpreter"), "--python", VERSION, "--from", ROOT / "examples"]
+    return refusal(workshop, words, {}, "is not a Python")
+
+
+@case(GROUP, "a FROM of another version")
+def other_version(workshop: Workshop) -> Observation:
+    other = "3.8" if VERSION != "3.8" else "3.9"
+    words = [*tool("interpreter"), "--python", other, "--arch", system.OWN.name, "--from", PREFIX]
+    return refusal(workshop, words, {}, f"not {other}")
+
+
+@case(GROUP, "bytecode by another version than the one that will run")
+def other_bytecode(workshop: Workshop) -> Observation:
+    other = "3.8" if VERSION != "3.8" else "3.9"
+    folder = workshop.new_folder()
+    wheel(folder, "py3-none-any")
+    words = [*tool("dependencies"), requirements(folder), "--python", other, "--bytecode", sys.executable]
+    return refusal(workshop, words, {}, f"its bytecode is not for Python {other}")

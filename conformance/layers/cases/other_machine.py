@@ -1,0 +1,101 @@
+"""The other architecture, through qemu: all of it is built on this one."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from conformance.layers import system
+from conformance.layers.cases.packages import multiply
+from conformance.layers.system import OTHER, Skip
+from conformance.layers.workshop import Observation, Workshop, case
+from conformance.sandbox.machine import ROOT
+from conformance.vendors.expectations import expect
+
+GROUP = f"The other architecture, {OTHER.name}"
+EVENT = {"name": "Ada"}
+ANSWER = {"message": "Hello, Ada!"}
+UNLIMITED = "2.99"  # Debian's programs need their own glibc, whatever version that is
+
+
+def interpreter(workshop: Workshop) -> tuple[Path, str]:
+    """Debian's Python for the other architecture as a layer, and its version."""
+    workshop.bare_system(OTHER)  # without a way to run it there is no point
+    prefix = system.other_tree() / "usr"
+    libraries = [path.parent for path in system.other_tree().rglob("libz.so.1")]
+    version = next(
+        path.name[len("python") :] for path in sorted((prefix / "bin").glob("python3.*")) if _is_version(path)
+    )
+    settings = {"PYTHON_VERSION": version, "ARCH": OTHER.name, "FROM": prefix, "GLIBC": UNLIMITED}
+    folders = {*libraries, prefix / "lib" / f"{OTHER.machine}-linux-gnu"}
+    settings["LIBRARIES"] = " ".join(sorted(map(str, folders)))
+    return workshop.build("other-interpreter", "dist-python", settings), version
+
+
+def _is_version(path: Path) -> bool:
+    return re.fullmatch(r"python3\.\d+", path.name) is not None
+
+
+def runtime(workshop: Workshop, version: str) -> Path:
+    return workshop.build("other-lambda", "dist", {"PYTHON_VERSION": version})
+
+
+@case(GROUP, "Debian's Python for it becomes a layer")
+def build(workshop: Workshop) -> Observation:
+    layer, version = interpreter(workshop)
+    return f"Python {version}, {layer.stat().st_size / 1024 / 1024:.1f} MB"
+
+
+@case(GROUP, "its programs run")
+def runs(workshop: Workshop) -> Observation:
+    layer, _ = interpreter(workshop)
+    words = [
+        "python3",
+        "-c",
+        "import platform, sys; print(platform.machine(), sys.version.split()[0], sys.prefix)",
+    ]
+    outcome = workshop.inside(workshop.unzip(layer), words, OTHER)
+    machine, version, prefix = outcome.output.split()
+    expect("machine and prefix", (machine, prefix), (OTHER.machine, "/opt"))
+    expect("errors", outcome.errors, "")
+    return f"Python {version} on {machine}"
+
+
+@case(GROUP, "our emulator invokes hello.handler through it")
+def ours(workshop: Workshop) -> Observation:
+    layer, version = interpreter(workshop)
+    opt = workshop.unzip(runtime(workshop, version), layer)
+    expect("answer", workshop.invoke(opt, ROOT / "examples", EVENT, kind=OTHER), ANSWER)
+    return json.dumps(ANSWER)
+
+
+@case(GROUP, "AWS's emulator invokes hello.handler through it")
+def aws(workshop: Workshop) -> Observation:
+    layer, version = interpreter(workshop)
+    opt = workshop.unzip(runtime(workshop, version), layer)
+    expect("answer", workshop.invoke_through_aws(opt, ROOT / "examples", EVENT, OTHER), ANSWER)
+    return json.dumps(ANSWER)
+
+
+@case(GROUP, "numpy from a layer imports and multiplies")
+def numpy(workshop: Workshop) -> Observation:
+    layer, version = interpreter(workshop)
+    requirements = workshop.folder / "requirements.txt"
+    requirements.write_text("numpy\n")
+    settings = {"PYTHON_VERSION": version, "ARCH": OTHER.name, "REQUIREMENTS": requirements}
+    packages = workshop.build("other-packages", "dist-deps", settings)
+    return multiply(workshop, runtime(workshop, version), layer, packages, kind=OTHER)
+
+
+@case(GROUP, "an interpreter for it is refused where this one is wanted")
+def refused(workshop: Workshop) -> Observation:
+    prefix = system.other_tree() / "usr"
+    version = next(path.name[6:] for path in sorted((prefix / "bin").glob("python3.*")) if _is_version(path))
+    settings = {"PYTHON_VERSION": version, "ARCH": system.OWN.name, "FROM": prefix}
+    outcome = workshop.make("dist-python", {**settings, "OUTPUT": workshop.folder / "refused.zip"})
+    if outcome.status == 0:
+        raise Skip("it was not refused")
+    line = outcome.errors.splitlines()[0]
+    expect("message", f"is for {OTHER.name}, not for {system.OWN.name}" in line, True)
+    return line
