@@ -62,8 +62,8 @@ class Apart:
         self, name: str, path: Sequence[str] | None = None, target: object = None
     ) -> ModuleSpec | None:
         """Find a top-level module outside the function's folders."""
-        if path is not None or get_ident() != self._thread:
-            return None
+        if path is not None or get_ident() != self._thread or name in sys.builtin_module_names:
+            return None  # PyPy has files, too, of the name of modules that it has built in
         return PathFinder.find_spec(name, standard_folders)
 
 
