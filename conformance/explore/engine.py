@@ -58,6 +58,7 @@ class Engine:
             raise EngineError("busybox is not installed (Debian's package: busybox-static)")
         self._folder = Path(tempfile.mkdtemp(prefix="engine-"))
         self.podman = self._folder / "podman"  # a program to be called like podman or docker
+        self.output = ""  # of the last call
         self._service: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Engine:
@@ -102,6 +103,7 @@ class Engine:
             capture_output=True,
             timeout=PATIENCE_S,
         )
+        self.output = (done.stdout + done.stderr).decode(errors="replace")
         if done.returncode != 0:
             raise EngineError(_last_line(done.stderr) or f"podman ended with status {done.returncode}")
         return done.stdout.decode(errors="replace")

@@ -67,9 +67,9 @@ def base_image(laboratory: Laboratory, recipe: str) -> str:
     given = laboratory.bases.get(recipe, "")
     if given and not Path(given).is_dir():
         return given
-    tree = laboratory.folder / f"base-{recipe}"
+    tree = Path(tempfile.mkdtemp(dir=laboratory.folder, prefix=f"{recipe}-"), "root")
     if given:
-        shutil.copytree(given, tree, symlinks=True)
+        subprocess.run(["cp", "--archive", given, tree], check=True)  # devices as devices
         environment = "PATH=/usr/local/bin:/usr/bin:/bin"
     elif recipe == "debian":
         environment = debian_stand_in(tree)
@@ -90,7 +90,7 @@ def base_image(laboratory: Laboratory, recipe: str) -> str:
 
 def debian_stand_in(tree: Path) -> str:
     """This machine's C library and interpreter, small programs, pip."""
-    shutil.move(trees.os_only(tree.with_name("machine-debian")), tree)
+    shutil.move(trees.os_only(tree.with_name("machine")), tree)
     local = tree / "usr" / "local"
     trees.add_python(local)
     add_pip(local / "lib" / INTERPRETER / "site-packages", local / "bin" / "pip", "python3")
@@ -104,7 +104,7 @@ def pypy_stand_in(tree: Path) -> str:
         raise NotHere("PyPy is not installed (Debian's package: pypy3)")
     ask = "import os, sysconfig; print(os.path.dirname(os.__file__), sysconfig.get_path('purelib'))"
     library, site_packages = map(Path, subprocess.check_output([pypy, "-c", ask], text=True).split())
-    shutil.move(trees.os_only(tree.with_name("machine-pypy")), tree)
+    shutil.move(trees.os_only(tree.with_name("machine")), tree)
     program = Path(pypy).resolve()
     trees.add_program(tree, program, str(program).lstrip("/"))
     (tree / "usr" / "bin" / "pypy3").symlink_to(program.name)

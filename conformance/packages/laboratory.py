@@ -107,5 +107,5 @@ class Laboratory:
         return self._last
 
     def log(self) -> str:
-        """What was printed last."""
-        return self._last
+        """What was printed last, by a program and by the engine."""
+        return self._last + (self._engine.output if self._engine is not None else "")
