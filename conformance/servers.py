@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 AWS_EMULATOR = Path(sys.prefix) / "bin" / "aws-lambda-rie"
@@ -38,6 +39,9 @@ class Setup:
     task_root: Path
     handler: str
     timeout_s: int
+
+
+S = TypeVar("S", bound="Server")
 
 
 class Server(ABC):
@@ -66,7 +70,7 @@ class Server(ABC):
     def folder(self) -> Path:
         return ROOT
 
-    def __enter__(self) -> Server:
+    def __enter__(self: S) -> S:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 self.command(),

@@ -1,0 +1,23 @@
+"""Streams that can only come to their end while another one is under way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PATIENCE_S = 5
+
+
+def stream(event: dict[str, int], context: Any) -> Iterator[str]:
+    """Yield, wait until the stream ``other`` has yielded, too, and go on. They share /tmp."""
+    mine, other = event["mine"], event["other"]
+    yield f"{mine} has "
+    Path(f"/tmp/meeting-{mine}").touch()
+    deadline = time.monotonic() + PATIENCE_S
+    while not Path(f"/tmp/meeting-{other}").exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{other} is not there")
+        time.sleep(0.001)
+    yield f"met {other}"

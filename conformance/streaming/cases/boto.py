@@ -1,0 +1,188 @@
+"""boto3's `invoke_with_response_stream` reads a stream while it is made, and learns how it ended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from conformance.functions import volume
+from conformance.streaming.laboratory import Laboratory, Observation, case
+from conformance.streaming.pace import Pace
+from conformance.streaming.readers import Boto3Reader
+from conformance.vendors.expectations import Difference, expect, expect_in
+
+GROUP = "boto3 and our emulator"
+EVENT_STREAM = "application/vnd.amazon.eventstream"  # of what the frames hold, boto3 does not learn the type
+
+
+def paced(laboratory: Laboratory, handler: str) -> Observation:
+    pace = Pace(laboratory.new_folder())
+    with laboratory.ours(handler) as server, Boto3Reader(server.url, pace.order) as reader:
+        observed = pace.read(reader)
+        expect("InvokeComplete", reader.complete, {})
+        expect("content type", reader.content_type, EVENT_STREAM)
+    return observed
+
+
+@case(GROUP, "a generator's chunks are there before the next is made")
+def generator(laboratory: Laboratory) -> Observation:
+    return paced(laboratory, "paced.chunks")
+
+
+@case(GROUP, "an asynchronous generator's chunks are there before the next is made")
+def asynchronous_generator(laboratory: Laboratory) -> Observation:
+    return paced(laboratory, "paced.chunks_awaited")
+
+
+@case(GROUP, "an HTTP head comes as JSON and 8 NULs before the body")
+def head(laboratory: Laboratory) -> Observation:
+    with laboratory.ours("stream.page") as server, Boto3Reader(server.url, None) as reader:
+        body = reader.read()
+    before, nuls, after = body.partition(bytes(8))
+    expect("NULs", nuls, bytes(8))
+    expect("body", after, b"the body, \x00\xff")
+    return before.decode()
+
+
+@case(GROUP, "an error midway: what came before, then its type and all of its details; the process goes on")
+def error_midway(laboratory: Laboratory) -> Observation:
+    with laboratory.ours("faulty.stream") as server:
+        with Boto3Reader(server.url, "an exception") as reader:
+            process = reader.read()
+            code, details = reader.error()
+        expect("ErrorCode", code, "Function.ValueError")
+        expect(
+            "members of ErrorDetails",
+            list(details),
+            ["errorMessage", "errorType", "requestId", "stackTrace"],
+        )
+        expect("errorMessage", details["errorMessage"], "midway")
+        expect_in("stackTrace", "raise_plainly", details["stackTrace"][-1])
+        with Boto3Reader(server.url, None) as reader:
+            expect("the next invocation's process", reader.read(), process)
+            expect("the next InvokeComplete", reader.complete, {})
+    return f"{process.decode()}, {code}: {details['errorMessage']}"
+
+
+@case(GROUP, "an error before the first chunk: nothing but the error")
+def error_before(laboratory: Laboratory) -> Observation:
+    with laboratory.ours("faulty.before") as server, Boto3Reader(server.url, "an exception") as reader:
+        expect("chunks", list(reader.pieces()), [])
+        code, details = reader.error()
+    expect("errorType", details["errorType"], "ValueError")
+    return f"{code}: {details['errorMessage']}"
+
+
+@case(GROUP, "the end has the log, if that is asked for")
+def log(laboratory: Laboratory) -> Observation:
+    with laboratory.ours("faulty.stream") as server, Boto3Reader(server.url, None, "Tail") as reader:
+        reader.read()
+        text = reader.log()
+    for part in ("START RequestId", "about to fail by None", "END RequestId", "REPORT RequestId"):
+        expect_in("log", part, text)
+    return f"{len(text.splitlines())} lines"
+
+
+@case(GROUP, "sys.exit midway is told; the next invocation gets a new process")
+def exit_midway(laboratory: Laboratory) -> Observation:
+    with laboratory.ours("faulty.stream") as server:
+        with Boto3Reader(server.url, "sys.exit") as reader:
+            process = reader.read()
+            code, details = reader.error()
+        expect("ErrorCode", code, "Function.SystemExit")
+        with Boto3Reader(server.url, None) as reader:
+            other = reader.read()
+    expect("a new process", other != process, True)
+    return str(details["errorMessage"])
+
+
+@case(GROUP, "a process that ends midway is told; the next invocation gets a new one")
+def death_midway(laboratory: Laboratory) -> Observation:
+    with laboratory.ours("faulty.stream") as server:
+        with Boto3Reader(server.url, "os._exit") as reader:
+            process = reader.read()
+            code, details = reader.error()
+        expect("ErrorCode", code, "Runtime.ExitError")
+        with Boto3Reader(server.url, None) as reader:
+            other = reader.read()
+    expect("a new process", other != process, True)
+    return str(details["errorMessage"])
+
+
+@case(GROUP, "a timeout midway is told; the next invocation gets a new process")
+def timeout_midway(laboratory: Laboratory) -> Observation:
+    with laboratory.ours("faulty.stream", timeout_s=1) as server:
+        with Boto3Reader(server.url, "hanging") as reader:
+            process = reader.read()
+            code, details = reader.error()
+        expect("ErrorCode", code, "Sandbox.Timedout")
+        with Boto3Reader(server.url, None) as reader:
+            other = reader.read()
+    expect("a new process", other != process, True)
+    return str(details["errorMessage"])
+
+
+@case(GROUP, "a value is one chunk, an empty stream none")
+def few_chunks(laboratory: Laboratory) -> Observation:
+    with laboratory.ours("stream.double") as server, Boto3Reader(server.url, 21) as reader:
+        expect("chunks", list(reader.pieces()), [b"42"])
+    with laboratory.ours("stream.count") as server, Boto3Reader(server.url, 0) as reader:
+        expect("chunks", list(reader.pieces()), [])
+        expect("InvokeComplete", reader.complete, {})
+    return "1 and 0"
+
+
+@case(GROUP, "20 MB arrive whole")
+def large(laboratory: Laboratory) -> Observation:
+    with laboratory.ours("volume.stream") as server, Boto3Reader(server.url, 20) as reader:
+        body = reader.read()
+    wanted = b"".join(volume.megabyte(number) for number in range(20))
+    expect("equal", body.startswith(wanted) and len(body) < len(wanted) + 20, True)
+    return f"{len(body):,} bytes"
+
+
+@case(GROUP, "a reader that does not read holds the function back")
+def back_pressure(laboratory: Laboratory) -> Observation:
+    folder, chunks = laboratory.new_folder(), 1000
+    order = {"folder": str(folder), "chunks": chunks}
+    with laboratory.ours("paced.count_what_is_taken") as server, Boto3Reader(server.url, order) as reader:
+        taken = wait_until_steady(folder / "taken")
+        if taken > chunks // 2:
+            raise Difference(f"{taken} of {chunks} chunks were taken though nobody read them")
+        expect("size", len(reader.read()), chunks * 65_536)
+    return f"{taken} of {chunks} chunks of 64 KiB fit between them"
+
+
+def wait_until_steady(path: Path, steady_s: float = 0.5) -> int:
+    """The number in a file that has not changed for a while."""
+    seen, since = -1, time.monotonic()
+    while time.monotonic() - since < steady_s:
+        text = path.read_text() if path.exists() else ""
+        if text.isdecimal() and int(text) != seen:
+            seen, since = int(text), time.monotonic()
+        time.sleep(0.02)
+    return seen
+
+
+@case(GROUP, "a reader that leaves: the function comes to its end, and the next invocation works")
+def reader_leaves(laboratory: Laboratory) -> Observation:
+    folder = laboratory.new_folder()
+    with laboratory.ours("paced.finish") as server:
+        with Boto3Reader(server.url, {"folder": str(folder), "chunks": 500}) as reader:
+            next(reader.pieces())
+        with Boto3Reader(server.url, {"folder": str(laboratory.new_folder()), "chunks": 1}) as reader:
+            expect("the next answer", len(reader.read()), 65_536)
+    expect("the generator was closed", (folder / "finished").exists(), True)
+    return "its `finally` has run"
+
+
+@case(GROUP, "AWS CLI, which has no command for it, says so")
+def aws_cli(laboratory: Laboratory) -> Observation:
+    program = Path(sys.executable).parent / "aws"
+    command = [str(program), "lambda", "invoke-with-response-stream", "--function-name", "function"]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    expect("exit status", done.returncode != 0, True)
+    expect_in("its complaint", "Invalid choice", done.stderr)
+    return "Invalid choice: use `invoke`, which collects"

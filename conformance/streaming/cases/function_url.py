@@ -1,0 +1,101 @@
+"""A function URL: curl and urllib3 read a streamed page while it is made."""
+
+from __future__ import annotations
+
+import urllib3.exceptions  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+from conformance.servers import OurEmulator
+from conformance.streaming.laboratory import Laboratory, Observation, case
+from conformance.streaming.pace import Pace
+from conformance.streaming.readers import CURL_PARTIAL_FILE, Curl, Urllib3, with_query
+from conformance.vendors.expectations import Difference, expect, expect_in
+
+GROUP = "function URL of our emulator"
+
+
+def url(server: OurEmulator, **query: object) -> str:
+    return with_query(f"http://127.0.0.1:{server.url_port}/", **query)
+
+
+@case(GROUP, "curl --no-buffer prints each chunk before the next is made")
+def curl(laboratory: Laboratory) -> Observation:
+    pace, head = Pace(laboratory.new_folder()), laboratory.new_folder() / "head"
+    with laboratory.ours("paced.chunks") as server, Curl(url(server, **pace.order), head) as reader:
+        observed = pace.read(reader)
+        expect("curl's exit status", reader.status(), 0)
+        expect("status line", reader.head()[0], "HTTP/1.1 200 OK")
+    return observed
+
+
+@case(GROUP, "urllib3 reads each chunk before the next is made")
+def pool(laboratory: Laboratory) -> Observation:
+    pace = Pace(laboratory.new_folder())
+    with laboratory.ours("paced.chunks_awaited") as server, Urllib3(url(server, **pace.order)) as reader:
+        return pace.read(reader)
+
+
+@case(GROUP, "status, headers and cookies are those of the head that was yielded")
+def head(laboratory: Laboratory) -> Observation:
+    folder = laboratory.new_folder()
+    with laboratory.ours("paced.page") as server:
+        with Curl(url(server), folder / "curl", ("--request", "PUT", "--data", "x")) as reader:
+            body = b"".join(reader.pieces())
+            expect("curl's exit status", reader.status(), 0)
+            lines = reader.head()
+        with Urllib3(url(server)) as pooled:
+            cookies = pooled.response.headers.getlist("set-cookie")
+            expect("status", pooled.response.status, 201)
+    expect("status line", lines[0], "HTTP/1.1 201 Created")
+    for line in ("content-type: text/plain; charset=utf-8", "x-method: PUT"):
+        expect_in("headers", line, "\n".join(lines))
+    expect("cookies", cookies, ["a=1; Path=/", "b=2"])
+    expect("body", body, "die Größe, ".encode() + b"\x00\xff")
+    return lines[0]
+
+
+@case(GROUP, "an error midway: the client notices that something is missing")
+def error_midway(laboratory: Laboratory) -> Observation:
+    folder = laboratory.new_folder()
+    with laboratory.ours("paced.page") as server:
+        with Curl(url(server, fail=1), folder / "head") as reader:
+            expect("curl reads", b"".join(reader.pieces()), "die Größe, ".encode())
+            status = reader.status()
+        with Urllib3(url(server, fail=1)) as pooled:
+            problem = incomplete(pooled)
+        with Curl(url(server), folder / "head") as reader:
+            expect("the next answer", b"".join(reader.pieces())[-2:], b"\x00\xff")
+    expect("curl's exit status", status, CURL_PARTIAL_FILE)
+    return f"curl exits {status}, urllib3 raises {problem}"
+
+
+def incomplete(reader: Urllib3) -> str:
+    """What urllib3 raises when a response breaks off."""
+    try:
+        body = b"".join(reader.pieces())
+    except urllib3.exceptions.HTTPError as error:
+        return type(error).__name__
+    raise Difference(f"the client takes {body!r} for the whole")
+
+
+@case(GROUP, "an error before the first chunk: 502, and nothing of what went wrong")
+def error_before(laboratory: Laboratory) -> Observation:
+    head = laboratory.new_folder() / "head"
+    with laboratory.ours("paced.chunks") as server, Curl(url(server, chunks="many"), head) as reader:
+        body = b"".join(reader.pieces())
+        line = reader.head()[0]
+    expect("status line", line, "HTTP/1.1 502 Bad Gateway")
+    expect("body", body, b"Internal Server Error")
+    expect_in("log", "invalid literal for int() with base 10: 'many'", laboratory.log())
+    return line
+
+
+@case(GROUP, "a client that leaves midway does not disturb the next")
+def client_leaves(laboratory: Laboratory) -> Observation:
+    folder, other = laboratory.new_folder(), laboratory.new_folder()
+    with laboratory.ours("paced.finish") as server:
+        with Curl(url(server, folder=folder, chunks=500), laboratory.new_folder() / "head") as reader:
+            next(reader.pieces())
+        with Urllib3(url(server, folder=other, chunks=1)) as pooled:
+            expect("the next answer", sum(map(len, pooled.pieces())), 65_536)
+    expect("the generator was closed", (folder / "finished").exists(), True)
+    return "its `finally` has run"

@@ -1,0 +1,79 @@
+"""AWS's emulator of managed instances, which heeds trailers, reads streams of two workers at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from conformance.functions import faulty
+from conformance.streaming.laboratory import Laboratory, Observation, case
+from conformance.streaming.readers import Reply, invoke
+from conformance.vendors.expectations import expect, expect_in
+
+GROUP = "AWS's emulator of managed instances"
+MODE = "Lambda-Runtime-Function-Response-Mode"
+
+
+@case(GROUP, "a stream arrives, with its content type and its mode")
+def whole(laboratory: Laboratory) -> Observation:
+    with laboratory.aws_managed("stream.page") as server:
+        reply = invoke(server.url, None)
+    expect("body", reply.body[-20:], bytes(8) + b"the body, \x00\xff")
+    expect("mode", reply.headers[MODE], "streaming")
+    return reply.headers["Content-Type"]
+
+
+@case(GROUP, "an error midway takes the place of what was streamed, with its type")
+def error_midway(laboratory: Laboratory) -> Observation:
+    with laboratory.aws_managed("faulty.stream") as server:
+        reply = invoke(server.url, "an exception")
+    expect("members", list(reply.json()), ["errorMessage", "errorType", "requestId", "stackTrace"])
+    expect("Error-Type", reply.headers["Error-Type"], "Function.ValueError")
+    return f"{reply.headers['Error-Type']}: {reply.json()['errorMessage']}"
+
+
+@case(GROUP, "the trailers of any error are read: it is told, if shortened, and the workers go on")
+def any_error(laboratory: Laboratory) -> Observation:
+    with laboratory.aws_managed("faulty.stream") as server:
+        replies = {way: invoke(server.url, way) for way in faulty.ERRORS}
+        processes = {invoke(server.url, None).body for _ in range(8)}
+    for way, reply in replies.items():
+        expect_in(f"{way}: Error-Type", "Function.", reply.headers["Error-Type"])
+        expect_in(f"{way}: members", "errorType", str(list(reply.json())))
+    expect("at most two processes", len(processes) <= 2, True)
+    longest = max(len(reply.body) for reply in replies.values())
+    return f"{len(replies)} errors, the longest body {longest:,} bytes"
+
+
+@case(GROUP, "two streams at the same time, by two workers")
+def two_at_once(laboratory: Laboratory) -> Observation:
+    folder = laboratory.new_folder()
+    folder.chmod(0o777)
+
+    def stream(other: int) -> Reply:
+        return invoke(server.url, {"mine": 1 - other, "other": other})
+
+    with laboratory.aws_managed("meeting.stream") as server, ThreadPoolExecutor(2) as pool:
+        replies = list(pool.map(stream, (0, 1)))
+    expect("bodies", sorted(reply.body for reply in replies), [b"0 has met 1", b"1 has met 0"])
+    return "each was yielding while the other was"
+
+
+@case(GROUP, "a stream that is too large for it is refused, and the workers go on")
+def too_large(laboratory: Laboratory) -> Observation:
+    with laboratory.aws_managed("stream.megabytes") as server:
+        refused = invoke(server.url, 7)
+        expect("errorType", refused.json()["errorType"], "Function.ResponseSizeTooLarge")
+        for _ in range(4):
+            expect("the next answers", len(invoke(server.url, 2).body), 2_000_000)
+    return refused.body.decode()
+
+
+@case(GROUP, "sys.exit midway is told, and another worker takes the place")
+def exit_midway(laboratory: Laboratory) -> Observation:
+    with laboratory.aws_managed("faulty.stream") as server:
+        before = {invoke(server.url, None).body for _ in range(8)}
+        reply = invoke(server.url, "sys.exit")
+        expect("Error-Type", reply.headers["Error-Type"], "Function.SystemExit")
+        after = {invoke(server.url, None).body for _ in range(20)}
+    expect("a process that was not there before", bool(after - before), True)
+    return str(reply.json()["errorMessage"])

@@ -1,0 +1,106 @@
+"""The end of an environment: a function that handles SIGTERM hears of it, any other is left alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+
+from conformance.servers import Server, find_marked
+from conformance.streaming.laboratory import Laboratory, Observation, case
+from conformance.streaming.managed import CONCURRENCY
+from conformance.streaming.readers import invoke
+from conformance.vendors.expectations import Difference, expect, expect_in
+
+GROUP = "Shutdown"
+PATIENCE_S = 3
+SAID = re.compile(r"(hook|atexit) in (\d+)")
+
+
+def said(text: str) -> list[tuple[str, int]]:
+    """What the function has said at its end, and in which process."""
+    return [(what, int(process)) for what, process in SAID.findall(text)]
+
+
+def of_one_process(laboratory: Laboratory, process: int) -> Observation:
+    expect("what it said", said(laboratory.log()), [("hook", process), ("atexit", process)])
+    return "the hook, then atexit"
+
+
+@case(GROUP, "AWS's emulator ends: the hook is called, then atexit functions")
+def aws_ends(laboratory: Laboratory) -> Observation:
+    with laboratory.aws("ending.sleep") as server:
+        process = invoke(server.url, 0).json()
+    return of_one_process(laboratory, process)
+
+
+@case(GROUP, "our emulator ends: the hook is called, then atexit functions")
+def ours_ends(laboratory: Laboratory) -> Observation:
+    with laboratory.ours("ending.sleep") as server:
+        process = invoke(server.url, 0).json()
+    return of_one_process(laboratory, process)
+
+
+def times_out(laboratory: Laboratory, server: Server) -> Observation:
+    with server:
+        first = invoke(server.url, 0).json()
+        expect_in("the answer", "timed out after 1.00 seconds", invoke(server.url, 30).body.decode())
+        expect("what it said", said(laboratory.log()), [("hook", first), ("atexit", first)])
+        second = invoke(server.url, 0).json()
+    expect("a new process", second != first, True)
+    return "the hook, then atexit; then a new process"
+
+
+@case(GROUP, "AWS's emulator: a timeout calls the hook, too")
+def aws_timeout(laboratory: Laboratory) -> Observation:
+    return times_out(laboratory, laboratory.aws("ending.sleep", timeout_s=1))
+
+
+@case(GROUP, "our emulator: a timeout calls the hook, too")
+def ours_timeout(laboratory: Laboratory) -> Observation:
+    return times_out(laboratory, laboratory.ours("ending.sleep", timeout_s=1))
+
+
+@case(GROUP, "AWS's emulator of managed instances ends: in each worker the hook, once, then atexit functions")
+def managed_ends(laboratory: Laboratory) -> Observation:
+    with laboratory.aws_managed("ending.sleep") as server:
+        processes = {invoke(server.url, 0.05).json() for _ in range(8)}
+        emulator = next(
+            pid for pid, name in find_marked(server.mark).items() if name.startswith("/usr/local/")
+        )
+        os.kill(emulator, signal.SIGTERM)
+        wait_for_end(server)
+        text = laboratory.log()
+    if "will not be called" in text:
+        raise Difference(next(line for line in text.splitlines() if "will not be called" in line))
+    heard = said(text)
+    expect("what was said", sorted({what for what, _ in heard}), ["atexit", "hook"])
+    for process in processes | {process for _, process in heard}:
+        expect(
+            f"in process {process}", [what for what, where in heard if where == process], ["hook", "atexit"]
+        )
+    expect("workers", len({process for _, process in heard}), CONCURRENCY)
+    return f"{CONCURRENCY} workers, each the hook, then atexit"
+
+
+def wait_for_end(server: Server) -> None:
+    assert server.process is not None
+    deadline = time.monotonic() + PATIENCE_S
+    while server.process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+@case(GROUP, "AWS's emulator: who has a hook is an extension; who has none is not, and is killed")
+def without_hook(laboratory: Laboratory) -> Observation:
+    registered = "Internal agent custom-lambda-runtime-python"
+    with laboratory.aws("ending.sleep") as server:
+        invoke(server.url, 0)
+    expect_in("the log of one with a hook", registered, laboratory.log())
+    laboratory.forget()
+    with laboratory.aws("careless.sleep") as server:
+        invoke(server.url, 0)
+    text = laboratory.log()
+    expect("registered without a hook", registered in text, False)
+    expect("what it said", said(text) or "atexit" in text, False)
+    return "killed without a word"

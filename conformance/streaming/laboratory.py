@@ -1,0 +1,114 @@
+"""Starts functions on the servers, and keeps the cases that try them there."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.runner import write_task_root
+from conformance.sandbox import machine
+from conformance.sandbox.machine import Machine
+from conformance.servers import ROOT, AwsEmulator, OurEmulator, Server, Setup
+from conformance.streaming.managed import AwsManagedEmulator
+
+TIMEOUT_S = 10  # of an invocation, unless the case says otherwise
+
+Observation = str  # what was seen, in a few words
+
+
+class NotHere(Exception):
+    """This machine lacks what the case takes; the text says what."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that must be so."""
+
+    group: str
+    title: str
+    try_it: Callable[[Laboratory], Observation]
+
+
+CASES: list[Case] = []
+
+
+def case(
+    group: str, title: str
+) -> Callable[[Callable[[Laboratory], Observation]], Callable[[Laboratory], Observation]]:
+    """Add the decorated function to the cases.
+
+    It raises Difference or NotHere, or returns what it observed.
+    """
+
+    def add(function: Callable[[Laboratory], Observation]) -> Callable[[Laboratory], Observation]:
+        CASES.append(Case(group, title, function))
+        return function
+
+    return add
+
+
+class Laboratory:
+    """Where the functions are; what it starts is to be used with ``with``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.task_root = write_task_root(folder / "task")
+        self._folder = folder
+        self._numbers = itertools.count()
+        self._servers: list[Server] = []
+        self._machine: Machine | None = None
+
+    def ours(self, handler: str, *, timeout_s: int = TIMEOUT_S) -> OurEmulator:
+        """``handler`` on our emulator, with a function URL that streams."""
+        server = OurEmulator(self._setup(handler, timeout_s), self._new_log())
+        self._servers.append(server)
+        return server
+
+    def aws(
+        self, handler: str, *, timeout_s: int = TIMEOUT_S, bootstrap: Path = ROOT / "bootstrap"
+    ) -> AwsEmulator:
+        """``handler`` on AWS's emulator, one invocation at a time."""
+        server = AwsEmulator(Setup(bootstrap, self.task_root, handler, timeout_s), self._new_log())
+        self._servers.append(server)
+        return server
+
+    def aws_managed(self, handler: str, *, timeout_s: int = TIMEOUT_S) -> AwsManagedEmulator:
+        """``handler`` on AWS's emulator, two invocations at a time. Raises NotHere."""
+        if os.getuid() != 0:
+            raise NotHere("AWS's emulator needs root for this: it runs functions as Lambda's user")
+        if self._machine is None:
+            if machine.unavailable():
+                raise NotHere(machine.unavailable())
+            self._machine = Machine(self._folder / "machine")
+        setup = self._setup(handler, timeout_s)
+        server = AwsManagedEmulator(setup, self._new_log(), self._machine)
+        self._servers.append(server)
+        return server
+
+    def new_folder(self) -> Path:
+        folder = self._folder / str(next(self._numbers))
+        folder.mkdir()
+        return folder
+
+    def bootstrap(self, module: str) -> Path:
+        """A runtime that consists of one of our modules."""
+        path = self.new_folder() / "bootstrap"
+        path.write_text(f"#!/bin/sh\nexec python3 '{self.task_root / module}.py'\n")
+        path.chmod(0o755)
+        return path
+
+    def log(self) -> str:
+        """What the servers of this case have written."""
+        return "".join(server.log.read_text(errors="replace") for server in self._servers)
+
+    def forget(self) -> None:
+        """The next case begins."""
+        self._servers.clear()
+
+    def _setup(self, handler: str, timeout_s: int) -> Setup:
+        return Setup(ROOT / "bootstrap", self.task_root, handler, timeout_s)
+
+    def _new_log(self) -> Path:
+        return self.new_folder() / "log"

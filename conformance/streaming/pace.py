@@ -1,0 +1,42 @@
+"""Holds a stream until its reader has read: see the function ``paced.chunks``."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+from conformance.streaming.readers import Reader
+from conformance.vendors.expectations import Difference
+
+CHUNKS = 5
+LINE = re.compile(r"chunk (\d+) at (\d+)")
+
+
+class Pace:
+    """A folder with which a function is let go on, chunk by chunk."""
+
+    def __init__(self, folder: Path, chunks: int = CHUNKS) -> None:
+        self._folder = folder
+        self._chunks = chunks
+
+    @property
+    def order(self) -> dict[str, object]:
+        """What the function wants to know."""
+        return {"folder": str(self._folder), "chunks": self._chunks}
+
+    def read(self, reader: Reader) -> str:
+        """Read all chunks, each while the function is held at it. Raises Difference if one is missing."""
+        delays_ms = []
+        for number, line in enumerate(reader.lines()):
+            read_ns = time.time_ns()
+            match = LINE.fullmatch(line)
+            if match is None or int(match[1]) != number:
+                raise Difference(f"expected chunk {number}, found {line!r}")
+            delays_ms.append((read_ns - int(match[2])) / 1e6)
+            Path(self._folder, str(number)).touch()
+        if len(delays_ms) != self._chunks:
+            raise Difference(f"expected {self._chunks} chunks while they were made, found {len(delays_ms)}")
+        return (
+            f"{self._chunks} chunks, {min(delays_ms):.1f} to {max(delays_ms):.1f} ms after they were yielded"
+        )

@@ -1,0 +1,193 @@
+"""The clients: each reads an answer piece by piece, as it comes, and says how that ended."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import urllib3  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+from conformance.clients import TIMEOUT_S, Boto3
+from conformance.vendors.expectations import Difference, shorten
+
+INVOCATIONS = "/2015-03-31/functions/function/invocations"
+CURL_PARTIAL_FILE = 18  # its exit status when a response was cut short
+
+
+R = TypeVar("R", bound="Reader")
+
+
+class Reader(ABC):
+    """One answer that is being read."""
+
+    @abstractmethod
+    def pieces(self) -> Iterator[bytes]:
+        """What comes, when it comes."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave, wherever the answer is."""
+
+    def __enter__(self: R) -> R:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def lines(self) -> Iterator[str]:
+        """The same in lines, each when it is complete."""
+        buffer = b""
+        for piece in self.pieces():
+            buffer += piece
+            while b"\n" in buffer:
+                line, _, buffer = buffer.partition(b"\n")
+                yield line.decode()
+
+
+class Boto3Reader(Reader):
+    """`invoke_with_response_stream`; ``complete`` is what InvokeComplete said, None until it came."""
+
+    _boto3 = Boto3()
+
+    def __init__(self, url: str, payload: object, log_type: str = "None") -> None:
+        self.complete: dict[str, Any] | None = None
+        self.reply = self._boto3.client(url).invoke_with_response_stream(
+            FunctionName="function", Payload=json.dumps(payload).encode(), LogType=log_type
+        )
+
+    @property
+    def content_type(self) -> str:
+        return str(self.reply["ResponseStreamContentType"])
+
+    def pieces(self) -> Iterator[bytes]:
+        for event in self.reply["EventStream"]:
+            if self.complete is not None:
+                raise Difference(f"after InvokeComplete came {event}")
+            if "PayloadChunk" in event:
+                yield event["PayloadChunk"]["Payload"]
+            else:
+                self.complete = event["InvokeComplete"]
+
+    def close(self) -> None:
+        self.reply["EventStream"].close()
+
+    def read(self) -> bytes:
+        """All of it. Raises Difference unless it ends with InvokeComplete."""
+        body = b"".join(self.pieces())
+        if self.complete is None:
+            raise Difference(f"no InvokeComplete after {shorten(repr(body))}")
+        return body
+
+    def error(self) -> tuple[str, Any]:
+        """ErrorCode and, parsed, ErrorDetails."""
+        complete = self.complete or {}
+        if "ErrorCode" not in complete:
+            raise Difference(f"expected an ErrorCode, found {complete}")
+        return complete["ErrorCode"], json.loads(complete["ErrorDetails"])
+
+    def log(self) -> str:
+        return base64.b64decode((self.complete or {})["LogResult"]).decode()
+
+
+class Curl(Reader):
+    """`curl --no-buffer`."""
+
+    def __init__(self, url: str, headers: Path, options: tuple[str, ...] = ()) -> None:
+        self._headers = headers
+        words = ["curl", "--silent", "--no-buffer", "--max-time", str(TIMEOUT_S), *options]
+        self._process = subprocess.Popen(
+            [*words, "--dump-header", str(headers), url], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        )
+
+    def pieces(self) -> Iterator[bytes]:
+        assert self._process.stdout is not None
+        while True:
+            piece = os.read(self._process.stdout.fileno(), 65_536)
+            if not piece:
+                return
+            yield piece
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def status(self) -> int:
+        """Its exit status."""
+        return self._process.wait(TIMEOUT_S)
+
+    def head(self) -> list[str]:
+        """The status line and the header lines of the response."""
+        return self._headers.read_text().splitlines()
+
+
+class Urllib3(Reader):
+    """What `requests` and boto3 read with."""
+
+    def __init__(self, url: str) -> None:
+        self._pool = urllib3.PoolManager()
+        self.response = self._pool.request(
+            "GET", url, preload_content=False, retries=False, timeout=TIMEOUT_S
+        )
+
+    def pieces(self) -> Iterator[bytes]:
+        yield from self.response.stream()
+
+    def close(self) -> None:
+        self.response.close()
+        self._pool.clear()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a caller of AWS's emulator gets."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def invoke(url: str, payload: object) -> Reply:
+    """One call of the Invoke API, as curl would make it.
+
+    With several invocations at once AWS's emulator refuses an event that finds no worker waiting: none is
+    yet, or the last one is about to. Then it is asked again.
+    """
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        reply = _post(url + INVOCATIONS, json.dumps(payload).encode())
+        if b"Runtime.Unavailable" not in reply.body or time.monotonic() > deadline:
+            return reply
+        time.sleep(0.01)
+
+
+def _post(url: str, data: bytes) -> Reply:
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+            return Reply(response.status, dict(response.headers), response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Reply(error.code, dict(error.headers), error.read())
+
+
+def with_query(url: str, **parameters: object) -> str:
+    return f"{url}?{urllib.parse.urlencode(parameters)}"
