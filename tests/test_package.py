@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 import unittest
 import venv
+import zipfile
 from pathlib import Path
 
 import lambda_runtime
@@ -139,6 +141,124 @@ class Metadata(unittest.TestCase):
         found = re.search(r"^packages = (\[.+\])$", self.project, re.MULTILINE)
         assert found is not None
         self.assertEqual(json.loads(found[1]), ["runtime/lambda_runtime"])
+
+
+AWS_CLI = """\
+#!{python}
+import base64, hashlib, json, sys
+words = sys.argv[1:]
+if words == ["--version"]:
+    sys.exit()
+print(json.dumps(words), file=open({log!r}, "a"))
+if "--fail" in words:
+    sys.exit("An error occurred (AccessDenied)")
+content = open(words[words.index("--zip-file") + 1][len("fileb://"):], "rb").read()
+name = words[words.index("--layer-name") + 1]
+sha256 = base64.b64encode(hashlib.sha256(content).digest()).decode()
+print(json.dumps(dict(Content=dict(CodeSha256=sha256), LayerVersionArn=f"arn:{{name}}:1")))
+"""
+
+
+class Publishing(FunctionTestCase):
+    """tools/publish.py, with a program in place of AWS CLI that keeps what it was asked."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.write({"layers/lambda.zip": "L", "layers/python3.13-arm64.zip": "P"}))
+        self.log = self.folder / "log"
+        program = self.folder / "bin" / "aws"
+        program.parent.mkdir()
+        program.write_text(AWS_CLI.format(python=sys.executable, log=str(self.log)))
+        program.chmod(0o755)
+
+    def publish(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "tools" / "publish.py"), *arguments],
+            cwd=self.folder,
+            env={"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+        )
+
+    def asked(self) -> list[str]:
+        words: list[str] = json.loads(self.log.read_text().splitlines()[-1])
+        return words
+
+    def test_it_prints_the_arn_of_each_zip_and_nothing_else(self) -> None:
+        done = self.publish()
+        self.assertEqual(done.stdout, "arn:python-runtime:1\narn:python3-13-arm64:1\n", done.stderr)
+
+    def test_the_architecture_is_in_the_file_name_and_the_runtime_is_for_both(self) -> None:
+        for path, architectures in (
+            ("layers/lambda.zip", ["x86_64", "arm64"]),
+            ("layers/python3.13-arm64.zip", ["arm64"]),
+        ):
+            with self.subTest(path):
+                self.publish(path)
+                words = self.asked()
+                start = words.index("--compatible-architectures") + 1
+                self.assertEqual(words[start : start + len(architectures)], architectures)
+                self.assertEqual(words[start + len(architectures)], "--compatible-runtimes")
+
+    def test_options_are_passed_on(self) -> None:
+        self.publish("layers/lambda.zip", "--", "--region", "eu-west-3")
+        self.assertEqual(self.asked()[-2:], ["--region", "eu-west-3"])
+
+    def test_a_refusal_ends_it_before_the_next_zip(self) -> None:
+        done = self.publish("--", "--fail")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("AccessDenied", done.stderr)
+        self.assertIn("publish: AWS CLI did not publish layers/lambda.zip", done.stderr)
+        self.assertEqual(len(self.log.read_text().splitlines()), 1)
+
+    def test_a_zip_that_is_not_there_is_one_clear_line(self) -> None:
+        done = self.publish("layers/nowhere.zip")
+        expected = "publish: layers/nowhere.zip does not exist; `make dist` builds layers/lambda.zip\n"
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (1, "", expected))
+
+
+class Exploring(FunctionTestCase):
+    """tools/explore_context.py: what the container is built of."""
+
+    def lay_out(self, *layers: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        context = Path(self.write({}), "context")
+        command = [sys.executable, str(ROOT / "tools" / "explore_context.py"), str(context), *layers]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return context, done
+
+    def zip(self, *entries: tuple[str, int, str]) -> str:
+        """A layer of these: name, mode with the kind of file, content."""
+        path = Path(self.write({}), "layer.zip")
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, mode, content in entries:
+                entry = zipfile.ZipInfo(name)
+                entry.create_system, entry.external_attr = 3, mode << 16
+                archive.writestr(entry, content)
+        return str(path)
+
+    def test_modes_and_links_are_those_of_the_layer(self) -> None:
+        program = ("bin/python3.13", stat.S_IFREG | 0o755, "")
+        context, done = self.lay_out(self.zip(program, ("bin/python3", stat.S_IFLNK | 0o777, "python3.13")))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue((context / "opt/bin/python3").is_symlink())
+        self.assertEqual((context / "opt/bin/python3").stat().st_mode & 0o777, 0o755)
+
+    def test_a_later_layer_replaces_a_link_and_not_what_it_points_to(self) -> None:
+        first = self.zip(("a", stat.S_IFREG | 0o644, "A"), ("b", stat.S_IFLNK | 0o777, "a"))
+        context, _ = self.lay_out(first, self.zip(("b", stat.S_IFREG | 0o644, "B")))
+        self.assertEqual([(context / "opt" / name).read_text() for name in "ab"], ["A", "B"])
+
+    def test_the_examples_and_the_emulator_are_beside_the_layers(self) -> None:
+        context, _ = self.lay_out()
+        for name in ("task/hello.py", "explore/emulator/__main__.py", "explore/welcome.sh", "invoke"):
+            self.assertTrue((context / name).is_file(), name)
+        self.assertEqual((context / "invoke").stat().st_mode & 0o777, 0o755)
+
+    def test_a_layer_that_is_no_zip_is_one_clear_line(self) -> None:
+        path = str(Path(self.write({"no.zip": "no zip"}), "no.zip"))
+        _, done = self.lay_out(path)
+        self.assertEqual(
+            (done.returncode, done.stderr), (2, f"{path} cannot be unpacked: File is not a zip file\n")
+        )
 
 
 if __name__ == "__main__":
