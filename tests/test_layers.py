@@ -340,6 +340,21 @@ class SoundZips(ZipTestCase):
             [one for one in self.findings(path, allowed=["python/a/*"]) if one.severity == ERROR], []
         )
 
+    def test_a_package_for_any_platform_that_brings_files_for_some(self) -> None:
+        info = "python/debugger-1.dist-info"
+        files: dict[str, Content] = {
+            **PYTHON,
+            "python/debugger/attach_arm64.so": elf(ARM64),
+            "python/debugger/fast.cp39-win_amd64.pyd": b"MZ",
+            f"{info}/WHEEL": "Root-Is-Purelib: true\nTag: py3-none-any\n",
+            f"{info}/RECORD": "debugger/attach_arm64.so,sha256=x,4\ndebugger/fast.cp39-win_amd64.pyd,,\n",
+        }
+        findings = {
+            one.file: one.severity for one in self.findings(self.zip(files)) if one.kind != "no-bytecode"
+        }
+        names = ["python/debugger/attach_arm64.so", "python/debugger/fast.cp39-win_amd64.pyd"]
+        self.assertEqual(findings, dict.fromkeys(names, WARNING))
+
     def test_bytecode_as_it_should_be(self) -> None:
         for minor in range(8, 15):
             with self.subTest(minor=minor):

@@ -184,6 +184,16 @@ class TheRuntimesLayer(ToolTestCase):
         (self.folder / "closed").mkdir(mode=0o555)
         self.assertProblem("cannot be written", "layer", "--output", self.folder / "closed" / "a.zip")
 
+    def test_a_disk_without_room(self) -> None:
+        limited = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
+        program = f"{limited}; runpy.run_path(sys.argv.pop(), run_name='__main__')"
+        words = [sys.executable, "-c", program, str(ROOT / "tools" / "layer.py")]
+        outcome = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=False)
+        self.assertEqual(outcome.returncode, 2)
+        self.assertRegex(outcome.stderr, r"^make dist: .*File too large")
+        self.assertNotIn("Traceback", outcome.stderr)
+        self.assertEqual(self.files(), [])
+
     def test_what_was_there_before_stays_when_a_build_fails(self) -> None:
         (self.folder / "a.zip").write_text("as it was")
         files = self.write({"bootstrap": "#!/usr/bin/env python3\r\n"})

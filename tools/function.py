@@ -69,7 +69,7 @@ def collect(task_root: Path, tree: Path) -> None:
         shutil.copytree(task_root, tree, ignore=_left_out)
     except shutil.Error as error:
         source, _, reason = error.args[0][0]
-        raise Problem(f"{source} cannot be read: {reason}.", "Remove it, or make it readable.") from None
+        raise Problem(f"{source} cannot be copied: {reason}.", "Remove it, or make it readable.") from None
 
 
 def _left_out(folder: str, names: list[str]) -> list[str]:

@@ -22,11 +22,14 @@ class Problem(Exception):
 
 
 def report(name: str, tool: Callable[[], int]) -> int:
-    """Run ``tool``; its exit status. A Problem becomes a message under ``name`` on stderr, and status 2."""
+    """Run ``tool``; its exit status. What stops it becomes a message under ``name``, and status 2."""
     try:
         return tool()
     except Problem as problem:
         print(f"{name}: {problem}", file=sys.stderr)
+        return 2
+    except OSError as error:  # of a file in between: a disk that is full, a folder that cannot be read
+        print(f"{name}: {error}.\nCheck the permissions there, and the space on the disk.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

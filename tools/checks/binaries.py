@@ -43,7 +43,14 @@ def check(upload: Upload) -> Iterator[Finding]:
     for file in upload.files:
         if file.name.endswith(".so") and file.head(4) in MACH_O:
             remedy = "Build or install it for Linux: `make dist-deps` takes wheels for Lambda."
-            yield Finding(ERROR, "machine", file.name, "is for macOS, not for Linux", remedy)
+            yield Finding(
+                _severity(upload, file), "machine", file.name, "is for macOS, not for Linux", remedy
+            )
+
+
+def _severity(upload: Upload, file: File) -> str:
+    """A package for any platform may bring what is for another one; others are a mistake."""
+    return WARNING if file.name in upload.portable else ERROR
 
 
 def _expected_machine(upload: Upload, facts: Elf) -> int:
@@ -56,7 +63,7 @@ def _machine(upload: Upload, file: File, facts: Elf) -> Iterator[Finding]:
         found = MACHINES.get(facts.machine, f"machine {facts.machine}")
         problem = f"is for {found}, not for {expected.name}"
         remedy = f"Build or install it for {expected.name}, or say which architecture is meant: ARCH=…"
-        yield Finding(ERROR, "machine", file.name, problem, remedy)
+        yield Finding(_severity(upload, file), "machine", file.name, problem, remedy)
 
 
 def _musl(file: File, facts: Elf) -> list[Finding]:

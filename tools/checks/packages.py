@@ -45,7 +45,8 @@ def _wheel(upload: Upload, file: File) -> Iterator[Finding]:
 def _extension(upload: Upload, file: File) -> Iterator[Finding]:
     problem = wheels.extension_problem(file.name, upload.python, upload.architecture)
     if problem:
-        yield Finding(ERROR, "extension", file.name, problem, REINSTALL)
+        severity = WARNING if file.name in upload.portable else ERROR
+        yield Finding(severity, "extension", file.name, problem, REINSTALL)
 
 
 def _origin(file: File) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import Counter
 
@@ -76,6 +77,7 @@ class Upload:
                     file.elf = elf.parse(file.read())
                 except elf.ElfError as error:
                     self.damaged[file.name] = str(error)
+        self.portable = self._portable()
         self.glibc = target.glibc
         self.python = target.python or self._python()
         self.architecture = target.architecture or self._architecture()
@@ -87,6 +89,18 @@ class Upload:
     @property
     def binaries(self) -> Iterator[tuple[File, Elf]]:
         return ((file, file.elf) for file in self.files if file.elf is not None)
+
+    def _portable(self) -> set[str]:
+        """Files of packages for any platform: what they bring for one of them, they choose by themselves."""
+        files = {file.name: file for file in self.files}
+        names = set()
+        for name, file in files.items():
+            record = files.get(name.replace(".dist-info/WHEEL", ".dist-info/RECORD"))
+            if name.endswith(".dist-info/WHEEL") and record is not None and b"-none-any" in file.read():
+                folder = posixpath.dirname(posixpath.dirname(name))
+                lines = record.read().decode("utf-8", "replace").splitlines()
+                names |= {posixpath.join(folder, line.rsplit(",", 2)[0]) for line in lines}
+        return names
 
     def _python(self) -> PythonVersion | None:
         """The interpreter that is in the zips."""
