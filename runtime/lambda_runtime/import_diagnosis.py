@@ -22,13 +22,8 @@ _MACHINES = {3: "i386", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 
 def explain(error: ImportError) -> list[str]:
     """Sentences about what was found instead; where it was looked for, if nothing was."""
-    notes = []
-    for one in _chain(error):
-        for path in dict.fromkeys([*_extension_files(_wanted(one)), *_own_path(one)]):
-            problem = _problem(path)
-            if problem:
-                notes.append(f"{path} {problem}")
-        notes.extend(_missing_library(one))
+    found = [note for one in _chain(error) for note in [*_unsuitable(one), *_missing_library(one)]]
+    notes = list(dict.fromkeys(found))  # an error and what caused it may be about the same file
     if notes:
         libc = "musllinux_1_2" if "musl" in _imp.extension_suffixes()[0] else "manylinux2014"
         platform = f"{libc}_{os.uname().machine}"
@@ -37,8 +32,8 @@ def explain(error: ImportError) -> list[str]:
             "Install the packages for this Python and this machine, for example: pip install --target FOLDER "
             f"--only-binary=:all: --platform {platform} --python-version {version} PACKAGE"
         ]
-    elif isinstance(error, ModuleNotFoundError):
-        notes.append(f"Searched for {_wanted(error).partition('.')[0]!r} in: {', '.join(sys.path)}")
+    elif isinstance(error, ModuleNotFoundError) and error.name and "." not in error.name:
+        notes.append(f"Searched for {error.name!r} in: {', '.join(_search_path())}")
     return notes
 
 
@@ -63,12 +58,24 @@ def _wanted(error: ImportError) -> str:
     return name
 
 
+def _search_path() -> list[str]:
+    """The entries of `sys.path` that mean something; functions put others there, such as pathlib.Path."""
+    return [folder for folder in sys.path if isinstance(folder, str)]
+
+
+def _unsuitable(error: ImportError) -> list[str]:
+    """The files that could have been meant, if none of them can be loaded; else the reason is another."""
+    paths = dict.fromkeys([*_extension_files(_wanted(error)), *_own_path(error)])
+    problems = {path: _problem(path) for path in paths}
+    return [] if None in problems.values() else [f"{path} {problem}" for path, problem in problems.items()]
+
+
 def _extension_files(name: str) -> Iterator[str]:
     """Files on the search path that could be the extension module ``name``, for whatever Python."""
     if not name:
         return
     *parents, leaf = name.split(".")
-    for folder in sys.path:
+    for folder in _search_path():
         folder = os.path.join(folder, *parents)
         try:
             entries = sorted(os.listdir(folder))
@@ -90,7 +97,8 @@ def _problem(path: str) -> str | None:
     ending = "." + os.path.basename(path).partition(".")[2]  # such as .cpython-313-x86_64-linux-gnu.so
     if ending not in suffixes:
         built_for, wanted = (one.strip(".").rpartition(".")[0] for one in (ending, suffixes[0]))
-        return f"is built for {built_for}, but this Python loads {wanted}"
+        found = f"is built for {built_for}" if built_for else "does not say for which Python it is built"
+        return f"{found}, but this Python loads {wanted}"
     try:
         with open(path, "rb") as file:
             head = file.read(20)
@@ -99,6 +107,8 @@ def _problem(path: str) -> str | None:
     machine = os.uname().machine
     if head[:4] != b"\x7fELF":
         return f"is not built for Linux, but this is Linux on {machine}" if sys.platform == "linux" else None
+    if len(head) < 20:
+        return f"is cut off after {len(head)} bytes"
     number = int.from_bytes(head[18:20], "big" if head[5] == 2 else "little")
     found = _MACHINES.get(number, f"machine {number}")
     if found != machine and machine in _MACHINES.values():
