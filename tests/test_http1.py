@@ -7,7 +7,14 @@ import time
 import unittest
 
 from lambda_runtime.errors import RuntimeApiError
-from lambda_runtime.http1 import MAX_HEAD_BYTES, Response, ResponseReader, format_request
+from lambda_runtime.http1 import (
+    MAX_HEAD_BYTES,
+    Response,
+    ResponseReader,
+    format_chunk,
+    format_last_chunk,
+    format_request,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -383,6 +390,38 @@ class Writer(unittest.TestCase):
             else:
                 self.assertEqual(len(data.split(b"\r\n")), 5, (number, value))
                 self.assertEqual(data.count(b"\n"), data.count(b"\r"), (number, value))
+
+
+class Chunks(unittest.TestCase):
+    def test_a_chunk_has_its_size_in_front(self) -> None:
+        for name, data, expected in [
+            ("nothing, which must not end the body", b"", b""),
+            ("a byte", b"a", b"1\r\na\r\n"),
+            ("fifteen", b"a" * 15, b"f\r\n" + b"a" * 15 + b"\r\n"),
+            ("sixteen", b"a" * 16, b"10\r\n" + b"a" * 16 + b"\r\n"),
+            ("line breaks", b"0\r\n\r\n", b"5\r\n0\r\n\r\n\r\n"),
+            ("NULs", bytes(3), b"3\r\n\0\0\0\r\n"),
+        ]:
+            with self.subTest(name):
+                self.assertEqual(format_chunk(data), expected)
+
+    def test_the_last_one_is_empty_and_may_have_trailers(self) -> None:
+        for name, trailers, expected in [
+            ("none", [], b"0\r\n\r\n"),
+            ("one", [("A", "b")], b"0\r\nA: b\r\n\r\n"),
+            ("two", [("A", "b"), ("C", "d==")], b"0\r\nA: b\r\nC: d==\r\n\r\n"),
+        ]:
+            with self.subTest(name):
+                self.assertEqual(format_last_chunk(trailers), expected)
+
+    def test_what_is_written_is_what_is_read(self) -> None:
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        parts = [b"a", b"", b"\r\n", bytes(300), b"0\r\n\r\n"]
+        body = b"".join(map(format_chunk, parts)) + format_last_chunk([("A", "b")])
+        response = ResponseReader().feed(head + body)
+        assert response is not None
+        self.assertEqual(response.body, b"".join(parts))
+        self.assertTrue(response.keep_alive)
 
 
 if __name__ == "__main__":
