@@ -62,7 +62,7 @@ dist-python: ## build layers/python….zip: an interpreter, of PYTHON_VERSION fo
 	@$(PYTHON) tools/interpreter.py $(TARGET) $(if $(FROM),--from '$(FROM)') $(LIBRARIES:%=--libraries %) $(BUILD)
 
 dist-deps: ## build layers/deps-….zip: the packages in REQUIREMENTS, likewise
-	@$(PYTHON) tools/dependencies.py '$(REQUIREMENTS)' $(TARGET) $(BUILD)
+	@$(PYTHON) tools/dependencies.py '$(REQUIREMENTS)' $(TARGET) $(LIBRARIES:%=--libraries %) $(BUILD)
 
 dist-function: ## build layers/function.zip: the files in TASK_ROOT, with bytecode likewise
 	@$(PYTHON) tools/function.py '$(TASK_ROOT)' $(COMPILE_FOR:%=--bytecode %) $(TARGET) $(OUTPUT_OPTION) $(CHECKS)

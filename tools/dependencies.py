@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import compilation, compilers, packing, problems, uv, verify, wheels
+from tools import compilation, compilers, libraries, options, packing, problems, uv, wheels
 from tools.checks import Target
 from tools.lambda_os import OPT
 from tools.problems import Problem
@@ -31,25 +31,29 @@ def main() -> int:
     """Build the layer that the arguments describe and say what it is."""
     parser = argparse.ArgumentParser(prog="tools/dependencies.py", description="Build a layer of packages.")
     parser.add_argument("requirements", type=Path, metavar="REQUIREMENTS", help="a requirements.txt")
-    verify.add_target(parser, python="3.13", architecture="x86_64")
+    options.add(parser, python="3.13", architecture="x86_64")
+    parser.add_argument(
+        "--libraries", action="append", default=[], type=Path, metavar="FOLDER", help="where libraries are"
+    )
     parser.add_argument("--bytecode", default="", metavar="PYTHON", help="compile with it; or `none`")
     parser.add_argument("--output", type=Path, metavar="FILE")
-    options = parser.parse_args()
-    target = verify.target(options)
+    arguments = parser.parse_args()
+    target = options.target(arguments)
     assert target.python is not None and target.architecture is not None
-    if not options.requirements.is_file():
+    if not arguments.requirements.is_file():
         remedy = "Say REQUIREMENTS=FILE: a package a line, as pip reads it."
-        raise Problem(f"{options.requirements} does not exist.", remedy)
+        raise Problem(f"{arguments.requirements} does not exist.", remedy)
     name = f"deps-python{target.python.name}-{target.architecture.name}.zip"
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
-        install(options.requirements, target, tree / PACKAGES)
+        install(arguments.requirements, target, tree / PACKAGES)
         if not any(tree.rglob("*.py")) and not any(tree.rglob("*.so")):
-            raise Problem(f"{options.requirements} names no package.", "Name one, a package a line.")
-        if options.bytecode != "none":
-            add_bytecode(options.bytecode, target, tree / PACKAGES)
+            raise Problem(f"{arguments.requirements} names no package.", "Name one, a package a line.")
+        libraries.add(tree, arguments.libraries)
+        if arguments.bytecode != "none":
+            add_bytecode(arguments.bytecode, target, tree / PACKAGES)
         packing.pack(
-            tree, options.output or Path("layers", name), target, compress=True, allowed=options.allow
+            tree, arguments.output or Path("layers", name), target, compress=True, allowed=arguments.allow
         )
     return 0
 

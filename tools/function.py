@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import compilation, packing, problems, pythons, verify
+from tools import compilation, options, packing, problems, pythons
 from tools.lambda_os import TASK
 from tools.problems import Problem
 
@@ -39,27 +39,29 @@ def main() -> int:
     """Build the zip that the arguments describe and say what it is."""
     parser = argparse.ArgumentParser(prog="tools/function.py", description="Build a function's zip.")
     parser.add_argument("task_root", type=Path, metavar="TASK_ROOT", help="the folder of its files")
-    verify.add_target(parser, python="")
+    options.add(parser, python="")
     parser.add_argument("--bytecode", action="append", default=[], metavar="PYTHON", help="may be repeated")
     parser.add_argument("--output", type=Path, default=Path("layers/function.zip"), metavar="FILE")
-    options = parser.parse_args()
-    if not options.task_root.is_dir():
+    arguments = parser.parse_args()
+    if not arguments.task_root.is_dir():
         raise Problem(
-            f"{options.task_root} is no folder.", "Say TASK_ROOT=FOLDER, where the function's files are."
+            f"{arguments.task_root} is no folder.", "Say TASK_ROOT=FOLDER, where the function's files are."
         )
-    programs = [pythons.resolve(word) for word in options.bytecode]
+    programs = [pythons.resolve(word) for word in arguments.bytecode]
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder, "task")
-        collect(options.task_root, tree)
+        collect(arguments.task_root, tree)
         if not any(path.is_file() for path in tree.rglob("*")):
-            raise Problem(f"{options.task_root} holds no files.", "Say TASK_ROOT=FOLDER of a function.")
+            raise Problem(f"{arguments.task_root} holds no files.", "Say TASK_ROOT=FOLDER of a function.")
         for python in programs:
             failed = compilation.compile_folder(python, tree, TASK)
             if failed:
                 raise Problem(
                     f"{python} cannot compile {', '.join(failed[:3])}.", "Correct it, or leave it out."
                 )
-        packing.pack(tree, options.output, verify.target(options), compress=True, allowed=options.allow)
+        packing.pack(
+            tree, arguments.output, options.target(arguments), compress=True, allowed=arguments.allow
+        )
     return 0
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import compilation, compilers, installation, libraries, packing, problems, trimming, uv, verify
+from tools import compilation, compilers, installation, libraries, options, packing, problems, trimming, uv
 from tools.lambda_os import CERTIFICATES, OPT
 from tools.problems import Problem
 
@@ -37,7 +37,7 @@ CERTIFICATES_LINE = (
 def main() -> int:
     """Build the layer that the arguments describe and say what it is."""
     parser = argparse.ArgumentParser(prog="tools/interpreter.py", description="Build a layer with a Python.")
-    verify.add_target(parser, python="3.13", architecture="x86_64")
+    options.add(parser, python="3.13", architecture="x86_64")
     parser.add_argument(
         "--from", dest="source", type=Path, metavar="PATH", help="a prefix, or a tar file of one"
     )
@@ -46,19 +46,19 @@ def main() -> int:
     )
     parser.add_argument("--bytecode", default="", metavar="PYTHON", help="compile with it; or `none`")
     parser.add_argument("--output", type=Path, metavar="FILE")
-    options = parser.parse_args()
-    target = verify.target(options)
+    arguments = parser.parse_args()
+    target = options.target(arguments)
     assert target.python is not None and target.architecture is not None
     name = f"python{target.python.name}-{target.architecture.name}.zip"
     with tempfile.TemporaryDirectory() as folder:
-        source = obtain(options.source, target.python, target.architecture, Path(folder, "source"))
+        source = obtain(arguments.source, target.python, target.architecture, Path(folder, "source"))
         python = installation.find(source, target.python, target.architecture)
         tree = Path(folder, "layer")
-        assemble(python, options.libraries, tree)
-        if options.bytecode != "none":
-            add_bytecode(options.bytecode, target.python, tree)
-        output = options.output or Path("layers", name)
-        packing.pack(tree, output, target, compress=True, allowed=options.allow)
+        assemble(python, arguments.libraries, tree)
+        if arguments.bytecode != "none":
+            add_bytecode(arguments.bytecode, target.python, tree)
+        output = arguments.output or Path("layers", name)
+        packing.pack(tree, output, target, compress=True, allowed=arguments.allow)
     return 0
 
 

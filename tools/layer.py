@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import compilation, packing, problems, pythons, verify
+from tools import compilation, options, packing, problems, pythons
 from tools.problems import Problem
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def main() -> int:
     """Build the zip that the arguments describe and say what it is."""
     parser = argparse.ArgumentParser(prog="tools/layer.py", description="Build the runtime's layer.")
-    verify.add_target(parser, python="")
+    options.add(parser, python="")
     parser.add_argument("--output", type=Path, default=Path("layers/lambda.zip"), metavar="FILE")
     parser.add_argument(
         "--bytecode",
@@ -34,14 +34,16 @@ def main() -> int:
         metavar="PYTHON",
         help="compile for this interpreter or version; may be repeated",
     )
-    options = parser.parse_args()
-    programs = [pythons.resolve(word) for word in options.bytecode]
+    arguments = parser.parse_args()
+    programs = [pythons.resolve(word) for word in arguments.bytecode]
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         collect(tree)
         for python in programs:
             compile_for(python, tree)
-        packing.pack(tree, options.output, verify.target(options), compress=False, allowed=options.allow)
+        packing.pack(
+            tree, arguments.output, options.target(arguments), compress=False, allowed=arguments.allow
+        )
     return 0
 
 

@@ -130,10 +130,16 @@ def _missing_libraries(libraries: Libraries, file: File, facts: Elf) -> Iterator
             yield Finding(WARNING, "library-place", file.name, problem, remedy)
         elif name in UNPROMISED_LIBRARIES:
             problem = f"needs {name}, which Lambda's system has so far, but nobody promises"
-            yield Finding(WARNING, "library", file.name, problem, "Put it into lib/, to be sure.")
+            yield Finding(
+                WARNING,
+                "library",
+                file.name,
+                problem,
+                "Put it into lib/, to be sure: LIBRARIES=FOLDER, where it is.",
+            )
         else:
             problem = f"needs {name}, which neither the zip nor Lambda's system brings"
-            remedy = "Put it into lib/: dist-python takes LIBRARIES=FOLDER, where it is."
+            remedy = "Put it into lib/: dist-python and dist-deps take LIBRARIES=FOLDER, where it is."
             yield Finding(ERROR, "library", file.name, problem, remedy)
 
 
