@@ -80,7 +80,7 @@ class ZipTestCase(unittest.TestCase):
 
 class SeededDefects(ZipTestCase):
     def test_a_bootstrap_below_a_folder(self) -> None:
-        files = {"lambda/bootstrap": BOOTSTRAP}
+        files = {"lambda/bootstrap": BOOTSTRAP, "lambda/app.txt": "", "__MACOSX/lambda/._bootstrap": ""}
         self.assertFound("bootstrap", "lambda/bootstrap", files, words="not at the root")
 
     def test_a_runtime_without_its_bootstrap(self) -> None:
@@ -328,6 +328,10 @@ class SoundZips(ZipTestCase):
 
     def test_a_function_with_a_library_beside_its_modules(self) -> None:
         self.assertSound(self.zip({"a.abi3.so": elf(needed=["libone.so"]), "libone.so": elf()}))
+
+    def test_files_beside_programs_and_links_to_folders(self) -> None:
+        files = {**PYTHON, "bin/README": "words", "share/doc/a/b.txt": "", "doc": "share/doc"}
+        self.assertSound(self.zip(files, {"bin/README": stat.S_IFREG | 0o644, "doc": stat.S_IFLNK | 0o777}))
 
     def test_a_limit_that_is_raised(self) -> None:
         data = elf(needed=["libm.so.6"], versions={("libm.so.6", "GLIBC_2.35"): ["hypot"]})

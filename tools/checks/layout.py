@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
+from pathlib import PurePosixPath
 
 from tools import elf
 from tools.checks.finding import ERROR, WARNING, Finding
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tools.checks.upload import File, Upload
     from tools.zips import Archive
 
-PROGRAM_FOLDERS = ("bin", "extensions")  # below /opt: Lambda's PATH, and what Lambda starts by itself
+ADDED_BY_MACOS = "__MACOSX/"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -31,9 +32,12 @@ def check(upload: Upload) -> Iterator[Finding]:
     yield from _sizes(upload)
 
 
-def is_program(name: str) -> bool:
-    """Whether a file is there to be executed by its name."""
-    return name == "bootstrap" or posixpath.dirname(name) in PROGRAM_FOLDERS
+def is_program(file: File) -> bool:
+    """Whether a file is there to be executed by its name; in bin, files may lie beside the programs."""
+    folder = posixpath.dirname(file.name)
+    if file.name == "bootstrap" or folder == "extensions":
+        return True
+    return folder == "bin" and (file.elf is not None or file.head(2) == b"#!") and ".so" not in file.name
 
 
 def _names(archive: Archive) -> Iterator[Finding]:
@@ -54,11 +58,11 @@ def _bootstrap_place(archive: Archive) -> Iterator[Finding]:
     """Lambda looks for bootstrap in /var/task and /opt, not in folders below."""
     if "bootstrap" in archive.members:
         return
-    for name in archive.members:
-        folder, _, base = name.rpartition("/")
-        if base == "bootstrap" and "/" not in folder:
+    tops = {name.partition("/")[0] for name in archive.members if not name.startswith(ADDED_BY_MACOS)}
+    for folder in tops if len(tops) == 1 else ():
+        if f"{folder}/bootstrap" in archive.members:
             remedy = f"Zip the content of {folder}/, from inside it."
-            yield Finding(ERROR, "bootstrap", name, "is not at the root of the zip", remedy)
+            yield Finding(ERROR, "bootstrap", f"{folder}/bootstrap", "is not at the root of the zip", remedy)
     if "runtime/lambda_runtime/main.py" in archive.members:
         remedy = "Put the runtime's bootstrap beside runtime/."
         yield Finding(
@@ -69,16 +73,16 @@ def _bootstrap_place(archive: Archive) -> Iterator[Finding]:
 def _modes(file: File) -> Iterator[Finding]:
     if not file.member.is_readable:
         problem = f"has mode {file.member.mode & 0o777:o}, so Lambda's user cannot read it"
-        remedy = f"chmod {'755' if is_program(file.name) else '644'} before zipping."
+        remedy = f"chmod {'755' if is_program(file) else '644'} before zipping."
         yield Finding(ERROR, "unreadable", file.name, problem, remedy)
-    elif is_program(file.name) and not file.member.is_executable:
+    elif is_program(file) and not file.member.is_executable:
         remedy = "chmod 755 before zipping, and zip on Linux or macOS."
         yield Finding(ERROR, "mode", file.name, "is not executable", remedy)
 
 
 def _script(file: File) -> Iterator[Finding]:
     """A program must be what Linux can execute: ELF, or a script whose first line names an interpreter."""
-    if not is_program(file.name) or file.elf is not None:
+    if not is_program(file) or file.elf is not None:
         return
     head = file.head(4096)
     if head.startswith(BYTE_ORDER_MARK):
@@ -92,7 +96,7 @@ def _script(file: File) -> Iterator[Finding]:
         first, _, _ = head.partition(b"\n")
         if first.endswith(b"\r"):
             problem = "has lines that end in CR LF, as on Windows, so Linux does not find its interpreter"
-            remedy = "Save it with LF (git: `*.* text eol=lf` in .gitattributes)."
+            remedy = "Save it with LF (git: `* text=auto eol=lf` in .gitattributes)."
             yield Finding(ERROR, "line-ends", file.name, problem, remedy)
         interpreter = first[2:].decode("utf-8", "replace").split()[:1]
         if interpreter and not _is_on_lambda(interpreter[0]):
@@ -109,7 +113,7 @@ def _is_on_lambda(interpreter: str) -> bool:
 def _links(upload: Upload, archive: Archive) -> Iterator[Finding]:
     """A symbolic link must lead to something that is there, in this zip or in another."""
     everything = set(upload.names)
-    folders = {posixpath.dirname(name) for name in everything}
+    folders = {str(folder) for name in everything for folder in PurePosixPath(name).parents}
     for name, member in archive.members.items():
         if not member.is_link or member.obstacle:
             continue
