@@ -1,4 +1,4 @@
-"""AWS Lambda on this machine: a Runtime API for the function's process, an Invoke API for its callers.
+"""AWS Lambda on this machine: a Runtime API for the function, an Invoke API and a URL for its callers.
 
     python3 -m emulator run --handler hello.handler --task-root examples
     python3 -m emulator serve --handler hello.handler --task-root examples
@@ -6,9 +6,12 @@
 To read it, begin with ``function.py``, which tells the life of an invocation; ``runtime_api.py`` holds
 the table of what a runtime may do next. The rest is what these two stand on::
 
-    caller ─ HTTP ─ invoke_api ─ function ─ environment ─ runtime_api ─ HTTP ─ the function's process
-                                    │            └──────── log ──────── pipe ──────────┘
-                                 terminal
+    SDK ───── HTTP ─ invoke_api ───┐
+    browser ─ HTTP ─ function_url ─┴─ function ─ environment ─ runtime_api ─ HTTP ─ the function's process
+                                         │            └─────── log ───────── pipe ──────────┘
+                                      terminal
+
+A streamed response goes from ``runtime_api`` to the caller through ``response_stream``.
 """
 
 import sys

@@ -253,7 +253,7 @@ class Environment:
                 return COMPLETED
             if api.closed:
                 return EXITED
-            api.refuse_answers()
+            api.closed = True  # an answer that comes now comes too late
             self._take_stock()
             return TIMED_OUT
 

@@ -102,10 +102,10 @@ class Request:
             self.before_body()
         try:
             yield from self._read_chunks() if self.chunked else self._read_counted(self._length)
-        except TruncatedBody:
+        except (TruncatedBody, OSError) as problem:
             self.truncated = True
             self.unread = False
-            raise
+            raise TruncatedBody from problem
         self.unread = False
 
     def _read_counted(self, length: int) -> Iterator[bytes]:

@@ -26,11 +26,9 @@ class ResponseStream:
     def __init__(self) -> None:
         self.content_type = ""
         self.response_mode = ""
-        self.flowed = False  # at least one byte was written
         self._parts: Deque[bytes] = deque()
         self._waiting = 0  # bytes in ``_parts``
         self._opened = False
-        self._shut = False
         self._ended = False
         self._abandoned = False
         self._changed = threading.Condition()
@@ -48,24 +46,17 @@ class ResponseStream:
     def write(self, part: bytes) -> None:
         """Append a part; waits while too much is waiting already, unless nobody wants it any more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting < CAPACITY or self._shut or self._abandoned)
-            if self._shut or self._abandoned or not part:
+            self._changed.wait_for(lambda: self._waiting < CAPACITY or self._ended or self._abandoned)
+            if self._ended or self._abandoned or not part:
                 return
             self._parts.append(part)
             self._waiting += len(part)
-            self.flowed = True
-            self._changed.notify_all()
-
-    def shut(self) -> None:
-        """Drop what is written from now on, and what waits to be; the end is still to come."""
-        with self._changed:
-            self._shut = True
             self._changed.notify_all()
 
     def end(self) -> None:
         """No more parts will come; the reader still gets those that wait."""
         with self._changed:
-            self._shut = self._ended = True
+            self._ended = True
             self._changed.notify_all()
 
     # The caller's side.
@@ -80,7 +71,7 @@ class ResponseStream:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._parts or self._ended or self._abandoned)
-                if self._abandoned or not self._parts:
+                if not self._parts:
                     return
                 part = self._parts.popleft()
                 self._waiting -= len(part)

@@ -62,6 +62,9 @@ TRANSITIONS = {
 BURST = 6 * 1024 * 1024
 RECORDED_LIMIT = 64 * 1024
 
+# How much of a refused body net/http reads before it gives up the connection, bytes.
+READ_AFTER_REFUSAL = 256 * 1024
+
 # net/http gives a Content-Length to a body that fits its buffer, and chunks a longer one.
 LONGEST_COUNTED_BODY = 2048
 
@@ -153,15 +156,8 @@ class RuntimeApi:
     def hang_up(self) -> None:
         """Give no more events and take no more answers: a waiting `next` loses its connection."""
         with self.changed:
-            self.abandoned = True
-            self.refuse_answers()
-
-    def refuse_answers(self) -> None:
-        """An answer that comes now comes too late, or what is left of it. Call with ``changed`` held."""
-        self.closed = True
-        if self.invocation is not None and self.invocation.stream is not None:
-            self.invocation.stream.shut()
-        self.changed.notify_all()
+            self.abandoned = self.closed = True
+            self.changed.notify_all()
 
     def close(self) -> None:
         self.hang_up()
@@ -173,7 +169,7 @@ class RuntimeApi:
         response = self._route(request, record)
         if response is not None:
             if request.unread and not response.close:
-                _try_to_read(request, record)
+                response.close = not _skim(request, record, most=READ_AFTER_REFUSAL)
             record.status = response.status
         return response
 
@@ -232,12 +228,15 @@ class RuntimeApi:
             return self._stream(request, record, invocation.stream)
         limit = self._max_response_bytes
         try:
-            _read(request, record, limit if self._early_413 else None)
-        except TruncatedBody:
-            return refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+            if self._early_413:
+                _read(request, record, limit)
+            else:
+                _skim(request, record, keep=limit)
         except BodyTooLarge:
             return self._too_large(limit, close=True)
-        if len(record.body) > limit:
+        if request.truncated:
+            return refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+        if record.body_size > limit:
             return self._too_large(limit, close=False)
         answer = Answer(record.body, _content_type(request), response_mode=mode or "buffered")
         answer.trailers = record.trailers
@@ -285,8 +284,10 @@ class RuntimeApi:
     def _error(self, request: Request, record: Recorded) -> Response | None:
         """``POST /invocation/{id}/error``: what the function raised; any bytes go to the caller."""
         try:
-            _read(request, record, self._max_response_bytes)
-        except (TruncatedBody, BodyTooLarge):
+            complete = _read(request, record, self._max_response_bytes)
+        except BodyTooLarge:
+            complete = False
+        if not complete:
             return None  # no reply at all, and wedged, is what Lambda's server does here
         error_type = request.header(_ERROR_TYPE)
         content_type = request.header("Content-Type") or "application/json"
@@ -299,7 +300,7 @@ class RuntimeApi:
             denied = self._move(call)
         if denied is not None:
             return denied
-        if not _try_to_read(request, record):
+        if not _read(request, record):
             return None
         self._on_pause()
         with self.changed:
@@ -324,7 +325,7 @@ class RuntimeApi:
 
     def _register_extension(self, request: Request, record: Recorded) -> Response | None:
         """``POST /extension/register``: from now on the end of the environment is announced."""
-        if not _try_to_read(request, record):
+        if not _read(request, record):
             return None
         with self.changed:
             closed = self.state not in (STARTED, RESTORING)
@@ -427,19 +428,32 @@ def _heed_trailers(answer: Answer, request: Request) -> None:
     answer.content_type = "application/json"
 
 
-def _try_to_read(request: Request, record: Recorded) -> bool:
-    """Read the body for the record's sake; False if it ended too early."""
+def _read(request: Request, record: Recorded, limit: int | None = None) -> bool:
+    """Take the whole body; False if it ended too early. BodyTooLarge beyond the limit."""
     try:
-        _read(request, record)
+        record.body = request.read(limit)
     except TruncatedBody:
         return False
+    record.body_size = len(record.body)
+    record.trailers = request.trailers
     return True
 
 
-def _read(request: Request, record: Recorded, limit: int | None = None) -> None:
-    record.body = request.read(limit)
-    record.body_size = len(record.body)
-    record.trailers = request.trailers
+def _skim(request: Request, record: Recorded, keep: int = RECORDED_LIMIT, most: int | None = None) -> bool:
+    """Take what there is of a body but keep only its beginning; False if there is more than ``most``."""
+    kept = []
+    try:
+        for part in request.parts():
+            kept.append(part[: max(0, keep - record.body_size)])
+            record.body_size += len(part)
+            if most is not None and record.body_size > most:
+                return False
+    except TruncatedBody:
+        pass  # noted in the request
+    finally:
+        record.body = b"".join(kept)
+        record.trailers = request.trailers
+    return True
 
 
 def _content_type(request: Request) -> str:

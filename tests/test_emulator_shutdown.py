@@ -325,6 +325,7 @@ class ARestore(ExtensionTestCase):
             restore_timeout_s=0.5,
         )
         self.assertSucceeds(function.invoke(), 1)
+        self.assertEqual(0, function.restarts)
 
 
 if __name__ == "__main__":

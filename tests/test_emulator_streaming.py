@@ -133,11 +133,11 @@ class AStreamingInvocation(StreamingTestCase):
 
     def settled(self, file: Path) -> int:
         """The number in the file, when it has not changed for a while."""
-        before, now = "", "-1"
-        while now != before:
+        before, now = "", ""
+        while now != before or not now:
             before = now
             time.sleep(0.1)
-            now = (file.read_text() if file.exists() else "") or "-1"
+            now = file.read_text() if file.exists() else ""
         return int(now)
 
     def test_that_the_caller_gives_up_goes_on_to_its_end(self) -> None:
@@ -187,7 +187,8 @@ class AStreamingInvocation(StreamingTestCase):
         function = self.start("r, *_ = take(); respond(r, 'x' * 1_000_000); take()")
         result = function.invoke_streaming()
         self.assertEqual([b"x" * 1_000_000], list(result))
-        self.assertEqual(("buffered", None), (result.response_mode, result.function_error))
+        self.assertEqual("buffered", result.response_mode)
+        self.assertEqual((None, "", b"", []), self.error(result))
         self.assertEqual(1_000_000, self.posted(function).body_size)
 
     def test_limits_a_buffered_response_like_any_other(self) -> None:
@@ -196,6 +197,16 @@ class AStreamingInvocation(StreamingTestCase):
             function.invoke_streaming(), "Function.ResponseSizeTooLarge", "1000 bytes"
         )
         self.assertEqual([], parts)
+
+    def test_ends_for_the_caller_though_the_runtime_takes_its_time(self) -> None:
+        function = self.start(
+            "r, *_ = take(); s = Stream(r); s.write('all'); s.end(); time.sleep(30)",
+            answer_grace_s=0.1,
+            timeout_s=60,
+        )
+        result = function.invoke_streaming()
+        self.assertEqual([b"all"], list(result))
+        self.assertEqual(f"START RequestId: {result.request_id} Version: $LATEST\n", result.log.decode())
 
     def test_of_a_function_that_fails_has_no_part(self) -> None:
         error = {"errorType": "E", "errorMessage": "m"}
@@ -253,6 +264,26 @@ class AStreamThatBreaksOff(StreamingTestCase):
         self.assertEqual(b"so far12", b"".join(parts))
         self.assertIn(b"400 403\n", result.log)
 
+    def test_by_a_reset_is_a_truncated_response_too(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            stream.write("so far")
+            wait_for("seen")
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + [0] * 7))
+            stream.socket.close()
+            while True:
+                call("GET", "invocation/next")
+                time.sleep(0.01)
+            """,
+            timeout_s=60,
+        )
+        result = function.invoke_streaming()
+        self.assertEqual(b"so far", next(iter(result)))
+        self.let("seen")
+        self.assertEqual([], self.assertEndsWith(result, "Runtime.TruncatedResponse", "truncated"))
+
     def test_because_time_is_up_is_a_timeout(self) -> None:
         function = self.start("r, *_ = take(); Stream(r).write('so far'); time.sleep(60)", timeout_s=0.2)
         parts = self.assertEndsWith(function.invoke_streaming(), "Sandbox.Timedout", "after 0.20 seconds")
@@ -286,6 +317,24 @@ class AStreamThatBreaksOff(StreamingTestCase):
         self.assertIn(b"reply 413\n", result.log)
         self.assertEqual(b"1", function.invoke().payload)
         self.assertEqual(0, function.restarts)
+
+    def test_when_it_is_refused_need_not_come_to_its_end(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream("other")
+            try:
+                while True:
+                    stream.write(bytes(10_000))
+            except OSError:
+                respond(r, stream.status())
+            take()
+            """,
+            timeout_s=60,
+        )
+        self.assertEqual(b"400", function.invoke().payload)
+        refused = [request for request in function.requests if "other" in request.path]
+        self.assertEqual([(400, 65_536)], [(request.status, len(request.body)) for request in refused])
 
     def test_is_not_what_a_second_answer_makes_of_it(self) -> None:
         function = self.start(
