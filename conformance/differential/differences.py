@@ -930,8 +930,8 @@ _sigterm = _instead(
     }
 )
 _RAISED = (
-    'Traceback (most recent call last):\n  File "/var/task/app.py", line 3, in stop\n'
-    "    raise ValueError('stop')\nValueError: stop\n"
+    "[ERROR] ValueError: stop\rTraceback (most recent call last):\r\u00a0\u00a0"
+    "File \"/var/task/app.py\", line 3, in stop\r\u00a0\u00a0\u00a0\u00a0raise ValueError('stop')\n"
 )
 _after_sigterm = _instead(
     {
@@ -944,7 +944,7 @@ _after_sigterm = _instead(
             ending="exit status 143",
         ),
         "SIGTERM, and the function's handler raises": record(
-            answered(0, 1), Phase("after the last event", stderr=_RAISED), ending="exit status 1"
+            answered(0, 1), Phase("after the last event", stdout=_RAISED), ending="exit status 1"
         ),
     }
 )
@@ -1017,6 +1017,7 @@ _streams_of_chunks = _instead(
         "stream: what is returned at the end is not sent": _streams_twice(b"a"),
         "stream: an object that acts like a generator": _streams_twice(b"ab", "closed\n"),
         "stream: a generator of a library function": _streams_twice(b"a"),
+        "stream: a proxy of a generator": _streams_twice(b"a"),
         "stream: an asynchronous generator": _streams_twice(b"ab"),
         "stream: a coroutine that returns a generator": _streams_twice(b"a"),
         "stream: output while it streams": _streams_twice(b"a", "one\ntwo\n"),

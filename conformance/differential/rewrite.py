@@ -103,12 +103,14 @@ def _logged(output: str, added: Dict[str, Any], separator: str) -> str:
 
     The lines of a text are joined by ``separator``, see `wanted.joined`.
     """
-    if output.endswith("}\n"):
-        return f"{output[:-2]}, {jsontext.compact(added)[1:-1]}}}\n"
+    text = output.rstrip("\n")
+    line_end = output[len(text) :]
+    if text.rpartition("\n")[2].startswith('{"timestamp": '):
+        return f"{text[:-1]}, {jsontext.compact(added)[1:]}{line_end}"
     lines = wanted.tail_lines(added)
     if separator == "\r":
-        return f"{output[:-1]}\r{wanted.joined(lines)}\n"
-    return "\n".join([output, *lines])
+        return f"{text}\r{wanted.joined(lines)}{line_end}"
+    return "\n".join([text, *lines]) + line_end
 
 
 def without_import_frames(record: Record) -> Record:

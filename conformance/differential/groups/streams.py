@@ -159,6 +159,13 @@ for name, source in (
         "import contextlib\n@contextlib.contextmanager\ndef chunks():\n    yield 'a'\n"
         "def handler(event, context):\n    return chunks().gen",
     ),
+    (
+        "a proxy of a generator",  # as wrapt makes them, with which many tools wrap what a function returns
+        "class Proxy:\n    def __init__(self, wrapped): self.wrapped = wrapped\n"
+        "    def __getattr__(self, name): return getattr(self.wrapped, name)\n"
+        "    @property\n    def __class__(self): return self.wrapped.__class__\n"
+        "def chunks():\n    yield 'a'\ndef handler(event, context):\n    return Proxy(chunks())",
+    ),
     ("an asynchronous generator", "async def handler(event, context):\n    yield 'a'\n    yield 'b'"),
     (
         "an asynchronous generator that waits",
