@@ -332,7 +332,7 @@ class InitErrors(FunctionTestCase):
 class Signals(FunctionTestCase):
     """Ctrl-C at a terminal, and the end of the environment."""
 
-    WAIT = "open('begun', 'w').close()\ntry: await asyncio.sleep(60)\nfinally: print('cancelled')"
+    WAIT = "try:\n open('begun', 'w').close()\n await asyncio.sleep(60)\nfinally: print('cancelled')"
 
     def begin(self, function: Function) -> threading.Thread:
         """Have it wait in a handler, invoked from another thread."""

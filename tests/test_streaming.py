@@ -654,6 +654,8 @@ class Forms(StreamingTestCase):
         class Proxy:
             def __init__(self, inner): self.inner = inner
             def __getattr__(self, name): return getattr(self.inner, name)
+            @property
+            def __class__(self): return self.inner.__class__  # as wrapt's proxies have it
 
         class Own(collections.abc.Generator):
             parts = ["b", "a"]

@@ -19,7 +19,7 @@ def run(calls: list[Call], log: FunctionLog, *, accepted: bool) -> None:
         function, arguments, keywords = calls.pop(0)
         try:
             result = function(*arguments, **keywords)
-            if hasattr(result, "__await__"):
+            if hasattr(result.__class__, "__await__"):
                 from . import event_loop
 
                 event_loop.wait_for(result)

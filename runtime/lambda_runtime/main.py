@@ -163,11 +163,13 @@ def completing(handler: Handler, client: LambdaRuntimeClient) -> Handler:
         result = handler(event, context)
         if type(result) in _VALUES:
             return result
-        if hasattr(result, "__await__"):
+        # Of the class, because a value may have attributes by any name; and not of type(), because proxies
+        # say of which class they stand for an object.
+        if hasattr(result.__class__, "__await__"):
             from . import event_loop  # late: asyncio takes longer than all the rest of the start
 
             result = event_loop.wait_for(result)
-        if _is_generator(result):
+        if _is_of_generators(result.__class__):
             from . import streaming  # late: few functions stream
 
             streaming.send(result, client)
@@ -177,8 +179,8 @@ def completing(handler: Handler, client: LambdaRuntimeClient) -> Handler:
     return call_handler
 
 
-def _is_generator(result: object) -> bool:
-    """Whether it is one, or an async one, or behaves so; other iterators, such as files, are values."""
-    return (hasattr(result, "__next__") and hasattr(result, "throw")) or (
-        hasattr(result, "__anext__") and hasattr(result, "athrow")
+def _is_of_generators(kind: type) -> bool:
+    """Whether it is a class of generators, or async ones, or alike; other iterators, as files, are values."""
+    return (hasattr(kind, "__next__") and hasattr(kind, "throw")) or (
+        hasattr(kind, "__anext__") and hasattr(kind, "athrow")
     )

@@ -43,7 +43,7 @@ def send(chunks: Any, client: LambdaRuntimeClient) -> None:
     """
     assert client.invocation is not None
     stream = client.invocation.stream or ResponseStream(client, client.invocation)
-    if hasattr(chunks, "__anext__"):
+    if hasattr(chunks.__class__, "__anext__"):
         from . import event_loop
 
         event_loop.wait_for(_send_awaited(chunks, stream))
