@@ -81,29 +81,31 @@ def show(result: StreamingResult, log: Terminal, output: Terminal) -> int:
     """Put out a response, each part of a streamed one as it comes; the exit status for it."""
     streamed = result.response_mode == "streaming"
     payload = b"" if streamed else b"".join(result)
-    if streamed:
-        try:
-            show_stream(result, log, output)
-        except BadAnswer as problem:
-            log.complain(f"The response is no HTTP response: {problem}")
-            return FUNCTION_FAILED
+    problem = show_stream(result, log, output) if streamed else ""
     _ = result.report  # wait until it is logged
     log.say()
-    if not result.function_error:
-        if not streamed:
-            output.payload(payload)
-        return 0
-    midway = " midway" if streamed else ""
-    log.complain(f"The function failed{midway} ({result.function_error}). What its caller gets:")
-    (log if streamed else output).payload(result.error_body)
-    return FUNCTION_FAILED
+    if result.function_error:
+        midway = " midway" if streamed else ""
+        log.complain(f"The function failed{midway} ({result.function_error}). What its caller gets:")
+        (log if streamed else output).payload(result.error_body)
+        return FUNCTION_FAILED
+    if problem:
+        log.complain(f"The response is no HTTP response: {problem}")
+        return FUNCTION_FAILED
+    if not streamed:
+        output.payload(payload)
+    return 0
 
 
-def show_stream(result: StreamingResult, log: Terminal, output: Terminal) -> None:
-    """The head, if there is one, on the log; the body on the output. BadAnswer if the former is not valid."""
+def show_stream(result: StreamingResult, log: Terminal, output: Terminal) -> str:
+    """The head, if there is one, on the log, the body on the output; gives what is wrong with the head."""
     parts = iter(result)
     if result.content_type == INTEGRATION_TYPE:
-        head, beginning = read_prelude(parts)
+        try:
+            head, beginning = read_prelude(parts)
+        except BadAnswer as problem:
+            result.close()
+            return str(problem)
         log.remark(f"HTTP {head.status}")
         for name, value in head.headers:
             log.remark(f"{name}: {value}")
@@ -112,6 +114,7 @@ def show_stream(result: StreamingResult, log: Terminal, output: Terminal) -> Non
     for part in parts:
         output.part(part)
     output.end_parts()
+    return ""
 
 
 def serve(options: argparse.Namespace) -> int:

@@ -94,7 +94,7 @@ def read_envelope(payload: bytes) -> tuple[Head, bytes]:
 def read_head(members: dict[str, Any], default_type: str) -> Head:
     """``statusCode``, ``headers``, ``multiValueHeaders`` (which win), ``cookies``; all may be absent."""
     status = members.get("statusCode", 200)
-    if type(status) is not int or not 200 <= status <= 599:
+    if not isinstance(status, int) or not 200 <= status <= 599:
         raise BadAnswer(f"statusCode is {json.dumps(status)[:200]}, not a number from 200 to 599")
     several = {name: _strings(name, values) for name, values in _object(members, "multiValueHeaders").items()}
     wanted = {name: [_string(name, value)] for name, value in _object(members, "headers").items()}
