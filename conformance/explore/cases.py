@@ -11,21 +11,17 @@ import sys
 from pathlib import Path
 
 from conformance.explore.laboratory import (
-    CASES,
     OS_ONLY,
     ROOT,
+    SUITE,
     WITH_PYTHON,
     Laboratory,
-    NotHere,
-    Observation,
     Terminal,
     Visit,
-    case,
 )
+from conformance.explore.suite import NotHere, Observation
 from conformance.vendors.expectations import Difference, expect, expect_in, the_one
 from emulator.environment import Configuration, variables
-
-__all__ = ["ALL_CASES"]
 
 EVENT = '\'{"name": "Ada"}\''
 INVOKE = f"invoke {EVENT}"
@@ -58,7 +54,7 @@ def expect_answer(output: str) -> str:
     return str(line)
 
 
-@case(PYTHON, "the banner says what is there")
+@SUITE.case(PYTHON, "the banner says what is there")
 def the_banner(laboratory: Laboratory) -> Observation:
     banner = visit(laboratory).banner
     expect_in("the banner", "This resembles AWS Lambda", banner)
@@ -69,7 +65,7 @@ def the_banner(laboratory: Laboratory) -> Observation:
     return python[1] if python else ""
 
 
-@case(PYTHON, "a stranger pastes the banner's line into a terminal, and has the answer")
+@SUITE.case(PYTHON, "a stranger pastes the banner's line into a terminal, and has the answer")
 def a_stranger(laboratory: Laboratory) -> Observation:
     with Terminal(laboratory, EXPLORE_BASE=WITH_PYTHON) as terminal:
         banner = terminal.read_until("To invoke the function, paste:\n\n") + terminal.read_until("\n")
@@ -82,7 +78,7 @@ def a_stranger(laboratory: Laboratory) -> Observation:
     return line
 
 
-@case(PYTHON, "invoke shows the log and the answer")
+@SUITE.case(PYTHON, "invoke shows the log and the answer")
 def invoke(laboratory: Laboratory) -> Observation:
     answer = visit(laboratory).answer(INVOKE)
     for line in ("START RequestId: ", "explore greets Ada", "REPORT RequestId: "):
@@ -90,7 +86,7 @@ def invoke(laboratory: Laboratory) -> Observation:
     return expect_answer(answer)
 
 
-@case(PYTHON, "AWS's emulator answers the banner's other line")
+@SUITE.case(PYTHON, "AWS's emulator answers the banner's other line")
 def aws_emulator(laboratory: Laboratory) -> Observation:
     if shutil.which("curl") is None:
         raise NotHere("curl is not installed")
@@ -101,7 +97,7 @@ def aws_emulator(laboratory: Laboratory) -> Observation:
     return shown.answer(f"sleep 1; {CURL} -s")
 
 
-@case(PYTHON, "the variables are those of a function")
+@SUITE.case(PYTHON, "the variables are those of a function")
 def the_variables(laboratory: Laboratory) -> Observation:
     found = json.loads(visit(laboratory).answer(VARIABLES))
     wanted = variables(Configuration("hello.handler", "/var/task", (), name="explore"), "")
@@ -116,7 +112,7 @@ def the_variables(laboratory: Laboratory) -> Observation:
     return f"{len(names) + 3} compared"
 
 
-@case(PYTHON, "user, folder, and what can be written are Lambda's")
+@SUITE.case(PYTHON, "user, folder, and what can be written are Lambda's")
 def the_limits(laboratory: Laboratory) -> Observation:
     seen = visit(laboratory)
     expect_in("id", "uid=993", seen.answer(IDENTITY))
@@ -128,7 +124,7 @@ def the_limits(laboratory: Laboratory) -> Observation:
     return "993:990 in /var/task, only /tmp is writable, no /dev/shm"
 
 
-@case(PYTHON, "/opt/bootstrap is the runtime, and says so when called by hand")
+@SUITE.case(PYTHON, "/opt/bootstrap is the runtime, and says so when called by hand")
 def the_bootstrap(laboratory: Laboratory) -> Observation:
     seen = visit(laboratory)
     expect("its mode", seen.answer(BOOTSTRAP)[:10], "-rwxr-xr-x")
@@ -136,7 +132,7 @@ def the_bootstrap(laboratory: Laboratory) -> Observation:
     return seen.answer(ALONE).splitlines()[0]
 
 
-@case(BARE, "the banner says how to bring one")
+@SUITE.case(BARE, "the banner says how to bring one")
 def no_python(laboratory: Laboratory) -> Observation:
     seen = laboratory.visit("ls /opt", EXPLORE_BASE=OS_ONLY)
     expect_in("the banner", "EXPLORE_LAYERS=layers/python3.13-x86_64.zip", seen.banner)
@@ -146,7 +142,7 @@ def no_python(laboratory: Laboratory) -> Observation:
     return "make explore-lambda-environment EXPLORE_LAYERS=…"
 
 
-@case(BARE, "a layer brings one, and the pasted line works")
+@SUITE.case(BARE, "a layer brings one, and the pasted line works")
 def interpreter_layer(laboratory: Laboratory) -> Observation:
     layer = laboratory.interpreter_layer()
     seen = laboratory.visit(INVOKE, "command -v python3", EXPLORE_BASE=OS_ONLY, EXPLORE_LAYERS=str(layer))
@@ -155,7 +151,7 @@ def interpreter_layer(laboratory: Laboratory) -> Observation:
     return f"/opt/bin/python3, {layer.stat().st_size / 2**20:.0f} MB of layer"
 
 
-@case(BARE, "a layer that is none ends it in one line")
+@SUITE.case(BARE, "a layer that is none ends it in one line")
 def no_layer(laboratory: Laboratory) -> Observation:
     seen = laboratory.visit(EXPLORE_BASE=OS_ONLY, EXPLORE_LAYERS="layers/nowhere.zip")
     lines = [line for line in seen.output.splitlines() if "nowhere.zip" in line]
@@ -165,10 +161,10 @@ def no_layer(laboratory: Laboratory) -> Observation:
     return lines[0]
 
 
-@case(TOOLS, "Docker's command line builds and runs the same")
+@SUITE.case(TOOLS, "Docker's command line builds and runs the same")
 def docker(laboratory: Laboratory) -> Observation:
     if shutil.which("docker") is None:
-        raise NotHere("docker's command line is not installed (Debian's package: docker-cli)")
+        raise NotHere("Docker's command line is not installed (Debian's package: docker.io or docker-cli)")
     seen = laboratory.visit(INVOKE, IDENTITY, SHARED_MEMORY, docker="docker", EXPLORE_BASE=WITH_PYTHON)
     expect_answer(seen.answer(INVOKE))
     expect_in("id", "uid=993", seen.answer(IDENTITY))
@@ -176,13 +172,13 @@ def docker(laboratory: Laboratory) -> Observation:
     return "through podman's service"
 
 
-@case(TOOLS, "hadolint finds nothing in the Dockerfiles")
+@SUITE.case(TOOLS, "hadolint finds nothing in the Dockerfiles")
 def hadolint(laboratory: Laboratory) -> Observation:
     files = ["Dockerfile.explore", *relative(laboratory.source, "examples/images/*Dockerfile")]
     return finds_nothing("hadolint", files, laboratory.source)
 
 
-@case(TOOLS, "shellcheck finds nothing in the scripts")
+@SUITE.case(TOOLS, "shellcheck finds nothing in the scripts")
 def shellcheck(laboratory: Laboratory) -> Observation:
     files = relative(laboratory.source, "tools/explore/*.sh")
     return finds_nothing("shellcheck", files, laboratory.source)
@@ -207,6 +203,3 @@ def finds_nothing(linter: str, files: list[str], folder: Path) -> Observation:
     expect(f"what {linter} says", done.stdout + done.stderr, "")
     expect(f"the status of {linter}", done.returncode, 0)
     return ", ".join(files)
-
-
-ALL_CASES = CASES

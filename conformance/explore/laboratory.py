@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 from conformance.explore import trees
 from conformance.explore.engine import Engine
+from conformance.explore.suite import NotHere, Suite
 from conformance.servers import AWS_EMULATOR
 from conformance.vendors.expectations import Difference, shorten
 from tools import zips
@@ -27,38 +28,7 @@ OS_ONLY = "localhost/lambda/provided"  # as public.ecr.aws/lambda/provided:al202
 HEADING = "===== "
 PATIENCE_S = 60
 
-Observation = str  # what was seen, in a few words
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing that must be so."""
-
-    group: str
-    title: str
-    try_it: Callable[[Laboratory], Observation]
-
-
-CASES: list[Case] = []
-
-
-class NotHere(Exception):
-    """This machine lacks what the case takes; the text says what."""
-
-
-def case(
-    group: str, title: str
-) -> Callable[[Callable[[Laboratory], Observation]], Callable[[Laboratory], Observation]]:
-    """Add the decorated function to the cases.
-
-    It raises Difference or NotHere, or returns what it observed.
-    """
-
-    def add(function: Callable[[Laboratory], Observation]) -> Callable[[Laboratory], Observation]:
-        CASES.append(Case(group, title, function))
-        return function
-
-    return add
+SUITE: Suite[Laboratory] = Suite("conformance.explore")
 
 
 class Visit:
@@ -78,24 +48,30 @@ class Visit:
 
 
 class Laboratory:
-    """A copy of the sources, and an engine that has the bases."""
+    """A copy of the sources, and an engine that has the bases; or the reason why there is none."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self.engine = engine
+    def __init__(self, folder: Path, engine: Engine | None, no_engine: str) -> None:
         self.folder = folder
         self.source = folder / "source"
         shutil.copytree(ROOT, self.source, ignore=NOT_SOURCE)
+        self._engine = engine
+        self._no_engine = no_engine
         self._visits: dict[str, Visit] = {}
 
-    def make_bases(self) -> None:
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, when the bases are in it. Raises NotHere if there is none."""
+        if self._engine is None:
+            raise NotHere(self._no_engine)
         root = trees.os_only(self.folder / "machine")
-        self.engine.import_tree(root, OS_ONLY)
+        self._engine.import_tree(root, OS_ONLY)
         trees.add_python(root / "var" / "lang")
         trees.add_program(root, AWS_EMULATOR, "usr/local/bin/aws-lambda-rie")
         curl = shutil.which("curl")
         if curl is not None:
             trees.add_program(root, Path(curl), "usr/bin/curl")
-        self.engine.import_tree(root, WITH_PYTHON)
+        self._engine.import_tree(root, WITH_PYTHON)
+        return self._engine
 
     def interpreter_layer(self) -> Path:
         """A zip with `bin/python3` and its library, as `make dist-python` makes them."""
@@ -111,7 +87,9 @@ class Laboratory:
         """Type these commands, and leave. ``variables`` are make's. The same visit is made once."""
         key = repr((commands, docker, variables))
         if key not in self._visits:
-            typed = "".join(f"echo '{HEADING}'{quote(command)}\n{command}\n" for command in commands)
+            # Both streams in one, or their order would be the engine's.
+            typed = "exec 2>&1\n"
+            typed += "".join(f"echo '{HEADING}'{quote(command)}\n{command}\n" for command in commands)
             done = subprocess.run(
                 self.command(docker, variables),
                 cwd=self.source,

@@ -13,7 +13,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from conformance.packages.laboratory import ROOT, Laboratory, NotHere, Observation, case
+from conformance.explore.suite import NotHere, Observation
+from conformance.packages.laboratory import ROOT, SUITE, Laboratory
 from conformance.vendors.expectations import expect, expect_in, value
 from emulator.function import Function
 from tools import test_all
@@ -30,7 +31,7 @@ def handler(event: dict[str, str], context: LambdaContext) -> str | None:
 """
 
 
-@case(BUILD, "a wheel, a source distribution, and layers/lambda.zip as `make dist` builds it")
+@SUITE.case(BUILD, "a wheel, a source distribution, and layers/lambda.zip as `make dist` builds it")
 def all_three(laboratory: Laboratory) -> Observation:
     names = [laboratory.wheel.name, laboratory.sdist.name]
     built = laboratory.source / "layers" / "lambda.zip"
@@ -41,7 +42,7 @@ def all_three(laboratory: Laboratory) -> Observation:
     return ", ".join(names)
 
 
-@case(BUILD, "the wheel has one package, its marker of types, and needs nothing but Python 3.8")
+@SUITE.case(BUILD, "the wheel has one package, its marker of types, and needs nothing but Python 3.8")
 def what_is_in_the_wheel(laboratory: Laboratory) -> Observation:
     with zipfile.ZipFile(laboratory.wheel) as archive:
         names = archive.namelist()
@@ -60,7 +61,7 @@ def what_is_in_the_wheel(laboratory: Laboratory) -> Observation:
     return f"{len(modules)} modules, version {metadata['Version']}"
 
 
-@case(BUILD, "again, the same bytes")
+@SUITE.case(BUILD, "again, the same bytes")
 def reproducible(laboratory: Laboratory) -> Observation:
     copy = laboratory.folder / "elsewhere"
     shutil.copytree(laboratory.source, copy, ignore=shutil.ignore_patterns("layers"))
@@ -71,7 +72,7 @@ def reproducible(laboratory: Laboratory) -> Observation:
     return f"sha256 {hashlib.sha256(laboratory.wheel.read_bytes()).hexdigest()[:16]}…"
 
 
-@case(BUILD, "what is in the source distribution runs, and builds the same wheel")
+@SUITE.case(BUILD, "what is in the source distribution runs, and builds the same wheel")
 def source_distribution(laboratory: Laboratory) -> Observation:
     folder = laboratory.folder / "unpacked"
     with tarfile.open(laboratory.sdist) as archive:
@@ -87,7 +88,7 @@ def source_distribution(laboratory: Laboratory) -> Observation:
     return answer.splitlines()[-1]
 
 
-@case(INSTALL, "python3 -m lambda_runtime answers in an environment that has nothing else")
+@SUITE.case(INSTALL, "python3 -m lambda_runtime answers in an environment that has nothing else")
 def installed(laboratory: Laboratory) -> Observation:
     python = environment(laboratory)
     with Function(
@@ -104,7 +105,7 @@ def installed(laboratory: Laboratory) -> Observation:
     return ", ".join(packages)
 
 
-@case(INSTALL, "pip install . leaves the source folder as it was")
+@SUITE.case(INSTALL, "pip install . leaves the source folder as it was")
 def source_is_left_alone(laboratory: Laboratory) -> Observation:
     source = laboratory.folder / "untouched"
     shutil.copytree(laboratory.source, source, ignore=shutil.ignore_patterns("layers"))
@@ -118,7 +119,7 @@ def source_is_left_alone(laboratory: Laboratory) -> Observation:
     return f"{len(before)} files"
 
 
-@case(INSTALL, "a copy of snapshot_restore_py that the user has stays the user's")
+@SUITE.case(INSTALL, "a copy of snapshot_restore_py that the user has stays the user's")
 def no_collision(laboratory: Laboratory) -> Observation:
     python = environment(laboratory)
     command = "import importlib.util; print(importlib.util.find_spec('snapshot_restore_py'))"
@@ -126,7 +127,7 @@ def no_collision(laboratory: Laboratory) -> Observation:
     return "we install none"
 
 
-@case(INSTALL, "mypy --strict knows the types of the context")
+@SUITE.case(INSTALL, "mypy --strict knows the types of the context")
 def typed(laboratory: Laboratory) -> Observation:
     mypy = ROOT / ".venv" / "tools" / "bin" / "mypy"
     if not mypy.exists():
@@ -150,7 +151,7 @@ def environment(laboratory: Laboratory) -> str:
     return str(python)
 
 
-@case(INSTALL, "every Python on this machine, from 3.8 on, answers with the same wheel")
+@SUITE.case(INSTALL, "every Python on this machine, from 3.8 on, answers with the same wheel")
 def every_python(laboratory: Laboratory) -> Observation:
     versions = []
     for kind, version, python in test_all.find_interpreters():

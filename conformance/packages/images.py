@@ -20,7 +20,8 @@ from pathlib import Path
 
 from conformance.explore import trees
 from conformance.explore.engine import EngineError
-from conformance.packages.laboratory import Laboratory, NotHere, Observation, case
+from conformance.explore.suite import NotHere, Observation
+from conformance.packages.laboratory import SUITE, Laboratory
 from conformance.sandbox.machine import INTERPRETER
 from conformance.servers import ROOT, free_port
 from conformance.vendors.expectations import Difference, expect, value
@@ -218,8 +219,8 @@ def add_cases() -> None:
             return guarded(with_aws_emulator, laboratory, recipe)
 
         group = f"examples/images/{recipe}.Dockerfile"
-        case(group, "built, it answers our emulator")(ours)
-        case(group, "with AWS's emulator as its entry point, it answers")(aws)
+        SUITE.case(group, "built, it answers our emulator")(ours)
+        SUITE.case(group, "with AWS's emulator as its entry point, it answers")(aws)
 
 
 def guarded(

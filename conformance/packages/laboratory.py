@@ -5,47 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from conformance.explore.engine import Engine
+from conformance.explore.suite import NotHere, Suite
 from conformance.vendors.expectations import Difference, the_one
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 180
 OF_MAKE = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON"}  # when it is make that runs this
 
-Observation = str  # what was seen, in a few words
-
-
-class NotHere(Exception):
-    """This machine lacks what the case takes; the text says what."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing that must be so."""
-
-    group: str
-    title: str
-    try_it: Callable[[Laboratory], Observation]
-
-
-CASES: list[Case] = []
-
-
-def case(
-    group: str, title: str
-) -> Callable[[Callable[[Laboratory], Observation]], Callable[[Laboratory], Observation]]:
-    """Add the decorated function to the cases. It raises Difference or NotHere, or says what it observed."""
-
-    def add(function: Callable[[Laboratory], Observation]) -> Callable[[Laboratory], Observation]:
-        CASES.append(Case(group, title, function))
-        return function
-
-    return add
+SUITE: Suite[Laboratory] = Suite("conformance.packages")
 
 
 class Laboratory:

@@ -7,8 +7,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from conformance.explore.suite import Case, NotHere, Observation
 from conformance.publish import account as accounts
-from conformance.publish.laboratory import CASES, Case, Laboratory, NotHere, Observation, case
+from conformance.publish.laboratory import SUITE, Laboratory
 from conformance.publish.readme import Block, read_blocks
 from conformance.vendors.expectations import Difference, expect, expect_in
 
@@ -22,7 +23,7 @@ TEMPLATE = "examples/template.yaml"
 HOMES = ("Stream", "Managed", "Image")
 
 
-@case(PUBLISH, "one ARN on stdout for each zip, the interpreters of both architectures among them")
+@SUITE.case(PUBLISH, "one ARN on stdout for each zip, the interpreters of both architectures among them")
 def publish_all(laboratory: Laboratory) -> Observation:
     for name in INTERPRETERS:
         accounts.stand_in_for_an_interpreter(laboratory.source / "layers" / f"{name}.zip")
@@ -42,14 +43,14 @@ def publish_all(laboratory: Laboratory) -> Observation:
     return arns[0]
 
 
-@case(PUBLISH, "the second time gives the second version")
+@SUITE.case(PUBLISH, "the second time gives the second version")
 def publish_again(laboratory: Laboratory) -> Observation:
     done = laboratory.type(f"make publish ZIPS=layers/lambda.zip {ELSEWHERE}").succeeded()
     expect("the ARN", done.output.strip(), "arn:aws:lambda:eu-west-3:123456789012:layer:python-runtime:2")
     return done.output.strip()
 
 
-@case(PUBLISH, "what cannot be published is one clear error, and no ARN")
+@SUITE.case(PUBLISH, "what cannot be published is one clear error, and no ARN")
 def publish_in_vain(laboratory: Laboratory) -> Observation:
     large = laboratory.source / "layers" / "large.zip"
     with zipfile.ZipFile(large, "w") as archive:
@@ -71,11 +72,11 @@ def publish_in_vain(laboratory: Laboratory) -> Observation:
     return f"{len(wanted) + 1} of them"
 
 
-def paste(block: Block) -> Case:
+def paste(block: Block) -> Case[Laboratory]:
     """A case of the README: its commands, as they are, but without the wait for IAM."""
 
     def try_it(laboratory: Laboratory) -> Observation:
-        if laboratory.no_sandbox and ("lambda invoke" in block.commands or "curl" in block.commands):
+        if laboratory.no_sandbox and any(word in block.commands for word in ("invoke", "curl", "delete")):
             raise NotHere(f"there is no sandbox for the function: {laboratory.no_sandbox}")
         if "layers/python3.13-arm64.zip" in block.commands:
             accounts.stand_in_for_an_interpreter(laboratory.source / "layers" / "python3.13-arm64.zip")
@@ -101,24 +102,24 @@ def streamed(output: str) -> Observation:
     return f"{len(events)} events, the last: {' '.join(events[-1].split())}"
 
 
-CASES.extend(paste(block) for block in read_blocks(ROOT))
+SUITE.cases.extend(paste(block) for block in read_blocks(ROOT))
 
 
-@case(TEMPLATE, "cfn-lint finds nothing")
+@SUITE.case(TEMPLATE, "cfn-lint finds nothing")
 def cfn_lint(laboratory: Laboratory) -> Observation:
     done = laboratory.type(f"cfn-lint {TEMPLATE}").succeeded()
     expect("what it says", done.output + done.errors, "")
     return "no findings"
 
 
-@case(TEMPLATE, "sam validate --lint finds nothing")
+@SUITE.case(TEMPLATE, "sam validate --lint finds nothing")
 def sam_validate(laboratory: Laboratory) -> Observation:
     done = laboratory.type(f"sam validate --lint --template {TEMPLATE}").succeeded()
     expect_in("what it says", "is a valid SAM Template", done.output)
     return "a valid SAM Template"
 
 
-@case(TEMPLATE, "make deploy brings it to CloudFormation: three homes, and a URL that streams")
+@SUITE.case(TEMPLATE, "make deploy brings it to CloudFormation: three homes, and a URL that streams")
 def deploy(laboratory: Laboratory) -> Observation:
     accounts.stand_in_for_an_interpreter(laboratory.source / "layers" / "python3.13-arm64.zip")
     laboratory.type(
@@ -149,7 +150,7 @@ def of_type(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     }
 
 
-@case(TEMPLATE, "what it has created can be invoked")
+@SUITE.case(TEMPLATE, "what it has created can be invoked")
 def invoke_deployed(laboratory: Laboratory) -> Observation:
     if laboratory.no_sandbox:
         raise NotHere(f"there is no sandbox for the function: {laboratory.no_sandbox}")
@@ -168,6 +169,3 @@ def invoke_deployed(laboratory: Laboratory) -> Observation:
     ).succeeded()
     expect_in("what AWS CLI printed", '{"message": "Hello, world!"}', done.output)
     return f"{name}, {runtime.rpartition(':layer:')[2]}"
-
-
-ALL_CASES = CASES

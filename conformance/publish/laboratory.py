@@ -5,44 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from conformance.explore.suite import Suite
 from conformance.publish.account import Account
 from conformance.vendors.expectations import Difference, shorten
 
 PATIENCE_S = 120
 
-Observation = str  # what was seen, in a few words
-
-
-class NotHere(Exception):
-    """This machine lacks what the case takes; the text says what."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing that must be so."""
-
-    group: str
-    title: str
-    try_it: Callable[[Laboratory], Observation]
-
-
-CASES: list[Case] = []
-
-
-def case(
-    group: str, title: str
-) -> Callable[[Callable[[Laboratory], Observation]], Callable[[Laboratory], Observation]]:
-    """Add the decorated function to the cases. It raises Difference or NotHere, or says what it observed."""
-
-    def add(function: Callable[[Laboratory], Observation]) -> Callable[[Laboratory], Observation]:
-        CASES.append(Case(group, title, function))
-        return function
-
-    return add
+SUITE: Suite[Laboratory] = Suite("conformance.publish")
 
 
 @dataclass(frozen=True)
