@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import py_compile
+import runpy
 import stat
 import subprocess
 import sys
@@ -41,20 +43,34 @@ class ToolTestCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name).resolve()
 
-    def run_tool(
-        self, name: str, *arguments: object, environment: Mapping[str, str] | None = None, umask: int = 0o022
+    def run_tool(self, name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """Run a tool in this process, which is much quicker, as if it were in one of its own."""
+        program = str(ROOT / "tools" / f"{name}.py")
+        output, errors = io.StringIO(), io.StringIO()
+        before = os.getcwd(), sys.argv, list(sys.path)
+        os.chdir(self.folder)
+        sys.argv = [program, *map(str, arguments)]
+        try:
+            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+                runpy.run_path(program, run_name="__main__")
+        except SystemExit as end:
+            status = end.code
+        finally:
+            os.chdir(before[0])
+            sys.argv, sys.path[:] = before[1], before[2]
+        assert isinstance(status, int)
+        return subprocess.CompletedProcess(sys.argv, status, output.getvalue(), errors.getvalue())
+
+    def run_process(
+        self, name: str, *arguments: object, umask: int = 0o022, **environment: str
     ) -> subprocess.CompletedProcess[str]:
+        """The same in a process of its own, where these are other."""
         words = [sys.executable, str(ROOT / "tools" / f"{name}.py"), *map(str, arguments)]
+        variables = {**os.environ, **environment}
         before = os.umask(umask)
         try:
             return subprocess.run(
-                words,
-                cwd=self.folder,
-                env={**os.environ, **(environment or {})},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
+                words, cwd=self.folder, env=variables, capture_output=True, text=True, check=False
             )
         finally:
             os.umask(before)
@@ -62,7 +78,8 @@ class ToolTestCase(unittest.TestCase):
     def build(self, name: str, *arguments: object, **settings: object) -> Path:
         """What the tool has built; its output is zips of the test's folder."""
         output = self.folder / f"{len(list(self.folder.iterdir()))}.zip"
-        outcome = self.run_tool(name, *arguments, "--output", output, **settings)  # type: ignore[arg-type]
+        run = self.run_process if settings else self.run_tool
+        outcome = run(name, *arguments, "--output", output, **settings)
         self.assertEqual(outcome.returncode, 0, outcome.stderr)
         return output
 
@@ -116,14 +133,14 @@ class ToolTestCase(unittest.TestCase):
 
 class TheRuntimesLayer(ToolTestCase):
     def test_two_builds_are_equal_whatever_the_umask_and_the_time_zone(self) -> None:
-        one = self.build("layer", umask=0o077, environment={"TZ": "Asia/Tokyo"})
-        two = self.build("layer", umask=0o002, environment={"TZ": "America/New_York", "PYTHONHASHSEED": "5"})
+        one = self.build("layer", umask=0o077, TZ="Asia/Tokyo")
+        two = self.build("layer", umask=0o002, TZ="America/New_York", PYTHONHASHSEED="5")
         self.assertEqual(one.read_bytes(), two.read_bytes())
 
     @unittest.skipIf(PYPY, "PyPy does not always write the same bytecode")
     def test_two_builds_with_bytecode_are_equal(self) -> None:
         one = self.build("layer", "--bytecode", sys.executable)
-        two = self.build("layer", "--bytecode", sys.executable, environment={"PYTHONHASHSEED": "7"})
+        two = self.build("layer", "--bytecode", sys.executable, PYTHONHASHSEED="7")
         self.assertEqual(hashlib.sha256(one.read_bytes()).digest(), hashlib.sha256(two.read_bytes()).digest())
 
     def test_bytecode_is_unchecked_and_calls_its_source_as_it_will_be_on_lambda(self) -> None:
@@ -221,8 +238,8 @@ class AFunction(ToolTestCase):
     @unittest.skipIf(PYPY, "PyPy does not always write the same bytecode")
     def test_two_builds_are_equal(self) -> None:
         files = self.write({"b.py": "x = {'a', 'b', 'c'} and y in {'d', 'e'}", "a/c.py": ""})
-        one = self.build("function", files, "--bytecode", sys.executable, environment={"PYTHONHASHSEED": "1"})
-        two = self.build("function", files, "--bytecode", sys.executable, environment={"PYTHONHASHSEED": "2"})
+        one = self.build("function", files, "--bytecode", sys.executable, PYTHONHASHSEED="1")
+        two = self.build("function", files, "--bytecode", sys.executable, PYTHONHASHSEED="2")
         self.assertEqual(one.read_bytes(), two.read_bytes())
 
     def test_a_module_that_is_no_python(self) -> None:
