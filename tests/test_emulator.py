@@ -1042,7 +1042,9 @@ class TheCommandLine(EmulatorTestCase):
         client = http.client.HTTPConnection(found.group(1), timeout=10)
         self.addCleanup(client.close)
         client.request("GET", "/path")
-        event = json.loads(json.loads(client.getresponse().read())[0])
+        reply = client.getresponse()
+        self.assertEqual("application/json", reply.headers["Content-Type"])  # as there is no statusCode
+        event = json.loads(json.loads(reply.read())[0])
         self.assertEqual("/path", event["rawPath"])
         client = http.client.HTTPConnection(address, timeout=10)
         self.addCleanup(client.close)
