@@ -1,6 +1,8 @@
 """Publishes, deploys and invokes with AWS CLI and AWS SAM, in an account on this machine.
 
 Usage: python -m conformance.publish [-k WORD] [--verbose]
+
+The commands of the README build on each other: -k README tries all of them.
 """
 
 from __future__ import annotations
