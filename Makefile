@@ -34,13 +34,16 @@ BUILD = $(BYTECODE:%=--bytecode %) $(OUTPUT_OPTION) $(CHECKS)
 FUNCTION = --handler '$(HANDLER)' --task-root '$(TASK_ROOT)'
 CONFORMANCE = .venv/conformance/bin/python
 VENDORS = .venv/vendors/bin/python
+WEB = .venv/web/bin/python
+PUBLISH = .venv/publish/bin/python
+SUITES = conformance vendors web publish
 LINT = .venv/tools/bin
 
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name note; do printf '  make %-26s %s\n' "$$name" "$$note"; done
-	@printf '\nVariables: HANDLER, TASK_ROOT, EVENT, OPTIONS, PYTHON, PORT, BYTECODE; for example\n'
+	@printf '\nVariables: HANDLER, TASK_ROOT, EVENT, OPTIONS, PYTHON, PORT; for zips PYTHON_VERSION, ARCH, FROM,\nREQUIREMENTS, ZIP, ZIPS. For example\n'
 	@printf '  make run HANDLER=hello.handler TASK_ROOT=examples EVENT='\''{"name": "Ada"}'\'' PYTHON=python3.13\n'
 
 run: ## invoke HANDLER once with EVENT, as Lambda would
@@ -71,11 +74,13 @@ verify-layer: ## check ZIP, or several that go together, before Lambda does
 	@$(PYTHON) tools/verify.py $(or $(ZIP),$(error Say which: make verify-layer ZIP=layers/lambda.zip)) \
 	    $(TARGET) $(CHECKS) $(if $(STRICT),--strict) $(if $(ALL),--all)
 
-conformance: .venv/conformance/ready .venv/vendors/ready ## compare with AWS's emulator, AWS's runtime, AWS CLI, boto3, vendors
+conformance: $(SUITES:%=.venv/%/ready) ## compare with AWS's emulator, runtime, CLI, SDK and SAM, and try vendors' tools
 	@$(CONFORMANCE) conformance/fetch_rie.py
 	@status=0; \
 	for suite in "$(CONFORMANCE) -m conformance" "$(CONFORMANCE) -m conformance.differential" \
-	    "$(VENDORS) -m conformance.vendors" "$(VENDORS) -m conformance.sandbox"; do \
+	    "$(CONFORMANCE) -m conformance.streaming" "$(VENDORS) -m conformance.vendors" \
+	    "$(VENDORS) -m conformance.sandbox" "$(WEB) -m conformance.web" "$(CONFORMANCE) -m conformance.layers" \
+	    "$(PUBLISH) -m conformance.explore" "$(PUBLISH) -m conformance.publish" "$(PUBLISH) -m conformance.packages"; do \
 	    printf '\n== %s\n' "$${suite#*-m }"; $$suite || status=1; \
 	done; exit $$status
 
@@ -110,6 +115,7 @@ clean: ## remove what the targets built
 
 .venv/vendors/ready: conformance/vendors/requirements.txt
 .venv/conformance/ready: conformance/requirements.txt
+.venv/web/ready: conformance/web/requirements.txt
 .venv/tools/ready: tools/requirements.txt
 .venv/build/ready: tools/build-requirements.txt
 .venv/publish/ready: conformance/publish/requirements.txt

@@ -119,8 +119,8 @@ def _problem(path: str) -> str | None:
 def _missing_library(error: ImportError) -> Iterator[str]:
     """Explain what the dynamic linker says about a library that an extension module needs."""
     text = str(error)
-    if "cannot open shared object file" in text and not text.startswith(error.path or "?"):
-        library = text.partition(":")[0]
+    library, _, problem = text.partition(": ")
+    if problem.startswith("cannot open shared object file") and library != error.path:
         yield f"The library {library} is needed, and is neither in the function nor in /opt/lib of a layer"
     elif "version `GLIBC" in text:
         yield f"It is built for a newer Linux than this one: {text}"
