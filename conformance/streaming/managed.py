@@ -43,19 +43,9 @@ class AwsManagedEmulator(AwsEmulator):
         words = ["bwrap"]
         for source, target in folders:
             words += ["--ro-bind", str(source), target]
-        words += [
-            "--perms",
-            "1777",
-            "--tmpfs",
-            "/tmp",
-            "--proc",
-            "/proc",
-            "--dev",
-            "/dev",
-            "--chdir",
-            "/var/task",
-        ]
-        words += ["--unshare-pid", "--unshare-ipc", "--die-with-parent", "--cap-add", "ALL", "--"]
+        words += ["--perms", "1777", "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev"]
+        words += ["--chdir", "/var/task", "--cap-add", "ALL"]
+        words += ["--unshare-pid", "--unshare-ipc", "--die-with-parent", "--"]
         return [*words, f"{FOLDER}/{Path(program).name}", *arguments]
 
     def environment(self) -> dict[str, str]:
