@@ -87,11 +87,13 @@ conformance: $(SUITES:%=.venv/%/ready) ## compare with AWS's emulator, runtime, 
 benchmark: .venv/conformance/ready ## measure start, memory and speed beside AWS's runtime
 	@$(CONFORMANCE) -m benchmarks
 
-lint: .venv/tools/ready ## check style and types
+lint: .venv/tools/ready ## check style and types, of Dockerfiles and scripts too
 	@$(LINT)/ruff check --quiet .
 	@$(LINT)/ruff format --check --quiet .
 	@$(LINT)/mypy --no-error-summary runtime emulator tests tools conformance benchmarks
-	@echo "ruff and mypy found nothing"
+	@$(LINT)/hadolint Dockerfile.explore examples/images/*.Dockerfile
+	@$(LINT)/shellcheck .ci/run tools/explore/*.sh
+	@echo "ruff, mypy, hadolint and shellcheck found nothing"
 
 explore-lambda-environment: dist ## open a shell in a container that resembles Lambda
 	@$(PYTHON) tools/explore_context.py layers/explore layers/lambda.zip $(EXPLORE_LAYERS)

@@ -19,10 +19,8 @@ class Block:
 
 
 def read_blocks(root: Path) -> list[Block]:
-    """The blocks of README.md, or, as long as it has none, of the text that is to go there."""
+    """The blocks of README.md."""
     text = (root / "README.md").read_text(encoding="utf-8")
-    if BEGIN not in text:
-        text = (root / "conformance" / "publish" / "from_zero.md").read_text(encoding="utf-8")
     section = text[text.index(BEGIN) : text.index(END)]
     return [Block(title(commands), commands) for commands in BLOCK.findall(section)]
 
