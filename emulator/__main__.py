@@ -132,7 +132,8 @@ def serve(options: argparse.Namespace) -> int:
         servers.append(api)
         with function:
             _introduce(terminal, options, function, api.url, url.url)
-            threading.Event().wait()
+            while not threading.Event().wait(0.2):
+                pass  # awake now and then: a signal that another thread was given is handled in this one only
     finally:
         for server in servers:
             server.close()

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-from . import ending, http1
+from . import ending, http1, wakeup
 from .connection import Connection
 from .errors import RuntimeApiError
 
@@ -66,6 +66,7 @@ def prepare(hook: Any, address: str, log: FunctionLog, *, busy: CodeType, alone:
             _thread.start_new_thread(_leave_after, (busy, thread, until))
 
     _signal.signal(_signal.SIGTERM, terminate)
+    wakeup.insist(_signal.SIGTERM, begun)
 
 
 def _call_and_leave(
@@ -118,9 +119,8 @@ def _is_running(code: CodeType, frame: FrameType | None) -> bool:
     return frame is not None
 
 
-def _leave_after(code: CodeType, thread: int, until: float) -> None:
+def _leave_after(code: CodeType, thread: int, until: float) -> NoReturn:
     """Leave when ``thread`` no longer runs ``code``, or at ``until`` of the monotonic clock."""
     while time.monotonic() < until and _is_running(code, sys._current_frames().get(thread)):
         time.sleep(0.002)
-    if not ending.leaving:
-        ending.leave(STATUS)
+    ending.leave(STATUS)
