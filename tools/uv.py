@@ -6,6 +6,7 @@ into .venv/packaging; where that cannot be done, a uv on PATH is taken as it is.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -94,6 +95,8 @@ def install_packages(
 def _run(arguments: Sequence[str]) -> None:
     process = subprocess.run(
         [program(), *arguments],
+        # Whom the machine trusts, as pip does: a company's proxy, for example, with a certificate of its own.
+        env={"UV_SYSTEM_CERTS": "1", **os.environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
