@@ -197,17 +197,16 @@ class EventLoops(FunctionTestCase):
         function = self.start(EXECUTE)
         run = "#\nasync def one(): return 'run'\nreturn asyncio.run(one())"
         get = "#\nasync def one(): return 'got'\nreturn asyncio.get_event_loop().run_until_complete(one())"
-        wait = "await asyncio.sleep(0.001)\nreturn 'awaited'"
-        # asyncio.run leaves no current loop behind, so after it there is none to get: that is Python's way.
-        for body, expected in [(wait, "awaited"), (get, "got"), (get, "got"), (wait, "awaited")]:
+        wait = (
+            "loops = vars(sys).setdefault('loops', set())\n"
+            "await asyncio.sleep(0.001)\n"
+            "loops.add(asyncio.get_running_loop())\n"
+            "return len(loops)"
+        )
+        for body, expected in [(wait, 1), (get, "got"), (wait, 1), (get, "got"), (run, "run"), (wait, 1)]:
             self.assertAnswer(function, body, expected)
-        for body, expected in [
-            (run, "run"),
-            (run, "run"),
-            (wait, "awaited"),
-            (run, "run"),
-            (wait, "awaited"),
-        ]:
+        # asyncio.run leaves no current loop behind: that is Python's way.
+        for body, expected in [(run, "run"), (run, "run"), (wait, 1)]:
             self.assertAnswer(function, body, expected)
         self.assertStillWorks(function)
 

@@ -69,6 +69,11 @@ class ImportDiagnosis(FunctionTestCase):
                 pattern = f"FOLDER/{re.escape(file)} is built for {tag}, but this Python loads {TAG}"
                 self.assertExplains("import native\n", files, pattern)
 
+    def test_a_file_that_was_tried_twice_is_named_once(self) -> None:
+        file = f"native.{OTHER_TAG}.so"
+        source = "try: import native\nexcept ImportError: import native\n"
+        self.assertExplains(source, {file: elf(OWN)}, f"FOLDER/{file} is built for .*")
+
     def test_a_file_for_another_machine_is_named_with_both(self) -> None:
         if OWN == 0:
             self.skipTest(f"nothing is known of {MACHINE}")

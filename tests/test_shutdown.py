@@ -55,9 +55,9 @@ PATIENT = """
 """
 STUBBORN = """
     def handler(event, context):
-        begun()
         while True:
             try:
+                begun()
                 time.sleep(60)
             except BaseException as error:
                 print("swallowed", type(error).__name__)
@@ -280,14 +280,15 @@ class Registration(ShutdownTestCase):
     def test_a_function_with_a_handler_registers_for_no_events_and_asks_for_the_next(self) -> None:
         function = self.start(joined(HOOK, ECHO))
         self.assertAnswer(function, 1, 1)
-        self.assertEqual(self.calls(function)[:2], [REGISTER, EVENT_NEXT])
-        register, event_next = function.requests[:2]
+        calls = self.calls(function)
+        register, event_next = (function.requests[calls.index(call)] for call in (REGISTER, EVENT_NEXT))
         self.assertEqual(register.status, 200)
         self.assertEqual(json.loads(register.body.decode()), {"events": []})
         self.assertTrue(register.header("Lambda-Extension-Name"))
         self.assertTrue(event_next.header("Lambda-Extension-Identifier"))
         self.assertIsNone(event_next.status)
-        self.assertEqual(self.calls(function)[2::2], [NEXT, NEXT])
+        self.assertEqual(calls[0], REGISTER)
+        self.assertEqual([call for call in calls if call != EVENT_NEXT][1::2], [NEXT, NEXT])
 
     def test_a_function_without_one_makes_no_more_calls_than_others(self) -> None:
         sources = {
@@ -472,10 +473,13 @@ runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
                 process.terminate()
                 self.assertAllEnd(process, server, TERMINATED)
 
-    def test_ctrl_c_ends_them_all(self) -> None:
-        _, server, process = self.launch(ECHO)
-        os.killpg(process.pid, signal.SIGINT)
-        self.assertAllEnd(process, server, 128 + signal.SIGINT)
+    def test_without_a_handler_they_end_at_once(self) -> None:
+        for number, whom in [(signal.SIGINT, "all"), (signal.SIGTERM, "the first process")]:
+            with self.subTest(number):
+                _, server, process = self.launch(ECHO)
+                os.kill(process.pid if whom == "the first process" else -process.pid, number)
+                self.assertAllEnd(process, server, 128 + number)
+                self.assertEqual(server.registrations, [])
 
 
 if __name__ == "__main__":

@@ -338,9 +338,9 @@ class ErrorsMidway(StreamingTestCase):
 
     def test_what_fits_is_told_in_full(self) -> None:
         function = self.start(GENERATE)
-        body = "yield 'sent'\ntry: {}['a']\nexcept KeyError as error: raise ValueError('b' * 500) from error"
+        body = "yield 'sent'\ntry: {}['a']\nexcept KeyError as error: raise ValueError('b' * 2000) from error"
         payload = self.fail_midway(function, source("a generator", body), b"sent")
-        self.assertEqual(payload["errorMessage"], "b" * 500)
+        self.assertEqual(payload["errorMessage"], "b" * 2000)
         self.assertEqual(payload["cause"]["errorType"], "KeyError")
 
     def test_sys_exit_is_told_then_the_process_ends_with_its_status(self) -> None:
@@ -657,6 +657,9 @@ class Forms(StreamingTestCase):
             @property
             def __class__(self): return self.inner.__class__  # as wrapt's proxies have it
 
+        class Names:
+            def __init__(self): vars(self).update(__await__=1, __next__=2, throw=3, __anext__=4, athrow=5)
+
         class Own(collections.abc.Generator):
             parts = ["b", "a"]
             def send(self, value):
@@ -693,6 +696,9 @@ class Forms(StreamingTestCase):
         "a file": ("open(os.devnull)", "TextIOWrapper"),
         "inside a dict": ("{'a': (x for x in '')}", "generator.*\\['a'\\]"),
         "an async iterator": ("type('It', (), {'__anext__': None})()", "It"),
+        "a class": ("Own", "ABCMeta"),
+        "a class of awaitables": ("asyncio.Future", "type"),
+        "attributes by such names": ("Names()", "Names"),
     }
 
     def test_generators_of_any_make_are_streamed(self) -> None:
