@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # Request line and headers together, bytes: net/http's limit, which Lambda's own server has.
 HEAD_LIMIT = 1024 * 1024 + 4096
 
+# Trailers together, bytes: net/http wants to see all of them in one buffer.
+TRAILERS_LIMIT = 4096
+
 READ_SIZE = 64 * 1024
 CHUNK_SIZE = 32 * 1024
 
@@ -129,7 +132,7 @@ class Request:
             if self._stream.read(2) != b"\r\n":
                 raise TruncatedBody
         try:
-            self.trailers = _read_fields(self._stream, HEAD_LIMIT)
+            self.trailers = _read_fields(self._stream, TRAILERS_LIMIT)
         except BadRequest as problem:
             raise TruncatedBody from problem
 

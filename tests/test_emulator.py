@@ -624,6 +624,15 @@ class AStreamedResponse(EmulatorTestCase):
         self.assertEqual((b'{"errorType": "Midway"}', "Unhandled"), (result.payload, result.function_error))
         self.assertEqual(2, len(result.trailers))
 
+    def test_is_broken_by_trailers_of_more_than_4_kib(self) -> None:
+        room = 4096 - len(self.TRAILERS) - len("X: \r\n\r\n")
+        for length, status in [(room, 202), (room + 1, 400)]:
+            with self.subTest(length):
+                trailers = f"{self.TRAILERS}X: {'x' * length}\r\n"
+                rest = self.MODE + self.TRAILER + self.BODY + trailers + "\r\n"
+                result = self.start(self.STREAM).invoke(json.dumps(rest).encode())
+                self.assertIn(f"HTTP/1.1 {status} ".encode(), result.log)
+
     def test_does_not_become_an_error_by_trailers_that_are_not_announced(self) -> None:
         for head in (self.MODE, self.TRAILER):
             with self.subTest(head):
