@@ -73,6 +73,9 @@ LOOP = """
 
     loop.add_signal_handler(signal.SIGTERM, stop)
 """
+# The moment before the end is too short for some tests when a machine is very busy, too long for others.
+LENIENT = f"import lambda_runtime.shutdown; lambda_runtime.shutdown.GRACE_S = {PATIENCE_S}"
+STRICT = "import lambda_runtime.shutdown; lambda_runtime.shutdown.GRACE_S = 0.05"
 
 
 class Invoking(threading.Thread):
@@ -174,18 +177,15 @@ class WhileIdle(ShutdownTestCase):
     def test_callbacks_of_an_event_loop_are_called(self) -> None:
         for name, handler in [("sync", ECHO), ("async", ECHO.replace("def handler", "async def handler"))]:
             with self.subTest(name):
-                function = self.start_patiently(HOOK, LOOP, handler)
+                function = self.start_patiently(STRICT, HOOK, LOOP, handler)
                 self.assertAnswer(function, 1, 1)
                 self.assertEqual(self.terminate(function), TERMINATED)
                 self.assertLog(function, "told", "at exit")
 
 
 class DuringAnInvocation(ShutdownTestCase):
-    # What a handler gets to answer is too short for this on a machine that is very busy.
-    LENIENT = f"import lambda_runtime.shutdown as runtime; runtime.GRACE_S = {PATIENCE_S}"
-
     def test_the_handler_has_a_moment_to_answer(self) -> None:
-        function = self.start_patiently(self.LENIENT, HOOK, PATIENT)
+        function = self.start_patiently(LENIENT, HOOK, PATIENT)
         invoking = self.begin_invocation(function)
         status = self.terminate(function)
         self.assertEqual(invoking.payload(), "finished")
@@ -200,9 +200,7 @@ class DuringAnInvocation(ShutdownTestCase):
         self.assertLog(function, "told 15", "at exit")
 
     def test_sys_exit_is_told_to_the_caller(self) -> None:
-        function = self.start_patiently(
-            self.LENIENT, HOOK.replace("told.append(number)", "sys.exit(7)"), PATIENT
-        )
+        function = self.start_patiently(LENIENT, HOOK.replace("told.append(number)", "sys.exit(7)"), PATIENT)
         invoking = self.begin_invocation(function)
         self.assertEqual(self.terminate(function), 7)
         self.assertEqual(invoking.payload()["errorType"], "SystemExit")
@@ -223,7 +221,7 @@ class DuringAnInvocation(ShutdownTestCase):
             def handler(event, context):
                 context.after_response(wait)
         """
-        function = self.start_patiently(self.LENIENT, HOOK, source)
+        function = self.start_patiently(LENIENT, HOOK, source)
         self.begin_invocation(function)
         self.assertEqual(self.terminate(function), TERMINATED)
         self.assertLog(function, "told 15", "finished", "at exit")
@@ -235,7 +233,7 @@ class DuringAnInvocation(ShutdownTestCase):
                 await end.wait()
                 return "finished"
         """
-        function = self.start_patiently(self.LENIENT, HOOK, LOOP, source)
+        function = self.start_patiently(LENIENT, HOOK, LOOP, source)
         invoking = self.begin_invocation(function)
         status = self.terminate(function)
         self.assertEqual(invoking.payload(), "finished")
@@ -264,11 +262,11 @@ class DuringAnInvocation(ShutdownTestCase):
                 child = os.fork()
                 if not child:
                     os.kill(os.getpid(), signal.SIGTERM)
-                    time.sleep(0.3)
+                    time.sleep(0.15)
                     os._exit(9)
                 return os.WEXITSTATUS(os.waitpid(child, 0)[1])
         """
-        function = self.start_patiently(HOOK, source)
+        function = self.start_patiently(STRICT, HOOK, source)
         self.assertAnswer(function, None, 9)
         self.assertEqual(self.terminate(function), TERMINATED)
         self.assertLog(function, "told 15", "told 15", "at exit")
@@ -464,14 +462,10 @@ runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
                 self.assertEqual(server.registrations, [200, 403])
 
     def test_workers_that_do_not_end_are_killed(self) -> None:
-        for name, source in [
-            ("ignored", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"),
-            ("endless", "import signal, time; signal.signal(signal.SIGTERM, lambda *_: time.sleep(60))"),
-        ]:
-            with self.subTest(name):
-                _, server, process = self.launch(source, ECHO)
-                process.terminate()
-                self.assertAllEnd(process, server, TERMINATED)
+        source = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+        _, server, process = self.launch(source, ECHO)
+        process.terminate()
+        self.assertAllEnd(process, server, TERMINATED)
 
     def test_without_a_handler_they_end_at_once(self) -> None:
         for number, whom in [(signal.SIGINT, "all"), (signal.SIGTERM, "the first process")]:
