@@ -28,6 +28,7 @@ from emulator.invoke_api import InvokeApi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -111,6 +112,16 @@ class EmulatorTestCase(unittest.TestCase):
     def assertSucceeds(self, result: Result, value: object) -> None:
         self.assertIsNone(result.function_error, result.payload)
         self.assertEqual(value, json.loads(result.payload))
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, "it does not come true")
+            time.sleep(0.002)
+
+    def wait_for_log(self, function: Function, text: str, times: int = 1) -> None:
+        """Wait until it is in the log that often."""
+        self.wait_until(lambda: function.log_text().count(text) >= times)
 
     def holds(self, path: Path) -> bool:
         """True while a process has a lock on the file."""

@@ -59,7 +59,10 @@ class AnExtension(ExtensionTestCase):
         expected = '{"functionName":"hello","functionVersion":"7","handler":"hello.handler"}\n'
         self.assertEqual(expected, body)
         self.assertRegex(identifier, "^[0-9a-f-]{36}$")
-        self.assertEqual([("register", 200), ("next", None), ("next", 200)], self.statuses(function)[:3])
+        statuses = self.statuses(function)
+        self.assertEqual(
+            [("register", 200), {("next", None), ("next", 200)}], [statuses[0], set(statuses[1:3])]
+        )
 
     def test_is_refused_as_lambda_refuses_it(self) -> None:
         function = self.start(
@@ -157,8 +160,7 @@ class TheEnd(ExtensionTestCase):
             "take()",
             shutdown_grace_s=60,
         )
-        while "ready" not in function.log_text():
-            time.sleep(0.002)
+        self.wait_for_log(function, "ready\n")
         function.close()
         self.assertEqual((0, "ready\nchild\n"), (function.exit_status, function.log_text()))
 
@@ -211,8 +213,7 @@ class TheEnd(ExtensionTestCase):
         answers: list[bytes] = []
         thread = threading.Thread(target=lambda: answers.append(function.invoke().payload))
         thread.start()
-        while "begun" not in function.log_text():
-            time.sleep(0.002)
+        self.wait_for_log(function, "begun\n")
         function.close()
         thread.join()
         self.assertEqual(([b"done"], 0), (answers, function.exit_status))
@@ -261,7 +262,7 @@ class ARestore(ExtensionTestCase):
         found = re.search(log, result.log.decode())
         assert found is not None, result.log
         init_ms, restore_ms, reported_ms, billed_ms = map(float, found.groups())
-        self.assertTrue(100 <= init_ms < 3000 and 100 <= restore_ms < 3000, found.groups())
+        self.assertTrue(100 <= init_ms < 30_000 and 100 <= restore_ms < 30_000, found.groups())
         self.assertEqual(restore_ms, reported_ms)
         self.assertTrue(0 <= billed_ms - restore_ms < 1, found.groups())
         self.assertLessEqual(billed_ms + result.report.duration_ms, result.report.billed_ms)

@@ -119,9 +119,10 @@ class AStreamingInvocation(StreamingTestCase):
             """
             r, *_ = take()
             stream = Stream(r)
+            count = os.open("count", os.O_CREAT | os.O_WRONLY)
             for n in range(300):
                 stream.write(bytes(100_000))
-                open("count", "w").write(str(n))
+                os.pwrite(count, b"%03d" % n, 0)
             stream.end(); take()
             """,
             timeout_s=60,
@@ -133,11 +134,12 @@ class AStreamingInvocation(StreamingTestCase):
 
     def settled(self, file: Path) -> int:
         """The number in the file, when it has not changed for a while."""
-        before, now = "", ""
-        while now != before or not now:
+        self.wait_until(lambda: file.exists() and file.read_text() != "")
+        before, now = "", file.read_text()
+        while now != before:
             before = now
             time.sleep(0.1)
-            now = file.read_text() if file.exists() else ""
+            now = file.read_text()
         return int(now)
 
     def test_that_the_caller_gives_up_goes_on_to_its_end(self) -> None:
@@ -239,8 +241,7 @@ class AStreamingInvocation(StreamingTestCase):
         waiting: list[StreamingResult] = []
         thread = threading.Thread(target=lambda: waiting.append(function.invoke_streaming()))
         thread.start()
-        while function._queue.empty():
-            time.sleep(0.002)
+        self.wait_until(lambda: not function._queue.empty())
         function.close()
         thread.join()
         self.assertEqual([], self.assertEndsWith(running, "Runtime.ExitError", "signal: killed"))

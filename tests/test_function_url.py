@@ -62,13 +62,6 @@ class UrlTestCase(StreamingTestCase):
     def perform(self, statements: str) -> http.client.HTTPResponse:
         return self.request("POST", "/", statements.encode(), Content_Type="text/plain")
 
-    def assertLogged(self, function: Function, text: str, times: int = 1) -> None:
-        """It is in the log, or will be in a moment."""
-        deadline = time.monotonic() + 5
-        while function.log_text().count(text) < times and time.monotonic() < deadline:
-            time.sleep(0.002)
-        self.assertEqual(times, function.log_text().count(text), function.log_text())
-
 
 class AnEvent(UrlTestCase):
     def event(self, *request: Any, **headers: str) -> dict[str, Any]:
@@ -494,7 +487,7 @@ class TheConnection(UrlTestCase):
                     reply.read()
                 self.assertEqual(b"so far", caught.exception.partial)
                 line = "Error: the response is cut short, because the function failed: {"
-                self.assertLogged(function, line, times)
+                self.wait_for_log(function, line, times)
 
     def test_may_be_left_by_the_client_while_the_function_runs_on(self) -> None:
         for mode in (RESPONSE_STREAM, BUFFERED):
@@ -515,10 +508,10 @@ class TheConnection(UrlTestCase):
                     if mode == RESPONSE_STREAM:
                         client.recv(12)
                     else:
-                        self.assertLogged(function, "begun\n")
+                        self.wait_for_log(function, "begun\n")
                 self.let("gone")
                 self.assertEqual(5_000_002, len(self.request().read()))
-                self.assertLogged(function, "reply 202\n", 2)
+                self.wait_for_log(function, "reply 202\n", 2)
                 self.assertEqual(0, function.restarts)
 
     def test_asks_curl_to_continue(self) -> None:
