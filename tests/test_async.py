@@ -113,6 +113,29 @@ class AsyncHandlers(FunctionTestCase):
         self.assertEqual(self.error(function, "left")["errorType"], "SystemExit")
         self.assertEqual(self.assertEnds(function), 5)
 
+    def test_one_that_takes_other_arguments_is_told_how_it_is_called(self) -> None:
+        for source in (
+            "async def handler(event): pass",
+            "async def handler(event): yield",
+            "def handler(event): yield",
+            "def handler(event, context, more): pass",
+        ):
+            with self.subTest(source):
+                payload = self.error(self.start(source))
+                self.assertEqual(payload["errorType"], "TypeError")
+                self.assertIn("def handler(event, context)", payload["notes"][0])
+
+    def test_a_type_error_within_is_told_no_such_thing(self) -> None:
+        function = self.start(
+            """
+            async def inner(event): pass
+            async def handler(event, context): await inner()
+            """
+        )
+        payload = self.error(function)
+        self.assertEqual(payload["errorType"], "TypeError")
+        self.assertNotIn("notes", payload)
+
     def test_a_plain_handler_has_no_loop_running_and_may_run_one(self) -> None:
         function = self.start(
             """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -204,6 +205,23 @@ class DuringAnInvocation(ShutdownTestCase):
         invoking = self.begin_invocation(function)
         self.assertEqual(self.terminate(function), 7)
         self.assertEqual(invoking.payload()["errorType"], "SystemExit")
+
+    def test_sys_exit_closes_a_stream_and_is_told_at_its_end(self) -> None:
+        source = """
+            def handler(event, context):
+                try:
+                    yield "sent"
+                    begun()
+                    while True: time.sleep(0.005)
+                finally:
+                    print("closed")
+        """
+        function = self.start_patiently(LENIENT, HOOK.replace("told.append(number)", "sys.exit(7)"), source)
+        invoking = self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), 7)
+        self.assertEqual(invoking.payload()["errorType"], "SystemExit")
+        log = function.log_text()
+        self.assertRegex(log, re.compile("closed\\n.*SystemExit.*at exit\\n", re.DOTALL))
 
     def test_sys_exit_that_the_handler_swallows_ends_it_all_the_same(self) -> None:
         function = self.start_patiently(HOOK.replace("told.append(number)", "sys.exit(7)"), STUBBORN)
