@@ -492,7 +492,7 @@ class Lifespans(AsgiTestCase):
                 scope["state"]["pool"] = "open"
                 await send({"type": "lifespan.startup.complete"})
                 assert (await receive())["type"] == "lifespan.shutdown"
-                print("shut down on", id(asyncio.get_running_loop()) == starts[0])
+                sys.stdout.write(f"shut down on {id(asyncio.get_running_loop()) == starts[0]}\\n")
                 await send({"type": "lifespan.shutdown.complete"})
                 return
             scope["state"]["pool"] += "!"
@@ -537,7 +537,8 @@ class Lifespans(AsgiTestCase):
                     """
                 )
                 self.assertEqual(self.ask(url).text, "served")
-                self.assertEqual(self.function.log_text().count("rror"), 0, self.function.log_text())
+                told = "has raised KeyError('body')" in self.function.log_text()
+                self.assertEqual(told, name == "raises at the message", self.function.log_text())
 
     def test_on_demands_it(self) -> None:
         raising = "async def app(scope, receive, send): raise KeyError('lifespan')"
@@ -568,6 +569,19 @@ class Lifespans(AsgiTestCase):
     def test_an_unknown_choice_is_an_init_error(self) -> None:
         function = self.start_app("async def app(scope, receive, send): pass", ', lifespan="perhaps"')
         self.assertInitError(function, "ValueError", "lifespan is 'perhaps', expected 'auto', 'on' or 'off'")
+
+    def test_a_startup_that_raises_is_told_of(self) -> None:
+        app = """
+            async def app(scope, receive, send):
+                if scope["type"] == "lifespan":
+                    await receive()
+                    raise OSError("the database is down")
+                await respond(send)
+                await body(send, b"served")
+        """
+        function = self.start(joined(PREAMBLE, app, "handler = asgi.handler(app)"))
+        self.assertIn("app has raised OSError('the database is down')", function.log_text())
+        self.assertEqual(self.ask(self.url(function)).text, "served")
 
     def test_a_sigterm_handler_is_installed_unless_there_is_one(self) -> None:
         asking = """

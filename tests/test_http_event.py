@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import unittest
 
-from lambda_runtime.http_event import MAY_STREAM, NoHttpRequest, complete, read
+from lambda_runtime.http_event import MAY_STREAM, NoHttpRequest, check_application, complete, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -376,3 +376,32 @@ class Answers(unittest.TestCase):
             balancer_event(lists=True),
         ):
             self.assertNotIn(read(event).sender, MAY_STREAM)
+
+
+class Applications(unittest.TestCase):
+    """What is served must at least be callable as its interface demands."""
+
+    class Method:
+        def __call__(self, one: object, two: object) -> None: ...
+
+        def three(self, one: object, two: object, three: object) -> None: ...
+
+    def test_what_can_be_called_is_accepted(self) -> None:
+        three = [lambda one, two, three: None, lambda *all: None, self.Method().three, print]
+        for app, interface, arguments in [(one, "ASGI", 3) for one in three] + [(self.Method(), "WSGI", 2)]:
+            with self.subTest(app):
+                check_application(app, interface, arguments)
+
+    def test_what_cannot_be_one_is_refused_with_the_name_of_what_it_is(self) -> None:
+        for app, interface, arguments, pattern in [
+            (5, "ASGI", 3, "application for ASGI, found int"),
+            (self.Method(), "ASGI", 3, "takes 2 arguments as those for WSGI do: use lambda_runtime.wsgi"),
+            (
+                self.Method().three,
+                "WSGI",
+                2,
+                "takes 3 arguments as those for ASGI do: use lambda_runtime.asgi",
+            ),
+        ]:
+            with self.subTest(app), self.assertRaisesRegex(TypeError, pattern):
+                check_application(app, interface, arguments)

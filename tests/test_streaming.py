@@ -612,6 +612,12 @@ class Prelude(unittest.TestCase):
         "a header that is a number": ({"headers": {"a": 1}}, TypeError, r"headers\['a'\] of type int"),
         "a header that is bytes": ({"headers": {"a": b"x"}}, TypeError, r"headers\['a'\] of type bytes"),
         "a header's name that cannot be one": ({"headers": {(): "a"}}, TypeError, "keys must be str"),
+        "a header of two lines": (
+            {"headers": {"a": "b\r\nc: d"}},
+            ValueError,
+            r"line break .* headers\['a'\]",
+        ),
+        "a name of two lines": ({"headers": {"a\nb": "c"}}, ValueError, "line break"),
         "one cookie": ({"cookies": "a=b"}, TypeError, "cookies of type str, expected a list"),
         "a cookie that is None": ({"cookies": ["a", None]}, TypeError, r"cookies\[1\] of type NoneType"),
         "many headers that are a list": (

@@ -26,4 +26,8 @@ def run(calls: list[Call], log: FunctionLog, *, accepted: bool) -> None:
         except BaseException as error:  # the caller has its answer; sys.exit would spoil it
             from . import diagnostics
 
-            log.write_error(diagnostics.describe(error))
+            diagnostic = diagnostics.describe(error)
+            diagnostic.notes.append(
+                "The caller has had its answer before: context.after_response made this call"
+            )
+            log.write_error(diagnostic)

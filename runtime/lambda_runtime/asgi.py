@@ -55,6 +55,7 @@ def handler(
 
     The scope is that of ASGI, with ``state`` from the lifespan, and has ``aws.event`` and ``aws.context``.
     """
+    http_event.check_application(app, "ASGI", 3)
     if lifespan not in ("auto", "on", "off"):
         raise ValueError(f"lifespan is {lifespan!r}, expected 'auto', 'on' or 'off'")
     state: dict[str, Any] = {}

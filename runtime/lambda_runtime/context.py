@@ -117,6 +117,8 @@ class LambdaContext:
         What an async function returns is awaited. Errors are logged, and change nothing for the caller. If
         Lambda does not accept the response, nothing is called.
         """
+        if not callable(function):
+            raise TypeError(f"context.after_response wants a function, not {type(function).__name__}")
         if self._after_response is None:
             self._after_response = []
         self._after_response.append((function, arguments, keywords))

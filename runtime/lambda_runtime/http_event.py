@@ -63,6 +63,26 @@ class ApplicationError(Exception):
         super().__init__(f"The application {app.__module__}.{name} {problem}")
 
 
+def check_application(app: Any, interface: str, arguments: int) -> None:
+    """TypeError unless ``app`` can be called with as many arguments as its ``interface`` demands.
+
+    Said here, when the function is loaded, because later it would look like a mistake in the application.
+    """
+    if not callable(app):
+        raise TypeError(f"Expected an application for {interface}, found {type(app).__name__}, not callable")
+    function = app if hasattr(app, "__code__") else type(app).__call__
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_flags & 0x04 or getattr(function, "__defaults__", None):  # CO_VARARGS
+        return
+    found = code.co_argcount - (function is not app or getattr(app, "__self__", None) is not None)
+    others = {2: "WSGI", 3: "ASGI"}
+    if found != arguments and found in others:
+        raise TypeError(
+            f"Expected an application for {interface}, found one that takes {found} arguments as those for "
+            f"{others[found]} do: use lambda_runtime.{others[found].lower()}"
+        )
+
+
 class Request:
     """One HTTP request, whoever sent it; bytes where HTTP has bytes."""
 

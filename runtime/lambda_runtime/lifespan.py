@@ -6,6 +6,7 @@ Source: https://asgi.readthedocs.io, "Lifespan Protocol".
 from __future__ import annotations
 
 import os
+import sys
 
 from . import event_loop
 from .http_event import ApplicationError
@@ -57,14 +58,20 @@ class Lifespan:
             return True
         error = await self._error()
         if reply["type"] == "lifespan.startup.failed" or required:
-            raise error or ApplicationError(self._app, f"has not started: {reply}")
+            reason = reply.get("message") or reply["type"]
+            raise error or ApplicationError(self._app, f"has not started: {reason}")
+        if error is not None and self._questions.empty():  # it knows the protocol: it has asked
+            problem = ApplicationError(self._app, f"has raised {error!r} while it was starting")
+            sys.stderr.write(f"{problem}; it is served as it is. With lifespan='on' that is an init error.\n")
         return False
 
     async def _stop(self) -> None:
         if not self._task.done():
             reply = await self._ask("lifespan.shutdown")
             if reply["type"] != "lifespan.shutdown.complete":
-                raise await self._error() or ApplicationError(self._app, f"has not shut down: {reply}")
+                raise await self._error() or ApplicationError(
+                    self._app, f"has not shut down: {reply.get('message') or reply['type']}"
+                )
 
     async def _run(self) -> None:
         scope = {

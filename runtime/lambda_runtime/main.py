@@ -93,7 +93,9 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
     if callable(sigterm_handler):
         from . import shutdown
 
-        shutdown.prepare(sigterm_handler, settings.runtime_api, log, busy=handle_event_request.__code__)
+        shutdown.prepare(
+            sigterm_handler, settings.runtime_api, log, busy=_ANSWERING, alone=not settings.workers
+        )
     if settings.snap_start:
         from . import snapstart
 
@@ -151,6 +153,9 @@ def handle_event_request(
         from . import after_response  # late: few functions have such work
 
         after_response.run(context._after_response, log, accepted=accepted)
+
+
+_ANSWERING = handle_event_request.__code__  # whatever tools put in its place
 
 
 def completing(handler: Handler, client: LambdaRuntimeClient) -> Handler:

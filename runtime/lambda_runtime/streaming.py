@@ -202,6 +202,8 @@ def _check_texts(what: str, values: Any, kind: type) -> None:
         if not isinstance(value, str):
             found = type(value).__name__
             raise TypeError(f"The HTTP head has {what}[{place!r}] of type {found}, expected str")
+        if any(char in f"{place}{value}" for char in "\r\n"):
+            raise ValueError(f"The HTTP head has a line break in {what}[{place!r}]: {value!r}")
 
 
 def _unexpected(chunk: object) -> str:

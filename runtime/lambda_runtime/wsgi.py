@@ -39,6 +39,7 @@ def handler(
 
     The environ is that of PEP 3333, with ``aws.event`` and ``aws.context``.
     """
+    http_event.check_application(app, "WSGI", 2)
 
     def handle(event: Any, context: LambdaContext) -> Any:
         request = http_event.read(event, base_path)
