@@ -297,6 +297,51 @@ class SeededDefects(ZipTestCase):
         self.assertFound("site-packages", folder, files, words="by another Python, not by python3.13")
 
 
+class ZipsThatGoTogether(ZipTestCase):
+    LAMBDA: Mapping[str, Content] = {"bootstrap": BOOTSTRAP, "runtime/lambda_runtime/main.py": "x = 1\n"}
+    MAIN = "runtime/lambda_runtime/__pycache__/main.cpython-3{}.pyc"
+
+    def runtime(self, minor: int) -> Path:
+        return self.zip({**self.LAMBDA, self.MAIN.format(minor): compiled(f"3.{minor}")})
+
+    def kinds(self, *paths: Path) -> list[tuple[str, str]]:
+        return [(one.severity, one.kind) for one in self.findings(*paths) if one.kind != "no-bytecode"]
+
+    def test_bytecode_and_an_extension_for_two_pythons(self) -> None:
+        runtime = self.runtime(11)
+        packages = self.zip({"python/a/core.cpython-312-x86_64-linux-gnu.so": elf()})
+        found = [one for one in self.findings(runtime, packages) if one.kind == "versions"]
+        self.assertEqual([one.severity for one in found], [ERROR])
+        for words in (str(runtime), str(packages), "Python 3.11", "Python 3.12", "core.cpython-312"):
+            self.assertIn(words, repr(found[0]))
+
+    def test_folders_and_interpreters_for_two_pythons(self) -> None:
+        packages = self.zip({"python/lib/python3.12/site-packages/a.txt": ""})
+        self.assertIn((ERROR, "versions"), self.kinds(self.runtime(11), packages))
+        self.assertIn((ERROR, "versions"), self.kinds(self.zip(PYTHON), packages))
+
+    def test_zips_for_the_same_python(self) -> None:
+        packages = self.zip({"python/a/core.cpython-312-x86_64-linux-gnu.so": elf()})
+        self.assertEqual(self.kinds(self.runtime(12), packages), [])
+        both = self.zip({**MODULE, CACHED: compiled("3.13"), CACHED.replace("313", "312"): compiled("3.12")})
+        self.assertEqual(self.kinds(self.runtime(12), both), [])
+
+    def test_bytecode_serves_a_free_threaded_build_too(self) -> None:
+        packages = self.zip({"python/a/core.cpython-313t-x86_64-linux-gnu.so": elf()})
+        self.assertEqual(self.kinds(self.runtime(13), packages), [])
+
+    def test_layers_that_overwrite_each_other(self) -> None:
+        one, other = self.zip(self.LAMBDA), self.zip({**self.LAMBDA, "bootstrap": "#!/bin/sh\n"})
+        found = [one for one in self.findings(one, other) if one.kind == "overwritten"]
+        self.assertEqual([(one.severity, one.file) for one in found], [(WARNING, "bootstrap")])
+        for words in (str(one), str(other), "2 files are, 1 of them"):
+            self.assertIn(words, found[0].problem)
+
+    def test_a_function_does_not_overwrite_what_a_layer_has(self) -> None:
+        example = {"hello.py": "x = 1\n"}
+        self.assertEqual(self.kinds(self.zip({**self.LAMBDA, **example}), self.zip(example)), [])
+
+
 class SoundZips(ZipTestCase):
     def assertSound(self, *paths: Path, target: Target | None = None) -> None:
         self.assertEqual(
