@@ -71,7 +71,8 @@ def run(options: argparse.Namespace) -> int:
         event = check_payload(event)
     except ApiError as error:
         log.complain(f"{error.name}: {error}")
-        log.say(f"An event is JSON, e.g. --event '{DEFAULT_EVENT}'; this one is: {_excerpt(event)}")
+        log.say(f"An event is JSON, e.g. '{DEFAULT_EVENT}', or a request, e.g. 'GET /path?a=b'.")
+        log.say(f"This one is: {_excerpt(event)}")
         return FUNCTION_FAILED
     with function:
         return show(function.invoke_streaming(event), log, Terminal(sys.stdout))
@@ -124,10 +125,10 @@ def serve(options: argparse.Namespace) -> int:
     url_port = default_url_port(options.port) if options.url_port is None else options.url_port
     servers: list[InvokeApi | FunctionUrl] = []
     try:
-        with _usage_error(options.host, url_port, "--url-port"):
+        with _usage_error("the function URL", options.host, url_port, "--url-port"):
             url = FunctionUrl(function, options.host, url_port, options.invoke_mode)
         servers.append(url)
-        with _usage_error(options.host, options.port, "--port"):
+        with _usage_error("the Invoke API", options.host, options.port, "--port"):
             api = InvokeApi(function, options.host, options.port, url.url)
         servers.append(api)
         with function:
@@ -146,13 +147,14 @@ def default_url_port(port: int) -> int:
 
 
 @contextmanager
-def _usage_error(host: str, port: int, option: str) -> Iterator[None]:
+def _usage_error(what: str, host: str, port: int, option: str) -> Iterator[None]:
     """Explain why a server cannot listen."""
     try:
         yield
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
-        raise UsageError(f"cannot listen on {host}:{port}: {reason}; another {option} may be free") from error
+        remedy = f"choose another {option} (with make: OPTIONS='{option} …')"
+        raise UsageError(f"{what} cannot listen on {host}:{port}: {reason}; {remedy}") from error
 
 
 def _port(text: str) -> int:

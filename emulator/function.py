@@ -202,13 +202,15 @@ class Function:
         request_id: str | None = None,
         qualifier: str | None = None,
         arn: str | None = None,
+        prompt: bool = False,
     ) -> Result:
         """Put one event in the queue and, unless it is an ``Event``, wait for its result.
 
         Nothing is judged here: whatever bytes ``event`` has reach the function with ``content_type``.
         ``client_context`` is JSON text in UTF-8, ``cognito_identity`` JSON; ``trace_id`` is the whole
         trace header, made up if None and absent if empty. ``log_type`` is for the Invoke API: the
-        result always has its log.
+        result always has its log, which waits for the end of the invocation; unless it is to be ``prompt``:
+        then it is there as soon as its payload is, and the function may still work on.
         """
         invocation = self._invocation(
             event,
@@ -230,7 +232,8 @@ class Function:
             result.status = 202
             return result
         invocation.answered.wait()
-        invocation.finished.wait(self._answer_grace_s)
+        if not prompt:
+            invocation.finished.wait(self._answer_grace_s)
         answer = invocation.answer
         assert answer is not None
         result.payload = answer.body

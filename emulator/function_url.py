@@ -73,7 +73,7 @@ class FunctionUrl:
         return response
 
     def _invoke(self, request: Request, event: bytes, **details: Any) -> Response:
-        result = self._function.invoke(event, **details)
+        result = self._function.invoke(event, prompt=True, **details)
         if result.function_error:
             raise BadAnswer(_failure(result.payload))
         head, body = read_envelope(result.payload)

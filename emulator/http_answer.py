@@ -75,6 +75,11 @@ def read_envelope(payload: bytes) -> tuple[Head, bytes]:
     try:
         value = json.loads(payload.decode("utf-8"))
     except ValueError as error:
+        if DELIMITER in payload:
+            raise BadAnswer(
+                "it is a stream with an HTTP head, but the URL is BUFFERED: let it stream, or answer with "
+                "statusCode and body in one object, as asgi.handler(app, streaming=False) does"
+            ) from error
         raise BadAnswer(f"it is not JSON: {error}") from error
     if not isinstance(value, dict) or "statusCode" not in value:
         return Head(200, [("content-type", "application/json")]), payload

@@ -115,7 +115,8 @@ class InvokeApi:
     def _invoke(self, request: Request, name: str) -> Response:
         invocation_type = one_of(request, "X-Amz-Invocation-Type", "invocationType", INVOCATION_TYPES)
         event, details = self._read(request, name, invocation_type)
-        result = self._function.invoke(event, invocation_type=invocation_type, **details)
+        prompt = details["log_type"] != "Tail"  # else the log is to be complete
+        result = self._function.invoke(event, invocation_type=invocation_type, prompt=prompt, **details)
         return _response(result, details["log_type"])
 
     def _invoke_streaming(self, request: Request, name: str) -> Response:

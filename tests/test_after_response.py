@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import unittest
 from pathlib import Path
+from urllib.request import urlopen
 
+from emulator.invoke_api import InvokeApi
 from tests.scripted_server import CLOSE, refusal
-from tests.support import FunctionTestCase, Reply, accepted, event, joined, own_log
+from tests.support import PATIENCE_S, FunctionTestCase, Reply, accepted, event, joined, own_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +64,19 @@ later(wait)"""
         self.assertAnswer(function, source, None)
         Path(root, "answered").touch()
         self.assertAnswer(function, None, [["begun"], ["ended"]])
+
+    def test_who_calls_by_http_does_not_wait_for_it_either(self) -> None:
+        root = self.write({})
+        function = self.start(joined(NOTE, EXECUTE), answer_grace_s=60)
+        source = f"""
+def wait():
+    while not os.path.exists("{root}/answered"): time.sleep(0.002)
+later(wait)"""
+        with contextlib.closing(InvokeApi(function)) as api:
+            path = f"{api.url}/2015-03-31/functions/function/invocations"
+            with urlopen(path, json.dumps(source).encode(), timeout=PATIENCE_S) as response:
+                self.assertEqual(response.read(), b"null")
+        Path(root, "answered").touch()
 
     def test_async_functions_are_awaited(self) -> None:
         function = self.start_noting()

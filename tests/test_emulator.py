@@ -988,7 +988,7 @@ class TheCommandLine(EmulatorTestCase):
         refused = self.emulate("run", *self.options, "--event", "name=world")
         self.assertEqual((1, b""), (refused.returncode, refused.stdout))
         self.assertRegex(
-            refused.stderr.decode(), r"^InvalidRequestContentException: .*\n.* this one is: name=world\n$"
+            refused.stderr.decode(), r"^InvalidRequestContentException: .*\n.*\nThis one is: name=world\n$"
         )
 
     def test_says_what_is_wrong_with_an_option_and_exits_with_2(self) -> None:
@@ -1089,8 +1089,8 @@ class TheCommandLine(EmulatorTestCase):
                     self.assertEqual(2, done.returncode)
                     self.assertRegex(
                         done.stderr.decode(),
-                        rf"^emulator: cannot listen on 127\.0\.0\.1:{port}: address already in use;"
-                        rf" another {option} may be free\n$",
+                        rf"^emulator: the (Invoke API|function URL) cannot listen on 127\.0\.0\.1:{port}:"
+                        rf" address already in use; choose another {option} .*\n$",
                     )
 
 

@@ -450,7 +450,7 @@ class AnAnswerThatIsNone(UrlTestCase):
         function = self.open(ON_DEMAND, BUFFERED)
         cases = [
             ("'<html>'", "it is not JSON: "),
-            ("b'{}' + bytes(8)", "it is not JSON: "),
+            ("b'{}' + bytes(8)", "it is a stream with an HTTP head, but the URL is BUFFERED"),
             ({"statusCode": None}, "statusCode is null, not a number"),
             ({"statusCode": 200, "body": {"a": 1}}, "body is an object, not a string"),
             ({"statusCode": 200, "body": "*", "isBase64Encoded": True}, "body is not the base64 that"),
