@@ -108,6 +108,7 @@ publish: ## publish layers/*.zip with AWS CLI and print the ARNs; ZIPS="FILE …
 	@$(PYTHON) tools/publish.py $(ZIPS) -- $(OPTIONS)
 
 deploy: ## deploy examples/template.yaml with AWS SAM CLI; STACK=…, BUCKET=…, OPTIONS="--region …"
+	@command -v $(SAM) >/dev/null || { echo "make deploy: $(SAM) is not on PATH; install AWS SAM CLI, or name it by SAM=…" >&2; exit 1; }
 	@$(SAM) deploy --template-file examples/template.yaml --stack-name '$(STACK)' --resolve-image-repos \
 	    $(if $(BUCKET),--s3-bucket '$(BUCKET)',--resolve-s3) --capabilities CAPABILITY_IAM $(OPTIONS)
 
