@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _imp
+import io
 import stat
 import struct
 import tempfile
@@ -11,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 from tests.layer_files import ARM64, I386, elf, pyc, write_zip
-from tools import checks, versions
+from tools import checks, listing, versions
 from tools import pyc as bytecode
 from tools.checks import ERROR, WARNING, Target, Upload
 from tools.lambda_os import ARCHITECTURES
@@ -144,7 +145,7 @@ class SeededDefects(ZipTestCase):
 
     def test_more_than_250_megabytes(self) -> None:
         path = self.folder / "large.zip"
-        entry = zipfile.ZipInfo("a")
+        entry = zipfile.ZipInfo("python/a")
         entry.compress_type = zipfile.ZIP_DEFLATED
         entry.external_attr = (stat.S_IFREG | 0o644) << 16
         with zipfile.ZipFile(path, "w") as archive, archive.open(entry, "w") as file:
@@ -153,7 +154,7 @@ class SeededDefects(ZipTestCase):
         self.assertEqual([(one.kind, one.severity) for one in self.findings(path)], [("size", ERROR)])
 
     def test_more_than_50_megabytes_zipped(self) -> None:
-        path = self.zip({"a": bytes(51 * 1024 * 1024)})
+        path = self.zip({"python/a": bytes(51 * 1024 * 1024)})
         self.assertEqual(
             [(one.kind, one.severity) for one in self.findings(path)], [("zipped-size", WARNING)]
         )
@@ -296,6 +297,58 @@ class SeededDefects(ZipTestCase):
         folder = "python/lib/python3.11/site-packages/"
         self.assertFound("site-packages", folder, files, words="by another Python, not by python3.13")
 
+    def test_an_empty_zip(self) -> None:
+        findings = self.findings(self.zip({}))
+        self.assertEqual([(one.kind, one.severity) for one in findings], [("empty", ERROR)])
+
+    def test_a_layer_one_folder_too_deep(self) -> None:
+        path = self.zip({"layer/python/a.py": "", "__MACOSX/layer/._python": ""})
+        found = [one for one in self.findings(path) if one.kind == "root"]
+        self.assertEqual([(one.file, one.severity) for one in found], [(path.name, ERROR)])
+        self.assertIn("Zip the content of layer/", found[0].remedy)
+        self.assertIn("python/, bin/, lib/", found[0].remedy)
+
+    def test_nothing_that_lambda_looks_for(self) -> None:
+        for files in ({"src/app.py": "", "src/lib/a.py": ""}, {"a.txt": "", "b/c.txt": ""}):
+            with self.subTest(files):
+                found = [one for one in self.findings(self.zip(files)) if one.kind == "root"]
+                self.assertEqual([one.severity for one in found], [WARNING])
+
+
+class WhatIsSaid(ZipTestCase):
+    def test_which_zip_is_meant(self) -> None:
+        one, other = self.zip({"bootstrap": BOOTSTRAP}, {"bootstrap": stat.S_IFREG | 0o644}), self.zip(MODULE)
+        findings = self.findings(one, other)
+        text = listing.findings_text(findings, io.StringIO(), several=True)
+        self.assertIn(f"{one}: bootstrap is not executable", text)
+        self.assertIn(f"{other} has a module without bytecode", text)
+        self.assertIn("  bootstrap is not executable", listing.findings_text(findings, io.StringIO()))
+
+    def test_how_many_more_of_a_kind_after_those_of_it(self) -> None:
+        names = [f"python/{name}.txt" for name in "abcd"]
+        path = self.zip(
+            dict.fromkeys([*names, "python/e.py"], ""), dict.fromkeys(names, stat.S_IFREG | 0o600)
+        )
+        lines = listing.findings_text(self.findings(path), io.StringIO()).splitlines()
+        self.assertEqual(lines[6], "error    and 1 more of this kind (unreadable)")
+        self.assertIn("without bytecode", lines[7])
+
+    def test_who_compiles_anew(self) -> None:
+        for name, words in (
+            ("runtime/lambda_runtime/main.py", "`make dist PYTHON_VERSION=3.13`"),
+            ("lib/python3.13/os.py", "`make dist-python PYTHON_VERSION=3.13`"),
+            ("python/a.py", "`make dist-deps PYTHON_VERSION=3.13`"),
+            ("app.py", "`make dist-function PYTHON_VERSION=3.13`"),
+        ):
+            with self.subTest(name):
+                found = [one for one in self.findings(self.zip({name: ""})) if one.kind == "no-bytecode"]
+                self.assertIn(words, found[0].remedy)
+        path = self.folder / "foreign.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("app.py", (2026, 1, 2, 3, 4, 6)), "")
+        found = [one for one in self.findings(path) if one.kind == "no-bytecode"]
+        self.assertIn("the tool that made the zip", found[0].remedy)
+
 
 class ZipsThatGoTogether(ZipTestCase):
     LAMBDA: Mapping[str, Content] = {"bootstrap": BOOTSTRAP, "runtime/lambda_runtime/main.py": "x = 1\n"}
@@ -334,7 +387,7 @@ class ZipsThatGoTogether(ZipTestCase):
         one, other = self.zip(self.LAMBDA), self.zip({**self.LAMBDA, "bootstrap": "#!/bin/sh\n"})
         found = [one for one in self.findings(one, other) if one.kind == "overwritten"]
         self.assertEqual([(one.severity, one.file) for one in found], [(WARNING, "bootstrap")])
-        for words in (str(one), str(other), "2 files are, 1 of them"):
+        for words in (str(one), str(other), "2 files are, 1 with other content"):
             self.assertIn(words, found[0].problem)
 
     def test_a_function_does_not_overwrite_what_a_layer_has(self) -> None:

@@ -21,22 +21,25 @@ RED, YELLOW, PLAIN = "\033[31m", "\033[33m", "\033[0m"
 HEAD = ("file", "files", "size", "of 50 MB", "unzipped", "of 250 MB")
 
 
-def findings_text(findings: Sequence[Finding], stream: TextIO, *, shown: int = SHOWN) -> str:
+def findings_text(
+    findings: Sequence[Finding], stream: TextIO, *, shown: int = SHOWN, several: bool = False
+) -> str:
     """Two lines for each: what is wrong with which file, and the remedy. Coloured for a terminal.
 
-    Of each kind the first ones are ``shown``; how many others there are is said.
+    Of each kind, one after the other, the first ones are ``shown``; how many others there are is said.
+    With ``several`` zips each line says which one it is about.
     """
-    lines: list[str] = []
-    count: dict[tuple[str, str], int] = {}
+    kinds: dict[tuple[str, str], list[Finding]] = {}
     for one in findings:
-        kind = (one.severity, one.kind)
-        count[kind] = count.get(kind, 0) + 1
-        if count[kind] <= shown:
-            severity = _painted(f"{one.severity:7}", RED if one.severity == ERROR else YELLOW, stream)
-            lines += [f"{severity}  {one.file} {one.problem}.", f"         {one.remedy}"]
-    for (severity, word), number in count.items():
-        if number > shown:
-            lines.append(f"{severity:7}  and {number - shown} more of this kind ({word})")
+        kinds.setdefault((one.severity, one.kind), []).append(one)
+    lines: list[str] = []
+    for (severity, word), alike in kinds.items():
+        painted = _painted(f"{severity:7}", RED if severity == ERROR else YELLOW, stream)
+        for one in alike[:shown]:
+            place = one.place if several else one.file
+            lines += [f"{painted}  {place} {one.problem}.", f"         {one.remedy}"]
+        if len(alike) > shown:
+            lines.append(f"{painted}  and {len(alike) - shown} more of this kind ({word})")
     return "\n".join(lines)
 
 

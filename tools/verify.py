@@ -31,9 +31,8 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         archives = [stack.enter_context(Archive(path)) for path in arguments.zips]
         findings = checks.check(Upload(archives, options.target(arguments)), arguments.allow)
-        text = listing.findings_text(
-            findings, sys.stdout, shown=len(findings) if arguments.all else listing.SHOWN
-        )
+        shown = len(findings) if arguments.all else listing.SHOWN
+        text = listing.findings_text(findings, sys.stdout, shown=shown, several=len(archives) > 1)
         print(f"{text}\n" if text else "", end="")
         print(listing.sizes_text(archives))
     print(listing.counted(findings))

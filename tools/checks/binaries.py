@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
-from tools.checks.finding import ERROR, WARNING, Finding
+from tools.checks.finding import ERROR, WARNING, Finding, within
 from tools.lambda_os import (
     LIBRARIES,
     MACHINES,
@@ -34,18 +34,29 @@ SYMBOLS_SHOWN = 3
 def check(upload: Upload) -> Iterator[Finding]:
     libraries = Libraries(upload)
     for file, facts in upload.binaries:
-        yield from _machine(upload, file, facts)
-        if facts.machine == _expected_machine(upload, facts):  # else one finding is enough
-            yield from _musl(file, facts) or _libc(upload, libraries, file, facts)
-            yield from _run_path(file, facts)
-    for name, problem in upload.damaged.items():
-        yield Finding(ERROR, "damaged", name, f"is not what its first bytes say: {problem}", "Copy it anew.")
+        yield from within(file.archive, _elf(upload, libraries, file, facts))
+    for file, problem in upload.damaged:
+        yield from within(file.archive, _damaged(file, problem))
     for file in upload.files:
-        if file.name.endswith(".so") and file.head(4) in MACH_O:
-            remedy = "Build or install it for Linux: `make dist-deps` takes wheels for Lambda."
-            yield Finding(
-                _severity(upload, file), "machine", file.name, "is for macOS, not for Linux", remedy
-            )
+        yield from within(file.archive, _macos(upload, file))
+
+
+def _elf(upload: Upload, libraries: Libraries, file: File, facts: Elf) -> Iterator[Finding]:
+    yield from _machine(upload, file, facts)
+    if facts.machine == _expected_machine(upload, facts):  # else one finding is enough
+        yield from _musl(file, facts) or _libc(upload, libraries, file, facts)
+        yield from _run_path(file, facts)
+
+
+def _damaged(file: File, problem: str) -> Iterator[Finding]:
+    problem = f"is not what its first bytes say: {problem}"
+    yield Finding(ERROR, "damaged", file.name, problem, "Copy it anew.")
+
+
+def _macos(upload: Upload, file: File) -> Iterator[Finding]:
+    if file.name.endswith(".so") and file.head(4) in MACH_O:
+        remedy = "Build or install it for Linux: `make dist-deps` takes wheels for Lambda."
+        yield Finding(_severity(upload, file), "machine", file.name, "is for macOS, not for Linux", remedy)
 
 
 def _severity(upload: Upload, file: File) -> str:

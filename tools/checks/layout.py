@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import PurePosixPath
 
 from tools import elf
-from tools.checks.finding import ERROR, WARNING, Finding
+from tools.checks.finding import ERROR, WARNING, Finding, within
 from tools.lambda_os import OPT, OWN_FOLDERS, SCRIPT_INTERPRETERS, TASK, UNZIPPED_LIMIT, ZIPPED_LIMIT
 
 TYPE_CHECKING = False
@@ -19,17 +19,27 @@ if TYPE_CHECKING:
 
 ADDED_BY_MACOS = "__MACOSX/"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LAYER_FOLDERS = ("python/", "bin/", "lib/", "extensions/")
+MODULES = (".py", ".pyc", ".so")
+AT_THE_ROOT = (
+    "At the root of a layer are python/, bin/, lib/, extensions/ or bootstrap, of a function its modules."
+)
 
 
 def check(upload: Upload) -> Iterator[Finding]:
     for archive in upload.archives:
-        yield from _names(archive)
-        yield from _bootstrap_place(archive)
-        yield from _links(upload, archive)
+        yield from within(archive, _archive(upload, archive))
     for file in upload.files:
-        yield from _modes(file)
-        yield from _script(file)
-    yield from _sizes(upload)
+        yield from within(file.archive, _modes(file))
+        yield from within(file.archive, _script(file))
+    yield from _size(upload)
+
+
+def _archive(upload: Upload, archive: Archive) -> Iterator[Finding]:
+    yield from _names(archive)
+    yield from _bootstrap_place(archive) or _root(archive)
+    yield from _links(upload, archive)
+    yield from _zipped_size(archive)
 
 
 def is_program(file: File) -> bool:
@@ -54,20 +64,54 @@ def _names(archive: Archive) -> Iterator[Finding]:
             yield Finding(ERROR, "compression", name, member.obstacle, remedy)
 
 
-def _bootstrap_place(archive: Archive) -> Iterator[Finding]:
+def _bootstrap_place(archive: Archive) -> list[Finding]:
     """Lambda looks for bootstrap in /var/task and /opt, not in folders below."""
     if "bootstrap" in archive.members:
-        return
-    tops = {name.partition("/")[0] for name in archive.members if not name.startswith(ADDED_BY_MACOS)}
-    for folder in tops if len(tops) == 1 else ():
-        if f"{folder}/bootstrap" in archive.members:
-            remedy = f"Zip the content of {folder}/, from inside it."
-            yield Finding(ERROR, "bootstrap", f"{folder}/bootstrap", "is not at the root of the zip", remedy)
+        return []
+    folder = _only_folder(archive)
+    if f"{folder}/bootstrap" in archive.members:
+        remedy = f"Zip the content of {folder}/, from inside it."
+        problem = "is not at the root of the zip"
+        return [Finding(ERROR, "bootstrap", f"{folder}/bootstrap", problem, remedy)]
     if "runtime/lambda_runtime/main.py" in archive.members:
         remedy = "Put the runtime's bootstrap beside runtime/."
-        yield Finding(
-            ERROR, "bootstrap", "bootstrap", "is missing, without which Lambda starts nothing", remedy
-        )
+        problem = "is missing, without which Lambda starts nothing"
+        return [Finding(ERROR, "bootstrap", "bootstrap", problem, remedy)]
+    return []
+
+
+def _root(archive: Archive) -> Iterator[Finding]:
+    """Something must be where Lambda or Python looks; what a folder in between hides is not there."""
+    name = archive.path.name
+    if not archive.members:
+        yield Finding(ERROR, "empty", name, "is empty", f"Zip the content of a folder. {AT_THE_ROOT}")
+    if not archive.members or any(_is_found(archive, one) for one in archive.members):
+        return
+    folder = _only_folder(archive)
+    remedy = f"Zip the content of {folder}/, from inside it. {AT_THE_ROOT}" if folder else AT_THE_ROOT
+    below = [one[len(folder) + 1 :] for one in archive.members if folder and one.startswith(f"{folder}/")]
+    modules = [one for one in below if "/" not in one and one.endswith(MODULES)]
+    if not modules and any(one.startswith(LAYER_FOLDERS) for one in below):
+        yield Finding(ERROR, "root", name, f"has everything in {folder}/, where nothing looks", remedy)
+    else:
+        problem = "has nothing at its root that Lambda or Python looks for"
+        yield Finding(WARNING, "root", name, problem, remedy)
+
+
+def _is_found(archive: Archive, name: str) -> bool:
+    """Whether Lambda looks for it, or Python can import it by a name without a dot."""
+    top, _, rest = name.partition("/")
+    if not rest:
+        return name == "bootstrap" or name.endswith(MODULES)
+    is_package = any(f"{top}/__init__{ending}" in archive.members for ending in MODULES)
+    return name.startswith(LAYER_FOLDERS) or is_package
+
+
+def _only_folder(archive: Archive) -> str:
+    """The folder that everything in the zip is in; "" if there is none."""
+    names = [name for name in archive.members if not name.startswith(ADDED_BY_MACOS)]
+    tops = {name.partition("/")[0] for name in names if "/" in name}
+    return tops.pop() if len(tops) == 1 and all("/" in name for name in names) else ""
 
 
 def _modes(file: File) -> Iterator[Finding]:
@@ -129,11 +173,13 @@ def _links(upload: Upload, archive: Archive) -> Iterator[Finding]:
             yield Finding(ERROR, "link", name, f"is a link to {target}, which is not in the zip", remedy)
 
 
-def _sizes(upload: Upload) -> Iterator[Finding]:
-    for archive in upload.archives:
-        if archive.size > ZIPPED_LIMIT:
-            problem = f"has {_megabytes(archive.size)}, and Lambda takes {_megabytes(ZIPPED_LIMIT)} directly"
-            yield Finding(WARNING, "zipped-size", archive.path.name, problem, "Upload it through S3.")
+def _zipped_size(archive: Archive) -> Iterator[Finding]:
+    if archive.size > ZIPPED_LIMIT:
+        problem = f"has {_megabytes(archive.size)}, and Lambda takes {_megabytes(ZIPPED_LIMIT)} directly"
+        yield Finding(WARNING, "zipped-size", archive.path.name, problem, "Upload it through S3.")
+
+
+def _size(upload: Upload) -> Iterator[Finding]:
     unzipped = sum(archive.unzipped_size for archive in upload.archives)
     if unzipped > UNZIPPED_LIMIT:
         names = ", ".join(archive.path.name for archive in upload.archives)

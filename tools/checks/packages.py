@@ -6,7 +6,7 @@ import json
 import re
 
 from tools import wheels
-from tools.checks.finding import ERROR, WARNING, Finding
+from tools.checks.finding import ERROR, WARNING, Finding, within
 from tools.lambda_os import OWN_FOLDERS
 
 TYPE_CHECKING = False
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tools.checks.upload import File, Upload
+    from tools.zips import Archive
 
 REINSTALL = "Install for Lambda: `make dist-deps PYTHON_VERSION=… ARCH=…` takes the right wheels."
 OWN = tuple(f"{folder}/" for folder in OWN_FOLDERS)
@@ -21,17 +22,22 @@ OWN = tuple(f"{folder}/" for folder in OWN_FOLDERS)
 
 def check(upload: Upload) -> Iterator[Finding]:
     for file in upload.files:
-        if file.name.endswith(".dist-info/WHEEL"):
-            yield from _wheel(upload, file)
-        elif file.name.endswith(("/direct_url.json", ".egg-link")):
-            yield from _origin(file)
-        elif file.name.endswith(".pth"):
-            yield from _path_file(file)
-        elif file.name.startswith("python/bin/"):
-            yield from _script(file)
-        elif file.name.endswith((".so", ".pyd")):
-            yield from _extension(upload, file)
-    yield from _site_packages(upload)
+        yield from within(file.archive, _file(upload, file))
+    for archive in upload.archives:
+        yield from within(archive, _site_packages(upload, archive))
+
+
+def _file(upload: Upload, file: File) -> Iterator[Finding]:
+    if file.name.endswith(".dist-info/WHEEL"):
+        yield from _wheel(upload, file)
+    elif file.name.endswith(("/direct_url.json", ".egg-link")):
+        yield from _origin(file)
+    elif file.name.endswith(".pth"):
+        yield from _path_file(file)
+    elif file.name.startswith("python/bin/"):
+        yield from _script(file)
+    elif file.name.endswith((".so", ".pyd")):
+        yield from _extension(upload, file)
 
 
 def _wheel(upload: Upload, file: File) -> Iterator[Finding]:
@@ -86,13 +92,13 @@ def _script(file: File) -> Iterator[Finding]:
         )
 
 
-def _site_packages(upload: Upload) -> Iterator[Finding]:
+def _site_packages(upload: Upload, archive: Archive) -> Iterator[Finding]:
     """Python looks into the folder of its own version only."""
     if upload.python is None:
         return
     own = f"python{upload.python.number}"
     folders: dict[str, str] = {}
-    for name in upload.names:
+    for name in archive.members:
         match = re.match(r"python/lib/(python3\.\d+)/site-packages/", name)
         if match and match.group(1) != own:
             folders.setdefault(match.group(), name)

@@ -36,9 +36,8 @@ class Claim:
 
     def __str__(self) -> str:
         versions = " and ".join(sorted(self.versions))
-        return (
-            f"{self.archive.path} has {self.noun} of Python {versions} ({next(iter(self.versions.values()))})"
-        )
+        file = next(iter(self.versions.values()))
+        return f"has {self.noun} of Python {versions} ({file})"
 
 
 def check(upload: Upload) -> Iterator[Finding]:
@@ -55,9 +54,9 @@ def _versions(upload: Upload) -> Iterator[Finding]:
         ours = (pair for pair in pairs if pair[0].archive is one and pair[1].archive is other)
         for first, second in ours:
             if not first.fits(second):
-                remedy = "Build both for the Python that Lambda will run, with the same PYTHON_VERSION."
-                problem = f"do not fit together: {first}, and {second}"
-                yield Finding(ERROR, "versions", f"{one.path} and {other.path}", problem, remedy)
+                problem = f"{first}, but {other.path} {second}"
+                remedy = "They do not fit together: build both for the Python that Lambda will run."
+                yield Finding(ERROR, "versions", str(one.path), problem, remedy)
                 break
 
 
@@ -104,7 +103,8 @@ def _overwritten(one: Archive, other: Archive) -> Iterator[Finding]:
     common = [name for name in one.members if name in other.members and _matters(name)]
     if common:
         differing = [name for name in common if one.members[name].entry.CRC != other.members[name].entry.CRC]
-        more = f" ({len(common)} files are, {len(differing)} of them with other content)"
+        content = f"{len(differing)} with other content" if differing else "with the same content"
+        more = f" (as {len(common)} files are, {content})"
         problem = f"is in {one.path} and in {other.path}{more}: of two layers the later one's stays"
         remedy = "Leave one of the zips out, if they are two builds of the same; or keep each file in one."
         yield Finding(WARNING, "overwritten", _first(common), problem, remedy)

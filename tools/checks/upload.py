@@ -70,13 +70,13 @@ class Upload:
             for member in archive.members.values()
             if not member.obstacle and not member.is_link
         ]
-        self.damaged: dict[str, str] = {}  # files that begin as ELF does: what is wrong with them
+        self.damaged: list[tuple[File, str]] = []  # files that begin as ELF does: what is wrong with them
         for file in self.files:
             if elf.is_elf(file.head(4)):
                 try:
                     file.elf = elf.parse(file.read())
                 except elf.ElfError as error:
-                    self.damaged[file.name] = str(error)
+                    self.damaged.append((file, str(error)))
         self.portable = self._portable()
         self.glibc = target.glibc
         self.python = target.python or self._python()
