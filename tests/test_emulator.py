@@ -1037,7 +1037,8 @@ class TheCommandLine(EmulatorTestCase):
             with self.subTest(number):
                 server, address = self.serve()
                 client = http.client.HTTPConnection(address, timeout=10)
-                client.request("POST", "/2015-03-31/functions/hello/invocations", b"[1]")
+                path, complete = "/2015-03-31/functions/hello/invocations", {"X-Amz-Log-Type": "Tail"}
+                client.request("POST", path, b"[1]", complete)
                 self.assertEqual("[1]", json.loads(client.getresponse().read())[0])
                 self.assertTrue(self.holds(lock))
                 server.send_signal(number)
