@@ -231,6 +231,18 @@ class AFunction(ToolTestCase):
         self.assertEqual(oct(entries["run.sh"]), oct(stat.S_IFREG | 0o755))
         self.assertEqual(oct(entries["app.py"]), oct(stat.S_IFREG | 0o644))
 
+    def test_secrets_are_left_out_and_that_is_said(self) -> None:
+        files = self.write({"app.py": "", ".env": "KEY=1", "a/.env.local": "KEY=2", "a/.environment": ""})
+        outcome = self.run_tool("function", files, "--output", self.folder / "a.zip")
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:
+            self.assertEqual(archive.namelist(), ["a/.environment", "app.py"])
+        self.assertEqual(outcome.returncode, 0)
+        self.assertIn(": .env, a/.env.local;", outcome.stderr)
+
+    def test_help_says_what_is_left_out(self) -> None:
+        words = " ".join(self.run_tool("function", "--help").stdout.split())
+        self.assertIn("Left out, in each folder: .env, .env.*, .DS_Store, .git", words)
+
     def test_modules_named_like_standard_ones_do_not_disturb_the_compiler(self) -> None:
         files = self.write({"struct.py": "raise SystemExit(1)", "py_compile.py": "raise SystemExit(1)"})
         self.build("function", files, "--bytecode", sys.executable)

@@ -1,14 +1,19 @@
 """Builds layers/function.zip: the files of a function, with bytecode.
 
-python3 tools/function.py TASK_ROOT [--bytecode PYTHON]… [--output FILE]
+    python3 tools/function.py TASK_ROOT [--bytecode PYTHON]… [--output FILE]
+
+Left out, in each folder: .env and .env.*, in which secrets are, and what tools leave behind: .git, .venv,
+__pycache__, node_modules and others in NOT_FOR_LAMBDA.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
@@ -17,7 +22,7 @@ from tools import compilation, options, packing, problems, pythons
 from tools.lambda_os import TASK
 from tools.problems import Problem
 
-# What tools leave in a folder of sources. Everything else belongs to the function.
+# What tools leave in a folder of sources. Everything else belongs to the function, except SECRETS.
 NOT_FOR_LAMBDA = frozenset(
     {
         ".DS_Store",
@@ -33,11 +38,17 @@ NOT_FOR_LAMBDA = frozenset(
         "venv",
     }
 )
+# Variables for this machine, with passwords and keys among them; on Lambda they are in the configuration.
+SECRETS = (".env", ".env.*")
 
 
 def main() -> int:
     """Build the zip that the arguments describe and say what it is."""
-    parser = argparse.ArgumentParser(prog="tools/function.py", description="Build a function's zip.")
+    parser = argparse.ArgumentParser(
+        prog="tools/function.py",
+        description="Build a function's zip.",
+        epilog=f"Left out, in each folder: {', '.join([*SECRETS, *sorted(NOT_FOR_LAMBDA)])}.",
+    )
     parser.add_argument("task_root", type=Path, metavar="TASK_ROOT", help="the folder of its files")
     options.add(parser, python="")
     parser.add_argument("--bytecode", action="append", default=[], metavar="PYTHON", help="may be repeated")
@@ -50,7 +61,7 @@ def main() -> int:
     programs = [pythons.resolve(word) for word in arguments.bytecode]
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder, "task")
-        collect(arguments.task_root, tree)
+        secrets = collect(arguments.task_root, tree)
         if not any(path.is_file() for path in tree.rglob("*")):
             raise Problem(f"{arguments.task_root} holds no files.", "Say TASK_ROOT=FOLDER of a function.")
         for python in programs:
@@ -62,20 +73,33 @@ def main() -> int:
         packing.pack(
             tree, arguments.output, options.target(arguments), compress=True, allowed=arguments.allow
         )
+    if secrets:
+        print(
+            f"left out, because secrets are in such files: {', '.join(secrets)}; on Lambda such variables are"
+            " in the function's configuration, or in Secrets Manager",
+            file=sys.stderr,
+        )
     return 0
 
 
-def collect(task_root: Path, tree: Path) -> None:
-    """Copy the function's files, through links; raises Problem if one cannot be read."""
+def collect(task_root: Path, tree: Path) -> list[str]:
+    """Copy the function's files, through links; the names of the secrets that are left out.
+
+    Raises Problem if one cannot be read.
+    """
+    secrets: list[str] = []
+
+    def left_out(folder: str, names: list[str]) -> list[str]:
+        ours = [name for name in names if any(fnmatch(name, pattern) for pattern in SECRETS)]
+        secrets.extend(os.path.relpath(os.path.join(folder, name), task_root) for name in ours)
+        return [name for name in names if name in ours or name in NOT_FOR_LAMBDA]
+
     try:
-        shutil.copytree(task_root, tree, ignore=_left_out)
+        shutil.copytree(task_root, tree, ignore=left_out)
     except shutil.Error as error:
         source, _, reason = error.args[0][0]
         raise Problem(f"{source} cannot be copied: {reason}.", "Remove it, or make it readable.") from None
-
-
-def _left_out(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if name in NOT_FOR_LAMBDA]
+    return sorted(secrets)
 
 
 if __name__ == "__main__":
