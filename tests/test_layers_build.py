@@ -412,6 +412,11 @@ class Packages(ToolTestCase):
                 self.assertIn(said.splitlines()[0].strip(), problem.found)
                 self.assertTrue(problem.remedy)
 
+    def test_how_a_wheel_is_built_where_there_is_none(self) -> None:
+        remedy = uv.explained("ERROR: No matching distribution found for x", "pip").remedy
+        self.assertIn("\n    pip wheel --no-deps PACKAGE --wheel-dir wheels\n", remedy)
+        self.assertRegex(remedy, r"\n    PACKAGE @ file:///.*/wheels/….whl$")
+
 
 class Facts(unittest.TestCase):
     def test_of_elf_files(self) -> None:
