@@ -121,7 +121,7 @@ def explained(output: str, tool: str) -> Problem:
     elif NO_WHEEL.search(output):
         found = "A package has no wheel that works on Lambda"
         remedy = (
-            "Take a version that has one (other PYTHON_VERSION or ARCH?). For a package in pure Python build one:\n"
+            "Take a version that has one (other PYTHON_VERSION or ARCH?). If it is pure Python, build one:\n"
             "    pip wheel --no-deps PACKAGE --wheel-dir wheels\n"
             "and have this line in the requirements in place of the package's own:\n"
             f"    PACKAGE @ {(Path.cwd() / 'wheels').as_uri()}/….whl"
