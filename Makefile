@@ -95,8 +95,9 @@ lint: .venv/tools/ready ## check style and types, of Dockerfiles and scripts too
 	@$(LINT)/shellcheck .ci/run tools/explore/*.sh
 	@echo "ruff, mypy, hadolint and shellcheck found nothing"
 
-explore-lambda-environment: dist ## open a shell in a container that resembles Lambda
-	@$(PYTHON) tools/explore_context.py layers/explore layers/lambda.zip $(EXPLORE_LAYERS)
+explore-lambda-environment: ## open a shell in a container that resembles Lambda
+	@$(PYTHON) tools/layer.py $(COMPILE_FOR:%=--bytecode %) $(TARGET) --output layers/explore-layer/lambda.zip
+	@$(PYTHON) tools/explore_context.py layers/explore layers/explore-layer/lambda.zip $(EXPLORE_LAYERS)
 	@$(DOCKER) build --build-arg BASE='$(EXPLORE_BASE)' --tag $@ --file Dockerfile.explore $(DOCKER_FLAGS) layers/explore
 	@$(DOCKER) run --rm --interactive $$(test -t 0 && echo --tty) --read-only --tmpfs /tmp:size=512m,exec --ipc none \
 	    $(DOCKER_FLAGS) $@ $(EXPLORE_CMD)
