@@ -274,6 +274,27 @@ class Chains(FunctionTestCase):
         self.assertIn("KeyError: 'two'", own_log(result))
 
     @unittest.skipIf(sys.version_info < (3, 11), "exception groups came with Python 3.11")
+    def test_what_belongs_to_a_member_of_a_group_is_indented_in_the_log(self) -> None:
+        function = self.start(
+            """
+            def handler(event, context):
+                inner = KeyError("inner")
+                inner.__cause__ = ValueError("why")
+                raise ExceptionGroup("outer", [ExceptionGroup("nested", [inner]), TypeError("last")])
+            """
+        )
+        lines = own_log(self.invoke(function)).replace("\u00a0", " ").rstrip().split("\r")
+        self.assertEqual(
+            lines[4:],
+            [
+                "Exception of the group: ExceptionGroup: nested (1 sub-exception)",
+                "  Exception of the group: KeyError: 'inner'",
+                "    Caused by: ValueError: why",
+                "Exception of the group: TypeError: last",
+            ],
+        )
+
+    @unittest.skipIf(sys.version_info < (3, 11), "exception groups came with Python 3.11")
     def test_a_large_group_stays_below_the_limit(self) -> None:
         function = self.start(
             """

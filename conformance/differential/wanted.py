@@ -134,13 +134,14 @@ def described(error_type: str, message: str, *frames: Frame, **more: Any) -> Dic
 def tail_lines(more: Dict[str, Any]) -> List[str]:
     """What follows the trace in the log: notes, the members of a group, the cause."""
     lines = list(more.get("notes", []))
-    inner = [("Exception of the group", member) for member in more.get("exceptions", [])]
+    for member in more.get("exceptions", []):
+        lines.append(f"Exception of the group: {_headline(member)}")
+        lines += _trace_lines(member)
+        lines += [f"  {line}" for line in tail_lines(member)]
     if "cause" in more:
-        inner.append(("Caused by", more["cause"]))
-    for relation, exception in inner:
-        lines.append(f"{relation}: {_headline(exception)}")
-        lines += _trace_lines(exception)
-        lines += tail_lines(exception)
+        lines.append(f"Caused by: {_headline(more['cause'])}")
+        lines += _trace_lines(more["cause"])
+        lines += tail_lines(more["cause"])
     return lines
 
 

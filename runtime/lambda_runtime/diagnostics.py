@@ -134,13 +134,14 @@ class Diagnostic:
 
     def _tail_lines(self) -> list[str]:
         lines = [*self.notes]
-        inner = [("Exception of the group", one) for one in self.exceptions]
+        for member in self.exceptions:  # what belongs to one of them is indented
+            lines.append(f"Exception of the group: {member._headline()}")
+            lines.extend(line for entry in member.stack_trace for line in entry.splitlines())
+            lines.extend(f"  {line}" for line in member._tail_lines())
         if self.cause is not None:
-            inner.append(("Caused by", self.cause))
-        for relation, diagnostic in inner:
-            lines.append(f"{relation}: {diagnostic._headline()}")
-            lines.extend(line for entry in diagnostic.stack_trace for line in entry.splitlines())
-            lines.extend(diagnostic._tail_lines())
+            lines.append(f"Caused by: {self.cause._headline()}")
+            lines.extend(line for entry in self.cause.stack_trace for line in entry.splitlines())
+            lines.extend(self.cause._tail_lines())
         return lines
 
     def _headline(self) -> str:
