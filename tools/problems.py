@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -28,6 +29,9 @@ def report(name: str, tool: Callable[[], int]) -> int:
     except Problem as problem:
         print(f"{name}: {problem}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # nobody reads the rest of what is printed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in buffers
+        return 141
     except OSError as error:  # of a file in between: a disk that is full, a folder that cannot be read
         print(f"{name}: {error}.\nCheck the permissions there, and the space on the disk.", file=sys.stderr)
         return 2
