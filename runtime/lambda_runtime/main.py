@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from .runtime_api import Invocation
     from .stack_dump import StackDump
 
-_VALUES = frozenset(
-    (dict, str, list, tuple, int, float, bool, bytes, type(None))
-)  # of these nothing is awaited
+# Classes of which nothing can be awaited or streamed: what handlers usually return.
+_VALUES = frozenset((dict, str, list, tuple, int, float, bool, bytes, type(None)))
 _WHAT_THIS_IS = """\
 This is a custom AWS Lambda runtime for Python. Lambda starts it, and says where in AWS_LAMBDA_RUNTIME_API.
 To try it on this machine: make run, in its source folder; or its README, "Run it here".
