@@ -369,6 +369,7 @@ class RuntimeApi:
             return self._move("InvocationResponse" if kind == "response" else "InvocationErrorResponse")
 
     def _finish_answer(self, answer: Answer) -> None:
+        self._on_pause()  # whoever reads the answer finds in the log what was written before it
         with self.changed:
             self.state = RESPONSE_SENT
             if self.invocation is not None and not self.closed:
