@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from conformance.expectations import Difference, expect, expect_in, the_one
 from conformance.explore.laboratory import (
     OS_ONLY,
     ROOT,
@@ -19,8 +20,7 @@ from conformance.explore.laboratory import (
     Terminal,
     Visit,
 )
-from conformance.explore.suite import NotHere, Observation
-from conformance.vendors.expectations import Difference, expect, expect_in, the_one
+from conformance.suite import NotHere, Observation
 from emulator.environment import Configuration, variables
 
 EVENT = '\'{"name": "Ada"}\''

@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
+from conformance import suite
+from conformance.expectations import Difference, shorten
 from conformance.explore import trees
 from conformance.explore.engine import Engine
-from conformance.explore.suite import NotHere, Suite
 from conformance.servers import AWS_EMULATOR
-from conformance.vendors.expectations import Difference, shorten
+from conformance.suite import NotHere, Suite
 from tools import zips
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -47,7 +48,7 @@ class Visit:
             raise Difference(f"{command!r} was not reached: {shorten(self.output[-600:])}") from None
 
 
-class Laboratory:
+class Laboratory(suite.Laboratory):
     """A copy of the sources, and an engine that has the bases; or the reason why there is none."""
 
     def __init__(self, folder: Path, engine: Engine | None, no_engine: str) -> None:

@@ -10,19 +10,19 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from conformance import suite
+from conformance.expectations import Difference
 from conformance.layers import system
-from conformance.layers.system import BareSystem, Kind, Skip
+from conformance.layers.system import BareSystem, Kind
 from conformance.sandbox.homes import LAMBDA_LIBRARIES, LAMBDA_PATH
 from conformance.sandbox.machine import ROOT
 from conformance.servers import AWS_EMULATOR, AwsEmulator, Setup
-from conformance.vendors.expectations import Difference
+from conformance.suite import NotHere, Suite
 from emulator.function import Function
-
-Observation = str  # what was seen, in a few words
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"  # of the interpreter at hand, which is packed
 PREFIX = Path(sys.base_prefix)
@@ -41,30 +41,6 @@ NUMPY = "numpy\n"
 PATIENCE_S = 600
 
 
-@dataclass(frozen=True)
-class Case:
-    """One thing that must be so."""
-
-    group: str
-    title: str
-    try_it: Callable[[Workshop], Observation]
-
-
-CASES: list[Case] = []
-
-
-def case(
-    group: str, title: str
-) -> Callable[[Callable[[Workshop], Observation]], Callable[[Workshop], Observation]]:
-    """Add the decorated function to the cases. It raises Difference or Skip, or returns what it observed."""
-
-    def add(function: Callable[[Workshop], Observation]) -> Callable[[Workshop], Observation]:
-        CASES.append(Case(group, title, function))
-        return function
-
-    return add
-
-
 @dataclass
 class Outcome:
     """What a tool has done."""
@@ -74,7 +50,7 @@ class Outcome:
     errors: str
 
 
-class Workshop:
+class Workshop(suite.Laboratory):
     """Keeps what has been built, because several cases look at it."""
 
     def __init__(self, folder: Path) -> None:
@@ -169,7 +145,7 @@ class Workshop:
     # Sandboxes
 
     def bare_system(self, kind: Kind = system.OWN) -> BareSystem:
-        """The bare root for an architecture; raises Skip where its programs cannot run."""
+        """The bare root for an architecture; raises NotHere where its programs cannot run."""
         if kind.name not in self._systems:
             build = system.own_system if kind is system.OWN else system.other_system
             self._systems[kind.name] = build(self.new_folder() / "root")
@@ -178,7 +154,7 @@ class Workshop:
     def unzip(self, *archives: Path) -> Path:
         """A folder with the zips unzipped over one another, as Lambda does it."""
         if shutil.which("unzip") is None:
-            raise Skip("unzip is not installed")
+            raise NotHere("unzip is not installed")
         folder = self.new_folder()
         for archive in archives:
             outcome = self.run(["unzip", "-q", "-o", archive, "-d", folder])
@@ -248,7 +224,7 @@ class Workshop:
     def invoke_through_aws(self, opt: Path, task: Path, event: object, kind: Kind = system.OWN) -> object:
         """What hello.handler answers under AWS's emulator."""
         if not AWS_EMULATOR.exists():
-            raise Skip("AWS's emulator is not there; `make conformance` fetches it")
+            raise NotHere("AWS's emulator is not there; `make conformance` fetches it")
         folder = self.new_folder()
         script = folder / "bootstrap"
         script.write_text(
@@ -277,3 +253,7 @@ def own_glibc() -> str:
     """This computer's version, e.g. ``2.36``; no lower than Lambda's."""
     version = platform.libc_ver()[1]
     return max(version, "2.34", key=lambda text: [int(part) for part in text.split(".")])
+
+
+SUITE: Suite[Workshop] = Suite("conformance.layers")
+case = SUITE.case

@@ -13,9 +13,9 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from conformance.explore.suite import NotHere, Observation
+from conformance.expectations import expect, expect_in, value
 from conformance.packages.laboratory import ROOT, SUITE, Laboratory
-from conformance.vendors.expectations import expect, expect_in, value
+from conformance.suite import NotHere, Observation
 from emulator.function import Function
 from tools import test_all
 

@@ -18,13 +18,13 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from conformance.expectations import Difference, expect, value
 from conformance.explore import trees
 from conformance.explore.engine import EngineError
-from conformance.explore.suite import NotHere, Observation
 from conformance.packages.laboratory import SUITE, Laboratory
 from conformance.sandbox.machine import INTERPRETER
 from conformance.servers import ROOT, free_port
-from conformance.vendors.expectations import Difference, expect, value
+from conformance.suite import NotHere, Observation
 from emulator.function import Function
 
 AWS_EMULATOR = ROOT / ".venv" / "conformance" / "bin" / "aws-lambda-rie"

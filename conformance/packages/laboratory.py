@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from conformance import suite
+from conformance.expectations import Difference, the_one
 from conformance.explore.engine import Engine
-from conformance.explore.suite import NotHere, Suite
-from conformance.vendors.expectations import Difference, the_one
+from conformance.suite import NotHere, Suite
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 180
@@ -20,7 +21,7 @@ OF_MAKE = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON"}  # when it is make that
 SUITE: Suite[Laboratory] = Suite("conformance.packages")
 
 
-class Laboratory:
+class Laboratory(suite.Laboratory):
     """``source`` is a copy of the sources; ``bases``: images or folders to take in place of stand-ins."""
 
     def __init__(

@@ -19,13 +19,13 @@ from conformance.publish.cases import ROOT
 from conformance.publish.laboratory import SUITE, Laboratory
 from conformance.sandbox import machine
 from conformance.sandbox.machine import Machine
+from conformance.suite import forget_settings
 
 
 def main() -> int:
     options = SUITE.parser(__doc__).parse_args()
     SUITE.choose(options)
-    for name in [name for name in os.environ if name.startswith(("AWS_", "SAM_"))]:
-        del os.environ[name]  # whatever this computer is configured for
+    forget_settings("AWS_", "SAM_")
     os.environ.update(MOTO_IAM_LOAD_MANAGED_POLICIES="true", AWS_DEFAULT_REGION=REGION)
     for logger in ("werkzeug", "moto"):  # of each request, of URLs in stacks, which moto does not know
         logging.getLogger(logger).setLevel(logging.ERROR)

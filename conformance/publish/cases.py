@@ -7,11 +7,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from conformance.explore.suite import Case, NotHere, Observation
+from conformance.expectations import Difference, expect, expect_in
 from conformance.publish import account as accounts
 from conformance.publish.laboratory import SUITE, Laboratory
 from conformance.publish.readme import Block, read_blocks
-from conformance.vendors.expectations import Difference, expect, expect_in
+from conformance.suite import Case, NotHere, Observation
 
 ARN = r"arn:aws:lambda:eu-west-3:123456789012:layer:[A-Za-z0-9_-]+:1"
 ELSEWHERE = "OPTIONS='--region eu-west-3'"  # so that the README's commands find an account without layers

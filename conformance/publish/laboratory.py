@@ -8,9 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.explore.suite import Suite
+from conformance import suite
+from conformance.expectations import Difference, shorten
 from conformance.publish.account import Account
-from conformance.vendors.expectations import Difference, shorten
+from conformance.suite import Suite
 
 PATIENCE_S = 120
 
@@ -32,7 +33,7 @@ class Done:
         return self
 
 
-class Laboratory:
+class Laboratory(suite.Laboratory):
     """A copy of the sources in ``source``, an account, and why functions cannot run here, if they cannot."""
 
     def __init__(self, source: Path, account: Account, no_sandbox: str) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from conformance import suite
 from conformance.sandbox.homes import LAMBDA_LIBRARIES, LAMBDA_PATH, OS_ONLY, Home
 from conformance.sandbox.machine import AWS_PACKAGES, PREFIX, Machine, origin
+from conformance.suite import NotHere, Observation, Suite
 from emulator.function import Function
 
 # Where AWS's runtime would be. Whoever executes it in our homes has made a mistake.
@@ -24,39 +27,6 @@ import awslambdaric.__main__ as awslambdaricmain
 sys.path[0] = os.environ["LAMBDA_TASK_ROOT"]
 awslambdaricmain.main([__file__, os.environ["_HANDLER"]])
 """
-
-
-Observation = str  # what was seen, in a few words
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing that must be so, in one home."""
-
-    group: str
-    title: str
-    home: Home
-    try_it: Callable[[Laboratory, Home], Observation]
-    needs_aws: bool
-
-
-CASES: list[Case] = []
-
-
-def case(
-    group: str, title: str, homes: Sequence[Home] = (OS_ONLY,), *, needs_aws: bool = False
-) -> Callable[[Callable[[Laboratory, Home], Observation]], Callable[[Laboratory, Home], Observation]]:
-    """Add the decorated function to the cases, once for each home.
-
-    It raises Difference, or returns what it observed.
-    """
-
-    def add(function: Callable[[Laboratory, Home], Observation]) -> Callable[[Laboratory, Home], Observation]:
-        for home in homes:
-            CASES.append(Case(group, f"{home.name}: {title}", home, function, needs_aws))
-        return function
-
-    return add
 
 
 class Laboratory:
@@ -132,11 +102,6 @@ class Laboratory:
         return "".join(function.log_text() for function in self._functions)
 
 
-def aws_runtime_is_missing() -> str:
-    """Which of the packages of AWS's runtime this interpreter lacks; "" if none."""
-    return ", ".join(name for name in AWS_PACKAGES if origin(name) is None)
-
-
 def _install_aws_runtime(folder: Path) -> None:
     (folder / "bootstrap.py").write_text(AWS_BOOTSTRAP)
     for name in AWS_PACKAGES:
@@ -154,3 +119,52 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755 if text.startswith("#!") else 0o644)
+
+
+class Sandbox(suite.Laboratory):
+    """Gives each case a laboratory of its own in ``folder``, on one machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._machine = Machine(folder / "machine")
+        self._count = 0
+        self.laboratory = Laboratory(self._machine, folder)
+
+    def begin_case(self) -> None:
+        self._count += 1
+        self.laboratory = Laboratory(self._machine, self._folder / str(self._count))
+
+    def log(self) -> str:
+        return self.laboratory.log()
+
+
+SUITE: Suite[Sandbox] = Suite("conformance.sandbox")
+
+Try = Callable[[Laboratory, Home], Observation]
+
+
+def case(
+    group: str, title: str, homes: Sequence[Home] = (OS_ONLY,), *, needs_aws: bool = False
+) -> Callable[[Try], Try]:
+    """Add the decorated function to the cases, once for each home.
+
+    It raises Difference, or returns what it observed.
+    """
+
+    def add(function: Try) -> Try:
+        for home in homes:
+            SUITE.add(group, f"{home.name}: {title}", _in_home(function, home, needs_aws=needs_aws))
+        return function
+
+    return add
+
+
+def _in_home(function: Try, home: Home, *, needs_aws: bool) -> Callable[[Sandbox], Observation]:
+    @functools.wraps(function)
+    def try_it(sandbox: Sandbox) -> Observation:
+        missing = [name for name in AWS_PACKAGES if origin(name) is None]
+        if needs_aws and missing:
+            raise NotHere(f"{', '.join(missing)} not installed for {sys.executable}")
+        return function(sandbox.laboratory, home)
+
+    return try_it

@@ -4,53 +4,20 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from conformance import suite
 from conformance.runner import write_task_root
 from conformance.sandbox import machine
 from conformance.sandbox.machine import Machine
 from conformance.servers import ROOT, AwsEmulator, OurEmulator, Server, Setup
 from conformance.streaming.managed import AwsManagedEmulator
+from conformance.suite import NotHere, Suite
 
 TIMEOUT_S = 10  # of an invocation, unless the case says otherwise
 
-Observation = str  # what was seen, in a few words
 
-
-class NotHere(Exception):
-    """This machine lacks what the case takes; the text says what."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing that must be so."""
-
-    group: str
-    title: str
-    try_it: Callable[[Laboratory], Observation]
-
-
-CASES: list[Case] = []
-
-
-def case(
-    group: str, title: str
-) -> Callable[[Callable[[Laboratory], Observation]], Callable[[Laboratory], Observation]]:
-    """Add the decorated function to the cases.
-
-    It raises Difference or NotHere, or returns what it observed.
-    """
-
-    def add(function: Callable[[Laboratory], Observation]) -> Callable[[Laboratory], Observation]:
-        CASES.append(Case(group, title, function))
-        return function
-
-    return add
-
-
-class Laboratory:
+class Laboratory(suite.Laboratory):
     """Where the functions are; what it starts is to be used with ``with``."""
 
     def __init__(self, folder: Path) -> None:
@@ -103,8 +70,7 @@ class Laboratory:
         """What the servers of this case have written."""
         return "".join(server.log.read_text(errors="replace") for server in self._servers)
 
-    def forget(self) -> None:
-        """The next case begins."""
+    def begin_case(self) -> None:
         self._servers.clear()
 
     def _setup(self, handler: str, timeout_s: int) -> Setup:
@@ -112,3 +78,7 @@ class Laboratory:
 
     def _new_log(self) -> Path:
         return self.new_folder() / "log"
+
+
+SUITE: Suite[Laboratory] = Suite("conformance.streaming")
+case = SUITE.case

@@ -6,8 +6,8 @@ import re
 import time
 from pathlib import Path
 
+from conformance.expectations import Difference
 from conformance.streaming.readers import Reader
-from conformance.vendors.expectations import Difference
 
 CHUNKS = 5
 LINE = re.compile(r"chunk (\d+) at (\d+)")

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import urllib3  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from conformance.clients import TIMEOUT_S, Boto3
-from conformance.vendors.expectations import Difference, shorten
+from conformance.expectations import Difference, shorten
 
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
 CURL_PARTIAL_FILE = 18  # its exit status when a response was cut short

@@ -13,8 +13,8 @@ from pathlib import Path
 from threading import Thread
 from types import TracebackType
 
+from conformance.expectations import Difference
 from conformance.servers import ROOT
-from conformance.vendors.expectations import Difference
 
 PATIENCE_S = 30
 KEPT_BYTES = 4096  # of a response, from its end

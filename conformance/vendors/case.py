@@ -1,7 +1,8 @@
-"""What a case is: a vendor's package, a sentence about it, and a function that tries it."""
+"""Where a case tries a vendor's package: a task root of its own, and functions on our runtime or AWS's."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -11,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conformance import suite
+from conformance.expectations import Difference
+from conformance.suite import NotHere, Observation, Suite, installed_version
 from emulator.function import Function, Result
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
 RECORD = "VENDOR_RECORD_FILE"  # a variable; where a function's own exporter appends JSON lines
-
-Observation = str  # what was seen, in a few words
 
 
 @dataclass(frozen=True)
@@ -34,31 +36,6 @@ class Runtime:
 
 OURS = Runtime("bootstrap", ROOT / "bootstrap")
 AWS = Runtime("awslambdaric", Path(__file__).resolve().parent / "aws_runtime.py")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing that users of a package rely on."""
-
-    package: str  # as its registry spells it
-    title: str
-    try_it: Callable[[Trial], Observation]
-    not_on_aws: str = ""  # why AWS's runtime cannot show it, if so
-
-
-CASES: list[Case] = []
-
-
-def case(
-    package: str, title: str, *, not_on_aws: str = ""
-) -> Callable[[Callable[[Trial], Observation]], Callable[[Trial], Observation]]:
-    """Add the decorated function to the cases; it raises Difference, or returns what it observed."""
-
-    def add(function: Callable[[Trial], Observation]) -> Callable[[Trial], Observation]:
-        CASES.append(Case(package, title, function, not_on_aws))
-        return function
-
-    return add
 
 
 class Trial:
@@ -122,3 +99,49 @@ class Trial:
     def log(self) -> str:
         """What all functions of this trial have logged."""
         return "".join(function.log_text() for function in self._functions)
+
+
+class Bench(suite.Laboratory):
+    """Gives each case a trial of its own in ``folder``."""
+
+    def __init__(self, runtime: Runtime, folder: Path) -> None:
+        self._runtime = runtime
+        self._folder = folder
+        self._count = 0
+        self.trial = self._new_trial()
+
+    def begin_case(self) -> None:
+        self.trial = self._new_trial()
+
+    def log(self) -> str:
+        return self.trial.log()
+
+    def _new_trial(self) -> Trial:
+        self._count += 1
+        return Trial(self._runtime, self._folder / str(self._count))
+
+
+SUITE: Suite[Bench] = Suite("conformance.vendors")
+
+Try = Callable[[Trial], Observation]
+
+
+def case(package: str, title: str, *, not_on_aws: str = "") -> Callable[[Try], Try]:
+    """Add the decorated function to the cases; it raises Difference, or returns what it observed.
+
+    ``package`` as its registry spells it. ``not_on_aws``: why AWS's runtime cannot show it, if so.
+    """
+
+    def add(function: Try) -> Try:
+        @functools.wraps(function)
+        def try_it(bench: Bench) -> Observation:
+            if bench.trial.runtime.is_aws and not_on_aws:
+                raise NotHere(not_on_aws)
+            if not installed_version(package):
+                raise Difference(f"{package} is not installed for {sys.executable}")
+            return function(bench.trial)
+
+        SUITE.add(f"{package} {installed_version(package)}".rstrip(), title, try_it)
+        return function
+
+    return add

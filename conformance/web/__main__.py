@@ -5,102 +5,83 @@ Usage: python -m conformance.web [-k WORD] [--verbose]
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import ExitStack
 
-from conformance.vendors.expectations import Difference
-from conformance.vendors.listing import Listing
+from conformance import suite
+from conformance.expectations import Difference
+from conformance.suite import Observation, Suite, forget_settings, installed_version
 from conformance.web.applications import APPLICATIONS, Application
 from conformance.web.beside import KNOWN, REQUESTS, Comparison, Known
 from conformance.web.senders import Request
 from conformance.web.site import Site
 
-Try = Callable[[Site, set[Known]], str]
+
+class Sites(suite.Laboratory):
+    """Runs one application at a time, and notes which of the known differences were seen."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.seen: set[Known] = set()
+        self._stack = stack
+        self._site: Site | None = None
+        self._handler = ""
+
+    def site(self, app: Application) -> Site:
+        """The site of ``app``; that of any other is closed."""
+        if not installed_version(app.package):
+            raise Difference(f"{app.package} is not installed for {sys.executable}")
+        if self._site is None or self._handler != app.handler:
+            self._stack.close()
+            self._handler = app.handler
+            self._site = self._stack.enter_context(Site(app.handler))
+        return self._site
+
+    def log(self) -> str:
+        return self._site.function.log_text() if self._site is not None else ""
+
+
+SUITE: Suite[Sites] = Suite("conformance.web")
 
 
 def main() -> int:
-    options = parse_arguments()
-    for name in [name for name in os.environ if name.startswith(("AWS_", "FLASK_", "DJANGO_"))]:
-        del os.environ[name]  # whatever this computer is configured for
-    chosen = {app.handler: choose(app, options.k) for app in APPLICATIONS}
-    titles = [title for cases in chosen.values() for title, _ in cases]
-    if not titles:
-        print(f"conformance.web: no case has {options.k!r} in its name", file=sys.stderr)
-        return 2
-    listing = Listing(titles, verbose=options.verbose)
-    seen: set[Known] = set()
     for app in APPLICATIONS:
-        if chosen[app.handler]:
-            try_application(app, chosen[app.handler], listing, seen)
-    if not options.k:
-        list_known(seen, listing)
-    return listing.end()
+        declare(app)
+    options = SUITE.parser(__doc__).parse_args()
+    if not options.k:  # they are seen only if all is tried
+        for known in KNOWN:
+            SUITE.add("what differs, and why", f"{known.adapter}: {', '.join(known.requests)}", seen(known))
+    SUITE.choose(options)
+    forget_settings("AWS_", "FLASK_", "DJANGO_")
+    with ExitStack() as stack:
+        return SUITE.run(Sites(stack), options)
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m conformance.web", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("-k", metavar="WORD", default="", help="only the cases with WORD in their names")
-    parser.add_argument("--verbose", action="store_true", help="print the log with a failure")
-    return parser.parse_args()
+def declare(app: Application) -> None:
+    """Add the cases of ``app``: first the comparisons, then its own."""
+    group = f"{app.package} {installed_version(app.package)}, {app.interface}"
+    for request in REQUESTS:
+        if request.name not in app.without:
+            SUITE.add(group, f"beside {app.adapter}: {request.name}", comparison(app, request))
+    for title, try_it in app.cases:
+        SUITE.add(group, title, own(app, try_it))
 
 
-def choose(app: Application, word: str) -> list[tuple[str, Try]]:
-    """The cases of ``app`` that are asked for: first the comparisons, then its own."""
-    requests = [request for request in REQUESTS if request.name not in app.without]
-    cases = [(f"beside {app.adapter}: {request.name}", comparison(app, request)) for request in requests]
-    cases += [(title, own(try_it)) for title, try_it in app.cases]
-    return [(title, try_it) for title, try_it in cases if word in f"{app.package} {app.interface} {title}"]
+def comparison(app: Application, request: Request) -> Callable[[Sites], Observation]:
+    return lambda sites: Comparison(sites.site(app), app.adapter, sites.seen).try_request(request)
 
 
-def comparison(app: Application, request: Request) -> Try:
-    return lambda site, seen: Comparison(site, app.adapter, seen).try_request(request)
+def own(app: Application, try_it: Callable[[Site], Observation]) -> Callable[[Sites], Observation]:
+    return lambda sites: try_it(sites.site(app))
 
 
-def own(try_it: Callable[[Site], str]) -> Try:
-    return lambda site, seen: try_it(site)
+def seen(known: Known) -> Callable[[Sites], Observation]:
+    def try_it(sites: Sites) -> Observation:
+        if known not in sites.seen:
+            raise Difference(f"was not seen: {known.reason}")
+        return known.reason
 
-
-def try_application(
-    app: Application, cases: list[tuple[str, Try]], listing: Listing, seen: set[Known]
-) -> None:
-    listing.group(f"{app.package} {installed_version(app.package)}, {app.interface}")
-    if not installed_version(app.package):
-        for title, _ in cases:
-            listing.failure(title, f"{app.package} is not installed for {sys.executable}", "")
-        return
-    with Site(app.handler) as site:
-        for title, try_it in cases:
-            try:
-                listing.ok(title, try_it(site, seen))
-            except Difference as difference:
-                listing.failure(title, str(difference), site.function.log_text())
-            except (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError) as error:
-                # What came out has not even the form that the case looks into.
-                listing.failure(title, f"{type(error).__name__}: {error}", site.function.log_text())
-
-
-def list_known(seen: set[Known], listing: Listing) -> None:
-    """The table of differences: each must have been seen."""
-    listing.group("what differs, and why")
-    for known in KNOWN:
-        title = f"{known.adapter}: {', '.join(known.requests)}"
-        if known in seen:
-            listing.ok(title, known.reason)
-        else:
-            listing.failure(title, f"was not seen: {known.reason}", "")
-
-
-def installed_version(package: str) -> str:
-    """Its version; "" if there is none."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+    return try_it
 
 
 if __name__ == "__main__":

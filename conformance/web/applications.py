@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from conformance.vendors.expectations import Difference, expect, expect_in
+from conformance.expectations import Difference, expect, expect_in
 from conformance.web.beside import APIG_WSGI, MANGUM, UPLOAD
 from conformance.web.site import Answer, Site, expect_pieces
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from conformance.vendors.expectations import Difference, shorten
+from conformance.expectations import Difference, shorten
 from conformance.web.senders import SENDERS, Event, Request
 from conformance.web.site import Site
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from conformance.vendors.expectations import Difference, shorten
+from conformance.expectations import Difference, shorten
 from conformance.web.senders import Event
 from emulator.function import Function
 from emulator.function_url import BUFFERED, RESPONSE_STREAM, FunctionUrl

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from conformance.layers.cases import builds, failures, interpreters, other_machine, packages
-from conformance.layers.workshop import CASES
+from conformance.layers.workshop import SUITE
 
-MODULES = (builds, interpreters, packages, other_machine, failures)
-
-ALL_CASES = [one for module in MODULES for one in CASES if one.try_it.__module__ == module.__name__]
+SUITE.arrange([builds, interpreters, packages, other_machine, failures])

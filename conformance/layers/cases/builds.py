@@ -10,18 +10,17 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from conformance.expectations import Difference, expect, expect_in
 from conformance.layers import system
-from conformance.layers.system import Skip
 from conformance.layers.workshop import (
     PREFIX,
     VERSION,
-    Observation,
     Workshop,
     case,
     for_this_computer,
     own_glibc,
 )
-from conformance.vendors.expectations import Difference, expect, expect_in
+from conformance.suite import NotHere, Observation
 
 GROUP = "Builds"
 LEFT_OUT = re.compile(r"/(test|site-packages|idlelib|tkinter|config-[^/]*|__pycache__)$")
@@ -62,7 +61,7 @@ def too_new(workshop: Workshop) -> Observation:
     settings = {"FROM": PREFIX, "LIBRARIES": system.library_folder(), "GLIBC": "2.34", "OUTPUT": output}
     outcome = workshop.make("dist-python", {**for_this_computer(), **settings})
     if outcome.status == 0:
-        raise Skip(f"this Python needs no glibc above 2.34, though {own_glibc()} is installed")
+        raise NotHere(f"this Python needs no glibc above 2.34, though {own_glibc()} is installed")
     expect("a zip is left", output.exists(), False)
     found = re.search(r"needs (GLIBC_\S+ of \S+ \([^)]+\))", outcome.errors)
     if found is None:
@@ -75,7 +74,7 @@ def missing_libraries(workshop: Workshop) -> Observation:
     output = workshop.folder / "refused.zip"
     outcome = workshop.make("dist-python", {**for_this_computer(), "FROM": PREFIX, "OUTPUT": output})
     if outcome.status == 0:
-        raise Skip("this Python brings all its libraries")
+        raise NotHere("this Python brings all its libraries")
     expect("a zip is left", output.exists(), False)
     names = sorted(set(re.findall(r"needs (\S+), which neither", outcome.errors)))
     expect_in("remedy", "LIBRARIES=", outcome.errors)

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
+from conformance.expectations import Difference, expect, expect_in
 from conformance.layers import system
-from conformance.layers.workshop import PREFIX, VERSION, Observation, Workshop, case
+from conformance.layers.workshop import PREFIX, VERSION, Workshop, case
 from conformance.sandbox.machine import ROOT
-from conformance.vendors.expectations import Difference, expect, expect_in
+from conformance.suite import Observation
 
 GROUP = "What cannot be built"
 NOBODY = "http://127.0.0.1:9"  # where nobody listens

@@ -12,10 +12,11 @@ import sys
 import time
 import zipfile
 
+from conformance.expectations import Difference, expect, expect_in
 from conformance.layers.system import CERTIFICATES
-from conformance.layers.workshop import VERSION, Observation, Workshop, case
+from conformance.layers.workshop import VERSION, Workshop, case
 from conformance.sandbox.machine import ROOT
-from conformance.vendors.expectations import Difference, expect, expect_in
+from conformance.suite import Observation
 from emulator.function import Function
 
 GROUP = "The packed interpreter"

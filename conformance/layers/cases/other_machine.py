@@ -6,12 +6,13 @@ import json
 import re
 from pathlib import Path
 
+from conformance.expectations import expect
 from conformance.layers import system
 from conformance.layers.cases.packages import multiply
-from conformance.layers.system import OTHER, Skip
-from conformance.layers.workshop import Observation, Workshop, case
+from conformance.layers.system import OTHER
+from conformance.layers.workshop import Workshop, case
 from conformance.sandbox.machine import ROOT
-from conformance.vendors.expectations import expect
+from conformance.suite import NotHere, Observation
 
 GROUP = f"The other architecture, {OTHER.name}"
 EVENT = {"name": "Ada"}
@@ -95,7 +96,7 @@ def refused(workshop: Workshop) -> Observation:
     settings = {"PYTHON_VERSION": version, "ARCH": system.OWN.name, "FROM": prefix}
     outcome = workshop.make("dist-python", {**settings, "OUTPUT": workshop.folder / "refused.zip"})
     if outcome.status == 0:
-        raise Skip("it was not refused")
+        raise NotHere("it was not refused")
     line = outcome.errors.splitlines()[0]
     expect("message", f"is for {OTHER.name}, not for {system.OWN.name}" in line, True)
     return line

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+from conformance.expectations import expect
 from conformance.layers import system
-from conformance.layers.workshop import Observation, Workshop, case, for_this_computer
-from conformance.vendors.expectations import expect
+from conformance.layers.workshop import Workshop, case, for_this_computer
+from conformance.suite import Observation
 
 GROUP = "Packages"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+from conformance.expectations import expect, value
 from conformance.sandbox.homes import AWS_MANAGED, FUNCTION_ZIP, MANAGED, OURS, Home
-from conformance.sandbox.laboratory import Laboratory, Observation, case
+from conformance.sandbox.laboratory import Laboratory, case
 from conformance.sandbox.machine import INTERPRETER
-from conformance.vendors.expectations import expect, value
+from conformance.suite import Observation
 
 GROUP = "Search path"
 SITE = f"python/lib/{INTERPRETER}/site-packages"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from conformance.expectations import error, expect, expect_in, value
 from conformance.sandbox.homes import FUNCTION_ZIP, IMAGE, MANAGED, OS_ONLY, OURS, Home
-from conformance.sandbox.laboratory import Laboratory, Observation, case
+from conformance.sandbox.laboratory import Laboratory, case
 from conformance.sandbox.machine import INTERPRETER
-from conformance.vendors.expectations import error, expect, expect_in, value
+from conformance.suite import Observation
 
 GROUP = "Start"
 

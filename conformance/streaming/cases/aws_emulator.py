@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from conformance.expectations import Difference, expect, expect_in
 from conformance.functions import faulty
-from conformance.streaming.laboratory import Laboratory, Observation, case
+from conformance.streaming.laboratory import Laboratory, case
 from conformance.streaming.readers import invoke
 from conformance.streaming.sink import Sink
-from conformance.vendors.expectations import Difference, expect, expect_in
+from conformance.suite import Observation
 
 GROUP = "AWS's emulator"
 TRAILERS_LIMIT_BYTES = 4096  # Go's net/http reads them through a buffer of that size

@@ -7,11 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+from conformance.expectations import Difference, expect, expect_in
 from conformance.functions import volume
-from conformance.streaming.laboratory import Laboratory, Observation, case
+from conformance.streaming.laboratory import Laboratory, case
 from conformance.streaming.pace import Pace
 from conformance.streaming.readers import Boto3Reader
-from conformance.vendors.expectations import Difference, expect, expect_in
+from conformance.suite import Observation
 
 GROUP = "boto3 and our emulator"
 EVENT_STREAM = "application/vnd.amazon.eventstream"  # of what the frames hold, boto3 does not learn the type

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import urllib3.exceptions  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
+from conformance.expectations import Difference, expect, expect_in
 from conformance.servers import OurEmulator
-from conformance.streaming.laboratory import Laboratory, Observation, case
+from conformance.streaming.laboratory import Laboratory, case
 from conformance.streaming.pace import Pace
 from conformance.streaming.readers import CURL_PARTIAL_FILE, Curl, Urllib3, with_query
-from conformance.vendors.expectations import Difference, expect, expect_in
+from conformance.suite import Observation
 
 GROUP = "function URL of our emulator"
 

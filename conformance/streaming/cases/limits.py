@@ -6,10 +6,11 @@ import statistics
 import time
 from collections.abc import Callable
 
-from conformance.streaming.laboratory import Laboratory, Observation, case
+from conformance.expectations import Difference, expect
+from conformance.streaming.laboratory import Laboratory, case
 from conformance.streaming.readers import Boto3Reader
 from conformance.streaming.sink import Sink
-from conformance.vendors.expectations import Difference, expect
+from conformance.suite import Observation
 
 GROUP = "Time and memory"
 CHUNKS = 50

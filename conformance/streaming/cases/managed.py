@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+from conformance.expectations import expect, expect_in
 from conformance.functions import faulty
-from conformance.streaming.laboratory import Laboratory, Observation, case
+from conformance.streaming.laboratory import Laboratory, case
 from conformance.streaming.readers import Reply, invoke
-from conformance.vendors.expectations import expect, expect_in
+from conformance.suite import Observation
 
 GROUP = "AWS's emulator of managed instances"
 MODE = "Lambda-Runtime-Function-Response-Mode"

@@ -7,11 +7,12 @@ import re
 import signal
 import time
 
+from conformance.expectations import Difference, expect, expect_in
 from conformance.servers import Server, find_marked
-from conformance.streaming.laboratory import Laboratory, Observation, case
+from conformance.streaming.laboratory import Laboratory, case
 from conformance.streaming.managed import CONCURRENCY
 from conformance.streaming.readers import invoke
-from conformance.vendors.expectations import Difference, expect, expect_in
+from conformance.suite import Observation
 
 GROUP = "Shutdown"
 PATIENCE_S = 3
@@ -97,7 +98,7 @@ def without_hook(laboratory: Laboratory) -> Observation:
     with laboratory.aws("ending.sleep") as server:
         invoke(server.url, 0)
     expect_in("the log of one with a hook", registered, laboratory.log())
-    laboratory.forget()
+    laboratory.begin_case()
     with laboratory.aws("careless.sleep") as server:
         invoke(server.url, 0)
     text = laboratory.log()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from conformance.vendors.case import Observation, Trial, case
-from conformance.vendors.expectations import error, expect, expect_in, json_lines, lines, the_one, value
+from conformance.expectations import error, expect, expect_in, json_lines, lines, the_one, value
+from conformance.suite import Observation
+from conformance.vendors.case import Trial, case
 
 PACKAGE = "datadog-lambda"
 HANDLER = "datadog_lambda.handler.handler"

@@ -8,8 +8,7 @@ from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
-from conformance.vendors.case import Observation, Trial, case
-from conformance.vendors.expectations import (
+from conformance.expectations import (
     Difference,
     error,
     expect,
@@ -19,6 +18,8 @@ from conformance.vendors.expectations import (
     the_one,
     value,
 )
+from conformance.suite import Observation
+from conformance.vendors.case import Trial, case
 from conformance.vendors.receivers import HttpSink
 
 TRACE_HEADER = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0"

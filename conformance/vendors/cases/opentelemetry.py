@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conformance.vendors.case import Observation, Trial, case
-from conformance.vendors.expectations import error, expect, expect_in, the_one, value
+from conformance.expectations import error, expect, expect_in, the_one, value
+from conformance.suite import Observation
+from conformance.vendors.case import Trial, case
 from emulator.function import Function, Result
 
 PACKAGE = "opentelemetry-instrumentation-aws-lambda"

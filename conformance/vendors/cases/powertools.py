@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from conformance.vendors.case import Observation, Trial, case
-from conformance.vendors.expectations import error, expect, expect_in, json_lines, lines, the_one, value
+from conformance.expectations import error, expect, expect_in, json_lines, lines, the_one, value
+from conformance.suite import Observation
+from conformance.vendors.case import Trial, case
 from conformance.vendors.receivers import XRayDaemon
 
 PACKAGE = "aws-lambda-powertools"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.vendors.case import Observation, Trial, case
-from conformance.vendors.expectations import error, expect, expect_in, the_one, value
+from conformance.expectations import error, expect, expect_in, the_one, value
+from conformance.suite import Observation
+from conformance.vendors.case import Trial, case
 
 PACKAGE = "sentry-sdk"
 

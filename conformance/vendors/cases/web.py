@@ -6,8 +6,9 @@ import base64
 import json
 from typing import Any
 
-from conformance.vendors.case import Observation, Trial, case
-from conformance.vendors.expectations import expect, value
+from conformance.expectations import expect, value
+from conformance.suite import Observation
+from conformance.vendors.case import Trial, case
 
 MANGUM = "mangum"
 APIG_WSGI = "apig-wsgi"

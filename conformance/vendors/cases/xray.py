@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from conformance.vendors.case import Observation, Trial, case
-from conformance.vendors.expectations import error, expect, expect_in, the_one, value
+from conformance.expectations import error, expect, expect_in, the_one, value
+from conformance.suite import Observation
+from conformance.vendors.case import Trial, case
 from conformance.vendors.receivers import HttpSink, XRayDaemon
 
 PACKAGE = "aws-xray-sdk"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from conformance.vendors.expectations import shorten
+from conformance.expectations import shorten
 
 GREEN, RED, PLAIN = "\033[32m", "\033[31m", "\033[0m"
 OBSERVATION_LENGTH = 90
@@ -18,7 +18,7 @@ class Listing:
     def __init__(self, titles: list[str], *, verbose: bool) -> None:
         self.passed = 0
         self.failed = 0
-        self._width = max(map(len, titles)) + 2
+        self._width = max(map(len, titles), default=0) + 2
         self._verbose = verbose
         self._group = ""
         self._coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
