@@ -214,6 +214,38 @@ class Json(FunctionTestCase):
         self.assertStillWorks(function)
         self.assertOneAnswerEach(function)
 
+    def test_of_what_has_yet_to_be_made_a_note_says_what_to_do(self) -> None:
+        function = self.start(
+            """
+            import datetime
+
+            class Strange(type):
+                def __getattr__(cls, name): raise OSError(name)
+
+            class Class(metaclass=Strange): pass
+
+            async def fetch(): return 1
+
+            def handler(event, context):
+                return {"items": [eval(event)]}
+            """
+        )
+        rows = [
+            ("fetch()", "await it"),
+            ("map(str, [1])", "list("),
+            ("(n for n in (1, 2))", "list("),
+            ("datetime.datetime(2026, 1, 1)", None),
+            ("Class()", None),
+            ("object", None),
+        ]
+        for expression, advice in rows:
+            with self.subTest(expression):
+                payload = self.error(function, expression)
+                self.assertEqual(payload["errorType"], "Runtime.MarshalError")
+                self.assertIn("not JSON serializable (at response['items'][0])", payload["errorMessage"])
+                self.assertIn(advice or "", "".join(payload.get("notes", ["none"])))
+                self.assertEqual("notes" in payload, advice is not None)
+
     def test_a_class_with_a_strange_name_is_refused_all_the_same(self) -> None:
         function = self.start(CLASSES)
         payload = self.error(function, r"type('Bad\r\nInjected: yes', (), {})()")

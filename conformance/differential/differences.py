@@ -405,6 +405,34 @@ _wrong_arguments = _with_more(
     }
 )
 
+_ONE_BY_ONE = {"notes": ["It makes its items one by one: list() collects them"]}
+_iterators = _with_more(
+    {
+        name: _ONE_BY_ONE
+        for name in (
+            "returned: a zip",
+            "returned: a generator within a list",
+            "result: an iterator of a list",
+            "result: an iterator of text",
+            "result: a map",
+            "result: a filter",
+            "result: an enumerate",
+            "result: a reversed",
+            "result: a chain",
+            "result: an endless iterator",
+            "result: matches of a pattern",
+            "result: an iterator that calls",
+            "result: an open file",
+            "result: a file of bytes",
+            "result: an iterator of the function's own",
+            "result: a generator as a member",
+            "result: a generator in a tuple",
+            "result: a generator within bytes",
+            "result: an exhausted iterator",
+        )
+    }
+)
+
 _MISSING_KEY = described("KeyError", "'missing'", frame(3, "{}['missing']"))
 _causes = _with_more(
     {
@@ -1285,6 +1313,12 @@ DIFFERENCES: Tuple[Difference, ...] = (
         "`Runtime.MarshalError` says where in the answer the value is: `(at response['items'][3])`",
         "In a large answer it is hard to find.",
         _marshal_paths,
+    ),
+    Difference(
+        "iterators",
+        "When an answer holds an iterator or something to be awaited, a note says what to do about it",
+        "The type of such a value, `map` or `coroutine`, does not tell what is wrong with it.",
+        _iterators,
     ),
     Difference(
         "json-words",

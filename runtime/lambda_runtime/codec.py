@@ -31,6 +31,12 @@ class _Refused(ValueError):
     """Raised by the callbacks below, to leave the quick way for the thorough one."""
 
 
+class _NotJson(TypeError):
+    """There is a value of a type that JSON does not have; ``notes`` tell what to do about it."""
+
+    notes: tuple[str, ...] = ()
+
+
 def _refuse(value: object) -> Any:
     raise _Refused
 
@@ -90,7 +96,8 @@ def encode_response(value: Any) -> tuple[bytes, str]:
         # A lone surrogate, which UTF-8 cannot say, becomes the escape that JSON has for it.
         return encode_json(value).encode("utf-8", "backslashreplace"), JSON
     except Exception as error:
-        raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}") from None
+        notes = error.notes if isinstance(error, _NotJson) else ()
+        raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}", notes=notes) from None
 
 
 def decode_json(text: str) -> Any:
@@ -206,7 +213,9 @@ def _encode_container(value: Any, path: Path, parents: set[int]) -> str:
     if isinstance(value, (list, tuple)):
         items = (_encode_thoroughly(item, (*path, index), parents) for index, item in enumerate(value))
         return "[" + ", ".join(items) + "]"
-    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable{_place(path)}")
+    error = _NotJson(f"Object of type {type(value).__name__} is not JSON serializable{_place(path)}")
+    error.notes = _remedy(type(value))
+    raise error
 
 
 def _encode_key(key: Any, path: Path) -> str:
@@ -244,6 +253,16 @@ def _decode_bytes(value: bytes, path: Path) -> str:
 def _is_decimal(value: Any) -> bool:
     """Whether ``value`` is a decimal.Decimal, without importing `decimal` to ask."""
     return any(base.__name__ == "Decimal" and base.__module__ == "decimal" for base in type(value).__mro__)
+
+
+def _remedy(kind: type) -> tuple[str, ...]:
+    """What the author of the function probably wants, where the type alone does not tell."""
+    names = {name for base in kind.__mro__ for name in base.__dict__}
+    if "__await__" in names:
+        return ("It has not run yet: await it, in an async def handler",)
+    if "__next__" in names:
+        return ("It makes its items one by one: list() collects them",)
+    return ()
 
 
 def _place(path: Path) -> str:
