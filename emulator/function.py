@@ -352,8 +352,11 @@ class Function:
 
     def _ready_environment(self) -> Environment:
         """The environment for the next invocation: the one that waits, or a new one."""
-        if self._sources is not None and self._sources.have_changed():
+        changed = self._sources.changed() if self._sources is not None else []
+        if changed:
             self._stop_environment()
+            files = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
+            self._log.write_line(f"A source file has changed: {files}. A new environment starts.")
         return self._environment or self._start_environment(self._init_timeout_s)
 
     def _start_environment(self, init_timeout_s: float) -> Environment:

@@ -12,10 +12,11 @@ class Sources:
         self._root = root
         self._seen = self._look()
 
-    def have_changed(self) -> bool:
-        """True if a file was added, removed or written since this was last asked."""
+    def changed(self) -> list[str]:
+        """The files that were added, removed or written since this was last asked, relative to the folder."""
         previous, self._seen = self._seen, self._look()
-        return self._seen != previous
+        differing = {path for path, _ in self._seen.items() ^ previous.items()}
+        return sorted(os.path.relpath(path, self._root) for path in differing)
 
     def _look(self) -> dict[str, int]:
         """Path → time of modification in nanoseconds. Hidden folders hold no function."""

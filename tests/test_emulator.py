@@ -727,9 +727,11 @@ class TheEnvironment(EmulatorTestCase):
         function.invoke()
         self.assertEqual(0, function.restarts)
         (self.folder / "hello.py").touch()
-        function.invoke()
+        result = function.invoke()
         function.invoke()
         self.assertEqual(1, function.restarts)
+        self.assertIn("A source file has changed: hello.py. A new environment starts.\n", function.log_text())
+        self.assertTrue(result.log.startswith(b"START "), result.log)
 
 
 class TheInvokeApi(EmulatorTestCase):

@@ -143,6 +143,14 @@ class WhileIdle(ShutdownTestCase):
         function.close()
         self.assertLog(function, "told 15", "at exit")
 
+    def test_it_is_called_in_an_environment_that_was_restored_from_a_snapshot(self) -> None:
+        function = self.start_patiently(HOOK, ECHO, initialization_type="snap-start")
+        self.assertAnswer(function, 1, 1)
+        function.close()
+        ended = function.log_text().partition("REPORT RequestId: ")[2].split("\n")
+        self.assertEqual([line for line in ended[1:] if line], ["told 15", "at exit"])
+        self.assertEqual(function.exit_status, TERMINATED)
+
     def test_it_decides_the_exit_status(self) -> None:
         for statement, status in [("sys.exit(7)", 7), ("sys.exit()", 0), ("sys.exit('bye')", 1)]:
             with self.subTest(statement):
