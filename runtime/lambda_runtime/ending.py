@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 leaving = False  # whether the process is about to end, and runs what was registered with `atexit`
+end_at: float | None = None  # after SIGTERM: when all must be done, by the monotonic clock
 
 
 def clean_up() -> None:
@@ -20,6 +21,11 @@ def clean_up() -> None:
             stream.flush()
         except Exception:  # the function put something else there, or closed it
             pass
+
+
+def time_left(at_most: float) -> float:
+    """How many seconds there are for what may take ``at_most``: fewer once Lambda has sent SIGTERM."""
+    return at_most if end_at is None else max(0.0, min(at_most, end_at - time.monotonic()))
 
 
 def exit_status(error: BaseException) -> int:

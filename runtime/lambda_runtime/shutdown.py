@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _BASE = "/2020-01-01/extension"
 _NAME = "custom-lambda-runtime-python"
 # Lambda grants 500 ms if all extensions are internal, 300 ms otherwise, then it kills.
-GRACE_S = 0.2
+GRACE_S = 0.2  # for the handler, to answer
+TOTAL_S = 0.28  # for that, and for what was registered with `atexit`
 STATUS = 128 + _signal.SIGTERM
 
 # The handlers of these only wake the loop, which then calls what `loop.add_signal_handler` was given.
@@ -57,6 +58,7 @@ def prepare(hook: Any, address: str, log: FunctionLog, *, busy: CodeType, alone:
         if begun or ending.leaving:  # it came twice: to the process, and to its group; or too late
             return
         begun.append(True)
+        ending.end_at = time.monotonic() + TOTAL_S
         until = time.monotonic() + GRACE_S
         if not _is_running(busy, frame):
             _call_and_leave(hook, number, frame, log, until)
