@@ -397,12 +397,19 @@ class Packages(ToolTestCase):
         self.assertProblem("does not exist", "dependencies", self.folder / "requirements.txt")
 
     def test_what_uv_and_pip_say_comes_down_to_one_thing(self) -> None:
+        git = "error: Git operation failed\n  fatal: unable to access: Could not resolve host: x.invalid"
         for said, found in (
             ("error: Failed to fetch: `https://x/`\n  cause: tcp connect error", "cannot be reached"),
             ("  cause: dns error", "cannot be reached"),
+            ("ERROR: Max retries exceeded with url: /x.whl", "cannot be reached"),
+            (git, "cannot be reached"),
             ("No download found for request: cpython-3.77-linux-aarch64-gnu", "no such Python"),
+            ("Because x was not found in the package registry", "no such package"),
+            ("Because there is no version of x==99", "no such package"),
             ("Because x has no usable wheels", "no wheel that works on Lambda"),
             ("Because x has no wheels with a matching platform tag", "no wheel that works on Lambda"),
+            ("error: Building source distributions is disabled", "no wheel that works on Lambda"),
+            ("  cause: Building source distributions for `x` is disabled", "no wheel that works on Lambda"),
             ("ERROR: No matching distribution found for x", "no wheel that works on Lambda"),
             ("error: something else", "uv has failed"),
         ):
@@ -410,7 +417,18 @@ class Packages(ToolTestCase):
                 problem = uv.explained(said, "uv")
                 self.assertIn(found, problem.found)
                 self.assertIn(said.splitlines()[0].strip(), problem.found)
-                self.assertTrue(problem.remedy)
+
+    def test_a_pip_that_reaches_nothing_says_so_and_that_there_is_no_package(self) -> None:
+        none = "ERROR: No matching distribution found for x"
+        warning = "WARNING: Retrying after connection broken by 'NewConnectionError(…)': /simple/x/"
+        problem = uv.explained(
+            f"{warning}\n{warning}\n{none}", "pip", Problem("uv is not here.", "Fetch it.")
+        )
+        found = f"What is to be fetched cannot be reached. pip says:\n    {none}\nuv is not here."
+        self.assertEqual(problem.found, found)
+
+    def test_what_nobody_understands_is_passed_on_without_advice(self) -> None:
+        self.assertEqual(str(uv.explained("error: x", "uv")), "uv has failed. uv says:\n    error: x")
 
     def test_how_a_wheel_is_built_where_there_is_none(self) -> None:
         remedy = uv.explained("ERROR: No matching distribution found for x", "pip").remedy

@@ -98,7 +98,7 @@ def install_with_pip(
         check=False,
     )
     if process.returncode != 0:
-        raise uv.explained(process.stdout.decode("utf-8", "replace"), "pip")
+        raise uv.explained(process.stdout.decode("utf-8", "replace"), "pip", because)
 
 
 def _pip() -> list[str] | None:

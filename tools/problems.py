@@ -16,10 +16,10 @@ class Problem(Exception):
     def __init__(self, found: str, remedy: str) -> None:
         super().__init__(found, remedy)
         self.found = found  # what was found, and what was expected if that does not go without saying
-        self.remedy = remedy
+        self.remedy = remedy  # "" if what was found says it all
 
     def __str__(self) -> str:
-        return f"{self.found}\n{self.remedy}"
+        return f"{self.found}\n{self.remedy}".rstrip()
 
 
 def report(name: str, tool: Callable[[], int]) -> int:

@@ -28,14 +28,44 @@ FOLDER = ROOT / ".venv" / "packaging"
 PYTHONS = FOLDER / "pythons"  # fetched to compile with
 READY = FOLDER / "ready"
 
-NO_NETWORK = re.compile(
-    r"dns error|tcp connect|client error|error sending request|timed out|network was disabled"
-)
-NO_PYTHON = re.compile(r"No download found for request")
-NO_WHEEL = re.compile(
-    r"no (usable )?wheels|building from source is disabled|No matching distribution", re.IGNORECASE
-)
 LINES_SHOWN = 12
+
+# What the messages of uv and pip, which are long, come down to: words in them, what was found, the remedy.
+# The first that fits counts: a pip that has reached nothing says that there is no package, too.
+MEANINGS = (
+    (
+        re.compile(
+            "dns error|tcp connect|client error|error sending request|timed out|network was disabled"  # uv
+            "|after connection broken by|Max retries exceeded|Failed to establish a new connection"  # pip
+            "|Could not resolve host",  # git
+            re.IGNORECASE,
+        ),
+        "What is to be fetched cannot be reached",
+        "Check the network and its proxy, and try again.",
+    ),
+    (
+        re.compile("No download found for request"),
+        "There is no such Python to be fetched",
+        "Choose another PYTHON_VERSION, or give one by FROM=FOLDER or FROM=ARCHIVE.",
+    ),
+    (
+        re.compile("was not found in the package registry|there is no version of"),
+        "There is no such package",
+        "Correct its name and version in the requirements.",
+    ),
+    (
+        re.compile(
+            "no (usable )?wheels|building from source is disabled|Building source distributions .*is disabled"
+            "|No matching distribution",
+            re.IGNORECASE,
+        ),
+        "A package has no wheel that works on Lambda",
+        "Take a version that has one (other PYTHON_VERSION or ARCH?). If it is pure Python, build one:\n"
+        "    pip wheel --no-deps PACKAGE --wheel-dir wheels\n"
+        "and have this line in the requirements in place of the package's own:\n"
+        "    PACKAGE @ {wheels}/….whl",
+    ),
+)
 
 
 def program() -> str:
@@ -106,29 +136,19 @@ def _run(arguments: Sequence[str]) -> None:
         raise explained(process.stdout.decode("utf-8", "replace"), "uv")
 
 
-def explained(output: str, tool: str) -> Problem:
-    """What the messages of uv or pip, which are long, come down to."""
-    lines = [line.rstrip() for line in output.splitlines() if line.strip() and not line.startswith("WARNING")]
-    said = "\n".join(f"    {line}" for line in lines[:LINES_SHOWN])
-    if NO_NETWORK.search(output):
-        found, remedy = (
-            "What is to be fetched cannot be reached",
-            "Check the network and its proxy, and try again.",
-        )
-    elif NO_PYTHON.search(output):
-        found = "There is no such Python to be fetched"
-        remedy = "Choose another PYTHON_VERSION, or give one by FROM=FOLDER or FROM=ARCHIVE."
-    elif NO_WHEEL.search(output):
-        found = "A package has no wheel that works on Lambda"
-        remedy = (
-            "Take a version that has one (other PYTHON_VERSION or ARCH?). If it is pure Python, build one:\n"
-            "    pip wheel --no-deps PACKAGE --wheel-dir wheels\n"
-            "and have this line in the requirements in place of the package's own:\n"
-            f"    PACKAGE @ {(Path.cwd() / 'wheels').as_uri()}/….whl"
-        )
-    else:
-        found, remedy = f"{tool} has failed", "See what it says."
-    return Problem(f"{found}. {tool} says:\n{said}", remedy)
+def explained(output: str, tool: str, because: Problem | None = None) -> Problem:
+    """What uv or pip has said, and what it means; ``because``: why it is not the tool of first choice."""
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    found, remedy = f"{tool} has failed", ""
+    told = [line for line in lines if not line.startswith("WARNING")]
+    for pattern, meaning, advice in MEANINGS:
+        if pattern.search(output):
+            found, remedy = meaning, advice.format(wheels=(Path.cwd() / "wheels").as_uri())
+            told = told or [line for line in lines if pattern.search(line)]
+            break
+    said = "".join(f"\n    {line}" for line in told[:LINES_SHOWN])
+    reason = f"\n{because.found}" if because is not None else ""
+    return Problem(f"{found}. {tool} says:{said}{reason}", remedy)
 
 
 def _last_line(output: bytes) -> str:

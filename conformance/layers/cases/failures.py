@@ -122,6 +122,16 @@ def no_uv(workshop: Workshop) -> Observation:
     return refusal(workshop, words, environment, "uv is not on this machine and cannot be installed")
 
 
+@case(GROUP, "packages without uv, and no network for pip either")
+def no_uv_and_no_network(workshop: Workshop) -> Observation:
+    folder, environment = stranger(workshop)
+    path = folder / "requirements.txt"
+    path.write_text("mine\n")
+    words = [*tool("dependencies", folder), path, "--python", "3.13"]
+    settings = {**environment, "PIP_RETRIES": "1", "PIP_FIND_LINKS": ""}
+    return refusal(workshop, words, settings, "cannot be reached")
+
+
 @case(GROUP, "packages without uv: pip installs the same")
 def pip_instead(workshop: Workshop) -> Observation:
     folder, environment = stranger(workshop)
