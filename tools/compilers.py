@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tools import pythons, uv
+import re
+import shutil
+
+from tools import pythons, uv, versions
 from tools.problems import Problem
 
 TYPE_CHECKING = False
@@ -11,24 +14,46 @@ if TYPE_CHECKING:
 
     from tools.versions import PythonVersion
 
+NOBODY = "none"  # a word that asks for no bytecode
+
+
+def programs(words: Sequence[str]) -> list[str]:
+    """The interpreters that the words mean, each as in ``program``; raises Problem."""
+    return [program(word) for word in words if word != NOBODY]
+
+
+def program(word: str) -> str:
+    """The interpreter that ``word`` means: a path, a name on PATH, or a version; raises Problem."""
+    found = shutil.which(word)
+    if found is not None and pythons.described(found):
+        return found
+    if re.match(r"(?:python)?3\.\d+", word):
+        return any_of(versions.parse(word))
+    raise Problem(f"{word} is no Python on this machine.", "Name an interpreter, e.g. BYTECODE=python3.13.")
+
 
 def compiler(named: str, version: PythonVersion, candidates: Sequence[str] = ()) -> str:
-    """The interpreter that is ``named``, or else any of that version; raises Problem.
+    """The interpreter that is ``named``, or else any of that version, as in ``any_of``; raises Problem."""
+    if not named:
+        return any_of(version, candidates)
+    found = program(named)
+    description = pythons.described(found)
+    if description != f"cpython {version.number}":
+        remedy = f"Name a python{version.number}, or none, and one is looked for."
+        raise Problem(f"{named} is {description}: its bytecode is not for Python {version.number}.", remedy)
+    return found
 
-    ``candidates`` are tried first. Bytecode depends on the minor version alone, not on the machine.
+
+def any_of(version: PythonVersion, candidates: Sequence[str] = ()) -> str:
+    """An interpreter of that version: a candidate, one of this machine, or one that is fetched now.
+
+    Bytecode depends on the minor version alone, not on the machine. Raises Problem.
     """
-    if named:
-        program = pythons.resolve(named)
-        found = pythons.described(program)
-        if found != f"cpython {version.number}":
-            remedy = f"Name a python{version.number}, or none, and one is looked for."
-            raise Problem(f"{named} is {found}: its bytecode is not for Python {version.number}.", remedy)
-        return program
     try:
         return pythons.find(version, candidates)
     except Problem as missing:
         try:
             return pythons.find(version, uv.install_compiler(version))
         except Problem as problem:
-            remedy = f"{missing.remedy} Or do without bytecode, and start slower: BYTECODE=none."
+            remedy = f"{missing.remedy} Or do without bytecode, and start slower: BYTECODE={NOBODY}."
             raise Problem(f"{missing.found} {problem.found}", remedy) from None

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import compilation, options, packing, problems, pythons
+from tools import compilation, compilers, options, packing, problems
 from tools.lambda_os import TASK
 from tools.problems import Problem
 
@@ -51,14 +51,17 @@ def main() -> int:
     )
     parser.add_argument("task_root", type=Path, metavar="TASK_ROOT", help="the folder of its files")
     options.add(parser, python="")
-    parser.add_argument("--bytecode", action="append", default=[], metavar="PYTHON", help="may be repeated")
+    parser.add_argument(
+        "--bytecode", action="append", default=[], metavar="PYTHON", help="or `none`; may be repeated"
+    )
     parser.add_argument("--output", type=Path, default=Path("layers/function.zip"), metavar="FILE")
     arguments = parser.parse_args()
     if not arguments.task_root.is_dir():
         raise Problem(
             f"{arguments.task_root} is no folder.", "Say TASK_ROOT=FOLDER, where the function's files are."
         )
-    programs = [pythons.resolve(word) for word in arguments.bytecode]
+    target = options.target(arguments, several=True)
+    programs = compilers.programs(arguments.bytecode)
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder, "task")
         secrets = collect(arguments.task_root, tree)
@@ -71,8 +74,15 @@ def main() -> int:
                     f"{python} cannot compile {', '.join(failed[:3])}.", "Correct it, or leave it out."
                 )
         packing.pack(
-            tree, arguments.output, options.target(arguments), compress=True, allowed=arguments.allow
+            tree,
+            arguments.output,
+            target,
+            compress=True,
+            allowed=arguments.allow,
+            bytecode=bool(programs),
         )
+    if not arguments.bytecode:
+        print(packing.WITHOUT_BYTECODE.format("dist-function"), end="", file=sys.stderr)
     if secrets:
         print(
             f"left out, because secrets are in such files: {', '.join(secrets)}; on Lambda such variables are"

@@ -55,10 +55,11 @@ def main() -> int:
         python = installation.find(source, target.python, target.architecture)
         tree = Path(folder, "layer")
         assemble(python, arguments.libraries, tree)
-        if arguments.bytecode != "none":
+        bytecode = arguments.bytecode != compilers.NOBODY
+        if bytecode:
             add_bytecode(arguments.bytecode, target.python, tree)
         output = arguments.output or Path("layers", name)
-        packing.pack(tree, output, target, compress=True, allowed=arguments.allow)
+        packing.pack(tree, output, target, compress=True, allowed=arguments.allow, bytecode=bytecode)
     return 0
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import compilation, options, packing, problems, pythons
+from tools import compilation, compilers, options, packing, problems
 from tools.problems import Problem
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,18 +32,26 @@ def main() -> int:
         action="append",
         default=[],
         metavar="PYTHON",
-        help="compile for this interpreter or version; may be repeated",
+        help="compile for this interpreter or version, or `none`; may be repeated",
     )
     arguments = parser.parse_args()
-    programs = [pythons.resolve(word) for word in arguments.bytecode]
+    target = options.target(arguments, several=True)
+    programs = compilers.programs(arguments.bytecode)
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         collect(tree)
         for python in programs:
             compile_for(python, tree)
         packing.pack(
-            tree, arguments.output, options.target(arguments), compress=False, allowed=arguments.allow
+            tree,
+            arguments.output,
+            target,
+            compress=False,
+            allowed=arguments.allow,
+            bytecode=bool(programs),
         )
+    if not arguments.bytecode:
+        print(packing.WITHOUT_BYTECODE.format("dist"), end="", file=sys.stderr)
     return 0
 
 

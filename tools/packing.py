@@ -9,20 +9,33 @@ from pathlib import Path
 
 from tools import checks, listing, zips
 from tools.checks import ERROR, Target, Upload
+from tools.checks.bytecode import NO_BYTECODE
 from tools.problems import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+WITHOUT_BYTECODE = (
+    "Python compiles what is in it at each cold start; with bytecode: make {} PYTHON_VERSION=3.13\n"
+)
 ERRORS_SHOWN = 10  # of each kind, of a zip that there will not be
 
 
-def pack(tree: Path, output: Path, target: Target, *, compress: bool, allowed: Sequence[str] = ()) -> None:
+def pack(
+    tree: Path,
+    output: Path,
+    target: Target,
+    *,
+    compress: bool,
+    allowed: Sequence[str] = (),
+    bytecode: bool = True,
+) -> None:
     """Write ``tree`` to ``output``, and say how large it is; raises Problem if Lambda could not use it.
 
-    It is written beside its place and moved there when it has passed the checks; what was there before is
-    lost then, and only then.
+    Without ``bytecode`` nobody has asked for any, and that there is none is no finding. The zip is written
+    beside its place and moved there when it has passed the checks; what was there before is lost then, and
+    only then.
     """
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +47,8 @@ def pack(tree: Path, output: Path, target: Target, *, compress: bool, allowed: S
     try:
         zips.write(tree, partial, compress=compress)
         partial.chmod(0o666 & ~_umask())  # mkstemp's file is for its owner alone
-        _check(partial, output, target, allowed)
+        expected = () if bytecode else (NO_BYTECODE,)
+        _check(partial, output, target, allowed, expected)
         os.replace(partial, output)
     except OSError as error:
         raise _cannot_write(output, error) from None
@@ -46,10 +60,13 @@ def pack(tree: Path, output: Path, target: Target, *, compress: bool, allowed: S
         print(listing.hash_line(archive))
 
 
-def _check(partial: Path, output: Path, target: Target, allowed: Sequence[str]) -> None:
-    """Print the warnings; raises Problem with the errors."""
+def _check(
+    partial: Path, output: Path, target: Target, allowed: Sequence[str], expected: Sequence[str]
+) -> None:
+    """Print the warnings, but not those of the kinds that are expected; raises Problem with the errors."""
     with zips.Archive(partial) as archive:
         findings = checks.check(Upload([archive], target), allowed)
+    findings = [one for one in findings if one.kind not in expected]
     for finding in findings:
         finding.file = finding.file.replace(partial.name, output.name)
     errors = [finding for finding in findings if finding.severity == ERROR]

@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 import shutil
 import subprocess
 import sys
 
-from tools import versions
 from tools.problems import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tools.versions import PythonVersion
 
 DESCRIBE = "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2])"
+HAS_THREADS = "import sys; print('t' if 't' in sys.abiflags else '')"  # which are free
 PYENV = os.path.join(os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv")), "versions", "*", "bin")
 UV_DATA = os.environ.get("XDG_DATA_HOME", os.path.expanduser("~/.local/share"))
 UV = os.path.join(os.environ.get("UV_PYTHON_INSTALL_DIR", os.path.join(UV_DATA, "uv", "python")), "*", "bin")
 PATIENCE_S = 30
-
-
-def resolve(word: str) -> str:
-    """The program that ``word`` means: a path, a name on PATH, or a version; raises Problem."""
-    program = shutil.which(word)
-    if program is not None and described(program):
-        return program
-    if re.match(r"(?:python)?3\.\d+", word):
-        return find(versions.parse(word))
-    raise Problem(f"{word} is no Python on this machine.", "Name an interpreter, e.g. BYTECODE=python3.13.")
 
 
 def find(version: PythonVersion, candidates: Sequence[str] = ()) -> str:
@@ -47,15 +36,25 @@ def find(version: PythonVersion, candidates: Sequence[str] = ()) -> str:
     raise Problem(f"There is no Python {version.number} on this machine to compile with.", remedy)
 
 
-def described(program: str, environment: Mapping[str, str] | None = None) -> str:
+def described(program: str) -> str:
     """``cpython 3.13``; "" if it does not run."""
+    return _answer(program, DESCRIBE)
+
+
+def version_name(program: str) -> str:
+    """``3.13`` or ``3.13t``; "" if it is no CPython."""
+    implementation, _, number = described(program).partition(" ") if program else ("", "", "")
+    return number + _answer(program, HAS_THREADS) if implementation == "cpython" else ""
+
+
+def _answer(program: str, question: str) -> str:
+    """What ``program`` prints; "" if it does not run."""
     try:
         process = subprocess.run(
-            [program, "-I", "-S", "-c", DESCRIBE],
+            [program, "-I", "-S", "-c", question],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
             check=True,
             timeout=PATIENCE_S,
         )

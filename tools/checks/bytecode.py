@@ -24,6 +24,7 @@ TARGETS = (
     ("dist-deps", re.compile(r"python/")),
     ("dist-function", re.compile(r"")),
 )
+NO_BYTECODE = "no-bytecode"  # the kind of finding
 ANY_VERSION = "3.13"  # for an example
 
 
@@ -109,7 +110,7 @@ def _coverage(upload: Upload, archive: Archive, pythons: dict[str, set[str]]) ->
     if pythons and not compiled:
         count = f"{len(pythons)} modules" if len(pythons) > 1 else "a module"
         problem = f"has {count} without bytecode: each cold start compiles what it imports"
-        yield Finding(WARNING, "no-bytecode", archive.path.name, problem, _recompile(upload, archive))
+        yield Finding(WARNING, NO_BYTECODE, archive.path.name, problem, _recompile(upload, archive))
     if upload.python is None:
         return
     number = upload.python.number
