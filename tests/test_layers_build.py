@@ -20,8 +20,8 @@ from pathlib import Path
 
 from tests.layer_files import ARM64, X86_64, elf
 from tests.support import PYPY, ROOT
+from tools import dependencies, listing, pyc, pythons, trimming, uv, versions, wheels
 from tools import elf as elf_facts
-from tools import listing, pyc, trimming, uv, versions, wheels
 from tools.lambda_os import ARCHITECTURES
 from tools.problems import Problem
 
@@ -182,8 +182,20 @@ class TheRuntimesLayer(ToolTestCase):
     def test_an_interpreter_that_is_none(self) -> None:
         self.assertProblem("nowhere is no Python", "layer", "--bytecode", "nowhere")
 
-    def test_a_version_that_nobody_has(self) -> None:
-        self.assertProblem("no Python 3.99 on this machine", "layer", "--bytecode", "3.99")
+    def test_without_bytecode_there_is_a_remark_and_no_warning(self) -> None:
+        for name in ("layer", "function"):
+            root = [self.write({"app.py": ""})] if name == "function" else []
+            for words, remark in ([], True), (["--bytecode", "none"], False):
+                with self.subTest(name=name, words=words):
+                    outcome = self.run_tool(name, *root, *words, "--output", self.folder / "a.zip")
+                    self.assertEqual(outcome.returncode, 0)
+                    self.assertNotIn("warning", outcome.stderr)
+                    self.assertEqual("with bytecode: make dist" in outcome.stderr, remark)
+
+    @unittest.skipIf(PYPY, "its bytecode has no version of CPython's")
+    def test_several_versions_of_which_one_is_at_hand(self) -> None:
+        words = ["--bytecode", sys.executable, "--bytecode", "none", "--python", "3.8", "--python", "3.99"]
+        self.build("layer", *words)
 
     def test_bytecode_for_another_version_than_the_one_that_will_run(self) -> None:
         if PYPY:
@@ -380,6 +392,27 @@ class AnInterpreter(ToolTestCase):
         options = self.options(python=other, bytecode=sys.executable)
         self.assertProblem(f"not for Python {other}", "interpreter", *options, "--from", prefix)
 
+    def test_two_versions_or_architectures_of_which_one_would_be_lost(self) -> None:
+        words = ["--from", self.prefix()]
+        for option, values, variable in (
+            ("--python", ("3.9", "3.13"), "PYTHON_VERSION"),
+            ("--arch", ("arm64", "x86_64"), "ARCH"),
+        ):
+            with self.subTest(option):
+                both = [word for value in values for word in (option, value)]
+                problem = self.assertProblem(
+                    f"{variable} is {' and '.join(values)}", "interpreter", *both, *words
+                )
+                self.assertIn(f"Say {variable}={values[0]}", problem)
+
+    @unittest.skipIf(PYPY, "it has no version of CPython's")
+    def test_the_version_is_that_of_a_python_which_was_chosen(self) -> None:
+        version = pythons.version_name(sys.executable)
+        prefix = self.prefix(version)
+        words = ["--bytecode", "none", "--from", prefix, "--libraries", prefix / "libraries"]
+        with zipfile.ZipFile(self.build("interpreter", *words, "--version-of", sys.executable)) as layer:
+            self.assertIn(f"lib/python{version}/os.py", layer.namelist())
+
     def test_options_that_make_no_sense(self) -> None:
         prefix = self.prefix()
         for option, value, words in (
@@ -429,6 +462,16 @@ class Packages(ToolTestCase):
 
     def test_what_nobody_understands_is_passed_on_without_advice(self) -> None:
         self.assertEqual(str(uv.explained("error: x", "uv")), "uv has failed. uv says:\n    error: x")
+
+    def test_a_record_has_no_rows_of_files_that_are_not_in_the_zip(self) -> None:
+        rows = ["a.py,sha256=x,1", '"a,b.py",,', "a-1.dist-info/METADATA,,", "a-1.dist-info/RECORD,,"]
+        gone = ["bin/f2py,sha256=y,2", "../../bin/f2py,,", "a-1.dist-info/uv_cache.json,,", "nowhere.py,,"]
+        names = ["a.py", "a,b.py", "a-1.dist-info/METADATA", "a-1.dist-info/uv_cache.json", "bin/f2py"]
+        record = "a-1.dist-info/RECORD"
+        folder = self.write({**dict.fromkeys(names, ""), record: "\n".join([*gone, *rows]) + "\n"})
+        dependencies.remove_what_is_for_this_machine(folder)
+        self.assertEqual((folder / record).read_text().splitlines(), rows)
+        self.assertFalse((folder / "bin").exists())
 
     def test_how_a_wheel_is_built_where_there_is_none(self) -> None:
         remedy = uv.explained("ERROR: No matching distribution found for x", "pip").remedy

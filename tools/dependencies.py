@@ -9,6 +9,7 @@ machine, not Lambda's.
 from __future__ import annotations
 
 import argparse
+import csv
 import shutil
 import subprocess
 import sys
@@ -50,29 +51,50 @@ def main() -> int:
         if not any(tree.rglob("*.py")) and not any(tree.rglob("*.so")):
             raise Problem(f"{arguments.requirements} names no package.", "Name one, a package a line.")
         libraries.add(tree, arguments.libraries)
-        if arguments.bytecode != "none":
+        bytecode = arguments.bytecode != compilers.NOBODY
+        if bytecode:
             add_bytecode(arguments.bytecode, target, tree / PACKAGES)
-        packing.pack(
-            tree, arguments.output or Path("layers", name), target, compress=True, allowed=arguments.allow
-        )
+        output = arguments.output or Path("layers", name)
+        packing.pack(tree, output, target, compress=True, allowed=arguments.allow, bytecode=bytecode)
     return 0
 
 
 def install(requirements: Path, target: Target, folder: Path) -> None:
     """Install wheels into ``folder``, and remove what is for this machine; raises Problem."""
     assert target.python is not None and target.architecture is not None
-    try:
-        uv.program()
-    except Problem as problem:
-        install_with_pip(requirements, target, folder, because=problem)
+    # uv takes the implementation and the ABI from an interpreter, this one, and not from an option.
+    if target.python.free_threaded or not is_ordinary_cpython():
+        install_with_pip(requirements, target, folder)
     else:
-        if target.python.free_threaded:  # uv takes the ABI from an interpreter, not from an option
-            install_with_pip(requirements, target, folder)
+        try:
+            uv.program()
+        except Problem as problem:
+            install_with_pip(requirements, target, folder, because=problem)
         else:
             uv.install_packages(requirements, target.python, target.architecture, target.glibc, folder)
+    remove_what_is_for_this_machine(folder)
+
+
+def is_ordinary_cpython() -> bool:
+    """Whether this interpreter is neither PyPy nor free-threaded."""
+    return sys.implementation.name == "cpython" and "t" not in sys.abiflags
+
+
+def remove_what_is_for_this_machine(folder: Path) -> None:
+    """Also from each RECORD, whose hashes of what is gone depend on this machine."""
     for pattern in NOT_FOR_LAMBDA:
         for path in sorted(folder.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for record in sorted(folder.glob("*.dist-info/RECORD")):
+        lines = record.read_bytes().decode().splitlines(keepends=True)
+        kept = [line for line in lines if _is_there(line, folder)]
+        record.write_bytes("".join(kept).encode())
+
+
+def _is_there(line: str, folder: Path) -> bool:
+    """Whether the file is in ``folder`` that a line of RECORD names: path, hash, size, as CSV."""
+    name = next(csv.reader([line]), [""])[0]
+    return ".." not in name.split("/") and (folder / name).is_file()
 
 
 def install_with_pip(

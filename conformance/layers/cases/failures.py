@@ -41,14 +41,17 @@ def tool(name: str, folder: Path = ROOT) -> list[str | Path]:
     return [sys.executable, folder / "tools" / f"{name}.py"]
 
 
-def wheel(folder: Path, tag: str) -> None:
-    """A wheel with one module, for the platform of ``tag``."""
+def wheel(folder: Path, tag: str) -> Path:
+    """A wheel with one module and a command, for the platform of ``tag``."""
     info = "mine-1.0.dist-info"
-    with zipfile.ZipFile(folder / f"mine-1.0-{tag}.whl", "w") as archive:
+    path = folder / f"mine-1.0-{tag}.whl"
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("mine.py", "x = 1\n")
         archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+        archive.writestr(f"{info}/entry_points.txt", "[console_scripts]\nmine = mine:x\n")
         archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n")
         archive.writestr(f"{info}/RECORD", f"mine.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+    return path
 
 
 def sdist(folder: Path) -> None:
@@ -113,6 +116,12 @@ def no_network_for_interpreters(workshop: Workshop) -> Observation:
 @case(GROUP, "a version that python-build-standalone does not have")
 def no_such_version(workshop: Workshop) -> Observation:
     return refusal(workshop, [*tool("interpreter"), "--python", "3.77"], {}, "no such Python")
+
+
+@case(GROUP, "bytecode for a version that nobody has")
+def no_such_compiler(workshop: Workshop) -> Observation:
+    words = [*tool("layer"), "--bytecode", "3.77"]
+    return refusal(workshop, words, {}, "There is no Python 3.77 on this machine")
 
 
 @case(GROUP, "an interpreter without uv, which cannot be installed either")

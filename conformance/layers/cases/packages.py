@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
+from pathlib import Path
 
 from conformance.expectations import expect
 from conformance.layers import system
-from conformance.layers.workshop import Workshop, case, for_this_computer
-from conformance.suite import Observation
+from conformance.layers.cases.failures import requirements, tool, wheel
+from conformance.layers.workshop import VERSION, Workshop, case, for_this_computer
+from conformance.suite import NotHere, Observation
+from tools.test_all import find_interpreters
 
 GROUP = "Packages"
 
@@ -43,3 +49,40 @@ def other_architecture(workshop: Workshop) -> Observation:
     expect("exit status", outcome.status, 2)  # make's, of a tool that ended with 1
     lines = [line for line in outcome.output.splitlines() if line.startswith("error")]
     return f"{len(lines)} lines, the first: {json.dumps(lines[0])}"
+
+
+def built_by(workshop: Workshop, python: str, listed: Path) -> bytes:
+    """A layer for this computer's version of Python, whose tools ``python`` runs."""
+    output = workshop.new_folder() / "a.zip"
+    words = [python, *tool("dependencies")[1:], listed, "--python", VERSION, "--output", output]
+    outcome = workshop.run([*words, "--bytecode", sys.executable])
+    expect(f"exit status with {python}", outcome.status, 0)
+    return output.read_bytes()
+
+
+@case(GROUP, "the bytes are the same, whichever Python builds them, and when the wheel is touched")
+def reproducible(workshop: Workshop) -> Observation:
+    folder = workshop.new_folder()
+    path = wheel(folder, "py3-none-any")
+    listed = folder / "requirements.txt"
+    listed.write_text(f"mine @ {path.as_uri()}\n")
+    pythons = [program for kind, version, program in find_interpreters() if kind == "cpython"]
+    own = os.path.realpath(sys.executable)
+    others = [program for program in pythons if os.path.realpath(program) != own]
+    first = built_by(workshop, sys.executable, listed)
+    for python in [*others[:1], sys.executable]:
+        expect(f"the same bytes with {python}", built_by(workshop, python, listed) == first, True)
+        os.utime(path, (1, 1))
+    return f"{len(others[:1]) + 1} interpreters"
+
+
+@case(GROUP, "an interpreter that is no CPython builds for CPython, too")
+def by_another_implementation(workshop: Workshop) -> Observation:
+    pypy = shutil.which("pypy3")
+    if pypy is None:
+        raise NotHere("there is no pypy3")
+    folder = workshop.new_folder()
+    tag = f"cp{VERSION.replace('.', '')}"
+    wheel(folder, f"{tag}-{tag}-manylinux2014_{system.OWN.machine}")
+    built_by(workshop, pypy, requirements(folder))
+    return pypy
