@@ -11,7 +11,8 @@ the table of what a runtime may do next. The rest is what these two stand on::
                                          │            └─────── log ───────── pipe ──────────┘
                                       terminal
 
-A streamed response goes from ``runtime_api`` to the caller through ``response_stream``.
+What the platform itself says in the log is in ``platform_log``. A streamed response goes from ``runtime_api``
+to the caller through ``response_stream``.
 """
 
 import sys

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
     from emulator.invocation import StreamingResult
 
 DEFAULT_EVENT = '{"name": "world"}'
+
+# What Lambda takes: seconds, though whole ones only; megabytes, the most of them on managed instances.
+LONGEST_TIMEOUT = 900
+LEAST_MEMORY, MOST_MEMORY = 128, 32_768
+MEMORY_RANGE = f"{LEAST_MEMORY} to 10240 MB, on managed instances up to {MOST_MEMORY} MB"
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
@@ -65,15 +72,16 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> int:
     """Invoke once: the log on stderr, the response on stdout, 1 if the function failed."""
     event = read_event(options.event)
-    log = Terminal(sys.stderr)
-    function = make_function(options, log)
+    terminal = Terminal(sys.stderr)
+    function = make_function(options, terminal)
     try:
         event = check_payload(event)
     except ApiError as error:
-        log.complain(f"{error.name}: {error}")
-        log.say(f"An event is JSON, e.g. '{DEFAULT_EVENT}', or a request, e.g. 'GET /path?a=b'.")
-        log.say(f"This one is: {_excerpt(event)}")
+        terminal.complain(f"{error.name}: {error}")
+        terminal.say(f"An event is JSON, e.g. '{DEFAULT_EVENT}', or a request, e.g. 'GET /path?a=b'.")
+        terminal.say(f"This one is: {_excerpt(event)}")
         return FUNCTION_FAILED
+    log = Terminal(sys.stderr, logs_json=function.configuration.logs_json)
     with function:
         return show(function.invoke_streaming(event), log, Terminal(sys.stdout))
 
@@ -122,10 +130,12 @@ def serve(options: argparse.Namespace) -> int:
     """Answer the Invoke API until a signal comes."""
     terminal = Terminal(sys.stdout)
     function = make_function(options, terminal)
-    url_port = default_url_port(options.port) if options.url_port is None else options.url_port
+    url_port, url_option = options.url_port, "--url-port"
+    if url_port is None:
+        url_port, url_option = default_url_port(options.port), "--port"
     servers: list[InvokeApi | FunctionUrl] = []
     try:
-        with _usage_error("the function URL", options.host, url_port, "--url-port"):
+        with _usage_error("the function URL", options.host, url_port, url_option):
             url = FunctionUrl(function, options.host, url_port, options.invoke_mode)
         servers.append(url)
         with _usage_error("the Invoke API", options.host, options.port, "--port"):
@@ -151,10 +161,15 @@ def _usage_error(what: str, host: str, port: int, option: str) -> Iterator[None]
     """Explain why a server cannot listen."""
     try:
         yield
-    except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else str(error)
-        remedy = f"choose another {option} (with make: OPTIONS='{option} …')"
-        raise UsageError(f"{what} cannot listen on {host}:{port}: {reason}; {remedy}") from error
+    except (OSError, UnicodeError) as error:  # a name that cannot be one is a UnicodeError
+        if isinstance(error, (socket.gaierror, UnicodeError)):
+            option, reason = "--host", getattr(error, "strerror", "") or "no host can have that name"
+        else:
+            option = "--host" if error.errno == errno.EADDRNOTAVAIL else option
+            reason = os.strerror(error.errno or 0)
+        with_make = "PORT=…" if option == "--port" else f"OPTIONS='{option} …'"
+        remedy = f"choose another {option} (with make: {with_make})"
+        raise UsageError(f"{what} cannot listen on {host}:{port}: {reason.lower()}; {remedy}") from error
 
 
 def _port(text: str) -> int:
@@ -298,8 +313,20 @@ def _parser() -> argparse.ArgumentParser:
     add("--name", help="the function's name (default: from the handler)")
     add("--env", action="append", default=[], metavar="NAME[=VALUE]", help="set a variable, or pass it on")
     add("--credentials", action="store_true", help="pass on this machine's AWS credentials")
-    add("--timeout", type=_positive, default=3.0, metavar="SECONDS", help="(default: 3)")
-    add("--memory", type=int, default=128, metavar="MB", help="what the function is told (default: 128)")
+    add(
+        "--timeout",
+        type=_timeout,
+        default=3.0,
+        metavar="SECONDS",
+        help=f"up to {LONGEST_TIMEOUT}; fractions are for trying, Lambda takes whole seconds (default: 3)",
+    )
+    add(
+        "--memory",
+        type=_memory,
+        default=LEAST_MEMORY,
+        metavar="MB",
+        help=f"what the function is told, {MEMORY_RANGE} (default: {LEAST_MEMORY})",
+    )
     add("--snap-start", action="store_true", help="start as if from a snapshot, with hooks before and after")
     add("--log-format", choices=("Text", "JSON"))
     add("--log-level", choices=("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))
@@ -337,11 +364,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+def _timeout(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= LONGEST_TIMEOUT:  # which NaN is not
+        expected = f"expected a number of seconds above 0, up to {LONGEST_TIMEOUT}"
+        raise argparse.ArgumentTypeError(f"{text!r} is no timeout; {expected}")
     return value
+
+
+def _memory(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not LEAST_MEMORY <= int(text) <= MOST_MEMORY:
+        raise argparse.ArgumentTypeError(f"{text!r} is no memory size; expected {MEMORY_RANGE}")
+    return int(text)
 
 
 def _excerpt(data: bytes, limit: int = 200) -> str:

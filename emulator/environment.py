@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from emulator.invocation import Answer, Invocation
     from emulator.log import Frame, Log
+    from emulator.platform_log import PlatformLog
     from emulator.runtime_api import Recorded
 
 # How an init phase, or an invocation, came to its end.
@@ -79,6 +80,11 @@ class Configuration:
         return self.initialization_type == "snap-start"
 
     @property
+    def logs_json(self) -> bool:
+        """Whether JSON is the log format, which the process learns from its environment."""
+        return variables(self, "").get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+
+    @property
     def region(self) -> str:
         return os.environ.get("AWS_REGION") or "us-east-1"
 
@@ -128,7 +134,12 @@ class Environment:
     """One process of the function, from its start to its end."""
 
     def __init__(
-        self, configuration: Configuration, log: Log, frames: list[Frame], requests: list[Recorded]
+        self,
+        configuration: Configuration,
+        log: Log,
+        platform: PlatformLog,
+        frames: list[Frame],
+        requests: list[Recorded],
     ) -> None:
         self.exit_status: int | None = None  # negative: the signal
         self.max_memory_mb = 0  # stays 0 if the runtime ends before its first call
@@ -140,7 +151,7 @@ class Environment:
         self.log_start = len(log)
         self.used = False  # an invocation has been reported, and the init phase with it
         self._configuration = configuration
-        self._log = log
+        self._platform = platform
         self._ended = threading.Event()  # the process has, its effects may still be under way
         self._pipes = [Pipe(log.write)]
         telemetry = Pipe(FrameDecoder(frames, log).write) if configuration.telemetry else None
@@ -150,6 +161,7 @@ class Environment:
             requests=requests,
             on_pause=self._take_stock,
             on_restore=self._restore,
+            on_error=platform.error,
             metadata={
                 "functionName": configuration.name,
                 "functionVersion": configuration.version,
@@ -221,24 +233,23 @@ class Environment:
 
     def _report_init(self) -> None:
         """Log how a restore went, but of a mere init phase only what went wrong."""
-        columns = [f"INIT_REPORT Init Duration: {self.init_ms:.2f} ms", "Phase: init"]
-        if self.restore_ms is not None:
-            columns = [f"RESTORE_REPORT Restore Duration: {self.restore_ms:.2f} ms"]
-        elif self.init_outcome == COMPLETED:
-            return
+        status, error_type = "success", ""
         if self.init_outcome in (TIMED_OUT, RESTORE_TIMED_OUT):
-            columns.append("Status: timeout")
+            status = "timeout"
         elif self.init_outcome != COMPLETED:
+            status = "error"
             error_type = self.init_error.error_type if self.init_error is not None else self.exit_reason()[1]
-            columns += ["Status: error", *([f"Error Type: {error_type}"] if error_type else [])]
-        self._log.write_line("\t".join([*columns, ""]))
+        if self.restore_ms is not None:
+            self._platform.restore_report(self.restore_ms, status, error_type)
+        elif self.init_outcome != COMPLETED:
+            self._platform.init_report(self.init_ms, status, error_type)
 
     def _restore(self) -> None:
         """The init phase has ended and a snapshot is taken, the one that we go on with."""
         self._restore_began = time.monotonic()
         self.init_ms = (self._restore_began - self.started) * 1000
-        self._log.write_line(f"INIT_REPORT Init Duration: {self.init_ms:.2f} ms\t")
-        self._log.write_line("RESTORE_START Runtime Version: provided:al2023\t")
+        self._platform.init_report(self.init_ms)
+        self._platform.restore_start()
 
     def run(self, invocation: Invocation, timeout_s: float) -> str:
         """Hand over one event and wait until the runtime asks for another: COMPLETED, EXITED or TIMED_OUT."""

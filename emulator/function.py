@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 import uuid
-from datetime import datetime, timezone
 from pathlib import Path
 
 from emulator.environment import (
@@ -24,8 +23,10 @@ from emulator.environment import (
     Configuration,
     Environment,
 )
+from emulator.http_server import describe
 from emulator.invocation import Invocation, Report, Result, StreamingResult, platform_error
 from emulator.log import Frame, Log
+from emulator.platform_log import platform_log
 from emulator.runtime_api import Recorded
 from emulator.sources import Sources
 
@@ -116,6 +117,7 @@ class Function:
         self._answer_grace_s = answer_grace_s
         self._sources = Sources(self._configuration.task_root) if reload else None
         self._log = Log(log)
+        self._platform = platform_log(self._log, self._configuration)
         self._environment: Environment | None = None
         self._starts = 0
         self._pid: int | None = None
@@ -149,9 +151,9 @@ class Function:
         """Everything logged so far, init phases and platform lines included."""
         return self._log.since(0).decode("utf-8", "replace")
 
-    def log_line(self, text: str) -> None:
-        """Add a line of the platform to the log."""
-        self._log.write_line(text)
+    def log_error(self, text: str, request_id: str = "") -> None:
+        """Add a line to the log: something went wrong between the function and its callers."""
+        self._platform.error(text, request_id)
 
     def __enter__(self) -> Function:
         try:
@@ -289,16 +291,22 @@ class Function:
             if self._closed:
                 invocation.settle(platform_error("Sandbox.Failure", "The function has been stopped"))
                 invocation.finished.set()
-            else:
+                continue
+            try:
                 self._handle(invocation)
+            except Exception as error:  # a mistake of the emulator's; nobody shall wait for ever
+                reason = f"the emulator has failed: {describe(error)}"
+                self._platform.error(reason, invocation.request_id)
+                message = f"RequestId: {invocation.request_id} Error: {reason}"
+                invocation.settle(platform_error("Sandbox.Failure", message))
+                self._stop_environment()
+                invocation.finished.set()
 
     def _handle(self, invocation: Invocation) -> None:
         """One invocation, from the queue to its REPORT line."""
         environment = self._ready_environment()
         invocation.log_start = len(self._log) if environment.used else environment.log_start
-        self._log.write_line(
-            f"START RequestId: {invocation.request_id} Version: {self._configuration.version}"
-        )
+        self._platform.start(invocation)
         began = time.monotonic()
         timeout_s = self._configuration.timeout_s
         if environment.init_outcome == TIMED_OUT:
@@ -322,8 +330,7 @@ class Function:
         )
         environment.used = True
         self._explain(outcome, invocation, environment)
-        self._log.write_line(f"END RequestId: {invocation.request_id}")
-        self._log.write_line(invocation.report.line(invocation.request_id))
+        self._platform.end(invocation)
         invocation.log = self._log.since(invocation.log_start)
         invocation.finished.set()
 
@@ -334,7 +341,7 @@ class Function:
             return
         if outcome == TIMED_OUT:
             message = f"Task timed out after {self._configuration.timeout_s:.2f} seconds"
-            self._log.write_line(f"{_timestamp()} {request_id} {message}\n")
+            self._platform.timed_out(invocation, message)
             failure = platform_error("Sandbox.Timedout", f"RequestId: {request_id} Error: {message}")
         elif outcome == RESTORE_TIMED_OUT:
             limit = f"{self._configuration.restore_timeout_s:.2f} seconds"
@@ -344,7 +351,7 @@ class Function:
             failure = environment.init_error
         else:
             message, error_type = environment.exit_reason()
-            self._log.write_line(f"RequestId: {request_id} Error: {message}\n{error_type}")
+            self._platform.exited(invocation, message, error_type)
             failure = platform_error(error_type, f"RequestId: {request_id} Error: {message}")
         report.status = "timeout" if outcome in (TIMED_OUT, RESTORE_TIMED_OUT) else "error"
         report.error_type = "" if outcome == TIMED_OUT else failure.error_type
@@ -356,13 +363,13 @@ class Function:
         if changed:
             self._stop_environment()
             files = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
-            self._log.write_line(f"A source file has changed: {files}. A new environment starts.")
+            self._platform.warning(f"A source file has changed: {files}. A new environment starts.")
         return self._environment or self._start_environment(self._init_timeout_s)
 
     def _start_environment(self, init_timeout_s: float) -> Environment:
         """Start an environment, in place of the present one, and wait for the end of its init phase."""
         self._stop_environment()
-        environment = Environment(self._configuration, self._log, self.frames, self.requests)
+        environment = Environment(self._configuration, self._log, self._platform, self.frames, self.requests)
         self._environment = environment
         self._starts += 1
         self._pid = environment.pid
@@ -376,7 +383,3 @@ class Function:
         if environment is not None:
             environment.stop()
             self._exit_status = environment.exit_status
-
-
-def _timestamp() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

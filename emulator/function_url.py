@@ -10,7 +10,15 @@ import uuid
 
 from emulator.http_answer import INTEGRATION_TYPE, BadAnswer, Head, read_envelope, read_prelude
 from emulator.http_event import Endpoint, make_event
-from emulator.http_server import BodyTooLarge, CutShort, HttpServer, Request, Response, TruncatedBody
+from emulator.http_server import (
+    BodyTooLarge,
+    CutShort,
+    HttpServer,
+    Request,
+    Response,
+    TruncatedBody,
+    text_reply,
+)
 from emulator.invocation import new_trace_id
 from emulator.invoke_api import READ_LIMIT, SYNCHRONOUS_LIMIT
 
@@ -44,7 +52,7 @@ class FunctionUrl:
         """Listen at once; OSError if the address is taken."""
         self._function = function
         self._answer = self._stream if invoke_mode == RESPONSE_STREAM else self._invoke
-        self._server = HttpServer(self._handle, host, port)
+        self._server = HttpServer(self._handle, function.log_error, host, port)
         name = function.configuration.name.encode()
         url_id = hashlib.sha256(name).hexdigest()[:32]  # the same each time
         self._endpoint = Endpoint(url_id, function.configuration.region, self._server.port)
@@ -58,17 +66,17 @@ class FunctionUrl:
         try:
             body = request.read(READ_LIMIT)
         except BodyTooLarge:
-            return _text(413, "Request Entity Too Large", close=True)
+            return text_reply(413, "Request Entity Too Large", close=True)
         except TruncatedBody:
-            return _text(400, "The body ended too early")
+            return text_reply(400, "The body ended too early")
         event = make_event(request, body, self._endpoint, request_id, trace_id)
         if len(event) > SYNCHRONOUS_LIMIT:  # base64 and quoting take their share
-            return _text(413, "Request Entity Too Large")
+            return text_reply(413, "Request Entity Too Large")
         try:
             response = self._answer(request, event, request_id=request_id, trace_id=trace_id)
         except BadAnswer as problem:
-            self._log(request_id, f"the function URL answers 502, because {problem}")
-            response = _text(502, "Internal Server Error")
+            self._function.log_error(f"the function URL answers 502, because {problem}", request_id)
+            response = text_reply(502, "Internal Server Error")
         response.headers.append(("x-amzn-RequestId", request_id))
         return response
 
@@ -84,7 +92,7 @@ class FunctionUrl:
         parts = iter(result)
         try:
             head, beginning = _begin(result, parts)
-        except BadAnswer:
+        except Exception:
             result.close()
             raise
         body = self._body(result, beginning, parts)
@@ -99,11 +107,9 @@ class FunctionUrl:
         yield beginning
         yield from parts
         if result.function_error:
-            self._log(result.request_id, f"the response is cut short, because {_failure(result.error_body)}")
+            reason = f"the response is cut short, because {_failure(result.error_body)}"
+            self._function.log_error(reason, result.request_id)
             raise CutShort
-
-    def _log(self, request_id: str, text: str) -> None:
-        self._function.log_line(f"RequestId: {request_id} Error: {text}")
 
 
 def _begin(result: StreamingResult, parts: Iterator[bytes]) -> tuple[Head, bytes]:
@@ -131,7 +137,3 @@ def _headers(request: Request, head: Head) -> Fields:
 def _failure(error_body: bytes) -> str:
     text = error_body.decode("utf-8", "replace")
     return f"the function failed: {text[:EXCERPT]}{'…' if len(text) > EXCERPT else ''}"
-
-
-def _text(status: int, text: str, *, close: bool = False) -> Response:
-    return Response(status, text.encode(), [("Content-Type", "text/plain; charset=utf-8")], close=close)

@@ -32,6 +32,8 @@ _OF_THE_CONNECTION = {
     "upgrade",
 }
 
+_TOO_DEEP = "JSON nested more deeply than the emulator can follow"
+
 
 class BadAnswer(Exception):
     """The function's answer is no HTTP response; the text says what was found and what was expected."""
@@ -65,6 +67,8 @@ def _read_json(prelude: bytes) -> Head:
         members = json.loads(prelude.decode("utf-8"))
     except ValueError as error:
         raise BadAnswer(f"the prelude is not JSON: {error}") from error
+    except RecursionError as error:
+        raise BadAnswer(f"the prelude is {_TOO_DEEP}") from error
     if not isinstance(members, dict):
         raise BadAnswer(f"the prelude is {_kind(members)}, not an object")
     return read_head(members, default_type="application/octet-stream")
@@ -81,6 +85,8 @@ def read_envelope(payload: bytes) -> tuple[Head, bytes]:
                 "statusCode and body in one object, as asgi.handler(app, streaming=False) does"
             ) from error
         raise BadAnswer(f"it is not JSON: {error}") from error
+    except RecursionError as error:
+        raise BadAnswer(f"it is {_TOO_DEEP}") from error
     if not isinstance(value, dict) or "statusCode" not in value:
         return Head(200, [("content-type", "application/json")]), payload
     value.pop("multiValueHeaders", None)  # is for API Gateway
@@ -99,8 +105,12 @@ def read_envelope(payload: bytes) -> tuple[Head, bytes]:
 def read_head(members: dict[str, Any], default_type: str) -> Head:
     """``statusCode``, ``headers``, ``multiValueHeaders`` (which win), ``cookies``; all may be absent."""
     status = members.get("statusCode", 200)
+    # AWS says nothing of the range for function URLs. For API Gateway's HTTP APIs it has 200 to 599
+    # (CreateIntegration, responseParameters); 1xx makes a client wait for more (RFC 9110, 15.2).
     if not isinstance(status, int) or not 200 <= status <= 599:
-        raise BadAnswer(f"statusCode is {json.dumps(status)[:200]}, not a number from 200 to 599")
+        interim = isinstance(status, int) and 100 <= status < 200
+        hint = "; 1xx only announces a response, and another would have to follow" if interim else ""
+        raise BadAnswer(f"statusCode is {json.dumps(status)[:200]}, not a number from 200 to 599{hint}")
     several = {name: _strings(name, values) for name, values in _object(members, "multiValueHeaders").items()}
     wanted = {name: [_string(name, value)] for name, value in _object(members, "headers").items()}
     overruled = {name.lower() for name in several}

@@ -7,10 +7,12 @@ as mail, lose trailers and write a reply in several packets.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
 import time
+import traceback
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -40,6 +42,8 @@ LINGER_S = 0.5
 # RFC 9110, 5.6.2 and 5.5: a token; a value without control characters except tab.
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
+# A request target as proxies get it, which servers take, too, and believe rather than Host (RFC 9112, 3.2.2).
+_ABSOLUTE = re.compile("(?i:https?)://(?:[^/?@]*@)?(?P<host>[^/?@]+)(?P<rest>.*)")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r\n")
 
 
@@ -101,9 +105,9 @@ class Request:
 
     def parts(self) -> Iterator[bytes]:
         """The body piece by piece as it arrives; TruncatedBody if it stops too early."""
-        if self.before_body is not None:
-            self.before_body()
         try:
+            if self.before_body is not None:
+                self.before_body()
             yield from self._read_chunks() if self.chunked else self._read_counted(self._length)
         except (TruncatedBody, OSError) as problem:
             self.truncated = True
@@ -141,10 +145,11 @@ class Request:
 class Response:
     """One reply; its framing is decided here and by the server, so ``headers`` should say nothing of it.
 
-    ``chunked`` frames the body as net/http frames a long one; ``close`` ends the connection. ``parts``
-    stand in place of ``body``: each is sent at once and as a chunk of its own. If they raise CutShort, the
-    connection ends without a last chunk. ``done`` is called when nobody will ask for another part: all were
-    sent, the client has gone, or there was none to send.
+    ``chunked`` frames the body as net/http frames a long one; ``close`` ends the connection, ``keep_alive``
+    tells a client of HTTP/1.0 that it goes on, which others expect anyway. ``parts`` stand in place of
+    ``body``: each is sent at once and as a chunk of its own. If they raise CutShort, the connection ends
+    without a last chunk. ``done`` is called when nobody will ask for another part: all were sent, the client
+    has gone, or there was none to send.
     """
 
     status: int
@@ -152,6 +157,7 @@ class Response:
     headers: Fields = field(default_factory=list)
     chunked: bool = False
     close: bool = False
+    keep_alive: bool = False
     parts: Iterable[bytes] | None = None
     done: Callable[[], None] = lambda: None
 
@@ -168,6 +174,8 @@ class Response:
         lines += framing
         if self.close:
             lines.append("Connection: close")
+        elif self.keep_alive:
+            lines.append("Connection: keep-alive")
         return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
 
     def encode(self, method: str = "GET") -> bytes:
@@ -197,15 +205,20 @@ def encode_chunk(data: bytes) -> bytes:
 class HttpServer:
     """Listens from the moment it is made; ``handle`` runs on the connection's own thread.
 
-    ``handle`` returns None to drop the connection without a reply.
+    ``handle`` returns None to drop the connection without a reply. If it raises anything, the client gets
+    500, and ``on_error`` a line that says why.
     """
 
-    def __init__(self, handle: Handle, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, handle: Handle, on_error: Callable[[str], None], host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        socket.getaddrinfo(host, port)  # says what is wrong with a name, which create_server() hides
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
         self.host = host
         self.port: int = self._listener.getsockname()[1]
         self._handle = handle
+        self._on_error = on_error
         self._closed = False
         self._lock = threading.Lock()
         self._connections: dict[threading.Thread, socket.socket] = {}
@@ -292,28 +305,50 @@ class HttpServer:
         try:
             request = _read_request(stream)
         except BadRequest as problem:
-            text = [("Content-Type", "text/plain; charset=utf-8")]
-            body = f"{problem.status} {_phrase(problem.status)}: {problem}".encode()
-            connection.sendall(Response(problem.status, body, text, close=True).encode())
+            text = f"{problem.status} {_phrase(problem.status)}: {problem}"
+            connection.sendall(text_reply(problem.status, text, close=True).encode())
             return False
         if request is None:
             return False
         request.client = client
         if request.header("Expect").lower() == "100-continue":  # curl, for bodies above 1 MB
             request.before_body = lambda: connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        response = self._handle(request)
+        try:
+            response = self._handle(request)
+        except Exception as error:
+            self._report(request, error)
+            response = text_reply(500, "Internal Server Error", close=True)
         if response is None:
             return False
         if request.unread and not response.close:
             _skip_body(request)
-        wishes = request.header("Connection").lower()
-        response.close |= wishes == "close" or (request.version == "HTTP/1.0" and wishes != "keep-alive")
-        response.close |= request.truncated
-        complete = _send(connection, request, response)
+        response.keep_alive = request.version == "HTTP/1.0"
+        response.close |= request.truncated or not _is_persistent(request)
+        try:
+            complete = _send(connection, request, response)
+        except OSError:
+            raise
+        except Exception as error:  # too late for another status
+            self._report(request, error)
+            complete = False
         if request.unread:
             connection.shutdown(socket.SHUT_WR)
             time.sleep(LINGER_S)
         return complete and not response.close
+
+    def _report(self, request: Request, error: Exception) -> None:
+        what = f"{request.method} {request.target[:200]}"
+        self._on_error(f"the emulator could not answer {what}: {describe(error)}")
+
+
+def text_reply(status: int, text: str, *, close: bool = False) -> Response:
+    return Response(status, text.encode(), [("Content-Type", "text/plain; charset=utf-8")], close=close)
+
+
+def describe(error: Exception) -> str:
+    """What was raised, and where: for mistakes of the emulator's own."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}, line {where.lineno})"
 
 
 def is_field(name: str, value: str) -> bool:
@@ -367,6 +402,8 @@ def _skip_body(request: Request) -> None:
 def _read_request(stream: BufferedReader) -> Request | None:
     """The next request's head, or None if the client has closed the connection between two requests."""
     line = stream.readline(HEAD_LIMIT)
+    if line == b"\r\n":  # old clients send one more after a body: RFC 9112, 2.2
+        line = stream.readline(HEAD_LIMIT)
     if not line:
         return None
     words = line[:-2].split(b" ")
@@ -376,6 +413,11 @@ def _read_request(stream: BufferedReader) -> Request | None:
     method, target, version = (word.decode("utf-8", "surrogateescape") for word in words)
     if version == "HTTP/1.1" and not find(headers, "Host"):
         raise BadRequest(400, "missing required Host header")
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is not None:
+        host, target = absolute["host"], absolute["rest"]
+        target = target if target.startswith("/") else f"/{target}"
+        headers = [(name, host if name.lower() == "host" else value) for name, value in headers]
     return Request(stream, method, target, version, headers)
 
 
@@ -396,6 +438,13 @@ def _read_fields(stream: BufferedReader, limit: int) -> Fields:
         if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
             raise BadRequest(400, "invalid header name or value")
         fields.append((name.decode("ascii"), value.decode("utf-8", "surrogateescape")))
+
+
+def _is_persistent(request: Request) -> bool:
+    """Whether the client wants to send more on its connection (RFC 9112, 9.3)."""
+    values = ",".join(value for name, value in request.headers if name.lower() == "connection")
+    options = {option.strip().lower() for option in values.split(",")}
+    return "close" not in options and (request.version != "HTTP/1.0" or "keep-alive" in options)
 
 
 def _framing(request: Request) -> tuple[bool, int]:

@@ -38,7 +38,7 @@ class Answer:
 
 @dataclass
 class Report:
-    """What the REPORT line says. Times are in milliseconds, memory in MB."""
+    """What the log says of an invocation in the end. Times are in milliseconds, memory in MB."""
 
     duration_ms: float
     init_ms: float | None  # only on the first invocation of an environment
@@ -57,26 +57,6 @@ class Report:
     def billed_restore_ms(self) -> int:
         """All of it, for here it takes no time to load a snapshot, which would be free."""
         return math.ceil(self.restore_ms or 0)
-
-    def line(self, request_id: str) -> str:
-        """The line as CloudWatch shows it: columns separated, and ended, by tabs."""
-        columns = [
-            f"REPORT RequestId: {request_id}",
-            f"Duration: {self.duration_ms:.2f} ms",
-            f"Billed Duration: {self.billed_ms} ms",
-            f"Memory Size: {self.memory_mb} MB",
-            f"Max Memory Used: {self.max_memory_mb} MB",
-        ]
-        if self.init_ms is not None:
-            columns.append(f"Init Duration: {self.init_ms:.2f} ms")
-        if self.restore_ms is not None:
-            columns.append(f"Restore Duration: {self.restore_ms:.2f} ms")
-            columns.append(f"Billed Restore Duration: {self.billed_restore_ms} ms")
-        if self.status != "success":
-            columns.append(f"Status: {self.status}")
-        if self.error_type:
-            columns.append(f"Error Type: {self.error_type}")
-        return "\t".join([*columns, ""])
 
 
 @dataclass

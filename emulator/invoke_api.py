@@ -84,7 +84,7 @@ class InvokeApi:
         """Listen at once; OSError if the address is taken. ``function_url`` is for who asks what is here."""
         self._function = function
         self._function_url = function_url
-        self._server = HttpServer(self._handle, host, port)
+        self._server = HttpServer(self._handle, function.log_error, host, port)
         self.url = f"http://{self._server.address}"
 
     def close(self) -> None:
@@ -224,6 +224,8 @@ def _client_context(request: Request) -> bytes | None:
     try:
         text = base64.b64decode(header, validate=True)
         json.loads(text.decode("utf-8"))
+    except RecursionError:
+        pass  # as in `check_payload`
     except (binascii.Error, ValueError) as error:
         message = f"Client context must be a valid Base64-encoded JSON object: {error}"
         raise ApiError(400, "InvalidRequestContentException", message) from error

@@ -109,6 +109,7 @@ class RuntimeApi:
         requests: list[Recorded],
         on_pause: Callable[[], None],
         on_restore: Callable[[], None],
+        on_error: Callable[[str], None],
         metadata: Mapping[str, str],
         snap_start: bool,
         max_response_bytes: int,
@@ -133,7 +134,7 @@ class RuntimeApi:
         self._max_stream_bytes = max_stream_bytes
         self._bandwidth = bandwidth
         self._truncated = False  # a streamed response was, and the runtime is wedged
-        self._server = HttpServer(self._handle)
+        self._server = HttpServer(self._handle, on_error)
         self.address = self._server.address
 
     @property

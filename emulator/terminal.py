@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+
+from emulator.platform_log import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,19 +22,27 @@ _PLAIN = "\x1b[0m"
 _STYLES = (
     (("START RequestId: ", "END RequestId: ", "REPORT RequestId: ", "INIT_REPORT "), _DIM),
     (("A source file has changed: ",), _YELLOW),
-    (("[ERROR]", "[CRITICAL]", "RequestId: ", "Runtime."), _RED),
+    (("[ERROR]", "[CRITICAL]", "RequestId: ", "Error: ", "Runtime."), _RED),
     (("[WARNING]",), _YELLOW),
 )
 
+# The same for the objects of `platform_log`; others of them are dim.
+_OBJECT = re.compile(r'\{"time":"[^"]+","type":"((?:platform|emulator)\.\w+)"')
+_OBJECT_STYLES = {"platform.runtimeDone": _RED, "emulator.error": _RED, "emulator.warning": _YELLOW}
+
 
 class Terminal:
-    """Text for a person on one stream, which may as well be a file."""
+    """Text for a person on one stream, which may as well be a file.
+
+    ``logs_json``: what is said beside a log is an object, too, lest it spoils the whole for programs.
+    """
 
     # The line on the screen, which all share, is one of a response and not at its end.
     _interrupted = False
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, logs_json: bool = False) -> None:
         self._stream = stream
+        self._logs_json = logs_json
         # NO_COLOR: see no-color.org
         self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
         self._line = b""  # what was written last, up to its line break, which has not come yet
@@ -55,10 +66,10 @@ class Terminal:
         self.say(text, _BOLD)
 
     def complain(self, text: str) -> None:
-        self.say(text, _RED)
+        self.say(encode("emulator.error", {"message": text}) if self._logs_json else text, _RED)
 
     def remark(self, text: str) -> None:
-        self.say(text, _DIM)
+        self.say(encode("emulator.remark", {"message": text}) if self._logs_json else text, _DIM)
 
     def part(self, data: bytes) -> None:
         """A piece of a response, byte for byte and at once."""
@@ -77,8 +88,8 @@ class Terminal:
             try:
                 self.say(json.dumps(json.loads(payload), indent=2, ensure_ascii=False))
                 return
-            except ValueError:
-                pass  # not JSON: show it as it is
+            except (ValueError, RecursionError):
+                pass  # not JSON, or nested too deeply: show it as it is
         try:
             payload.decode("utf-8")
         except UnicodeDecodeError:
@@ -89,6 +100,9 @@ class Terminal:
     def _style(self, line: str) -> str:
         if " Task timed out after " in line:
             return _RED
+        found = _OBJECT.match(line)
+        if found is not None:
+            return _OBJECT_STYLES.get(found[1], _DIM)
         return next((style for beginnings, style in _STYLES if line.startswith(beginnings)), "")
 
     def _write(self, data: bytes) -> None:

@@ -259,7 +259,10 @@ def own_log(result: Result) -> str:
     """What the function and the runtime have written during an invocation, without the platform's lines."""
     text = result.log.decode("utf-8", "surrogateescape")
     written = re.fullmatch(
-        r".*?START RequestId: \S+ Version: \S+\n(.*)END RequestId: \S+\nREPORT [^\n]*\n", text, re.DOTALL
+        r'.*?(?:START RequestId: \S+ Version: \S+|{"time":"[^"]+","type":"platform\.start",[^\n]+)\n(.*)'
+        r'(?:END RequestId: \S+\nREPORT |{"time":"[^"]+","type":"platform\.report",)[^\n]*\n',
+        text,
+        re.DOTALL,
     )
     if written is None:
         raise AssertionError(f"not the log of an invocation: {text!r}")

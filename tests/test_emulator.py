@@ -9,6 +9,7 @@ import base64
 import fcntl
 import http.client
 import json
+import math
 import os
 import re
 import signal
@@ -24,11 +25,13 @@ from pathlib import Path
 
 from emulator.__main__ import default_url_port
 from emulator.function import Function, Result
+from emulator.function_url import FunctionUrl
+from emulator.http_server import HttpServer, Request, Response
 from emulator.invoke_api import InvokeApi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -314,7 +317,120 @@ class TheLog(EmulatorTestCase):
         self.assertIn(b"\nbad\ngo\nEND ", result.log)
 
 
+class TheLogInJson(EmulatorTestCase):
+    """What the platform says is objects, too, as CloudWatch has them at the system log level INFO."""
+
+    TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
+    def function(self, runtime: str, **options: Any) -> Function:
+        return super().function(runtime, environment={"AWS_LAMBDA_LOG_FORMAT": "JSON"}, **options)
+
+    def objects(self, log: bytes | str) -> list[tuple[str, dict[str, Any]]]:
+        """Type and record of each line; durations are true, and left out."""
+        found = []
+        for line in log.splitlines():
+            entry = json.loads(line)
+            self.assertEqual(["time", "type", "record"], list(entry))
+            self.assertRegex(entry["time"], f"^{self.TIME}$")
+            metrics = entry["record"].get("metrics", {})
+            for name in [name for name in metrics if name.endswith("Ms")]:
+                self.assertGreaterEqual(metrics.pop(name), 0)
+            found.append((entry["type"], entry["record"]))
+        return found
+
+    def report(self, result: Result, **members: str) -> tuple[str, dict[str, Any]]:
+        metrics = {"memorySizeMB": 128, "maxMemoryUsedMB": result.report.max_memory_mb}
+        record = {"requestId": result.request_id, "metrics": metrics, "status": "success", **members}
+        return ("platform.report", record)
+
+    def begin(self, function: Function, result: Result) -> tuple[str, dict[str, Any]]:
+        record = {"requestId": result.request_id, "functionArn": function.arn(), "version": "$LATEST"}
+        return ("platform.start", record)
+
+    def test_of_an_invocation(self) -> None:
+        function = self.start("while True:\n  r, *_ = take(); print('hi'); respond(r, 1)")
+        for result, init in ((function.invoke(), True), (function.invoke(), False)):
+            first, text, last = result.log.decode().splitlines()
+            self.assertEqual("hi", text)
+            metrics = json.loads(last)["record"]["metrics"]
+            self.assertEqual(init, "initDurationMs" in metrics)
+            self.assertEqual(round(result.report.duration_ms, 3), metrics["durationMs"])
+            self.assertEqual(result.report.billed_ms, metrics["billedDurationMs"])
+            expected = [self.begin(function, result), self.report(result)]
+            self.assertEqual(expected, self.objects(f"{first}\n{last}"))
+
+    def test_of_failures(self) -> None:
+        function = self.start(
+            "r, event, _ = take(); os._exit(3) if event == '1' else time.sleep(60)", timeout_s=0.5
+        )
+        for event, failure in (
+            (b"1", {"status": "error", "errorType": "Runtime.ExitError"}),
+            (b"2", {"status": "timeout"}),
+        ):
+            with self.subTest(event):
+                result = function.invoke(event)
+                done = {"requestId": result.request_id, "metrics": {}, **failure}
+                expected = [self.begin(function, result), ("platform.runtimeDone", done)]
+                self.assertEqual([*expected, self.report(result, **failure)], self.objects(result.log))
+
+    def test_of_an_init_phase_that_fails(self) -> None:
+        function = self.start("sys.exit(3)")
+        failure = {"status": "error", "errorType": "Runtime.ExitError"}
+        record = {"initializationType": "on-demand", "phase": "init", "metrics": {}, **failure}
+        self.assertEqual([("platform.initReport", record)], self.objects(function.log_text()))
+
+    def test_of_a_restore(self) -> None:
+        result = self.start(ECHO, initialization_type="snap-start", name="hello").invoke()
+        done = {"metrics": {}, "status": "success"}
+        names = {"functionName": "hello", "functionVersion": "$LATEST"}
+        expected = [
+            ("platform.initReport", {"initializationType": "snap-start", "phase": "init", **done}),
+            ("platform.restoreStart", {"runtimeVersion": "provided:al2023", **names}),
+            ("platform.restoreReport", done),
+        ]
+        lines = result.log.decode().splitlines()
+        self.assertEqual(expected, self.objects("\n".join(lines[:3])))
+        self.assertLessEqual(
+            {"restoreDurationMs", "billedRestoreDurationMs"}, set(json.loads(lines[-1])["record"]["metrics"])
+        )
+
+    def test_of_what_only_the_emulator_says(self) -> None:
+        function = self.start("while True:\n  r, *_ = take(); respond(r, '<html>')", reload=True)
+        url = FunctionUrl(function, invoke_mode="BUFFERED")
+        self.addCleanup(url.close)
+        (self.folder / "hello.py").touch()
+        connection = http.client.HTTPConnection(url.url[len("http://") : -1], timeout=10)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/")
+        request_id = connection.getresponse().headers["x-amzn-RequestId"]
+        self.wait_for_log(function, "platform.report")
+        said = [one for one in self.objects(function.log_text()) if one[0].startswith("emulator.")]
+        warning = {"message": "A source file has changed: hello.py. A new environment starts."}
+        self.assertIn(("emulator.warning", warning), said)
+        ((_, error),) = [one for one in said if one[0] == "emulator.error"]
+        self.assertEqual(request_id, error["requestId"])
+        self.assertTrue(error["message"].startswith("the function URL answers 502, because it is not JSON"))
+
+    def test_is_text_in_other_formats(self) -> None:
+        for log_format in ("Text", "xml", "", None):
+            with self.subTest(log_format):
+                function = super().function(ECHO, environment={"AWS_LAMBDA_LOG_FORMAT": log_format})
+                with function:
+                    self.assertTrue(function.invoke().log.startswith(b"START "))
+
+
 class AFailure(EmulatorTestCase):
+    def test_of_the_emulator_itself_leaves_nobody_waiting(self) -> None:
+        function = self.start(ECHO, timeout_s=math.inf)  # so there is no deadline
+        results: list[Result] = []
+        waiting = threading.Thread(target=lambda: results.append(function.invoke()), daemon=True)
+        waiting.start()
+        waiting.join(10)
+        self.assertEqual(1, len(results))
+        reason = "the emulator has failed: OverflowError: "
+        self.assertFunctionError(results[0], "Sandbox.Failure", f"RequestId: ID Error: {reason}")
+        self.assertIn(f"RequestId: {results[0].request_id} Error: {reason}", function.log_text())
+
     def test_of_the_process_is_named_as_lambda_names_it(self) -> None:
         cases = [
             ("os._exit(3)", "Runtime exited with error: exit status 3", 3),
@@ -734,6 +850,34 @@ class TheEnvironment(EmulatorTestCase):
         self.assertTrue(result.log.startswith(b"START "), result.log)
 
 
+class TheServer(EmulatorTestCase):
+    def test_answers_500_and_says_why_when_it_fails(self) -> None:
+        def handle(request: Request) -> Response:
+            return Response(200, parts=midway()) if request.path == "/midway" else Response(1 // 0)
+
+        def midway() -> Iterator[bytes]:
+            yield b"so far"
+            raise KeyError("further")
+
+        heard: list[str] = []
+        server = HttpServer(handle, heard.append)
+        self.addCleanup(server.close)
+        replies = []
+        for path in ("/", "/midway"):
+            connection = http.client.HTTPConnection(server.address, timeout=10)
+            self.addCleanup(connection.close)
+            connection.request("GET", path)
+            replies.append(connection.getresponse())
+        self.assertEqual((500, b"Internal Server Error"), (replies[0].status, replies[0].read()))
+        with self.assertRaises(http.client.IncompleteRead):
+            replies[1].read()
+        self.assertRegex(
+            "\n".join(heard),
+            r"^the emulator could not answer GET /: ZeroDivisionError: .* \(test_emulator\.py, line \d+\)\n"
+            r"the emulator could not answer GET /midway: KeyError: 'further' \(test_emulator.*, line \d+\)$",
+        )
+
+
 class TheInvokeApi(EmulatorTestCase):
     RUNTIME = """
     while True:
@@ -819,6 +963,12 @@ class TheInvokeApi(EmulatorTestCase):
         )[1]
         event, _, *rest = json.loads(body)
         self.assertEqual(["{}", '{"custom": {"k": "v"}}', "blue", trace], [event, *rest])
+
+    def test_passes_on_what_is_nested_deeper_than_python_can_follow(self) -> None:
+        nested = "[" * 1300 + "]" * 1300
+        context = base64.b64encode(nested.encode()).decode()
+        status, body, _ = self.invoke(nested.encode(), X_Amz_Client_Context=context)
+        self.assertEqual((200, nested, nested), (status, json.loads(body)[0], json.loads(body)[2]))
 
     def test_refuses_in_the_services_words(self) -> None:
         long_context = base64.b64encode(b" " * 3000).decode()
@@ -1002,13 +1152,42 @@ class TheCommandLine(EmulatorTestCase):
             ("there is no file", ["--runtime=", "--bootstrap=/no/such/bootstrap"]),
             ("names no environment variable", ["--env==x"]),
             ("cannot read the event", ["--event=@/no/such/event"]),
-            ("is not more than 0", ["--timeout=0"]),
+            *(
+                (f"'{given}' is no timeout; expected a number of seconds above 0", [f"--timeout={given}"])
+                for given in ("0", "inf", "nan", "abc", "900.1")
+            ),
+            *(
+                (f"'{given}' is no memory size; expected 128 to 10240 MB", [f"--memory={given}"])
+                for given in ("-5", "127", "32769", "1e3")
+            ),
         ]
         for complaint, words in cases:
             with self.subTest(words):
                 done = self.emulate("run", *self.options, *words)
                 self.assertEqual((2, b""), (done.returncode, done.stdout))
                 self.assertIn(complaint, done.stderr.decode())
+
+    def test_has_nothing_but_objects_beside_a_log_in_json(self) -> None:
+        plain = f"--runtime={sys.executable} -ISu {self.folder / 'plain.py'}"
+        head = b'{"statusCode": 404, "headers": {"a": "b"}}' + bytes(8)
+        path = "/2018-06-01/runtime/invocation/{r}/response"
+        sent = {"Content-Type": "application/vnd.awslambda.http-integration-response"}
+        sent["Lambda-Runtime-Function-Response-Mode"] = "streaming"
+        streaming = (
+            f"r, *_ = take(); api.request('POST', f'{path}', {head!r}, {sent}); api.getresponse().read()"
+        )
+        (self.folder / "plain.py").write_text(f"{PRELUDE}\n{streaming}\ntake()")
+        cases = [
+            (["--event=[1]"], 0, ["platform.start", "platform.report"]),
+            (['--event="fail"'], 1, ["platform.start", "platform.report", "emulator.error"]),
+            ([plain], 0, ["platform.start", "emulator.remark", "emulator.remark", "emulator.remark"]),
+        ]
+        for words, status, types in cases:
+            with self.subTest(words):
+                done = self.emulate("run", *self.options, "--log-format=JSON", *words)
+                self.assertEqual(status, done.returncode, done.stderr)
+                found = [json.loads(line)["type"] for line in done.stderr.splitlines() if line]
+                self.assertEqual(types, found[: len(types)])
 
     def serve(self, *words: str) -> tuple[subprocess.Popen[str], str]:
         """A server and its address, as it has printed it."""
@@ -1085,16 +1264,31 @@ class TheCommandLine(EmulatorTestCase):
     def test_does_not_serve_on_a_port_that_is_taken(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-            for option in ("--port", "--url-port"):
-                with self.subTest(option):
-                    ports = ["--port=0", "--url-port=0", f"{option}={port}"]
+            cases = [
+                (["--port=0", f"--url-port={port}"], "--url-port", "OPTIONS='--url-port …'"),
+                ([f"--port={port}", "--url-port=0"], "--port", "PORT=…"),
+                ([f"--port={port - 1}"], "--port", "PORT=…"),  # which moves the other port, too
+            ]
+            for ports, option, with_make in cases:
+                with self.subTest(ports):
                     done = self.emulate("serve", *self.options, *ports)
                     self.assertEqual(2, done.returncode)
                     self.assertRegex(
                         done.stderr.decode(),
                         rf"^emulator: the (Invoke API|function URL) cannot listen on 127\.0\.0\.1:{port}:"
-                        rf" address already in use; choose another {option} .*\n$",
+                        rf" address already in use; choose another {option} \(with make: {with_make}\)\n$",
                     )
+
+    def test_does_not_serve_on_a_host_that_is_not_here(self) -> None:
+        for host in ("999.1.1.1", "192.0.2.1", "a..b"):
+            with self.subTest(host):
+                done = self.emulate("serve", *self.options, "--port=0", f"--host={host}")
+                self.assertEqual(2, done.returncode)
+                self.assertRegex(
+                    done.stderr.decode(),
+                    rf"^emulator: the function URL cannot listen on {host}:0: [a-z ]+; choose another --host"
+                    r" \(with make: OPTIONS='--host …'\)\n$",
+                )
 
 
 if __name__ == "__main__":

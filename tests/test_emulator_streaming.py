@@ -433,6 +433,36 @@ class TheCommandLine(StreamingTestCase):
         screen.seek(0)
         self.assertEqual("before\none two\nbetween\nthree\nafter\n", screen.read())
 
+    def test_shows_as_it_is_what_is_nested_too_deeply_to_be_laid_out(self) -> None:
+        screen = io.TextIOWrapper(io.BytesIO())
+        screen.isatty = lambda: True  # type: ignore[method-assign]
+        nested = "[" * 100_000 + "]" * 100_000
+        Terminal(screen).payload(nested.encode())
+        screen.seek(0)
+        self.assertEqual(nested + "\n", screen.read())
+
+    def test_has_colours_for_the_lines_of_the_platform(self) -> None:
+        screen = io.TextIOWrapper(io.BytesIO())
+        screen.isatty = lambda: True  # type: ignore[method-assign]
+        with mock.patch.dict(os.environ, {"NO_COLOR": ""}):
+            terminal = Terminal(screen)
+        dim, red, yellow = 2, 31, 33
+        cases = [
+            ("START RequestId: 1", dim),
+            ("RequestId: 1 Error: Runtime exited", red),
+            ('{"time":"now","type":"platform.start","record":{}}', dim),
+            ('{"time":"now","type":"platform.runtimeDone","record":{}}', red),
+            ('{"time":"now","type":"emulator.error","record":{}}', red),
+            ('{"time":"now","type":"emulator.warning","record":{}}', yellow),
+            ('{"time": "now", "type": "platform.start"}', None),
+            ('{"timestamp":"now","type":"platform.start"}', None),
+        ]
+        for line, _ in cases:
+            terminal.log(line.encode() + b"\n")
+        screen.seek(0)
+        shown = [line if colour is None else f"\x1b[{colour}m{line}\x1b[0m" for line, colour in cases]
+        self.assertEqual(shown, screen.read().splitlines())
+
 
 class Bandwidth(StreamingTestCase):
     def test_is_unlimited_for_six_mib_and_then_what_is_given(self) -> None:

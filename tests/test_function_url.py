@@ -142,6 +142,9 @@ class AnEvent(UrlTestCase):
             ("/?a=%C3%A9+b&a=&c", "/", "a=%C3%A9+b&a=&c", {"a": "é b,", "c": ""}),
             ("/\xc3\xa9?\xff=1", "/%C3%A9", "%FF=1", {"\ufffd": "1"}),
             ("/a?b=c?d", "/a", "b=c?d", {"b": "c?d"}),
+            ("http://a:81/b%20c?d=1", "/b%20c", "d=1", {"d": "1"}),  # as a proxy gets it
+            ("HTTPS://a?d", "/", "d", {"d": ""}),
+            ("/http://a/b", "/http://a/b", "", None),
         ]
         for target, path, query, parameters in cases:
             with self.subTest(target):
@@ -149,6 +152,12 @@ class AnEvent(UrlTestCase):
                 event = json.loads(re.findall(rb"(?s)\r\n(\{.*\})\r\n", reply)[0])
                 self.assertEqual((path, query), (event["rawPath"], event["rawQueryString"]))
                 self.assertEqual(parameters, event.get("queryStringParameters"))
+
+    def test_has_the_host_of_a_target_that_names_one(self) -> None:
+        self.open(ECHO)
+        reply = self.send("GET http://u:p@a.b:81/c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        event = json.loads(re.findall(rb"(?s)\r\n(\{.*\})\r\n", reply)[0])
+        self.assertEqual("a.b:81", event["headers"]["host"])
 
     def test_joins_headers_and_splits_cookies(self) -> None:
         self.open(ECHO)
@@ -303,6 +312,7 @@ s.end()
         head, _, body = reply.partition(b"\r\n\r\n")
         self.assertEqual(b"one two", body)
         self.assertNotIn(b"Transfer-Encoding", head)
+        self.assertIn(b"\r\nConnection: close", head)
 
     def test_comes_to_curl_as_it_is_made(self) -> None:
         self.open(
@@ -414,6 +424,7 @@ class AnAnswerThatIsNone(UrlTestCase):
             ("b'{]' + bytes(8)", "the prelude is not JSON: "),
             ("b'\\xff' + bytes(8)", "the prelude is not JSON: "),
             ("bytes(8)", "the prelude is not JSON: "),
+            ("b'[' * 16_000 + bytes(8)", "the prelude is "),  # how deep Python can follow varies
             ("b'[]' + bytes(8)", "the prelude is an array, not an object"),
             ("b'{}' + bytes(7)", "the stream ended after 9 bytes, before the eight NULs"),
             ("b'<html>' * 2_000_000", "no eight NULs within the first 16384 bytes"),
@@ -421,7 +432,7 @@ class AnAnswerThatIsNone(UrlTestCase):
         ]
         heads = [
             ({"statusCode": "200"}, 'statusCode is "200", not a number from 200 to 599'),
-            ({"statusCode": 101}, "statusCode is 101, not"),
+            ({"statusCode": 101}, "statusCode is 101, not a number from 200 to 599; 1xx only announces"),
             ({"statusCode": True}, "statusCode is true, not"),
             ({"headers": []}, None),
             ({"headers": ["a"]}, "headers is an array, not an object"),
@@ -446,11 +457,17 @@ class AnAnswerThatIsNone(UrlTestCase):
         )
         self.assertEqual((200, b"body"), (reply.status, reply.read()))
 
+    STATUS = '"statusCode": 200, "a": '
+
     def test_because_the_envelope_is_bad(self) -> None:
         function = self.open(ON_DEMAND, BUFFERED)
         cases = [
             ("'<html>'", "it is not JSON: "),
             ("b'{}' + bytes(8)", "it is a stream with an HTTP head, but the URL is BUFFERED"),
+            (
+                f"b'{{{self.STATUS}' + b'[' * 200_000 + b']' * 200_000 + b'}}'",
+                "it is JSON nested more deeply than",
+            ),
             ({"statusCode": None}, "statusCode is null, not a number"),
             ({"statusCode": 200, "body": {"a": 1}}, "body is an object, not a string"),
             ({"statusCode": 200, "body": "*", "isBase64Encoded": True}, "body is not the base64 that"),
@@ -522,6 +539,30 @@ class TheConnection(UrlTestCase):
             self.assertEqual(b"HTTP/1.1 100 Continue\r\n\r\n", client.recv(1000))
             client.sendall(b"{}")
             self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n"))
+
+    def test_goes_on_or_ends_as_the_client_wishes(self) -> None:
+        self.open(ECHO, BUFFERED)
+        cases = [
+            ("HTTP/1.1", "TE, close", b"close"),
+            ("HTTP/1.1", "keep-alive\r\nConnection: CLOSE", b"close"),
+            ("HTTP/1.1", "TE", None),
+            ("HTTP/1.0", "TE", b"close"),
+            ("HTTP/1.0", "Keep-Alive", b"keep-alive"),
+        ]
+        for version, wish, answer in cases:
+            with self.subTest(version=version, wish=wish):
+                first = f"GET /1 {version}\r\nHost: x\r\nConnection: {wish}\r\n\r\n"
+                replies = self.send(first + "GET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                head = replies.partition(b"\r\n\r\n")[0]
+                self.assertEqual([answer] if answer else [], re.findall(rb"\r\nConnection: (\S+)", head))
+                self.assertEqual(1 if answer == b"close" else 2, replies.count(b"HTTP/1.1 200 OK\r\n"))
+
+    def test_may_bring_an_empty_line_before_a_request(self) -> None:
+        self.open(ECHO)
+        get = "\r\nGET / HTTP/1.1\r\nHost: x\r\n"
+        replies = self.send(f"{get}\r\n{get}Connection: close\r\n\r\n")
+        self.assertEqual(2, replies.count(b"HTTP/1.1 200 OK\r\n"))
+        self.assertTrue(self.send("\r\n" + get).startswith(b"HTTP/1.1 400 "))
 
     def test_that_ends_in_the_middle_of_a_body_reaches_no_function(self) -> None:
         function = self.open(ECHO)
