@@ -340,6 +340,8 @@ class Mistakes(AsgiTestCase):
             if path == "/early": await body(send, b"no start")
             if path == "/text header":
                 await send({"type": "http.response.start", "status": 200, "headers": [("a", "b")]})
+            if path == "/status": await respond(send, 600)
+            if path == "/line break": await respond(send, 200, ("x-a", "1\\r\\nset-cookie: b"))
             await respond(send)
             if path == "/twice": await respond(send)
             if path == "/text": await body(send, "text")
@@ -357,6 +359,12 @@ class Mistakes(AsgiTestCase):
             ("/unknown", "ApplicationError", "has sent http.response.trailers, expected http.response.start"),
             ("/early", "ApplicationError", "has sent http.response.body, expected http.response.start"),
             ("/text header", "ApplicationError", "has sent the header ('a', 'b'), expected bytes"),
+            ("/status", "ApplicationError", "function.app has given the status 600, expected 100 to 599"),
+            (
+                "/line break",
+                "ApplicationError",
+                r"has given the header 'x-a' with a line break: '1\r\nset-cookie: b'",
+            ),
         ]
         for options in ("", ", streaming=False"):
             function = self.start_app(self.APP, options)
@@ -397,16 +405,33 @@ class Mistakes(AsgiTestCase):
         self.assertEqual(self.assertEnds(function), 3)
 
     def test_a_head_that_is_too_long_is_an_error(self) -> None:
-        url = self.serve(
-            """
+        app = """
             async def app(scope, receive, send):
                 await respond(send, 200, ("x", "y" * (20_000 if scope["path"] == "/long" else 1)))
                 await body(send, b"fine")
-            """
-        )
+        """
+        url = self.serve(app)
         self.assertEqual(self.ask(url, "/long").status, 502)
         self.assertIn("The HTTP head takes", self.function.log_text())
         self.assertEqual(self.ask(url).text, "fine")
+        buffered = self.serve(app, ", streaming=False", "BUFFERED")
+        self.assertEqual(self.ask(buffered, "/long").text, "fine")
+
+    def test_what_is_wrong_with_a_head_is_told_where_it_is_sent(self) -> None:
+        app = """
+            async def app(scope, receive, send):
+                status, value = {"/status": (600, "1"), "/long": (200, "y" * 20_000)}[scope["path"]]
+                try:
+                    await respond(send, status, ("x", value))
+                except OSError:
+                    print("as if the client had left")
+                    raise
+        """
+        function = self.start_app(app)
+        for path in ("/status", "/long"):
+            payload = self.error(function, url_event(path=path))
+            self.assertIn("in app\n    await respond(send, status, (", payload["stackTrace"][0])
+        self.assertNotIn("client", function.log_text())
 
 
 class LeavingClients(AsgiTestCase):
@@ -465,6 +490,10 @@ class LeavingClients(AsgiTestCase):
             """
         )
         self.assertIn("closed\n", output)
+        problem = (
+            "The application function.app has not ended 0.05 s after its client had left: it is cancelled\n"
+        )
+        self.assertIn(problem, output)
 
     def test_what_else_goes_wrong_then_is_logged(self) -> None:
         output = self.play_leaving(
@@ -525,6 +554,11 @@ class Lifespans(AsgiTestCase):
             ("raises at the scope", "assert scope['type'] == 'http'"),
             ("raises at the message", "(await receive())['body']"),
             ("takes it for a request", "await receive()"),
+            (
+                "takes its time for that",
+                "await receive(); await respond(send); await asyncio.sleep(0.01); "
+                "await body(send, b'served'); return",
+            ),
             ("returns", "if scope['type'] != 'http': return"),
         ]
         for name, statement in rows:
@@ -537,8 +571,9 @@ class Lifespans(AsgiTestCase):
                     """
                 )
                 self.assertEqual(self.ask(url).text, "served")
-                told = "has raised KeyError('body')" in self.function.log_text()
-                self.assertEqual(told, name == "raises at the message", self.function.log_text())
+                log = self.function.log_text()
+                self.assertEqual("has raised KeyError('body')" in log, name == "raises at the message", log)
+                self.assertEqual("it is served as it is" in log, name == "raises at the message", log)
 
     def test_on_demands_it(self) -> None:
         raising = "async def app(scope, receive, send): raise KeyError('lifespan')"
@@ -580,8 +615,51 @@ class Lifespans(AsgiTestCase):
                 await body(send, b"served")
         """
         function = self.start(joined(PREAMBLE, app, "handler = asgi.handler(app)"))
-        self.assertIn("app has raised OSError('the database is down')", function.log_text())
+        log = function.log_text()
+        self.assertIn("app has raised OSError('the database is down') while it was starting; it is", log)
+        self.assertIn('in app\r    raise OSError("the database is down")\n', log)
+        self.assertNotIn("lifespan.py", log)
         self.assertEqual(self.ask(self.url(function)).text, "served")
+
+    def test_a_message_that_is_not_expected_is_refused(self) -> None:
+        app = """
+            async def app(scope, receive, send):
+                if scope["type"] == "lifespan":
+                    await receive()
+                    await send({"type": first})
+                    await send({"type": "lifespan.startup.complete"})
+                await respond(send)
+                await body(send, b"served")
+        """
+        startup = "lifespan.startup.complete or lifespan.startup.failed"
+        for first, sent, expected in [
+            ("lifespan.startup.done", "startup.done", startup),
+            ("lifespan.startup.complete", "startup.complete", startup.replace("startup", "shutdown")),
+        ]:
+            with self.subTest(first):
+                function = self.start_app(f"            first = {first!r}\n{app}")
+                self.assertEqual(self.ask(self.url(function)).text, "served")
+                problem = f"The application function.app has sent lifespan.{sent}, expected {expected}; "
+                self.assertEqual(function.log_text().count(problem), 1, function.log_text())
+
+    def test_a_lifespan_that_ends_before_its_time_is_told_of_once(self) -> None:
+        url = self.serve(
+            """
+            async def app(scope, receive, send):
+                if scope["type"] == "lifespan":
+                    await send({"type": "lifespan.startup.complete"})
+                    await asyncio.sleep(0.02)
+                    raise ValueError("the worker has died")
+                await asyncio.sleep(0.1)
+                await respond(send)
+                await body(send, b"served")
+            """
+        )
+        self.assertEqual([self.ask(url).text, self.ask(url).text], ["served", "served"])
+        self.function.close()
+        log = self.function.log_text()
+        self.assertEqual(log.count("has raised ValueError('the worker has died') in its lifespan"), 1, log)
+        self.assertIn('in app\r    raise ValueError("the worker has died")\n', log)
 
     def test_a_sigterm_handler_is_installed_unless_there_is_one(self) -> None:
         asking = """
@@ -620,6 +698,116 @@ class Lifespans(AsgiTestCase):
         os.kill(function.pid, signal.SIGTERM)
         request.join()
         self.assertIn("shut down on True\n", function.log_text())
+
+    STREAMING = """
+        async def app(scope, receive, send):
+            if scope["type"] == "lifespan":
+                await send({"type": "lifespan.startup.complete"})
+                while (await receive())["type"] != "lifespan.shutdown":
+                    pass
+                await asyncio.sleep(shutdown_s)
+                if fails: raise KeyError("the pool")
+                print("shut down")
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+            await respond(send)
+            print("streaming")
+            while True:
+                await body(send, b"x", True)
+                await asyncio.sleep(0.005)
+    """
+
+    def log_of_the_end(self, shutdown_s: float, *, fails: bool = False) -> str:
+        """The log of a function that Lambda ends in the middle of a request, and within 300 ms."""
+        first = f"        shutdown_s, fails = {shutdown_s}, {fails}\n"
+        function = self.start_app(first + self.STREAMING, shutdown_grace_s=0.3)
+        request = threading.Thread(target=self.invoke, args=(function, url_event()))
+        request.start()
+        while "streaming" not in function.log_text():
+            time.sleep(0.01)
+        function.close()
+        request.join()
+        return function.log_text()
+
+    def test_the_shutdown_has_what_is_left_of_the_time(self) -> None:
+        self.assertIn("shut down\n", self.log_of_the_end(0.05))
+
+    def test_a_shutdown_that_is_too_slow_is_told_of(self) -> None:
+        log = self.log_of_the_end(5)
+        self.assertRegex(log, r"The application function\.app has not shut down within 0\.0\d s\.\n")
+        self.assertNotIn("Traceback", log)
+        self.assertNotIn("ignored", log)
+
+    def test_a_shutdown_that_raises_is_told_of(self) -> None:
+        log = self.log_of_the_end(0, fails=True)
+        self.assertIn("function.app has raised KeyError('the pool') while it was shutting down.\r", log)
+        self.assertIn('in app\r    if fails: raise KeyError("the pool")\n', log)
+        self.assertNotIn("ignored", log)
+
+
+class LateLifespans(AsgiTestCase):
+    """Where the module is imported by others than our runtime, or not where requests are served."""
+
+    def test_elsewhere_an_import_does_nothing_and_the_first_request_starts(self) -> None:
+        root = self.write({"function.py": source(Lifespans.COUNTING)})
+        script = f"""
+            import asyncio, base64, signal, sys, threading
+            sys.path[:0] = [{str(ROOT / "runtime")!r}, {root!r}]
+            import function
+
+            class Context:
+                def after_response(self, call): pass
+
+            async def ask(handler):
+                event = {{"requestContext": {{"http": {{"method": "GET"}}}}}}
+                answers = [await handler(event, Context()) for _ in range(2)]
+                return [eval(base64.b64decode(answer["body"])) for answer in answers]
+
+            async def load_and_ask():
+                return await ask(function.asgi.handler(function.app))
+
+            threading.Thread(target=function.asgi.handler, args=(function.app,)).start()
+            print(function.starts, signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+            print(asyncio.run(ask(function.handler)))
+            function.starts.clear()
+            print(asyncio.run(ask(function.handler)))
+            function.starts.clear()
+            print(asyncio.run(load_and_ask()))
+        """
+        command = [sys.executable, "-c", joined(script)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        asked = "[[{'pool': 'open!'}, 1, True], [{'pool': 'open!'}, 1, True]]\n"
+        self.assertEqual(done.stdout.decode(), f"[] True\n{asked * 3}")
+
+    def test_a_handler_that_is_made_in_a_thread_starts_with_the_first_request(self) -> None:
+        making = """
+            import threading
+            made = []
+            thread = threading.Thread(target=lambda: made.append(asgi.handler(app)))
+            thread.start()
+            thread.join()
+            handler = made[0]
+        """
+        function = self.start(joined(PREAMBLE, Lifespans.COUNTING, making))
+        url = self.url(function)
+        for _ in range(2):
+            self.assertEqual(eval(self.ask(url).text), [{"pool": "open!"}, 1, True])
+
+    def test_a_startup_that_fails_then_is_the_request_s_error(self) -> None:
+        failing = """
+            async def app(scope, receive, send):
+                raise OSError("the database is down")
+        """
+        making = """
+            async def make():
+                return asgi.handler(app, lifespan="on")
+            handler = asyncio.new_event_loop().run_until_complete(make())
+        """
+        function = self.start(joined(PREAMBLE, failing, making))
+        for _ in range(2):
+            payload = self.error(function, url_event())
+            self.assertEqual(payload["errorMessage"], "the database is down")
+        self.assertStillWorks(function)
 
 
 class Import(AsgiTestCase):

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import base64
+import re
 import unittest
 
-from lambda_runtime.http_event import MAY_STREAM, NoHttpRequest, check_application, complete, read
+from lambda_runtime.http_event import (
+    MAY_STREAM,
+    NoHttpRequest,
+    check_application,
+    check_options,
+    complete,
+    read,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -200,6 +208,16 @@ class Requests(unittest.TestCase):
             ("HTTP API, mapping, root", http_api_event("/shop", "prod", custom), "/shop", "/shop", b"/shop/"),
             ("HTTP API, payload 1.0", http_api_1_event("/prod/a", "prod"), "", "/prod", b"/prod/a"),
             ("base path elsewhere", url_event(rawPath="/a/shop"), "/shop", "", b"/a/shop"),
+            (
+                "base path, escaped",
+                url_event(rawPath="/caf%C3%A9/a%20b"),
+                "/caf%C3%A9",
+                "/café",
+                "/café/a b".encode(),
+            ),
+            ("base path, not escaped", url_event(rawPath="/caf%c3%a9"), "/café", "/café", "/café/".encode()),
+            ("path escaped otherwise", url_event(rawPath="/sh%6Fp/x"), "/shop", "/shop", b"/shop/x"),
+            ("escaped, path decoded", http_api_event("/a b/x", "prod", custom), "/a%20b", "/a b", b"/a b/x"),
         ]
         for name, event, base_path, root_path, path in rows:
             with self.subTest(name):
@@ -264,6 +282,7 @@ class Requests(unittest.TestCase):
         websocket = {"connectionId": "abc=", "routeKey": "$connect", "eventType": "CONNECT"}
         rows: list[tuple[object, str]] = [
             ({"name": "Ada", "n": 1}, r"no HTTP request: found keys 'name', 'n'; expected .* function URL"),
+            ({"name": "Ada"}, r"the method\. To try one, .*: make run EVENT='GET /'$"),
             ({}, "no HTTP request: found keys ;"),
             ([1], "no HTTP request: found list;"),
             (None, "no HTTP request: found NoneType;"),
@@ -341,6 +360,14 @@ class Answers(unittest.TestCase):
             ("application/json", "", b"{}", True),
             ("application/problem+json", "", b"{}", True),
             ("image/svg+xml", "", b"<svg/>", True),
+            ("application/yaml", "", b"a: 1", True),
+            ("application/x-yaml", "", b"a: 1", True),
+            ("application/vnd.oai.openapi", "", b"a: 1", True),
+            ("application/vnd.oai.openapi+yaml; version=3.1", "", b"a: 1", True),
+            ("application/vnd.oai.openapi+json;version=3.1", "", b"{}", True),
+            ("application/graphql", "", b"{ a }", True),
+            ("application/x-www-form-urlencoded", "", b"a=1", True),
+            ("application/jwt", "", b"e30.e30.", True),
             ("application/json", "gzip", b"\x1f\x8b", False),
             ("text/plain", "br", b"ascii all the same", False),
             ("image/png", "", b"\x89PNG", False),
@@ -361,6 +388,16 @@ class Answers(unittest.TestCase):
                     sent = answer.pop("body")
                     self.assertEqual(sent.encode() if is_text else base64.b64decode(sent), body)
                     self.assertEqual(answer, head)
+
+    def test_more_types_may_be_text(self) -> None:
+        for content_type, is_text in [
+            ("application/x-own", True),
+            ("Application/X-Own;a=b", True),
+            ("a/b", False),
+        ]:
+            head = self.head(url_event(), [(b"content-type", content_type.encode())])
+            answer = complete(head, b"text", ["application/X-own"])
+            self.assertEqual(answer["body"] == "text", is_text, content_type)
 
     def test_an_empty_body_is_no_base64(self) -> None:
         head = {"statusCode": 204, "headers": {}}
@@ -386,11 +423,64 @@ class Applications(unittest.TestCase):
 
         def three(self, one: object, two: object, three: object) -> None: ...
 
+    class Static:
+        @staticmethod
+        def __call__(one: object, two: object, three: object) -> None: ...
+
+    class Iterated:
+        def __init__(self, one: object, two: object) -> None: ...
+
+        def __iter__(self) -> None: ...
+
+    class Awaited:
+        def __init__(self, one: object, two: object, three: object) -> None: ...
+
+        def __await__(self) -> None: ...
+
+    class Bare:
+        def __iter__(self) -> None: ...
+
     def test_what_can_be_called_is_accepted(self) -> None:
-        three = [lambda one, two, three: None, lambda *all: None, self.Method().three, print]
-        for app, interface, arguments in [(one, "ASGI", 3) for one in three] + [(self.Method(), "WSGI", 2)]:
+        three = [
+            lambda one, two, three: None,
+            lambda *all: None,
+            lambda one, two, three, four=4: None,
+            self.Method().three,
+            self.Static(),
+            self.Awaited,
+            print,
+        ]
+        two = [self.Method(), self.Iterated, self.Bare, lambda one, two=2, three=3: None]
+        for app, interface, arguments in [(one, "ASGI", 3) for one in three] + [
+            (one, "WSGI", 2) for one in two
+        ]:
             with self.subTest(app):
                 check_application(app, interface, arguments)
+
+    def test_factories_and_classes_are_refused(self) -> None:
+        def create() -> None: ...
+
+        def configure(settings: object = None) -> None: ...
+
+        rows: list[tuple[object, str]] = [
+            (create, "found create, which takes no arguments. If it makes the application, call it: {}"),
+            (configure, "found configure, which takes 1 argument. If it makes the application, call it: {}"),
+            (self.Method, "found the class Method: call it to make one, Method()"),
+        ]
+        for interface, arguments in (("ASGI", 3), ("WSGI", 2)):
+            for app, message in rows:
+                name = getattr(app, "__name__", "")
+                expected = re.escape(message.format(f"{interface.lower()}.handler({name}())"))
+                with self.subTest(app), self.assertRaisesRegex(TypeError, f"{interface}, {expected}$"):
+                    check_application(app, interface, arguments)
+
+    def test_options_that_would_have_no_effect_are_refused(self) -> None:
+        check_options("/shop", ["application/pdf"])
+        check_options("", ())
+        with self.assertRaisesRegex(ValueError, "base_path is 'shop', expected one .* slash: '/shop'"):
+            check_options("shop", ())
+        with self.assertRaisesRegex(TypeError, r"text_types is 'a/b', expected a tuple: \('a/b',\)"):
+            check_options("", "a/b")
 
     def test_what_cannot_be_one_is_refused_with_the_name_of_what_it_is(self) -> None:
         for app, interface, arguments, pattern in [

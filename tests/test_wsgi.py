@@ -255,6 +255,17 @@ class Responses(WsgiTestCase):
             },
         )
 
+    def test_other_types_may_be_text(self) -> None:
+        app = """
+            def app(environ, start_response):
+                start_response("200 OK", [("Content-Type", "application/X-Own; a=b")])
+                return [b"text"]
+        """
+        answer = self.answer(
+            self.start_app(app, ', streaming=False, text_types=("application/x-Own",)'), url_event()
+        )
+        self.assertEqual((answer["body"], answer["isBase64Encoded"]), ("text", False))
+
 
 class Mistakes(WsgiTestCase):
     APP = """
@@ -264,6 +275,11 @@ class Mistakes(WsgiTestCase):
             if path == "/none": return None
             if path == "/never": return [b"a"]
             if path == "/status": start_response(200, TEXT)
+            if path == "/range": start_response("999 Oh", TEXT)
+            if path == "/line break": start_response("200 OK", [("X-A", "1\\r\\nSet-Cookie: b")])
+            if path == "/number": start_response("200 OK", [("X", 5)])
+            if path == "/dict": start_response("200 OK", {"X-A": "5"})
+            if path == "/write": start_response("200 OK", TEXT)("text")
             start_response("200 OK", TEXT)
             if path == "/twice": start_response("200 OK", TEXT)
             return rest(path, start_response)
@@ -290,6 +306,19 @@ class Mistakes(WsgiTestCase):
             ),
             ("/never", "ApplicationError", "has not called start_response before its first block"),
             ("/status", "ApplicationError", "has given the status 200, expected such as '200 OK'"),
+            ("/range", "ApplicationError", "function.app has given the status 999, expected 100 to 599"),
+            (
+                "/line break",
+                "ApplicationError",
+                r"has given the header 'X-A' with a line break: '1\r\nSet-Cookie: b'",
+            ),
+            ("/number", "ApplicationError", "has given the header ('X', 5), expected a tuple of two str"),
+            (
+                "/dict",
+                "ApplicationError",
+                "has given the header 'X-A', expected a tuple of two str in a list",
+            ),
+            ("/write", "ApplicationError", "has sent a block of str, expected bytes"),
             ("/twice", "ApplicationError", "has called start_response twice without exc_info"),
             ("/text", "ApplicationError", "has sent a block of str, expected bytes"),
         ]
@@ -301,6 +330,22 @@ class Mistakes(WsgiTestCase):
                     self.assertEqual(payload["errorType"], error_type)
                     self.assertIn(message, payload["errorMessage"])
             self.assertStillWorks(function)
+
+    def test_what_is_wrong_with_a_head_is_told_where_it_is_given(self) -> None:
+        function = self.start_app(self.APP)
+        for path in ("/range", "/line break"):
+            payload = self.error(function, url_event(path=path))
+            self.assertIn(f'in app\n    if path == "{path}": start_response(', payload["stackTrace"][0])
+        long = """
+            def app(environ, start_response):
+                start_response("200 OK", [("X", "y" * 20_000)])
+                return [b"fine"]
+        """
+        payload = self.error(self.start_app(long), url_event())
+        self.assertIn("The HTTP head takes", payload["errorMessage"])
+        self.assertIn("in app\n    start_response(", payload["stackTrace"][0])
+        answer = self.answer(self.start_app(long, ", streaming=False"), url_event())
+        self.assertEqual(answer["body"], "ZmluZQ==")
 
     def test_midway_they_cut_the_response_short(self) -> None:
         url = self.serve(self.APP)

@@ -13,14 +13,14 @@ in any case. Source: https://asgi.readthedocs.io, "HTTP & WebSocket ASGI Message
 from __future__ import annotations
 
 from . import http_event
-from .http_event import ApplicationError
+from .http_event import ApplicationError, tell
 from .lifespan import Lifespan
 from .standard import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Collection
     from typing import Any, Optional
 
     from .context import LambdaContext
@@ -45,33 +45,37 @@ class ClientLeft(OSError):
 
 
 def handler(
-    app: Application, *, streaming: bool = True, lifespan: str = "auto", base_path: str = ""
+    app: Application,
+    *,
+    streaming: bool = True,
+    lifespan: str = "auto",
+    base_path: str = "",
+    text_types: Collection[str] = (),
 ) -> Callable[[Any, LambdaContext], Any]:
     """The Lambda handler that serves ``app``; its startup, if it has one, runs here, in the init phase.
 
+    Where the module is imported by anything but this runtime, nothing runs before the first request.
+
     ``lifespan``: ``"auto"`` serves an application without it that raises at the lifespan scope, as ASGI
     demands; with ``"on"`` that is an init error; ``"off"`` does not try. A startup that has failed is an init
-    error in any case. ``base_path``: see `http_event.read`.
+    error in any case. ``base_path``: see `http_event.read`; ``text_types``: see `http_event.complete`.
 
     The scope is that of ASGI, with ``state`` from the lifespan, and has ``aws.event`` and ``aws.context``.
     """
     http_event.check_application(app, "ASGI", 3)
-    if lifespan not in ("auto", "on", "off"):
-        raise ValueError(f"lifespan is {lifespan!r}, expected 'auto', 'on' or 'off'")
-    state: dict[str, Any] = {}
-    if lifespan != "off":
-        Lifespan(app, state).begin(required=lifespan == "on")
+    http_event.check_options(base_path, text_types)
+    lives = Lifespan(app, lifespan)
+    lives.begin_on_load()
 
     def handle(event: Any, context: LambdaContext) -> Any:
         request = http_event.read(event, base_path)
-        scope = {**_scope(request), "state": state.copy(), "aws.event": event, "aws.context": context}
+        scope = {**_scope(request), "aws.event": event, "aws.context": context}
         # Not by the header Upgrade, which concerns only the connection and so does not come through.
         wants_websocket = any(name == b"sec-websocket-key" for name, _ in request.headers)
-        exchange = Exchange(_refuse_websocket if wants_websocket else app, request, scope)
-        parts = exchange.respond(context)
-        if streaming and request.sender in http_event.MAY_STREAM:
-            return parts
-        return _collect(parts)
+        streamed = streaming and request.sender in http_event.MAY_STREAM
+        exchange = Exchange(_refuse_websocket if wants_websocket else app, request, scope, streamed=streamed)
+        parts = exchange.respond(lives, context)
+        return parts if streamed else _collect(parts, text_types)
 
     return handle
 
@@ -95,10 +99,10 @@ def _scope(request: Request) -> dict[str, Any]:
     }
 
 
-async def _collect(parts: AsyncGenerator[Any, None]) -> dict[str, Any]:
+async def _collect(parts: AsyncGenerator[Any, None], text_types: Collection[str]) -> dict[str, Any]:
     """The buffered answer: all that would have been streamed."""
     head, *chunks = [part async for part in parts]
-    return http_event.complete(head, b"".join(chunks))
+    return http_event.complete(head, b"".join(chunks), text_types)
 
 
 async def _refuse_websocket(scope: Message, receive: Receive, send: Send) -> None:
@@ -116,19 +120,21 @@ class Exchange:
     event loop busy, what it sent before does not wait.
     """
 
-    def __init__(self, app: Application, request: Request, scope: dict[str, Any]) -> None:
+    def __init__(self, app: Application, request: Request, scope: dict[str, Any], *, streamed: bool) -> None:
         self._app = app
         self._request = request
         self._scope = scope
+        self._streamed = streamed
         self._expected = START  # what the application has to send next; "" if nothing
         self._body_received = False
         self._client_left = False
 
-    async def respond(self, context: LambdaContext) -> AsyncGenerator[Any, None]:
+    async def respond(self, lives: Lifespan, context: LambdaContext) -> AsyncGenerator[Any, None]:
         """The parts of the response: its head, a dict, then bytes. What the application raises goes through.
 
         When the response is complete, the application may go on until it is done, before the next event.
         """
+        self._scope["state"] = await lives.state()
         self._offers: asyncio.Queue[Offer] = asyncio.Queue()
         self._over = asyncio.Event()  # the response is complete, or the client has left
         task = asyncio.ensure_future(self._run())
@@ -172,6 +178,8 @@ class Exchange:
                 _settle(offer[2], ClientLeft())
         await asyncio.wait({task}, timeout=LEAVING_S)
         if not task.done():
+            problem = f"has not ended {LEAVING_S:g} s after its client had left: it is cancelled"
+            tell(str(ApplicationError(self._app, problem)))
             task.cancel()
             await asyncio.wait({task}, timeout=1)
         error = task.exception() if task.done() and not task.cancelled() else None
@@ -200,11 +208,13 @@ class Exchange:
         await sent
 
     def _read_start(self, message: Message) -> dict[str, Any]:
-        headers = [(name, value) for name, value in message.get("headers") or ()]
-        for header in headers:
-            if not isinstance(header[0], bytes) or not isinstance(header[1], bytes):
-                raise ApplicationError(self._app, f"has sent the header {header!r}, expected bytes")
-        return self._request.head(int(message["status"]), headers)
+        headers = []
+        for name, value in message.get("headers") or ():
+            if not isinstance(name, bytes) or not isinstance(value, bytes):
+                raise ApplicationError(self._app, f"has sent the header {(name, value)!r}, expected bytes")
+            headers.append((name, value))
+        status = int(message["status"])
+        return http_event.make_head(self._app, self._request, status, headers, streamed=self._streamed)
 
     def _read_body(self, message: Message) -> bytes:
         body = message.get("body", b"")

@@ -16,13 +16,16 @@ No event tells whether its sender waits for a stream: a function URL in BUFFERED
 
 from __future__ import annotations
 
+import sys
+
+from . import standard
 from .standard import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import binascii
     import re
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from typing import Any
 
     Header = tuple[bytes, bytes]
@@ -47,8 +50,20 @@ _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NOT_IN_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/]")
 _NOT_IN_QUERY_PART = re.compile(rb"[^A-Za-z0-9\-._~]")
 _NOT_IN_ENCODED = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%\[\]|]")
-# Media types that are text; so are those that begin with "text/", or end in +json or +xml.
-_TEXT_TYPES = ("application/json", "application/xml", "application/javascript", "application/x-ndjson")
+# Media types that are text; so are those that begin with "text/", and those that end in such a suffix.
+_TEXT_TYPES = (
+    "application/graphql",
+    "application/javascript",
+    "application/json",
+    "application/jwt",
+    "application/vnd.oai.openapi",
+    "application/x-ndjson",
+    "application/x-www-form-urlencoded",
+    "application/x-yaml",
+    "application/xml",
+    "application/yaml",
+)
+_TEXT_SUFFIXES = ("+json", "+xml", "+yaml")
 
 
 class NoHttpRequest(Exception):
@@ -63,24 +78,60 @@ class ApplicationError(Exception):
         super().__init__(f"The application {app.__module__}.{name} {problem}")
 
 
+def tell(problem: str, error: BaseException | None = None) -> None:
+    """Write to the log what is no request's error, and where ``error`` was raised."""
+    lines = [problem]
+    if error is not None:
+        from . import diagnostics
+
+        lines += diagnostics.describe(error).lines()[1:]  # without its headline
+    # On Lambda "\n" would end the record.
+    sys.stderr.write(("\r" if standard.function_folders else "\n").join(lines) + "\n")
+
+
 def check_application(app: Any, interface: str, arguments: int) -> None:
     """TypeError unless ``app`` can be called with as many arguments as its ``interface`` demands.
 
     Said here, when the function is loaded, because later it would look like a mistake in the application.
     """
+    expected = f"Expected an application for {interface}, found"
     if not callable(app):
-        raise TypeError(f"Expected an application for {interface}, found {type(app).__name__}, not callable")
-    function = app if hasattr(app, "__code__") else type(app).__call__
-    code = getattr(function, "__code__", None)
-    if code is None or code.co_flags & 0x04 or getattr(function, "__defaults__", None):  # CO_VARARGS
+        raise TypeError(f"{expected} {type(app).__name__}, not callable")
+    if isinstance(app, type):  # calling it makes a response, which is iterated over or awaited
+        if not hasattr(app, "__iter__" if interface == "WSGI" else "__await__"):
+            raise TypeError(f"{expected} the class {app.__name__}: call it to make one, {app.__name__}()")
+        call, bound = app.__init__, True  # type: ignore[misc] # this very class's
+    else:
+        call = app if hasattr(app, "__code__") else app.__call__
+        bound = getattr(call, "__self__", None) is not None
+    code = getattr(call, "__code__", None)
+    if code is None or code.co_flags & 0x04:  # CO_VARARGS
         return
-    found = code.co_argcount - (function is not app or getattr(app, "__self__", None) is not None)
+    most = code.co_argcount - bound
+    least = most - len(getattr(call, "__defaults__", None) or ())
+    if least <= arguments <= most:
+        return
     others = {2: "WSGI", 3: "ASGI"}
-    if found != arguments and found in others:
+    for other, name in others.items():
+        if least <= other <= most:
+            raise TypeError(
+                f"{expected} one that takes {other} arguments as those for {name} do: "
+                f"use lambda_runtime.{name.lower()}"
+            )
+    if most < 2:
+        name = getattr(app, "__name__", type(app).__name__)
         raise TypeError(
-            f"Expected an application for {interface}, found one that takes {found} arguments as those for "
-            f"{others[found]} do: use lambda_runtime.{others[found].lower()}"
+            f"{expected} {name}, which takes {most or 'no'} argument{'' if most else 's'}. If it makes the "
+            f"application, call it: {interface.lower()}.handler({name}())"
         )
+
+
+def check_options(base_path: str, text_types: Collection[str]) -> None:
+    """ValueError or TypeError if one of these would silently have no effect."""
+    if base_path and not base_path.startswith("/"):
+        raise ValueError(f"base_path is {base_path!r}, expected one that begins with a slash: '/{base_path}'")
+    if isinstance(text_types, str):
+        raise TypeError(f"text_types is {text_types!r}, expected a tuple: ({text_types!r},)")
 
 
 class Request:
@@ -111,8 +162,8 @@ class Request:
         self.http_version = "2" if version == "2.0" else version
         self.headers = _read_headers(event)  # names in lower case
         first = dict(reversed(self.headers))
-        self.root_path, path = _read_path(event, sender, base_path)  # the path begins with the root path
-        self.path = path if sender in PATH_DECODED else _decode(path)
+        root, self.path, path = _read_path(event, sender, base_path)  # the path begins with the root
+        self.root_path = root.decode("utf-8", "surrogateescape")
         self.raw_path = _encode(path, _NOT_IN_PATH if sender in PATH_DECODED else _NOT_IN_ENCODED)
         self.query = _read_query(event, sender)
         self.body = _read_body(event)
@@ -152,6 +203,27 @@ class Request:
         return head
 
 
+def make_head(
+    app: Any, request: Request, status: int, headers: list[Header], *, streamed: bool
+) -> dict[str, Any]:
+    """The head of the response; ApplicationError or ValueError if it could not be sent.
+
+    Said when the application gives it, because later the trace would not lead there.
+    """
+    if not 100 <= status <= 599:
+        raise ApplicationError(app, f"has given the status {status}, expected 100 to 599")
+    for name, value in headers:
+        if any(byte in name + value for byte in b"\r\n"):
+            found = f"{_text(name)!r} with a line break: {_text(value)!r}"
+            raise ApplicationError(app, f"has given the header {found}")
+    head = request.head(status, headers)
+    if streamed:
+        from . import streaming  # late: an answer that is sent whole needs none
+
+        streaming.encode_prelude(head)  # it may be too long
+    return head
+
+
 def read(event: Any, base_path: str = "") -> Request:
     """The request that ``event`` carries; NoHttpRequest if there is none.
 
@@ -175,15 +247,19 @@ def read(event: Any, base_path: str = "") -> Request:
     found = f"keys {', '.join(map(repr, event))}" if isinstance(event, dict) else type(event).__name__
     raise NoHttpRequest(
         f"The event carries no HTTP request: found {found}; expected what a function URL, API Gateway or an "
-        "Application Load Balancer sends, with requestContext and, in it or beside it, the method"
+        "Application Load Balancer sends, with requestContext and, in it or beside it, the method. To try "
+        "one, in this runtime's source folder: make run EVENT='GET /'"
     )
 
 
-def complete(head: dict[str, Any], body: bytes) -> dict[str, Any]:
-    """A buffered answer: ``head`` and all of the body, as text if it is text, else in base64."""
+def complete(head: dict[str, Any], body: bytes, text_types: Collection[str] = ()) -> dict[str, Any]:
+    """A buffered answer: ``head`` and all of the body, as text if it is text, else in base64.
+
+    ``text_types``: media types that are text beside those that are known to be.
+    """
     lists = {name: ",".join(values) for name, values in head.get("multiValueHeaders", {}).items()}
     headers = {**head.get("headers", {}), **lists}
-    if not headers.get("content-encoding") and _is_text(headers.get("content-type", "")):
+    if not headers.get("content-encoding") and _is_text(headers.get("content-type", ""), text_types):
         try:
             return {**head, "body": body.decode(), "isBase64Encoded": False}
         except UnicodeDecodeError:
@@ -191,24 +267,31 @@ def complete(head: dict[str, Any], body: bytes) -> dict[str, Any]:
     return {**head, "body": binascii.b2a_base64(body, newline=False).decode(), "isBase64Encoded": bool(body)}
 
 
-def _read_path(event: dict[str, Any], sender: str, base_path: str) -> tuple[str, bytes]:
-    """What the path begins with that is not the application's, and the whole path."""
+def _read_path(event: dict[str, Any], sender: str, base_path: str) -> tuple[bytes, bytes, bytes]:
+    """What the path begins with that is not the application's; the whole path; and that as it came.
+
+    The first two are without escapes: one path may be escaped in several ways.
+    """
     context = event["requestContext"]
     path: str = event.get("rawPath" if sender in PAYLOAD_2 else "path") or "/"
-    root = ""
     stage = f"/{context.get('stage')}"
+    has_stage = False
     if context.get("path") == stage + path or (path == "/" and context.get("path") == stage):
-        root, path = stage, stage + path  # a REST API leaves it out
+        has_stage, path = True, stage + path  # a REST API leaves it out
     elif sender in PATH_DECODED and ".execute-api." in str(context.get("domainName")):
-        root = stage if _begins(path, stage) else ""  # an HTTP API does not
-    base_path = base_path.rstrip("/")
-    if _begins(path[len(root) :], base_path):
-        root += base_path
-    return root, (f"{path}/" if path == root else path).encode("utf-8", "surrogateescape")
+        has_stage = _begins(_bytes(path), _bytes(stage))  # an HTTP API does not
+    came = _bytes(path)
+    decoded = came if sender in PATH_DECODED else _decode(came)
+    root = _bytes(stage) if has_stage else b""
+    base = _decode(_bytes(base_path.rstrip("/")))
+    if _begins(decoded[len(root) :], base):
+        root += base
+    end = b"/" if decoded == root else b""
+    return root, decoded + end, came + end
 
 
-def _begins(path: str, root: str) -> bool:
-    return path == root or path.startswith(f"{root}/")
+def _begins(path: bytes, root: bytes) -> bool:
+    return path == root or path.startswith(root + b"/")
 
 
 def _read_query(event: dict[str, Any], sender: str) -> bytes:
@@ -269,10 +352,13 @@ def _spell_apart(values: dict[str, list[str]]) -> dict[str, str]:
     return headers
 
 
-def _is_text(content_type: str) -> bool:
+def _is_text(content_type: str, more: Collection[str]) -> bool:
     media_type = content_type.partition(";")[0].strip().lower()
     return (
-        media_type.startswith("text/") or media_type.endswith(("+json", "+xml")) or media_type in _TEXT_TYPES
+        media_type.startswith("text/")
+        or media_type.endswith(_TEXT_SUFFIXES)
+        or media_type in _TEXT_TYPES
+        or media_type in [one.lower() for one in more]
     )
 
 

@@ -6,10 +6,10 @@ Source: https://asgi.readthedocs.io, "Lifespan Protocol".
 from __future__ import annotations
 
 import os
-import sys
+import time
 
-from . import event_loop
-from .http_event import ApplicationError
+from . import ending, event_loop, standard
+from .http_event import ApplicationError, tell
 from .standard import load
 
 TYPE_CHECKING = False
@@ -17,16 +17,22 @@ if TYPE_CHECKING:
     import asyncio
     import atexit
     import signal
+    import threading
     from collections.abc import Awaitable, Callable
-    from typing import Any
+    from concurrent.futures import Future
+    from typing import Any, Union
 
     Message = dict[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
     Application = Callable[[Message, Receive, Send], Awaitable[None]]
 else:
-    asyncio, atexit, signal = load("asyncio"), load("atexit"), load("signal")
+    asyncio, atexit = load("asyncio"), load("atexit")
+    signal, threading = load("signal"), load("threading")
 
+CHOICES = ("auto", "on", "off")
+STARTUP = ("lifespan.startup.complete", "lifespan.startup.failed")
+SHUTDOWN = ("lifespan.shutdown.complete", "lifespan.shutdown.failed")
 # How long a shutdown may take: Lambda kills the process 300 ms after SIGTERM.
 SHUTDOWN_S = 0.25
 
@@ -34,38 +40,63 @@ SHUTDOWN_S = 0.25
 class Lifespan:
     """The application's startup and shutdown, in one task that lives as long as the environment."""
 
-    def __init__(self, app: Application, state: dict[str, Any]) -> None:
+    def __init__(self, app: Application, choice: str) -> None:
+        if choice not in CHOICES:
+            raise ValueError(f"lifespan is {choice!r}, expected 'auto', 'on' or 'off'")
         self._app = app
-        self._state = state
-        self._process = os.getpid()
+        self._choice = choice
+        self._state: dict[str, Any] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one that the startup has run on
+        self._expected: tuple[str, ...] = ()  # what the application may send next
+        self._stopping = False
 
-    def begin(self, *, required: bool) -> None:
-        """Run the startup, and see to it that the shutdown will run; nothing if there are none."""
-        if not event_loop.wait_for(self._start(required)):
+    def begin_on_load(self) -> None:
+        """Run the startup now, if this is the init phase; elsewhere, to import a module must do nothing.
+
+        Then the first request begins it, see `state`: in a test, in a thread of the function.
+        """
+        if self._choice == "off" or not _is_init_phase():
             return
-        atexit.register(self._end)
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        event_loop.wait_for(self.state())
+        if self._expected is SHUTDOWN and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             # With a handler there, the runtime asks Lambda for SIGTERM, and makes the calls of `atexit` then.
             signal.signal(signal.SIGTERM, lambda number, frame: None)
 
-    async def _start(self, required: bool) -> bool:
+    async def state(self) -> dict[str, Any]:
+        """The state for one request. If the startup has not run on this loop, it runs first."""
+        loop = asyncio.get_running_loop()
+        if self._choice != "off" and self._loop is not loop:
+            self._state = {}
+            if await self._start():
+                self._process = os.getpid()
+                atexit.unregister(self._end)
+                atexit.register(self._end)
+            self._loop = loop
+        return self._state.copy()
+
+    async def _start(self) -> bool:
         """Whether the application has started; False if it does not know this protocol."""
         self._questions: asyncio.Queue[Message] = asyncio.Queue()
         self._replies: asyncio.Queue[Message] = asyncio.Queue()
+        self._expected = STARTUP
         self._task = asyncio.ensure_future(self._run())
         reply = await self._ask("lifespan.startup")
         if reply["type"] == "lifespan.startup.complete":
+            self._task.add_done_callback(self._note_end)
             return True
         error = await self._error()
-        if reply["type"] == "lifespan.startup.failed" or required:
+        if reply["type"] == "lifespan.startup.failed" or self._choice == "on":
             reason = reply.get("message") or reply["type"]
             raise error or ApplicationError(self._app, f"has not started: {reason}")
-        if error is not None and self._questions.empty():  # it knows the protocol: it has asked
-            problem = ApplicationError(self._app, f"has raised {error!r} while it was starting")
-            sys.stderr.write(f"{problem}; it is served as it is. With lifespan='on' that is an init error.\n")
+        # It knows the protocol if it has asked for the message, or has sent one.
+        if error is not None and (self._questions.empty() or isinstance(error, ApplicationError)):
+            problem = self._problem(error, "while it was starting")
+            tell(f"{problem}; it is served as it is. With lifespan='on' that is an init error.", error)
         return False
 
     async def _stop(self) -> None:
+        """Run the shutdown; raises why it has failed."""
+        self._stopping = True
         if not self._task.done():
             reply = await self._ask("lifespan.shutdown")
             if reply["type"] != "lifespan.shutdown.complete":
@@ -80,9 +111,18 @@ class Lifespan:
             "state": self._state,
         }
         try:
-            await self._app(scope, self._questions.get, self._replies.put)
+            await self._app(scope, self._questions.get, self._send)
         finally:
             self._replies.put_nowait({"type": "none, it has ended"})
+
+    async def _send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind in self._expected:
+            self._expected = SHUTDOWN if kind == "lifespan.startup.complete" else ()
+        elif kind.startswith("lifespan.") or self._expected is not STARTUP:
+            expected = " or ".join(self._expected) or "nothing more"
+            raise ApplicationError(self._app, f"has sent {kind}, expected {expected}")
+        self._replies.put_nowait(message)  # anything else at the start: it takes this for a request
 
     async def _ask(self, question: str) -> Message:
         self._questions.put_nowait({"type": question})
@@ -96,13 +136,45 @@ class Lifespan:
             return None
         return None if self._task.cancelled() else self._task.exception()
 
+    def _note_end(self, task: asyncio.Future[None]) -> None:
+        """The task has ended: not for good, if nobody has asked it to."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._stopping and not isinstance(error, SystemExit):
+            problem = self._problem(error, "in its lifespan, after the startup")
+            tell(f"{problem}; requests are served all the same.", error)
+
+    def _problem(self, error: BaseException, when: str) -> BaseException:
+        if isinstance(error, ApplicationError):
+            return error
+        return ApplicationError(self._app, f"has raised {error!r} {when}")
+
     def _end(self) -> None:
         """Run the shutdown, at the end of the process."""
         loop = self._task.get_loop()
         if os.getpid() != self._process or loop.is_closed():
             return  # a child of the process ends, or there is nothing to run it on
-        stop = asyncio.wait_for(self._stop(), SHUTDOWN_S)
+        limit = ending.time_left(SHUTDOWN_S)
+        stop: Union[Future[None], asyncio.Future[None]]
         if loop.is_running():  # in the middle of an invocation, which another thread ends
-            asyncio.run_coroutine_threadsafe(stop, loop).result(SHUTDOWN_S)
+            stop = asyncio.run_coroutine_threadsafe(self._stop(), loop)
+            until = time.monotonic() + limit
+            while not stop.done() and time.monotonic() < until:
+                time.sleep(0.002)
         else:
-            event_loop.wait_for(stop)
+            stop = asyncio.ensure_future(self._stop(), loop=loop)
+            loop.run_until_complete(asyncio.wait({stop}, timeout=limit))
+        if not stop.done():
+            tell(f"{ApplicationError(self._app, f'has not shut down within {limit:.2f} s')}.")
+            return
+        error = stop.exception()
+        if error is not None:
+            tell(f"{self._problem(error, 'while it was shutting down')}.", error)
+
+
+def _is_init_phase() -> bool:
+    """Whether our runtime is loading the function, and nothing else needs the event loop now."""
+    return (
+        bool(standard.function_folders)  # which are known only to a runtime that serves a function
+        and threading.current_thread() is threading.main_thread()
+        and asyncio._get_running_loop() is None
+    )

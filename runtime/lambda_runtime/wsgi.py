@@ -21,7 +21,7 @@ from .standard import load
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any
 
     from .context import LambdaContext
@@ -33,30 +33,32 @@ else:
 
 
 def handler(
-    app: Application, *, streaming: bool = True, base_path: str = ""
+    app: Application, *, streaming: bool = True, base_path: str = "", text_types: Collection[str] = ()
 ) -> Callable[[Any, LambdaContext], Any]:
     """The Lambda handler that serves ``app``. ``base_path``: see `http_event.read`; it is SCRIPT_NAME.
 
-    The environ is that of PEP 3333, with ``aws.event`` and ``aws.context``.
+    ``text_types``: see `http_event.complete`. The environ is that of PEP 3333, with ``aws.event`` and
+    ``aws.context``, and without request headers that have an underscore in their name.
     """
     http_event.check_application(app, "WSGI", 2)
+    http_event.check_options(base_path, text_types)
 
     def handle(event: Any, context: LambdaContext) -> Any:
         request = http_event.read(event, base_path)
         environ = _environ(request)
         environ.update({"aws.event": event, "aws.context": context})
-        parts = _respond(app, request, environ)
-        if streaming and request.sender in http_event.MAY_STREAM:
+        streamed = streaming and request.sender in http_event.MAY_STREAM
+        parts = _respond(app, Response(app, request, streamed=streamed), environ)
+        if streamed:
             return parts
         head, *chunks = parts
-        return http_event.complete(head, b"".join(chunks))
+        return http_event.complete(head, b"".join(chunks), text_types)
 
     return handle
 
 
-def _respond(app: Application, request: Request, environ: dict[str, Any]) -> Iterator[Any]:
+def _respond(app: Application, response: Response, environ: dict[str, Any]) -> Iterator[Any]:
     """The parts of the response: its head, a dict, then bytes. What the application raises goes through."""
-    response = Response(app, request)
     blocks = app(environ, response.start)
     if not hasattr(blocks, "__iter__"):
         raise ApplicationError(app, f"has returned {type(blocks).__name__}, expected an iterable of bytes")
@@ -73,9 +75,10 @@ def _respond(app: Application, request: Request, environ: dict[str, Any]) -> Ite
 class Response:
     """What the application has said of its response, until it can be sent."""
 
-    def __init__(self, app: Application, request: Request) -> None:
+    def __init__(self, app: Application, request: Request, *, streamed: bool) -> None:
         self._app = app
         self._request = request
+        self._streamed = streamed
         self._head: dict[str, Any] | None = None
         self._head_sent = False
         self._written: list[bytes] = []
@@ -91,15 +94,34 @@ class Response:
         code = status[:3] if isinstance(status, str) else ""
         if not code.isdigit():
             raise ApplicationError(self._app, f"has given the status {status!r}, expected such as '200 OK'")
-        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        self._head = self._request.head(int(code), encoded)
-        # Kept until the next block: nothing can be sent while the application is in the middle of a call.
-        return self._written.append
+        encoded = [self._encode(header) for header in headers]
+        self._head = http_event.make_head(
+            self._app, self._request, int(code), encoded, streamed=self._streamed
+        )
+        return self._write
+
+    def _encode(self, header: Any) -> tuple[bytes, bytes]:
+        """A header as it goes out."""
+        if isinstance(header, (tuple, list)) and len(header) == 2:
+            name, value = header
+            if isinstance(name, str) and isinstance(value, str):
+                return name.encode("latin-1"), value.encode("latin-1")
+        raise ApplicationError(
+            self._app, f"has given the header {header!r}, expected a tuple of two str in a list"
+        )
+
+    def _write(self, block: bytes) -> None:
+        """``write``. Kept until the next block: nothing can be sent in the middle of a call."""
+        self._check(block)
+        self._written.append(block)
+
+    def _check(self, block: bytes) -> None:
+        if not isinstance(block, bytes):
+            raise ApplicationError(self._app, f"has sent a block of {type(block).__name__}, expected bytes")
 
     def take(self, block: bytes, *, is_last: bool = False) -> Iterator[Any]:
         """What can be sent now; the head only with something to follow it, as PEP 3333 demands."""
-        if not isinstance(block, bytes):
-            raise ApplicationError(self._app, f"has sent a block of {type(block).__name__}, expected bytes")
+        self._check(block)
         data = b"".join([*self._written, block])
         self._written.clear()
         if not data and not is_last:
@@ -115,7 +137,7 @@ class Response:
 
 def _environ(request: Request) -> dict[str, Any]:
     """The environ of PEP 3333: text in it is bytes, each as the character of that number."""
-    root = request.root_path.encode()
+    root = request.root_path.encode("utf-8", "surrogateescape")
     target = request.raw_path + (b"?" + request.query if request.query else b"")
     environ = {
         "REQUEST_METHOD": request.method,
