@@ -131,6 +131,19 @@ later(note)"""
         self.assertStillWorks(function)
         self.assertOneAnswerEach(function)
 
+    def test_what_does_nothing_is_told(self) -> None:
+        function = self.start_noting()
+        source = """
+def generate(): yield 1
+later(generate)
+later(sys.exit, 3)"""
+        log = own_log(self.invoke(function, source))
+        self.assertIn("It is a generator function: calling it has run nothing of it", log)
+        self.assertIn(
+            "[ERROR] SystemExit: sys.exit was called after the response, where it ends nothing", log
+        )
+        self.assertStillWorks(function)
+
     def test_what_is_no_function_is_refused_at_once(self) -> None:
         payload = self.error(self.start(joined(NOTE, EXECUTE)), "later(5)")
         self.assertEqual(payload["errorMessage"], "context.after_response wants a function, not int")

@@ -204,6 +204,22 @@ class EventLoops(FunctionTestCase):
                 self.assertAnswer(function, None, ["ready", True])
                 self.assertAnswer(function, None, ["ready", True])
 
+    def test_a_loop_that_runs_in_another_thread_is_not(self) -> None:
+        function = self.start(
+            """
+            import asyncio, threading
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+            threading.Thread(target=loop.run_forever, daemon=True).start()
+
+            async def handler(event, context):
+                there = asyncio.run_coroutine_threadsafe(asyncio.sleep(0, event), loop)
+                return await asyncio.wrap_future(there), asyncio.get_running_loop() is loop
+            """
+        )
+        self.assertAnswer(function, 1, [1, False])
+        self.assertAnswer(function, 2, [2, False])
+
     def test_a_loop_that_is_closed_is_not(self) -> None:
         source = """
             import asyncio
@@ -388,6 +404,21 @@ class Signals(FunctionTestCase):
                 os.kill(function.pid, number)
                 self.assertEqual(self.assertEnds(function), status)
                 self.assertNotIn("Traceback", function.log_text())
+
+    def test_a_handler_that_raises_between_invocations_is_shown_and_ends_the_process(self) -> None:
+        function = self.start(
+            """
+            import os, signal, threading, time
+            signal.signal(signal.SIGUSR1, lambda *_: {}["unexpected"])
+            threading.Thread(target=time.sleep, args=(60,)).start()
+
+            def handler(event, context):
+                return os.getpid()
+            """
+        )
+        os.kill(self.answer(function), signal.SIGUSR1)
+        self.assertEqual(self.assertEnds(function), 1)
+        self.assertRegex(function.log_text(), "(?s)Traceback.*KeyError: 'unexpected'")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,14 @@ PREPARED = (
         def __getattribute__(self, name): raise RuntimeError(name)
     class WrongNotes(Exception):
         __notes__ = 7
+    class StrangeNote(str):
+        def __len__(self): raise RuntimeError
+        def __str__(self): raise RuntimeError
+    class StrangeNotes(Exception):
+        __notes__ = [StrangeNote("x")]
+    class Nameless(type):
+        __name__ = 7
+    class OfNameless(Exception, metaclass=Nameless): pass
     def recurse(): recurse()
     def chain(length, text="x"):
         error = None
@@ -79,6 +87,8 @@ RAISED = [
     # PyPy asks the exception for its attributes already when it is raised.
     ("attributes that raise", "raise Hostile('x')", "RuntimeError" if PYPY else "Hostile", ""),
     ("notes that are none", "raise WrongNotes('x')", "WrongNotes", r"\Ax\Z"),
+    ("notes of a strange class", "raise StrangeNotes('x')", "StrangeNotes", r"\Ax\Z"),
+    ("a class with a strange name", "raise OfNameless('x')", "OfNameless", r"\Ax\Z"),
     ("a class without a name", "raise type('', (Exception,), {})('x')", "", r"\Ax\Z"),
     ("a circle of causes", "raise circle()", "ValueError", r"\Afirst\Z"),
     ("no exception at all", "raise 'text'", "TypeError", "exceptions must derive from BaseException"),
@@ -224,6 +234,12 @@ class Chains(FunctionTestCase):
             messages.append(error["errorMessage"])
             error = error.get("cause", {})
         self.assertEqual(messages, ["3 x", "2 x", "1 x", "0 x"])
+        text = json.dumps(self.error(function, "raise chain(51)"))
+        self.assertEqual(text.count(' x"'), 51)
+        self.assertNotIn("left out", text)
+        text = json.dumps(self.error(function, "raise chain(60)"))
+        self.assertEqual(text.count(' x"'), 51)
+        self.assertEqual(text.count("What caused this, and so on, is left out"), 1)
         for statements in (
             "raise chain(5000)",
             "raise chain(300, 'x' * 100_000)",
@@ -247,6 +263,31 @@ class Chains(FunctionTestCase):
         result = self.invoke(function)
         self.assertEqual(json.loads(result.payload.decode())["notes"], ["while ordering", "naïve 😀"])
         self.assertIn("while ordering", own_log(result))
+
+    def test_of_very_many_the_rest_is_counted(self) -> None:
+        function = self.start(PREPARED)
+        payload = self.error(function, "e = ValueError(); e.__notes__ = list('n' * 23); raise e")
+        self.assertEqual(payload["notes"], [*"n" * 20, "3 more notes are left out"])
+        if sys.version_info >= (3, 11):
+            payload = self.error(function, "raise ExceptionGroup('many', [ValueError()] * 24)")
+            self.assertEqual(payload["notes"], ["4 more exceptions of this group are left out"])
+
+    def test_an_application_that_is_taken_for_a_handler_is_told_how_to_be_one(self) -> None:
+        rows = [
+            ("async def handler(scope, receive, send): pass", "asgi.handler(app)"),
+            (
+                "class App:\n  async def __call__(self, scope, receive, send): 1\nhandler = App()",
+                "asgi.handler",
+            ),
+            ("def handler(environ, start_response): return environ['wsgi.input']", "wsgi.handler(app)"),
+            ("def handler(event, context, more): pass", None),
+            ("def handler(event, context): return event['wsgi']", None),
+        ]
+        for source, advice in rows:
+            with self.subTest(source):
+                notes = " ".join(self.error(self.start(source), {}).get("notes", []))
+                self.assertIn(advice or "", notes)
+                self.assertEqual("gi.handler" in notes, advice is not None, notes)
 
     @unittest.skipIf(sys.version_info < (3, 11), "exception groups came with Python 3.11")
     def test_the_exceptions_of_a_group_are_told(self) -> None:

@@ -131,6 +131,31 @@ class ImportDiagnosis(FunctionTestCase):
         }
         self.assertExplains("import numerical\n", files, f"FOLDER/{file} is built for {OTHER_TAG}, but .*")
 
+    def test_a_folder_of_stubs_in_its_place_does_not_hide_it(self) -> None:
+        file = f"package/_native.{OTHER_TAG}.so"
+        files: Files = {"package/__init__.py": "", "package/_native/__init__.pyi": "", file: elf(OWN)}
+        pattern = f"FOLDER/{file} is built for {OTHER_TAG}, but .*"
+        self.assertExplains("from package._native import Thing\n", files, pattern)
+
+    def test_a_good_one_that_python_does_not_look_at_does_not_hide_it(self) -> None:
+        file = f"package/_native.{OTHER_TAG}.so"
+        files: Files = {
+            "package/__init__.py": "",
+            file: elf(OWN),
+            "more/package/__init__.py": "",
+            f"more/package/_native{SUFFIX}": elf(OWN),
+        }
+        source = (
+            "import sys; sys.path.append(__file__.replace('function.py', 'more'))\nimport package._native\n"
+        )
+        self.assertExplains(source, files, f"FOLDER/{file} is built for {OTHER_TAG}, but .*")
+
+    def test_odd_names_and_paths_in_an_error_do_no_harm(self) -> None:
+        for odd in ("name=5", "path=b'/x.so'", "path=__import__('pathlib').Path('/x.so')"):
+            with self.subTest(odd):
+                for kind in ("ImportError", "ModuleNotFoundError"):
+                    self.assertEqual(self.notes(f"raise {kind}('libfoo missing', {odd})\n")[0], [])
+
     def test_a_missing_library_is_named(self) -> None:
         message = "libpq.so.5: cannot open shared object file: No such file or directory"
         file = f"native{SUFFIX}"

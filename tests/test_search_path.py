@@ -6,10 +6,21 @@ import json
 import os
 import shutil
 import sys
+import time
 import unittest
 import warnings
 
-from tests.support import BOOTSTRAP, PYPY, ROOT, Function, FunctionTestCase, joined, own_log, posts
+from tests.support import (
+    BOOTSTRAP,
+    PATIENCE_S,
+    PYPY,
+    ROOT,
+    Function,
+    FunctionTestCase,
+    joined,
+    own_log,
+    posts,
+)
 
 XRAY = "Lambda-Runtime-Function-XRay-Error-Cause"
 
@@ -211,6 +222,36 @@ class Shadows(SearchPathTestCase):
         )
         self.keep_busy(function)
         self.assertAnswer(function, names, [])
+
+    def test_other_threads_may_import_meanwhile(self) -> None:
+        """What they import is neither lost nor imported twice when the runtime imports something late."""
+        names = [f"part_{number:02}" for number in range(40)]
+        slow = "import time; time.sleep(0.002); imported.append(__name__)"
+        function = self.start(
+            """
+            import builtins, importlib, sys, threading, time
+            builtins.imported = imported = []
+
+            def work(names):
+                for name in names: importlib.import_module(name)
+
+            def handler(event, context):
+                if not event:
+                    return [sorted(imported), [name for name in sorted(imported) if name in sys.modules]]
+                thread = threading.Thread(target=work, args=(event,))
+                thread.start()
+                time.sleep(0.001)
+                raise ValueError(thread.join)
+            """,
+            files={f"{name}.py": slow for name in names},
+        )
+        for start in range(0, len(names), 4):
+            self.assertEqual(self.error(function, names[start : start + 4])["errorType"], "ValueError")
+            time.sleep(0.02)
+        deadline = time.monotonic() + PATIENCE_S
+        while self.answer(function) != [names, names] and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertAnswer(function, None, [names, names])
 
     def assertOwn(self, function: Function, names: list[str]) -> None:
         own = self.answer(function, names)

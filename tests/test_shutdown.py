@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -151,6 +152,19 @@ class WhileIdle(ShutdownTestCase):
         self.assertEqual([line for line in ended[1:] if line], ["told 15", "at exit"])
         self.assertEqual(function.exit_status, TERMINATED)
 
+    def test_one_that_is_installed_later_is_called_once_and_is_all_there_is(self) -> None:
+        source = """
+            def handler(event, context):
+                signal.signal(signal.SIGTERM, lambda *_: print("the other"))
+        """
+        function = self.start_patiently(HOOK, source)
+        self.assertAnswer(function, None, None)
+        assert function.pid is not None
+        os.kill(function.pid, signal.SIGTERM)
+        time.sleep(0.1)
+        self.assertAnswer(function, None, None)
+        self.assertLog(function, "the other")
+
     def test_it_decides_the_exit_status(self) -> None:
         for statement, status in [("sys.exit(7)", 7), ("sys.exit()", 0), ("sys.exit('bye')", 1)]:
             with self.subTest(statement):
@@ -265,6 +279,35 @@ class DuringAnInvocation(ShutdownTestCase):
         self.assertEqual(invoking.payload(), "finished")
         self.assertEqual(status, TERMINATED)
         self.assertLog(function, "told", "at exit")
+
+    def test_an_event_loop_gets_its_turn_after_a_plain_handler_too(self) -> None:
+        source = """
+            def stopped():
+                return os.path.exists("told")
+        """
+        handler = PATIENT.replace("not told", "not stopped()")
+        function = self.start_patiently(LENIENT, HOOK, LOOP, source, handler)
+        invoking = self.begin_invocation(function)
+        assert function.pid is not None
+        os.kill(function.pid, signal.SIGTERM)
+        pathlib.Path(function.configuration.task_root, "told").touch()
+        self.assertEqual(invoking.payload(), "finished")
+        self.assertEqual(self.assertEnds(function), TERMINATED)
+        self.assertLog(function, "told", "at exit")
+
+    def test_sys_exit_after_the_response_decides_the_status_and_is_no_error(self) -> None:
+        source = """
+            def handler(event, context):
+                for _ in range(2): context.after_response(work)
+
+            def work():
+                begun()
+                while True: time.sleep(0.005)
+        """
+        function = self.start_patiently(LENIENT, HOOK.replace("told.append(number)", "sys.exit(7)"), source)
+        self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), 7)
+        self.assertLog(function, "at exit")
 
     def test_a_slow_exit_function_runs_once(self) -> None:
         source = """

@@ -47,6 +47,28 @@ class SnapStart(FunctionTestCase):
         paths = [request.path.rpartition("/runtime/")[2] for request in function.requests]
         self.assertEqual(paths[:2], ["restore/next", "invocation/next"])
 
+    def test_async_hooks_are_awaited(self) -> None:
+        source = """
+            import asyncio
+            import snapshot_restore_py as hooks
+            calls = []
+
+            @hooks.register_before_snapshot
+            async def before():
+                await asyncio.sleep(0)
+                calls.append("before")
+
+            async def fail(): {}["after"]
+
+            if "fail" in __import__("os").environ: hooks.register_after_restore(fail)
+
+            def handler(event, context):
+                return calls
+        """
+        self.assertAnswer(self.start_snap(source), None, ["before"])
+        function = self.start_snap(source, environment={"fail": "yes"})
+        self.assertIn("KeyError", self.invoke(function).payload.decode())
+
     def test_without_hooks_the_snapshot_is_waited_for_all_the_same(self) -> None:
         function = self.start_snap("def handler(event, context): return event")
         self.assertAnswer(function, 1, 1)

@@ -130,6 +130,12 @@ class StackDump(FunctionTestCase):
         self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
         self.assertNotIn(HEADLINE, outcome.errors)
 
+    def test_with_a_deadline_in_a_far_future_there_is_none(self) -> None:
+        head = ["Lambda-Runtime-Aws-Request-Id: r1", "Lambda-Runtime-Deadline-Ms: " + "9" * 15]
+        next_event = Reply(reply_bytes(200, b"{}", *head))
+        outcome = self.play(next_event, accepted(), environment={SWITCH: "100"})
+        self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
+
     def test_it_is_off_unless_it_is_switched_on(self) -> None:
         for value in (None, "0", "soon"):
             with self.subTest(value):

@@ -216,6 +216,22 @@ class Chunks(StreamingTestCase):
         self.assertIn(f'"<string>", line {line}, in generate', payload["stackTrace"][0])
 
 
+class Values(StreamingTestCase):
+    """What a generator returns, beside what it yields."""
+
+    def test_a_value_that_nobody_gets_is_an_error(self) -> None:
+        function = self.start(GENERATE)
+        message = "The generator has returned a value of type dict, which nobody gets: yield it"
+        returning = "if True: return {'statusCode': 400}"
+        payload = self.error(function, source("a generator", f"{returning}\nyield 'sent'"))
+        self.assertEqual(payload["errorType"], "TypeError")
+        self.assertIn(message, payload["errorMessage"])
+        payload = self.fail_midway(function, source("a generator", f"yield 'sent'\n{returning}"), b"sent")
+        self.assertIn(message, payload["errorMessage"])
+        self.assertEqual(self.streamed(function, source("a generator", "yield 'fine'\nreturn None")), b"fine")
+        self.assertStillWorks(function)
+
+
 class Order(StreamingTestCase):
     """When it is sent."""
 
@@ -296,6 +312,34 @@ class ErrorsMidway(StreamingTestCase):
                 self.assertEqual(self.streamed(function, source(kind, "yield 'fine'")), b"fine")
         self.assertStillWorks(function)
         self.assertOneAnswerEach(function)
+
+    def test_a_signal_handler_that_raises_at_any_moment_leaves_a_whole_response(self) -> None:
+        function = self.start(
+            """
+            import signal
+
+            def late(number, frame): raise TimeoutError("late")
+
+            signal.signal(signal.SIGALRM, late)
+
+            def handler(event, context):
+                signal.setitimer(signal.ITIMER_REAL, event or 0)
+                try:
+                    for number in range(10**6 if event else 1): yield "%09d" % number
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            """
+        )
+        self.streamed(function, None)  # imports what streams, which an OSError does not always interrupt
+        for microseconds in (*range(50, 500, 10), *range(2_000, 20_000, 600)):
+            with self.subTest(microseconds):
+                result = function.invoke_streaming(json.dumps(microseconds / 1e6).encode())
+                body = b"".join(result)
+                self.assertIn(b"late", result.error_body or body)
+                if result.error_body:  # else it came before the first chunk
+                    whole = b"".join(b"%09d" % number for number in range(len(body) // 9))
+                    self.assertEqual(body, whole)
+        self.assertStillWorks(function)
 
     def test_an_error_that_the_generator_swallows_is_told_all_the_same(self) -> None:
         function = self.start(GENERATE)
@@ -436,7 +480,7 @@ class Refusals(StreamingTestCase):
         script = [event("r1"), refusal(413), event("r2"), accepted()]
         outcome = self.play(*script, source="def handler(event, context): yield 'x'")
         self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
-        self.assertRegex(outcome.output, "r1/response was answered 413 .* it has 11 bytes")
+        self.assertRegex(outcome.output, "r1/response was answered 413 .* 11 bytes of it had been sent")
 
     def test_what_cannot_be_mended_ends_the_process(self) -> None:
         for status in (404, 500):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from . import ending
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .context import Call
@@ -15,7 +17,7 @@ def run(calls: list[Call], log: FunctionLog, *, accepted: bool) -> None:
             f"Lambda has not accepted the response: {len(calls)} calls of context.after_response are not made"
         )
         return
-    while calls:
+    while calls and ending.end_at is None:  # not after SIGTERM: there is no time
         function, arguments, keywords = calls.pop(0)
         try:
             result = function(*arguments, **keywords)
@@ -23,10 +25,16 @@ def run(calls: list[Call], log: FunctionLog, *, accepted: bool) -> None:
                 from . import event_loop
 
                 event_loop.wait_for(result)
+            elif hasattr(result.__class__, "__next__"):
+                raise TypeError("It is a generator function: calling it has run nothing of it")
         except BaseException as error:  # the caller has its answer; sys.exit would spoil it
+            if ending.end_at is not None and issubclass(type(error), SystemExit):
+                ending.leave(ending.exit_status(error))  # the SIGTERM handler of the function has raised it
             from . import diagnostics
 
             diagnostic = diagnostics.describe(error)
+            if issubclass(type(error), SystemExit):
+                diagnostic.message = "sys.exit was called after the response, where it ends nothing"
             diagnostic.notes.append(
                 "The caller has had its answer before: context.after_response made this call"
             )

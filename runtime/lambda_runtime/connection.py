@@ -78,6 +78,8 @@ class Connection:
             sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         except OSError as error:
             sock.close()
+            if is_of_a_signal_handler(error):
+                raise
             raise RuntimeApiError(
                 f"Cannot connect to the Runtime API at {self.address} (AWS_LAMBDA_RUNTIME_API): {error}"
             ) from error
@@ -127,11 +129,20 @@ def has_input(sock: Socket) -> bool:
     """Whether there is something to read: bytes, an end, an error."""
     try:
         sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
+    except OSError as error:
+        if is_of_a_signal_handler(error):
+            raise
+        return not isinstance(error, BlockingIOError)
     return True
+
+
+def is_of_a_signal_handler(error: OSError) -> bool:
+    """Whether a signal handler has raised it, such as TimeoutError, and not the call that it came in on.
+
+    To be asked where it is caught: the handler has a frame of its own, a call of the system has none.
+    """
+    trace = error.__traceback__
+    return trace is not None and trace.tb_next is not None
 
 
 def receive(sock: Socket) -> http1.Response:
@@ -141,6 +152,8 @@ def receive(sock: Socket) -> http1.Response:
         try:
             data = sock.recv(RECEIVE_BYTES)
         except OSError as error:
+            if is_of_a_signal_handler(error):
+                raise
             raise ConnectionLost(
                 f"The connection to the Runtime API broke: {error}", reply_began=reader.began
             ) from error

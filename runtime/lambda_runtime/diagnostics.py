@@ -27,7 +27,9 @@ MESSAGE_LIMIT_CHARACTERS = 1_000_000
 NAME_LIMIT_CHARACTERS = 10_000
 TRACE_LIMIT_ENTRIES = 200
 HANDLER_CALL = "call_handler"  # where in `main` the handler is called
-CHAIN_LIMIT = 10  # causes of causes, groups within groups
+NOTES_LIMIT = 20
+MEMBERS_LIMIT = 20
+CHAIN_LIMIT = 50  # causes of causes, groups within groups
 
 _OWN_FOLDER = os.path.join(os.path.dirname(__file__), "")
 _EVENT_LOOP_FOLDER = os.path.join(os.path.dirname(os.__file__), "asyncio", "")
@@ -166,10 +168,26 @@ class Diagnostic:
 
 def describe(exception: BaseException) -> Diagnostic:
     """Describe ``exception``, without the frames of this runtime."""
-    diagnostic = _describe(exception, set(), CHAIN_LIMIT)
-    if type(exception) is TypeError and _is_from_our_call(exception.__traceback__):
-        diagnostic.notes.append("Lambda calls a handler with two arguments: def handler(event, context)")
+    try:
+        diagnostic = _describe(exception, set(), CHAIN_LIMIT)
+    except BaseException as error:  # its class does what no class should
+        return Diagnostic(_name(type(exception)), f"<it cannot be described: {_name(type(error))}>")
+    diagnostic.notes += _advice(exception, diagnostic.message)
     return diagnostic
+
+
+def _advice(exception: BaseException, message: str) -> list[str]:
+    """What helps if something was taken for a handler that is none."""
+    advice = []
+    if type(exception) is TypeError and _is_from_our_call(exception.__traceback__):
+        advice.append("Lambda calls a handler with two arguments: def handler(event, context)")
+        if "'send'" in message:  # the third one of all ASGI applications
+            advice.append(
+                "To an ASGI application: from lambda_runtime import asgi; handler = asgi.handler(app)"
+            )
+    elif type(exception) is KeyError and message.startswith(("'wsgi.", "'werkzeug.")):
+        advice.append("To a WSGI application: from lambda_runtime import wsgi; handler = wsgi.handler(app)")
+    return advice
 
 
 def _is_from_our_call(trace: TracebackType | None) -> bool:
@@ -191,25 +209,28 @@ def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnosti
         diagnostic.stack_trace = list(fault.stack_trace)
         diagnostic.xray_type = "LambdaValidationError"
     else:
-        name = _shorten(type(exception).__name__, NAME_LIMIT_CHARACTERS)
-        diagnostic = Diagnostic(name, _shorten(_message(exception), MESSAGE_LIMIT_CHARACTERS))
+        diagnostic = Diagnostic(
+            _name(type(exception)), _shorten(_message(exception), MESSAGE_LIMIT_CHARACTERS)
+        )
         diagnostic.frames, diagnostic.stack_trace = _trace(_attribute(exception, "__traceback__"))
-    if depth == 0:
-        return diagnostic
     diagnostic.notes = _notes(exception) if fault is None else list(fault.notes)
     cause = _attribute(exception, "__cause__")
     if cause is None and not _attribute(exception, "__suppress_context__"):
         cause = _attribute(exception, "__context__")
     if isinstance(cause, BaseException) and id(cause) not in seen:
+        if depth == 0:
+            diagnostic.notes.append("What caused this, and so on, is left out")
+            return diagnostic
         described = _describe(cause, seen, depth - 1)
         # A fault's message repeats its cause; what it lacks is where in the function that was.
         if fault is None or (described.stack_trace and not diagnostic.stack_trace):
             diagnostic.cause = described
     members = _attribute(exception, "exceptions") if _is_group(exception) else None
     if isinstance(members, tuple):
-        diagnostic.exceptions = [
-            _describe(one, seen, depth - 1) for one in members[:20] if id(one) not in seen
-        ]
+        shown = members[:MEMBERS_LIMIT] if depth else ()
+        diagnostic.exceptions = [_describe(one, seen, depth - 1) for one in shown if id(one) not in seen]
+        if len(members) > len(shown):
+            diagnostic.notes.append(f"{len(members) - len(shown)} more exceptions of this group are left out")
     return diagnostic
 
 
@@ -245,7 +266,15 @@ def _notes(exception: BaseException) -> list[str]:
     notes = _attribute(exception, "__notes__")
     if not isinstance(notes, (list, tuple)):
         return []
-    return [_shorten(note, 2000) for note in notes[:20] if isinstance(note, str)]
+    texts = [_shorten(str.__str__(note), 2000) for note in notes[:NOTES_LIMIT] if isinstance(note, str)]
+    if len(notes) > NOTES_LIMIT:
+        texts.append(f"{len(notes) - NOTES_LIMIT} more notes are left out")
+    return texts
+
+
+def _name(kind: type) -> str:
+    """The name of a class, also of one whose metaclass says something else."""
+    return _shorten(type.__dict__["__name__"].__get__(kind), NAME_LIMIT_CHARACTERS)
 
 
 def _is_group(exception: BaseException) -> bool:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-import time
+
+# Taken now, before the function is loaded: gevent puts others in their place, which wait for its hub.
+from _thread import get_ident, start_new_thread
+from time import monotonic, sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
+
+__all__ = ["clean_up", "exit_status", "get_ident", "leave", "sleep", "start_new_thread", "time_left"]
 
 leaving = False  # whether the process is about to end, and runs what was registered with `atexit`
 end_at: float | None = None  # after SIGTERM: when all must be done, by the monotonic clock
@@ -25,7 +30,7 @@ def clean_up() -> None:
 
 def time_left(at_most: float) -> float:
     """How many seconds there are for what may take ``at_most``: fewer once Lambda has sent SIGTERM."""
-    return at_most if end_at is None else max(0.0, min(at_most, end_at - time.monotonic()))
+    return at_most if end_at is None else max(0.0, min(at_most, end_at - monotonic()))
 
 
 def exit_status(error: BaseException) -> int:
@@ -46,7 +51,7 @@ def leave(status: int) -> NoReturn:
     """
     global leaving
     if leaving:
-        time.sleep(60)  # while another thread does it
+        sleep(60)  # while another thread does it
     leaving = True
     atexit = sys.modules.get("atexit")
     if atexit is not None:

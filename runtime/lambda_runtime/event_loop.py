@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from typing import Any
 
+TURN_S = 0.01  # within it a loop notices a signal
+
 _loop: AbstractEventLoop | None = None
 
 
@@ -35,11 +37,30 @@ def wait_for(awaitable: Any) -> Any:
         raise
 
 
-def let_run(seconds: float) -> None:
-    """Give what waits on the loop its turn, if it is not running now."""
+def is_running() -> bool:
+    """Whether this is called by something that runs on the loop."""
+    return _loop is not None and _loop.is_running()
+
+
+def let_run(seconds: float, signal: int | None = None) -> None:
+    """Give what waits on the loop its turn, and its tasks at most ``seconds``, if it is not running now.
+
+    First ``signal`` is raised, if there is one.
+    """
+    asyncio = load("asyncio")
     loop = _current()
-    if not loop.is_running():
-        loop.run_until_complete(load("asyncio").sleep(seconds))
+    if loop.is_running():
+        return
+    if signal is not None:
+        loop.call_soon(load("signal").raise_signal, signal)
+
+    async def take_turn() -> None:
+        await asyncio.sleep(min(seconds, TURN_S))
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    loop.run_until_complete(take_turn())
 
 
 def _current() -> AbstractEventLoop:
@@ -53,7 +74,7 @@ def _current() -> AbstractEventLoop:
                 _loop = asyncio.get_event_loop()
             except RuntimeError:  # since Python 3.14 that is all it does; before, after asyncio.run
                 _loop = None
-        if _loop is None or _loop.is_closed():
+        if _loop is None or _loop.is_closed() or _loop.is_running():  # in a thread of the function
             _loop = asyncio.new_event_loop()
             asyncio.set_event_loop(_loop)
     return _loop

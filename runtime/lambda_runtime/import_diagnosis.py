@@ -32,8 +32,8 @@ def explain(error: ImportError) -> list[str]:
             "Install the packages for this Python and this machine, for example: pip install --target FOLDER "
             f"--only-binary=:all: --platform {platform} --python-version {version} PACKAGE"
         ]
-    elif isinstance(error, ModuleNotFoundError) and error.name and "." not in error.name:
-        notes.append(f"Searched for {error.name!r} in: {', '.join(_search_path())}")
+    elif isinstance(error, ModuleNotFoundError) and _name(error) and "." not in _name(error):
+        notes.append(f"Searched for {_name(error)!r} in: {', '.join(_search_path())}")
     return notes
 
 
@@ -47,9 +47,14 @@ def _chain(error: BaseException | None) -> Iterator[ImportError]:
         error = error.__cause__ or error.__context__
 
 
+def _name(error: ImportError) -> str:
+    """The module that the error is about; whoever raises one may put there what he likes."""
+    return error.name if isinstance(error.name, str) else ""
+
+
 def _wanted(error: ImportError) -> str:
     """The full name of what could not be imported: of ``from package import name``, ``package.name``."""
-    name = error.name or ""
+    name = _name(error)
     if isinstance(error, ModuleNotFoundError):
         return name
     words = str(error).split("'")
@@ -65,7 +70,10 @@ def _search_path() -> list[str]:
 
 def _unsuitable(error: ImportError) -> list[str]:
     """The files that could have been meant, if none of them can be loaded; else the reason is another."""
-    paths = dict.fromkeys([*_extension_files(_wanted(error)), *_own_path(error)])
+    # Without a path, the module itself may be what was not found: its folder has taken its place.
+    names = [_wanted(error), *([_name(error)] if error.path is None else [])]
+    found = (path for name in names for path in _extension_files(name))
+    paths = dict.fromkeys([*found, *_own_path(error)])
     problems = {path: _problem(path) for path in paths}
     return [] if None in problems.values() else [f"{path} {problem}" for path, problem in problems.items()]
 
@@ -84,11 +92,13 @@ def _extension_files(name: str) -> Iterator[str]:
         for entry in entries:
             if entry.startswith(f"{leaf}.") and entry.endswith(EXTENSION_ENDINGS):
                 yield os.path.join(folder, entry)
+        if parents and "__init__.py" in entries:
+            return  # this is the package; another of its name, in a later folder, is not looked into
 
 
 def _own_path(error: ImportError) -> list[str]:
-    path = error.path or ""
-    return [path] if path.endswith(EXTENSION_ENDINGS) else []
+    path = error.path
+    return [path] if isinstance(path, str) and path.endswith(EXTENSION_ENDINGS) else []
 
 
 def _problem(path: str) -> str | None:

@@ -70,6 +70,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         leave(1)
     except KeyboardInterrupt:  # at a terminal, while nothing is to be done
         leave(130)
+    except BaseException:  # from a signal handler, too: not to be left to Python, which waits for threads
+        sys.excepthook(*sys.exc_info())
+        leave(1)
 
 
 def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog) -> Handler:
@@ -92,9 +95,7 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
     if callable(sigterm_handler):
         from . import shutdown
 
-        shutdown.prepare(
-            sigterm_handler, settings.runtime_api, log, busy=_ANSWERING, alone=not settings.workers
-        )
+        shutdown.prepare(sigterm_handler, settings, client, log)
     if settings.snap_start:
         from . import snapstart
 
@@ -152,9 +153,6 @@ def handle_event_request(
         from . import after_response  # late: few functions have such work
 
         after_response.run(context._after_response, log, accepted=accepted)
-
-
-_ANSWERING = handle_event_request.__code__  # whatever tools put in its place
 
 
 def completing(handler: Handler, client: LambdaRuntimeClient) -> Handler:

@@ -42,6 +42,7 @@ _STREAMING = (
     ("Trailer", "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body"),
 )
 RESPONSE_LIMIT_BYTES = 6_291_556  # 6 MiB and 100 bytes
+STREAM_LIMIT_BYTES = 209_715_200  # 200 MiB
 
 
 class Invocation:
@@ -84,6 +85,7 @@ class LambdaRuntimeClient:
     def __init__(self, address: str, log: FunctionLog, *, alone: bool = True) -> None:
         """``alone``: whether no other worker of this environment uses the Runtime API at ``address``."""
         self.invocation: Invocation | None = None  # the one at hand
+        self.answering = False  # whether there is one to answer, or nothing to do but wait
         self._alone = alone
         self._connection = Connection(address)
         self._log = log
@@ -92,6 +94,7 @@ class LambdaRuntimeClient:
 
     def wait_next_invocation(self) -> Invocation:
         """Ask for the next event, which also ends the invocation before. Raises RuntimeApiError."""
+        self.answering = False
         response = self._connection.exchange(self._next, repeatable=True)
         if response.status != 200:
             raise RuntimeApiError(
@@ -104,6 +107,7 @@ class LambdaRuntimeClient:
                 "An event came without Lambda-Runtime-Aws-Request-Id, so it cannot be answered"
             )
         self.invocation = invocation
+        self.answering = True
         return invocation
 
     def post_invocation_result(
@@ -149,7 +153,7 @@ class LambdaRuntimeClient:
         except RuntimeApiError as error:
             self._note_lost(path, error)
             return False
-        self._heed(path, response, upload.size_bytes)
+        self._heed(path, response, upload.size_bytes, streamed=True)
         return _is_success(response.status)
 
     def post_init_error(self, diagnostic: Diagnostic, error_type: str | None = None) -> None:
@@ -206,7 +210,7 @@ class LambdaRuntimeClient:
     def _note_lost(self, path: str, error: RuntimeApiError) -> None:
         self._log.write_runtime_message(f"POST {path}: {error}; going on with the next event")
 
-    def _heed(self, path: str, response: http1.Response, size_bytes: int) -> None:
+    def _heed(self, path: str, response: http1.Response, size_bytes: int, *, streamed: bool = False) -> None:
         """Follow the table above: log, or raise RuntimeApiError."""
         status = response.status
         if _is_success(status):
@@ -215,10 +219,14 @@ class LambdaRuntimeClient:
         if status == 404 or status >= 500:
             raise RuntimeApiError(message)
         if status == 413:
-            message += (
-                f": it has {size_bytes} bytes, Lambda takes {RESPONSE_LIMIT_BYTES} of a response; "
-                "return less, or put it in S3 and return its key"
-            )
+            if streamed:
+                message += (
+                    f": when it was refused, {size_bytes} bytes of it had been sent; Lambda takes "
+                    f"{STREAM_LIMIT_BYTES}, or {RESPONSE_LIMIT_BYTES} if the caller wants no stream"
+                )
+            else:
+                message += f": it has {size_bytes} bytes, Lambda takes {RESPONSE_LIMIT_BYTES} of a response"
+            message += "; return less, or put it in S3 and return its key"
         self._log.write_runtime_message(f"{message}; going on with the next event")
 
     def _format_post(self, path: str, headers: Fields, body: bytes) -> bytes:

@@ -54,7 +54,11 @@ def _registered(getter: str) -> list[Any]:
 
 def _call(hook: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> None:
     function, arguments, keywords = hook
-    function(*arguments, **keywords)
+    result = function(*arguments, **keywords)
+    if hasattr(result.__class__, "__await__"):
+        from . import event_loop
+
+        event_loop.wait_for(result)
 
 
 def _reseed() -> None:

@@ -30,6 +30,8 @@ class StackDump:
             self._is_set = True
         except (OSError, ValueError, AttributeError, RuntimeError):  # stderr is closed, or not a file
             pass
+        except OverflowError:  # a deadline in thousands of years
+            pass
 
     def end(self) -> None:
         """The invocation was answered in time."""

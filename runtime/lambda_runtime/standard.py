@@ -43,6 +43,7 @@ class Apart:
 
     def __enter__(self) -> None:
         self._thread = get_ident()
+        self._found: set[str] = set()
         modules = list(sys.modules.items())
         self._before = {name for name, _ in modules}
         self._shadows = {name: module for name, module in modules if _shadows_a_standard_module(name, module)}
@@ -52,9 +53,10 @@ class Apart:
 
     def __exit__(self, *exception: object) -> None:
         sys.meta_path.remove(self)
-        for name in [name for name in sys.modules if name not in self._before]:
+        # Only what was found here: another thread may be importing modules of the function meanwhile.
+        for name in [name for name in list(sys.modules) if name.partition(".")[0] in self._found]:
             spec = PathFinder.find_spec(name.partition(".")[0], function_folders)
-            if spec is not None and spec.loader is not None:
+            if name not in self._before and spec is not None and spec.loader is not None:
                 del sys.modules[name]
         sys.modules.update(self._shadows)
 
@@ -64,7 +66,10 @@ class Apart:
         """Find a top-level module outside the function's folders."""
         if path is not None or get_ident() != self._thread or name in sys.builtin_module_names:
             return None  # PyPy has files, too, of the name of modules that it has built in
-        return PathFinder.find_spec(name, standard_folders)
+        spec = PathFinder.find_spec(name, standard_folders)
+        if spec is not None:
+            self._found.add(name)
+        return spec
 
 
 def _shadows_a_standard_module(name: str, module: ModuleType) -> bool:

@@ -19,7 +19,7 @@ from .standard import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from .diagnostics import Diagnostic
     from .runtime_api import Invocation, LambdaRuntimeClient
@@ -57,20 +57,27 @@ def _send(chunks: Any, stream: ResponseStream) -> None:
         while True:
             try:
                 chunk = chunks.__next__()  # by name, because a proxy of a generator has it only so
-            except StopIteration:
+            except StopIteration as stop:
+                if stop.value is not None:
+                    raise TypeError(_returned(stop.value)) from None
                 break
             problem = stream.take(chunk)
             if problem is not None:
-                try:
-                    chunks.throw(problem)
-                except StopIteration:
-                    pass
-                raise problem  # the generator has swallowed it
+                _refuse(problem, chunks)
             stream.upload.flush()
             if not stream.upload.wanted:
                 break
     finally:
         chunks.close()
+
+
+def _refuse(problem: Exception, chunks: Any) -> NoReturn:
+    """Raise it at the ``yield``; it goes through, also if the generator swallows it."""
+    try:
+        chunks.throw(problem)
+    except StopIteration:
+        pass
+    raise problem
 
 
 async def _send_awaited(chunks: Any, stream: ResponseStream) -> None:
@@ -85,17 +92,21 @@ async def _send_awaited(chunks: Any, stream: ResponseStream) -> None:
                 break
             problem = stream.take(chunk)
             if problem is not None:
-                try:
-                    await chunks.athrow(problem)
-                except StopAsyncIteration:
-                    pass
-                raise problem
+                await _refuse_awaited(problem, chunks)
             while not stream.upload.flush_some():
                 await event_loop.ready(stream.upload.fileno())
             if not stream.upload.wanted:
                 break
     finally:
         await chunks.aclose()
+
+
+async def _refuse_awaited(problem: Exception, chunks: Any) -> NoReturn:
+    try:
+        await chunks.athrow(problem)
+    except StopAsyncIteration:
+        pass
+    raise problem
 
 
 class ResponseStream:
@@ -131,8 +142,8 @@ class ResponseStream:
     def begin(self, content_type: str) -> None:
         """Send the head of the request, unless that was done before."""
         if self._invocation.stream is None:
-            self._invocation.stream = self
             self.upload = self._client.begin_response(self._invocation, content_type)
+            self._invocation.stream = self  # last: whoever sees it finds the upload
 
     def end(self) -> bool:
         """The response is complete: whether Lambda has accepted it. Raises RuntimeApiError."""
@@ -204,6 +215,13 @@ def _check_texts(what: str, values: Any, kind: type) -> None:
             raise TypeError(f"The HTTP head has {what}[{place!r}] of type {found}, expected str")
         if any(char in f"{place}{value}" for char in "\r\n"):
             raise ValueError(f"The HTTP head has a line break in {what}[{place!r}]: {value!r}")
+
+
+def _returned(value: object) -> str:
+    return (
+        f"The generator has returned a value of type {type(value).__name__}, which nobody gets: yield it "
+        "(for HTTP yield the head first, a dict with statusCode and headers, and then the body)"
+    )
 
 
 def _unexpected(chunk: object) -> str:

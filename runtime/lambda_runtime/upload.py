@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _socket
 
-from .connection import has_input, receive
+from .connection import has_input, is_of_a_signal_handler, receive
 from .errors import RuntimeApiError
 from .standard import load
 
@@ -26,7 +26,8 @@ class Upload:
         """Take ``connection``, put ``head`` in line. If that fails, nothing is wanted and `finish` raises."""
         self.wanted = True
         self.size_bytes = 0  # of the body, as far as it was added, with its framing
-        self._unsent = [memoryview(head)]
+        # A number before a piece: so many of its bytes are sent.
+        self._unsent: list[memoryview | int] = [memoryview(head)]
         self._problem: RuntimeApiError | None = None
         try:
             self._socket = connection.detach()
@@ -52,15 +53,20 @@ class Upload:
         if self.wanted and has_input(self._socket):
             self.wanted = False  # an early reply (RFC 9112, 9.3), or the end
         while self.wanted and self._unsent:
+            first = self._unsent[0]
+            if isinstance(first, int):
+                rest = self._unsent[1][first:]  # type: ignore[index] # never two numbers
+                self._unsent[:2] = [rest] if rest else []
+                continue
             try:
-                sent = self._socket.send(self._unsent[0], _socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return False
-            except OSError:
+                # It is sent and noted in one instruction: no signal handler can raise in between.
+                self._unsent[:0] = map(self._socket.send, (first,), (_socket.MSG_DONTWAIT,))
+            except OSError as error:
+                if is_of_a_signal_handler(error):
+                    raise
+                if isinstance(error, BlockingIOError):
+                    return False
                 self.wanted = False
-            else:
-                rest = self._unsent[0][sent:]
-                self._unsent[:1] = [rest] if rest else []
         if not self.wanted:
             self._unsent.clear()
         return True

@@ -9,19 +9,23 @@ sends the signal to the main thread once more.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
-import _thread
 import os
-import time
+
+from .ending import get_ident, sleep, start_new_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
+    from typing import Any
 
 PATIENCE_S = 0.005
 
 
-def insist(number: int, handled: Sequence[object]) -> None:
-    """Repeat signal ``number`` to the main thread, which calls this, until ``handled`` is not empty."""
+def insist(number: int, handler: Callable[..., Any], is_handled: Callable[[], bool]) -> None:
+    """Repeat signal ``number`` to the main thread, which calls this, until ``handler`` has begun.
+
+    ``is_handled`` tells that. If another handler takes its place, that is left alone.
+    """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     other = _signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -32,12 +36,14 @@ def insist(number: int, handled: Sequence[object]) -> None:
         return
     # A forked process would write to the same pipe.
     os.register_at_fork(after_in_child=lambda: _signal.set_wakeup_fd(-1))
-    _thread.start_new_thread(_repeat, (number, handled, _thread.get_ident(), reader))
+    start_new_thread(_repeat, (number, handler, is_handled, get_ident(), reader))
 
 
-def _repeat(number: int, handled: Sequence[object], thread: int, reader: int) -> None:
+def _repeat(
+    number: int, handler: Callable[..., Any], is_handled: Callable[[], bool], thread: int, reader: int
+) -> None:
     while number not in os.read(reader, 512):
         pass
-    while not handled:
+    while not is_handled() and _signal.getsignal(number) == handler:
         _signal.pthread_kill(thread, number)
-        time.sleep(PATIENCE_S)
+        sleep(PATIENCE_S)
