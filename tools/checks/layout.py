@@ -38,7 +38,8 @@ def check(upload: Upload) -> Iterator[Finding]:
 def _archive(upload: Upload, archive: Archive) -> Iterator[Finding]:
     yield from _names(archive)
     yield from _bootstrap_place(archive) or _root(archive)
-    yield from _links(upload, archive)
+    if not upload.is_too_large:
+        yield from _links(upload, archive)
     yield from _zipped_size(archive)
 
 
@@ -55,9 +56,15 @@ def _names(archive: Archive) -> Iterator[Finding]:
         if count > 1:
             remedy = "Build the zip from an empty folder, not on top of an old zip."
             yield Finding(ERROR, "twice", name, f"is in the zip {count} times", remedy)
-        if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        if not name or name.startswith("/") or "\\" in name or ".." in name.split("/"):
             problem = "is not a relative path with slashes"
-            yield Finding(ERROR, "name", name, problem, "Zip the content of a folder, from inside it.")
+            yield Finding(
+                ERROR,
+                "name",
+                name or "a file without a name",
+                problem,
+                "Zip the content of a folder, from inside it.",
+            )
     for name, member in archive.members.items():
         if member.obstacle:
             remedy = "Lambda's unzip knows stored and deflated files without a password: build the zip so."
@@ -180,10 +187,10 @@ def _zipped_size(archive: Archive) -> Iterator[Finding]:
 
 
 def _size(upload: Upload) -> Iterator[Finding]:
-    unzipped = sum(archive.unzipped_size for archive in upload.archives)
-    if unzipped > UNZIPPED_LIMIT:
+    if upload.is_too_large:
         names = ", ".join(archive.path.name for archive in upload.archives)
-        problem = f"unzipped: {_megabytes(unzipped)}, and Lambda allows {_megabytes(UNZIPPED_LIMIT)} in all"
+        size, limit = _megabytes(upload.unzipped_size), _megabytes(UNZIPPED_LIMIT)
+        problem = f"unzipped: {size}, and Lambda allows {limit} in all"
         remedy = "Leave out what the function does not import, or use a container image."
         yield Finding(ERROR, "size", names, problem, remedy)
 

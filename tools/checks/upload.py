@@ -7,7 +7,7 @@ import re
 from collections import Counter
 
 from tools import elf, versions
-from tools.lambda_os import ARCHITECTURES, GLIBC
+from tools.lambda_os import ARCHITECTURES, GLIBC, UNZIPPED_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,12 +64,9 @@ class Upload:
     def __init__(self, archives: Sequence[Archive], target: Target) -> None:
         """Read what is common to all checks; raises Problem if a zip is damaged."""
         self.archives = archives
-        self.files = [
-            File(archive, member)
-            for archive in archives
-            for member in archive.members.values()
-            if not member.obstacle and not member.is_link
-        ]
+        self.unzipped_size = sum(archive.unzipped_size for archive in archives)
+        # What is larger than Lambda allows may be larger than this machine's memory, too.
+        self.files = [] if self.is_too_large else self._regular_files()
         self.damaged: list[tuple[File, str]] = []  # files that begin as ELF does: what is wrong with them
         for file in self.files:
             if elf.is_elf(file.head(4)):
@@ -81,6 +78,19 @@ class Upload:
         self.glibc = target.glibc
         self.python = target.python or self._python()
         self.architecture = target.architecture or self._architecture()
+
+    def _regular_files(self) -> list[File]:
+        return [
+            File(archive, member)
+            for archive in self.archives
+            for member in archive.members.values()
+            if not member.obstacle and not member.is_link
+        ]
+
+    @property
+    def is_too_large(self) -> bool:
+        """Then nothing is said about the content of files, only about their names and sizes."""
+        return self.unzipped_size > UNZIPPED_LIMIT
 
     @property
     def names(self) -> Iterator[str]:
