@@ -149,6 +149,7 @@ class SeededDefects(ZipTestCase):
         entry.compress_type = zipfile.ZIP_DEFLATED
         entry.external_attr = (stat.S_IFREG | 0o644) << 16
         with zipfile.ZipFile(path, "w") as archive, archive.open(entry, "w") as file:
+            file.write(elf(needed=["libone.so"]))  # to be missed by whoever unzips it to look into it
             for _ in range(251):
                 file.write(bytes(1024 * 1024))
         self.assertEqual([(one.kind, one.severity) for one in self.findings(path)], [("size", ERROR)])
@@ -213,6 +214,18 @@ class SeededDefects(ZipTestCase):
     def test_a_file_that_breaks_off(self) -> None:
         files = {"lib/a.so": elf()[:150]}
         self.assertFound("damaged", "lib/a.so", files, words="not what its first bytes say")
+
+    def test_a_table_beyond_what_any_machine_could_address(self) -> None:
+        data = bytearray(elf())
+        data[32:40] = b"\xff" * 8  # e_phoff
+        self.assertFound(
+            "damaged", "lib/a.so", {"lib/a.so": bytes(data)}, words="not what its first bytes say"
+        )
+
+    def test_a_file_without_a_name(self) -> None:
+        path = self.zip({"z": ""})
+        path.write_bytes(rename(path.read_bytes(), b"z", b"\0"))  # where a name ends
+        self.assertIn("a file without a name", [one.file for one in self.findings(path)])
 
     def test_bytecode_of_another_python_than_its_name_says(self) -> None:
         files = {**MODULE, CACHED: compiled("3.11")}
@@ -476,6 +489,21 @@ class SoundZips(ZipTestCase):
         path.write_bytes(path.read_bytes().replace(b"as it was", b"not so..."))
         with self.assertRaisesRegex(Problem, r"python/a\.py is damaged"):
             self.findings(path)
+
+    def test_a_zip_with_a_name_that_is_no_utf_8(self) -> None:
+        for local, words in ((True, "python/café.py is damaged"), (False, "is no zip file")):
+            with self.subTest(local=local):
+                path = self.zip({"python/café.py": ""})
+                path.write_bytes(rename(path.read_bytes(), "é".encode(), b"\xc3\xff", local=local))
+                with self.assertRaisesRegex(Problem, words):
+                    self.findings(path)
+
+
+def rename(data: bytes, old: bytes, new: bytes, *, local: bool | None = None) -> bytes:
+    """A zip with other bytes in its names: before a file, in the directory at the end, or in both."""
+    files, mark, directory = data.partition(b"PK\1\2")
+    files = files if local is False else files.replace(old, new)
+    return files + mark + (directory if local else directory.replace(old, new))
 
 
 def compiled(version: str, path: str = "/opt/a.py") -> bytes:

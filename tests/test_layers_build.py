@@ -266,6 +266,14 @@ class AFunction(ToolTestCase):
         two = self.build("function", files, "--bytecode", sys.executable, PYTHONHASHSEED="2")
         self.assertEqual(one.read_bytes(), two.read_bytes())
 
+    def test_a_name_that_is_no_utf_8(self) -> None:
+        files = self.write({"app.py": ""})
+        try:
+            Path(os.fsdecode(os.fsencode(files) + b"/caf\xe9.txt")).write_text("")
+        except OSError:
+            self.skipTest("this file system takes names of UTF-8 only")
+        self.assertProblem(r"caf\xe9.txt has a name that is not UTF-8", "function", files)
+
     def test_a_module_that_is_no_python(self) -> None:
         files = self.write({"app.py": "def handler(\n", "fine.py": ""})
         self.assertProblem("app.py (SyntaxError", "function", files, "--bytecode", sys.executable)

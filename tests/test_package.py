@@ -253,12 +253,27 @@ class Exploring(FunctionTestCase):
             self.assertTrue((context / name).is_file(), name)
         self.assertEqual((context / "invoke").stat().st_mode & 0o777, 0o755)
 
-    def test_a_layer_that_is_no_zip_is_one_clear_line(self) -> None:
-        path = str(Path(self.write({"no.zip": "no zip"}), "no.zip"))
-        _, done = self.lay_out(path)
-        self.assertEqual(
-            (done.returncode, done.stderr), (2, f"{path} cannot be unpacked: File is not a zip file\n")
-        )
+    def test_a_layer_that_cannot_be_unpacked_is_one_clear_error(self) -> None:
+        sound = Path(self.zip(("a.py", stat.S_IFREG | 0o644, "as it was"))).read_bytes()
+        encrypted = bytearray(sound)
+        for flags in (
+            6,
+            sound.index(b"PK\1\2") + 8,
+        ):  # general purpose flags of the file, and in the directory
+            encrypted[flags] |= 1
+        for name, content, words in (
+            ("no.zip", b"no zip", "no.zip is no zip file"),
+            ("corrupt.zip", sound.replace(b"as it was", b"not so..."), "corrupt.zip: a.py is damaged"),
+            ("encrypted.zip", bytes(encrypted), "encrypted.zip: a.py is encrypted"),
+            ("escaping.zip", sound.replace(b"a.py", b"../a"), "escaping.zip: '../a' is not a relative path"),
+        ):
+            with self.subTest(name):
+                path = Path(self.write({}), name)
+                path.write_bytes(content)
+                _, done = self.lay_out(str(path))
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertIn(words, done.stderr)
+                self.assertNotIn("Traceback", done.stderr)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def parse(data: bytes) -> Elf:
     if bits == 64 and little:
         try:
             _Reader(data).fill(elf)
-        except (struct.error, IndexError, ValueError) as error:
+        except (struct.error, IndexError, OverflowError, ValueError) as error:
             raise ElfError(f"damaged: {error}") from None
     return elf
 

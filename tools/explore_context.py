@@ -11,24 +11,25 @@ import os
 import shutil
 import stat
 import sys
-import zipfile
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
+
+from tools import problems
+from tools.problems import Problem
+from tools.zips import Archive
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_BYTECODE = shutil.ignore_patterns("__pycache__")
 
 
-def main(arguments: list[str]) -> int:
-    """Build the folder; 2 if a layer cannot be read."""
-    context, *layers = map(Path, arguments)
+def main() -> int:
+    """Build the folder that the arguments name."""
+    context, *layers = map(Path, sys.argv[1:])
     shutil.rmtree(context, ignore_errors=True)
     (context / "opt").mkdir(parents=True)
     for layer in layers:
-        try:
-            unpack(layer, context / "opt")
-        except (OSError, zipfile.BadZipFile) as error:
-            print(f"{layer} cannot be unpacked: {error}", file=sys.stderr)
-            return 2
+        unpack(layer, context / "opt")
     (context / "task").mkdir()
     for example in sorted((ROOT / "examples").glob("*.py")):
         shutil.copy(example, context / "task")
@@ -39,19 +40,32 @@ def main(arguments: list[str]) -> int:
 
 
 def unpack(layer: Path, folder: Path) -> None:
-    """Extract ``layer`` with its modes and symbolic links, both of which `zipfile` drops."""
-    with zipfile.ZipFile(layer) as archive:
-        for entry in archive.infolist():
-            mode = entry.external_attr >> 16
-            if not entry.is_dir() and os.path.lexists(folder / entry.filename):
-                os.unlink(folder / entry.filename)  # of an earlier layer; not to be written through a link
-            path = Path(archive.extract(entry, folder))
-            if stat.S_ISLNK(mode):
-                path.unlink()
-                os.symlink(archive.read(entry).decode(), path)
-            elif mode:
-                path.chmod(stat.S_IMODE(mode))
+    """Extract ``layer`` with its modes and symbolic links, both of which `zipfile` drops; raises Problem."""
+    with Archive(layer) as archive:
+        for name, member in archive.members.items():
+            if member.obstacle:
+                raise Problem(f"{layer}: {name} {member.obstacle}.", "Build the zip anew.")
+            path = place(layer, folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.lexists(path):
+                path.unlink()  # of an earlier layer; not to be written through a link
+            if member.is_link:
+                path.symlink_to(archive.read(name).decode())
+            else:
+                path.write_bytes(archive.read(name))
+                path.chmod(stat.S_IMODE(member.mode))
+        for member in archive.folders:  # now that all is in them
+            path = place(layer, folder, member.name)
+            path.mkdir(parents=True, exist_ok=True)
+            path.chmod(stat.S_IMODE(member.mode))
+
+
+def place(layer: Path, folder: Path, name: str) -> Path:
+    """Where in ``folder`` a member is; raises Problem if that is elsewhere."""
+    if not name or name.startswith("/") or ".." in name.split("/"):
+        raise Problem(f"{layer}: {name!r} is not a relative path.", "Zip the content of a folder.")
+    return folder / name
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(problems.report("make explore-lambda-environment", main))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can name
 UNIX = 3  # "version made by", which gives the upper half of external_attr its meaning
 ENCRYPTED = 0x1  # a general purpose flag
+# What zipfile raises for damaged bytes, among them names that are no UTF-8 (ValueError).
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    IndexError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # that every unzip knows
 
 
@@ -32,6 +44,8 @@ def write(tree: Path, output: Path, *, compress: bool) -> list[str]:
     """
     paths = {path.relative_to(tree).as_posix(): path for path in tree.rglob("*")}
     names = sorted(name for name, path in paths.items() if path.is_symlink() or path.is_file())
+    for name in names:
+        _refuse_other_encodings(name)
     method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with zipfile.ZipFile(output, "w", method) as archive:
         for name in names:
@@ -49,21 +63,35 @@ def write(tree: Path, output: Path, *, compress: bool) -> list[str]:
     return names
 
 
+def _refuse_other_encodings(name: str) -> None:
+    """Raises Problem for a name that is not UTF-8, as those in a zip are."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+        raise Problem(f"{shown} has a name that is not UTF-8.", "Rename it.") from None
+
+
 class Member:
-    """A file in a zip."""
+    """A file in a zip, or a folder."""
 
     __slots__ = ("entry", "mode", "name")
 
     def __init__(self, entry: zipfile.ZipInfo) -> None:
         self.entry = entry
         self.name = entry.filename
-        # Without a mode of Unix, as written on Windows, nothing is executable.
-        self.mode = entry.external_attr >> 16 if entry.create_system == UNIX else stat.S_IFREG | 0o644
+        # Without a mode of Unix, as written on Windows, no file is executable.
+        default = stat.S_IFDIR | 0o755 if self.is_folder else stat.S_IFREG | 0o644
+        self.mode = entry.external_attr >> 16 if entry.create_system == UNIX else default
 
     @property
     def size(self) -> int:
         """Of the unzipped file, in bytes."""
         return self.entry.file_size
+
+    @property
+    def is_folder(self) -> bool:
+        return self.name.endswith("/")
 
     @property
     def is_link(self) -> bool:
@@ -101,11 +129,13 @@ class Archive:
             raise Problem(f"{path} does not exist.", remedy) from None
         except OSError as error:
             raise Problem(f"{path} cannot be read: {error.strerror}.", remedy) from None
-        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        except DAMAGE as error:
             raise Problem(f"{path} is no zip file: {error}.", remedy) from None
-        entries = [entry for entry in self._file.infolist() if not entry.is_dir()]
-        self.members = {entry.filename: Member(entry) for entry in entries}
-        self.names = [entry.filename for entry in entries]  # twice, what is in it twice
+        everything = [Member(entry) for entry in self._file.infolist()]
+        files = [member for member in everything if not member.is_folder]
+        self.members = {member.name: member for member in files}
+        self.names = [member.name for member in files]  # twice, what is in it twice
+        self.folders = [member for member in everything if member.is_folder]  # need not be in a zip
 
     def __enter__(self) -> Archive:
         return self
@@ -128,13 +158,16 @@ class Archive:
         """The content of a member; raises Problem if it is damaged."""
         try:
             return self._file.read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise Problem(f"{self.path}: {name} is damaged: {error}.", "Build the zip anew.") from None
+        except (*DAMAGE, OSError) as error:
+            raise self._damaged(name, error) from None
 
     def head(self, name: str, size: int) -> bytes:
         """The first ``size`` bytes of a member; raises Problem if they are damaged."""
         try:
             with self._file.open(name) as file:
                 return file.read(size)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise Problem(f"{self.path}: {name} is damaged: {error}.", "Build the zip anew.") from None
+        except (*DAMAGE, OSError) as error:
+            raise self._damaged(name, error) from None
+
+    def _damaged(self, name: str, error: Exception) -> Problem:
+        return Problem(f"{self.path}: {name} is damaged: {error}.", "Build the zip anew.")
