@@ -155,6 +155,10 @@ if "--fail" in words:
 content = open(words[words.index("--zip-file") + 1][len("fileb://"):], "rb").read()
 name = words[words.index("--layer-name") + 1]
 sha256 = base64.b64encode(hashlib.sha256(content).digest()).decode()
+if words[-2:] != ["--output", "json"]:
+    sys.exit(print("CONTENT", sha256, sep="\\t"))
+if "--strange" in words:
+    sys.exit(print("[]"))
 print(json.dumps(dict(Content=dict(CodeSha256=sha256), LayerVersionArn=f"arn:{{name}}:1")))
 """
 
@@ -201,7 +205,27 @@ class Publishing(FunctionTestCase):
 
     def test_options_are_passed_on(self) -> None:
         self.publish("layers/lambda.zip", "--", "--region", "eu-west-3")
-        self.assertEqual(self.asked()[-2:], ["--region", "eu-west-3"])
+        self.assertEqual(self.asked()[-4:-2], ["--region", "eu-west-3"])
+
+    def test_the_reply_can_be_read_whatever_form_is_asked_for(self) -> None:
+        for words in (["--output", "text"], ["--output=table"]):
+            with self.subTest(words):
+                done = self.publish("layers/lambda.zip", "--", *words)
+                self.assertEqual(done.stdout, "arn:python-runtime:1\n", done.stderr)
+
+    def test_a_query_is_refused_before_anything_is_published(self) -> None:
+        for words in (["--query", "LayerVersionArn"], ["--query=Version"]):
+            with self.subTest(words):
+                done = self.publish("layers/lambda.zip", "--", *words)
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertIn("publish: --query is for another command", done.stderr)
+                self.assertFalse(self.log.exists())
+
+    def test_what_is_published_is_said_even_if_the_reply_is_not_understood(self) -> None:
+        done = self.publish("layers/lambda.zip", "--", "--strange")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("publish: layers/lambda.zip is published, but the reply is not understood", done.stderr)
+        self.assertIn("list-layer-versions --layer-name python-runtime", done.stderr)
 
     def test_a_refusal_ends_it_before_the_next_zip(self) -> None:
         done = self.publish("--", "--fail")

@@ -20,7 +20,6 @@ from pathlib import Path
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME = "lambda"  # layers/lambda.zip
@@ -73,6 +72,7 @@ def main(arguments: Sequence[str]) -> int:
     split = words.index("--") if "--" in words else len(words)
     paths, options = [Path(word) for word in words[:split]], words[split + 1 :]
     try:
+        refuse_queries(options)
         aws = find_aws_cli()
         for path in paths or built_layers():
             print(publish(aws, Layer(path), options), flush=True)
@@ -80,6 +80,12 @@ def main(arguments: Sequence[str]) -> int:
         print(f"publish: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def refuse_queries(options: Sequence[str]) -> None:
+    """Raises PublishingError for an option that would leave out what the reply is read for."""
+    if any(option.partition("=")[0] == "--query" for option in options):
+        raise PublishingError("--query is for another command: this one prints the ARNs, and nothing else")
 
 
 def built_layers() -> list[Path]:
@@ -111,23 +117,35 @@ def publish(aws: str, layer: Layer, options: Sequence[str]) -> str:
     told = f"{layer.path} ({len(content) / 1024:.0f} KB) as {layer.name} for {', '.join(layer.architectures)}"
     print(told, file=sys.stderr)
     command = [
-        *(aws, "lambda", "publish-layer-version", "--output", "json", "--layer-name", layer.name),
+        *(aws, "lambda", "publish-layer-version", "--layer-name", layer.name),
         *("--zip-file", f"fileb://{layer.path}"),
         *("--compatible-architectures", *layer.architectures),
         *(("--compatible-runtimes", *layer.runtimes) if layer.runtimes else ()),
         *(("--license-info", "Apache-2.0") if layer.path.stem == RUNTIME else ()),
         *options,
+        *("--output", "json"),  # the last one counts
     ]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     if done.returncode != 0:
         raise PublishingError(f"AWS CLI did not publish {layer.path}; what it says is above")
-    reply: dict[str, Any] = json.loads(done.stdout.decode())
+    arn, found = understood(done.stdout, layer)
     sha256 = base64.b64encode(hashlib.sha256(content).digest()).decode()
-    if reply["Content"]["CodeSha256"] != sha256:
+    if found != sha256:
+        raise PublishingError(f"AWS has other bytes than {layer.path}: SHA-256 {found}")
+    return arn
+
+
+def understood(reply: bytes, layer: Layer) -> tuple[str, str]:
+    """The ARN and the SHA-256 (base64) in what AWS CLI has printed; raises PublishingError."""
+    try:
+        version = json.loads(reply.decode())
+        return str(version["LayerVersionArn"]), str(version["Content"]["CodeSha256"])
+    except (ValueError, LookupError, TypeError):
+        said = reply.decode("utf-8", "replace")
         raise PublishingError(
-            f"AWS has other bytes than {layer.path}: SHA-256 {reply['Content']['CodeSha256']}"
-        )
-    return str(reply["LayerVersionArn"])
+            f"{layer.path} is published, but the reply is not understood: {said!r}. "
+            f"Its ARN is in what `aws lambda list-layer-versions --layer-name {layer.name}` prints"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -50,6 +50,14 @@ def publish_again(laboratory: Laboratory) -> Observation:
     return done.output.strip()
 
 
+@SUITE.case(PUBLISH, "the ARN is printed, whatever form of output is asked for")
+def publish_as_text(laboratory: Laboratory) -> Observation:
+    words = f"{ELSEWHERE[:-1]} --output text'"
+    done = laboratory.type(f"make publish ZIPS=layers/lambda.zip {words}").succeeded()
+    expect("the ARN", done.output.strip(), "arn:aws:lambda:eu-west-3:123456789012:layer:python-runtime:3")
+    return done.output.strip()
+
+
 @SUITE.case(PUBLISH, "what cannot be published is one clear error, and no ARN")
 def publish_in_vain(laboratory: Laboratory) -> Observation:
     large = laboratory.source / "layers" / "large.zip"
