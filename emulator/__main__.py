@@ -229,6 +229,8 @@ def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
         timeout_s=options.timeout,
         initialization_type="snap-start" if options.snap_start else "on-demand",
         reload=getattr(options, "reload", False),
+        # Who invokes once sees the invocation to its end, what runs after the response included.
+        answer_grace_s=options.timeout + 1 if options.command == "run" else 1.0,
         log=terminal.log,
     )
 

@@ -1121,6 +1121,22 @@ class TheCommandLine(EmulatorTestCase):
                     done.stderr.decode(), r"(?s)^START .*\nEND .*\nREPORT .*Init Duration: .* ms\t\n\n$"
                 )
 
+    def test_runs_to_the_end_what_comes_after_the_response(self) -> None:
+        script = PRELUDE + textwrap.dedent(
+            """
+            r, event, headers = take()
+            respond(r, 1)
+            time.sleep(1.3)  # longer than an answer waits elsewhere
+            print("done", flush=True)
+            take()
+            """
+        )
+        (self.folder / "slow.py").write_text(script)
+        runtime = f"--runtime={sys.executable} -ISu {self.folder / 'slow.py'}"
+        done = self.emulate("run", "--handler=slow.handler", runtime)
+        self.assertEqual((0, b"1"), (done.returncode, done.stdout.strip()))
+        self.assertIn(b"done\nEND ", done.stderr)
+
     def test_asks_as_a_function_url_would(self) -> None:
         done = self.emulate("run", *self.options, "--event", "DELETE /a%20b?c=d&c=e")
         event = json.loads(json.loads(done.stdout)[0])
