@@ -359,7 +359,7 @@ class Mistakes(AsgiTestCase):
             ("/unknown", "ApplicationError", "has sent http.response.trailers, expected http.response.start"),
             ("/early", "ApplicationError", "has sent http.response.body, expected http.response.start"),
             ("/text header", "ApplicationError", "has sent the header ('a', 'b'), expected bytes"),
-            ("/status", "ApplicationError", "function.app has given the status 600, expected 100 to 599"),
+            ("/status", "ApplicationError", "function.app has given the status 600, expected 200 to 599"),
             (
                 "/line break",
                 "ApplicationError",

@@ -306,7 +306,7 @@ class Mistakes(WsgiTestCase):
             ),
             ("/never", "ApplicationError", "has not called start_response before its first block"),
             ("/status", "ApplicationError", "has given the status 200, expected such as '200 OK'"),
-            ("/range", "ApplicationError", "function.app has given the status 999, expected 100 to 599"),
+            ("/range", "ApplicationError", "function.app has given the status 999, expected 200 to 599"),
             (
                 "/line break",
                 "ApplicationError",

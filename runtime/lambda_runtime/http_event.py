@@ -210,8 +210,8 @@ def make_head(
 
     Said when the application gives it, because later the trace would not lead there.
     """
-    if not 100 <= status <= 599:
-        raise ApplicationError(app, f"has given the status {status}, expected 100 to 599")
+    if not 200 <= status <= 599:
+        raise ApplicationError(app, f"has given the status {status}, expected 200 to 599")
     for name, value in headers:
         if any(byte in name + value for byte in b"\r\n"):
             found = f"{_text(name)!r} with a line break: {_text(value)!r}"

@@ -75,8 +75,13 @@ class Apart:
 def _shadows_a_standard_module(name: str, module: ModuleType) -> bool:
     if name == "__main__" or name.startswith("lambda_runtime"):
         return False
-    standard_names = getattr(sys, "stdlib_module_names", None)  # since Python 3.10; before, any may be one
-    return (standard_names is None or name.partition(".")[0] in standard_names) and _is_the_functions(module)
+    if not _is_the_functions(module):
+        return False
+    name = name.partition(".")[0]
+    standard_names = getattr(sys, "stdlib_module_names", None)  # since Python 3.10
+    if standard_names is None:
+        return PathFinder.find_spec(name, standard_folders) is not None
+    return name in standard_names
 
 
 def _is_the_functions(module: ModuleType) -> bool:

@@ -177,8 +177,8 @@ def encode_prelude(head: dict[str, Any]) -> bytes:
                 f"with {', '.join(PRELUDE_KEYS)}; to send JSON, yield json.dumps(…)"
             )
     status = head.get("statusCode", 200)
-    if not isinstance(status, int) or not 100 <= status <= 599:
-        raise ValueError(f"The HTTP head has the statusCode {status!r}, expected an int from 100 to 599")
+    if not isinstance(status, int) or not 200 <= status <= 599:
+        raise ValueError(f"The HTTP head has the statusCode {status!r}, expected an int from 200 to 599")
     _check_texts("headers", head.get("headers", {}), dict)
     _check_texts("cookies", head.get("cookies", []), list)
     multiple = head.get("multiValueHeaders", {})
