@@ -108,6 +108,31 @@ class SeededDefects(ZipTestCase):
         files = {"bootstrap": BOOTSTRAP.replace("\n", "\r\n")}
         self.assertFound("line-ends", "bootstrap", files, words="CR LF")
 
+    def test_later_lines_of_a_shell_script_that_end_as_on_windows(self) -> None:
+        for first in ("#!/bin/sh", "#!/usr/bin/env bash", "#! /opt/bin/bash -e"):
+            with self.subTest(first):
+                files = {"bootstrap": f"{first}\nexec /opt/bin/python3 /opt/app.py\r\n"}
+                self.assertFound("line-ends", "bootstrap", files, words="CR LF")
+
+    def test_a_folder_that_only_its_owner_may_enter(self) -> None:
+        for mode in (0o700, 0o744):
+            with self.subTest(mode=oct(mode)):
+                files, modes = {"python/": "", **MODULE}, {"python/": stat.S_IFDIR | mode}
+                words = f"has mode {mode:o}, so Lambda's user cannot look into it"
+                self.assertFound("unreadable", "python/", files, modes=modes, words=words)
+
+    def test_a_link_to_a_program_that_cannot_be_executed(self) -> None:
+        links = {"bootstrap": stat.S_IFLNK | 0o777, "other": stat.S_IFLNK | 0o777}
+        windows = BOOTSTRAP.replace("\n", "\r\n")
+        for kind, content, mode, words in (
+            ("mode", BOOTSTRAP, 0o644, "leads to sbin/run, which is not executable"),
+            ("line-ends", windows, 0o755, "leads to sbin/run, which has lines that end in CR LF"),
+        ):
+            with self.subTest(kind):
+                files = {"bootstrap": "other", "other": "/opt/sbin/run", "sbin/run": content}
+                modes = {**links, "sbin/run": stat.S_IFREG | mode}
+                self.assertFound(kind, "bootstrap", files, modes=modes, words=words)
+
     def test_a_byte_order_mark(self) -> None:
         files = {"bootstrap": b"\xef\xbb\xbf" + BOOTSTRAP.encode()}
         self.assertFound("script", "bootstrap", files, words="byte order mark")
@@ -422,6 +447,16 @@ class SoundZips(ZipTestCase):
         }
         files["lib/libssl.so.3"] = elf(versions={("libc.so.6", "GLIBC_2.34"): ["dlopen"]})
         self.assertSound(self.zip(files, {"bin/python3.13": stat.S_IFLNK | 0o777}))
+
+    def test_programs_behind_links_and_links_in_a_circle(self) -> None:
+        files = {"bootstrap": "run", "run": "#!/bin/sh\n", "bin/": "", "bin/a": "b", "bin/b": "a"}
+        modes = {"run": stat.S_IFREG | 0o755, "bin/": stat.S_IFDIR | 0o755}
+        modes.update(dict.fromkeys(("bootstrap", "bin/a", "bin/b"), stat.S_IFLNK | 0o777))
+        self.assertSound(self.zip(files, modes))
+
+    def test_windows_lines_do_not_matter_to_python_nor_folders_of_windows(self) -> None:
+        files = {"bootstrap": "#!/usr/bin/env python3\nprint()\r\n", "python/": "", **MODULE}
+        self.assertSound(self.zip(files, {"python/": 0}))
 
     def test_a_package_that_brings_its_libraries(self) -> None:
         module = elf(needed=["libblas-1.so", "libm.so.6"], run_path="$ORIGIN/../../a.libs")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import posixpath
+import re
+import stat
 from collections import Counter
 from pathlib import PurePosixPath
 
 from tools import elf
 from tools.checks.finding import ERROR, WARNING, Finding, within
-from tools.lambda_os import OPT, OWN_FOLDERS, SCRIPT_INTERPRETERS, TASK, UNZIPPED_LIMIT, ZIPPED_LIMIT
+from tools.checks.upload import link_place
+from tools.lambda_os import OWN_FOLDERS, SCRIPT_INTERPRETERS, UNZIPPED_LIMIT, ZIPPED_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +21,11 @@ if TYPE_CHECKING:
     from tools.zips import Archive
 
 ADDED_BY_MACOS = "__MACOSX/"
+ENTER = stat.S_IROTH | stat.S_IXOTH  # a folder, by who does not own it
+SHELL = re.compile(rb"#!\s*\S*[/ ](ba|da|a|k|z)?sh\b")  # /bin/sh, /usr/bin/env bash
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LAYER_FOLDERS = ("python/", "bin/", "lib/", "extensions/")
+SAVE_WITH_LF = "Save it with LF (git: `* text=auto eol=lf` in .gitattributes)."
 MODULES = (".py", ".pyc", ".so")
 AT_THE_ROOT = (
     "At the root of a layer are python/, bin/, lib/, extensions/ or bootstrap, of a function its modules."
@@ -32,12 +38,15 @@ def check(upload: Upload) -> Iterator[Finding]:
     for file in upload.files:
         yield from within(file.archive, _modes(file))
         yield from within(file.archive, _script(file))
+    for file in upload.linked_files:
+        yield from within(file.archive, _linked(file))
     yield from _size(upload)
 
 
 def _archive(upload: Upload, archive: Archive) -> Iterator[Finding]:
     yield from _names(archive)
     yield from _bootstrap_place(archive) or _root(archive)
+    yield from _folders(archive)
     if not upload.is_too_large:
         yield from _links(upload, archive)
     yield from _zipped_size(archive)
@@ -45,10 +54,14 @@ def _archive(upload: Upload, archive: Archive) -> Iterator[Finding]:
 
 def is_program(file: File) -> bool:
     """Whether a file is there to be executed by its name; in bin, files may lie beside the programs."""
-    folder = posixpath.dirname(file.name)
-    if file.name == "bootstrap" or folder == "extensions":
+    return _is_program_as(file.name, file)
+
+
+def _is_program_as(name: str, file: File) -> bool:
+    folder = posixpath.dirname(name)
+    if name == "bootstrap" or folder == "extensions":
         return True
-    return folder == "bin" and (file.elf is not None or file.head(2) == b"#!") and ".so" not in file.name
+    return folder == "bin" and (file.elf is not None or file.head(2) == b"#!") and ".so" not in name
 
 
 def _names(archive: Archive) -> Iterator[Finding]:
@@ -121,6 +134,13 @@ def _only_folder(archive: Archive) -> str:
     return tops.pop() if len(tops) == 1 and all("/" in name for name in names) else ""
 
 
+def _folders(archive: Archive) -> Iterator[Finding]:
+    for folder in archive.folders:
+        if folder.mode & ENTER != ENTER:
+            problem = f"has mode {folder.mode & 0o777:o}, so Lambda's user cannot look into it"
+            yield Finding(ERROR, "unreadable", folder.name, problem, "chmod 755 before zipping.")
+
+
 def _modes(file: File) -> Iterator[Finding]:
     if not file.member.is_readable:
         problem = f"has mode {file.member.mode & 0o777:o}, so Lambda's user cannot read it"
@@ -147,12 +167,22 @@ def _script(file: File) -> Iterator[Finding]:
         first, _, _ = head.partition(b"\n")
         if first.endswith(b"\r"):
             problem = "has lines that end in CR LF, as on Windows, so Linux does not find its interpreter"
-            remedy = "Save it with LF (git: `* text=auto eol=lf` in .gitattributes)."
-            yield Finding(ERROR, "line-ends", file.name, problem, remedy)
+            yield Finding(ERROR, "line-ends", file.name, problem, SAVE_WITH_LF)
+        elif SHELL.match(first) and b"\r\n" in file.read():
+            problem = "has lines that end in CR LF, as on Windows, and the shell takes CR for a part of them"
+            yield Finding(ERROR, "line-ends", file.name, problem, SAVE_WITH_LF)
         interpreter = first[2:].decode("utf-8", "replace").split()[:1]
         if interpreter and not _is_on_lambda(interpreter[0]):
             problem = f"is for {interpreter[0]}, which Lambda does not have"
             yield Finding(ERROR, "shebang", file.name, problem, "Begin it with #!/usr/bin/env python3.")
+
+
+def _linked(link: File) -> Iterator[Finding]:
+    """What is executed through a link, from where it would not be looked at for itself."""
+    if _is_program_as(link.name, link) and not _is_program_as(link.member.name, link):
+        for finding in (*_modes(link), *_script(link)):
+            finding.problem = f"leads to {link.member.name}, which {finding.problem}"
+            yield finding
 
 
 def _is_on_lambda(interpreter: str) -> bool:
@@ -168,15 +198,10 @@ def _links(upload: Upload, archive: Archive) -> Iterator[Finding]:
     for name, member in archive.members.items():
         if not member.is_link or member.obstacle:
             continue
-        target = archive.read(name).decode("utf-8", "replace")
-        if target.startswith((f"{OPT}/", f"{TASK}/")):
-            place = target.split("/", 2 if target.startswith(OPT) else 3)[-1]
-        elif target.startswith("/"):
-            place = ""
-        else:
-            place = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+        place = link_place(archive, name)
         if place not in everything and place not in folders:
             remedy = "Zip the file itself in its place, or make the link relative."
+            target = archive.read(name).decode("utf-8", "replace")
             yield Finding(ERROR, "link", name, f"is a link to {target}, which is not in the zip", remedy)
 
 

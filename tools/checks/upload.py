@@ -7,7 +7,7 @@ import re
 from collections import Counter
 
 from tools import elf, versions
-from tools.lambda_os import ARCHITECTURES, GLIBC, UNZIPPED_LIMIT
+from tools.lambda_os import ARCHITECTURES, GLIBC, OPT, TASK, UNZIPPED_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,22 +40,25 @@ class Target:
 class File:
     """A member of one of the zips; ELF facts if it is a program or a library for Linux."""
 
-    __slots__ = ("archive", "elf", "member")
+    __slots__ = ("archive", "elf", "member", "name")
 
     def __init__(self, archive: Archive, member: Member) -> None:
         self.archive = archive
         self.member = member
+        self.name = member.name  # or that of a link which leads to it
         self.elf: Elf | None = None
 
-    @property
-    def name(self) -> str:
-        return self.member.name
+    def called(self, name: str) -> File:
+        """The same file under the name of a link."""
+        file = File(self.archive, self.member)
+        file.name, file.elf = name, self.elf
+        return file
 
     def read(self) -> bytes:
-        return self.archive.read(self.name)
+        return self.archive.read(self.member.name)
 
     def head(self, size: int) -> bytes:
-        return self.archive.head(self.name, size)
+        return self.archive.head(self.member.name, size)
 
 
 class Upload:
@@ -97,6 +100,28 @@ class Upload:
         return (name for archive in self.archives for name in archive.members)
 
     @property
+    def links(self) -> dict[str, Archive]:
+        """The names of the symbolic links, and which zip each is in."""
+        return {
+            name: archive
+            for archive in self.archives
+            for name, member in archive.members.items()
+            if member.is_link and not member.obstacle
+        }
+
+    @property
+    def linked_files(self) -> Iterator[File]:
+        """Files that links lead to, under the names of the links."""
+        files = {file.name: file for file in self.files}
+        links = {} if self.is_too_large else self.links
+        for name in links:
+            place = name
+            for _ in links:  # some may lead in a circle
+                place = link_place(links[place], place) if place in links else place
+            if place in files:
+                yield files[place].called(name)
+
+    @property
     def binaries(self) -> Iterator[tuple[File, Elf]]:
         return ((file, file.elf) for file in self.files if file.elf is not None)
 
@@ -128,3 +153,14 @@ class Upload:
                 machines[facts.machine] += len(self.files)
         known = {architecture.elf: architecture for architecture in ARCHITECTURES.values()}
         return next((known[machine] for machine, _ in machines.most_common() if machine in known), None)
+
+
+def link_place(archive: Archive, name: str) -> str:
+    """What in the zips the link ``name`` leads to; "" if it leads elsewhere."""
+    target = archive.read(name).decode("utf-8", "replace")
+    for root in (OPT, TASK):
+        if target.startswith(f"{root}/"):
+            return target[len(root) + 1 :]
+    if target.startswith("/"):
+        return ""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
