@@ -53,6 +53,10 @@ class Difference:
 
 _BYTES = "application/octet-stream"
 _HTTP_RESPONSE = "application/vnd.awslambda.http-integration-response"
+_RETURNED = (
+    "The generator has returned a value of type str, which nobody gets: yield it "
+    "(for HTTP yield the head first, a dict with statusCode and headers, and then the body)"
+)
 _NO_CHUNK = "A chunk of type {} was yielded, expected bytes or str (or first of all a dict: the HTTP head)"
 
 # How an expectation is put together.
@@ -1042,7 +1046,9 @@ _streams_of_chunks = _instead(
         "stream: nothing": _streams_twice(b""),
         "stream: empty chunks": _streams_twice(b"end"),
         "stream: a chunk of 100 000 bytes": _streams_twice(b"x" * 100_000 + b"y"),
-        "stream: what is returned at the end is not sent": _streams_twice(b"a"),
+        "stream: a value that is returned at the end": record(
+            *(streamed(number, b"a", error=("TypeError", _RETURNED)) for number in (0, 1))
+        ),
         "stream: an object that acts like a generator": _streams_twice(b"ab", "closed\n"),
         "stream: a generator of a library function": _streams_twice(b"a"),
         "stream: a proxy of a generator": _streams_twice(b"a"),

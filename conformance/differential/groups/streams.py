@@ -144,7 +144,7 @@ for name, source in (
     ("a head without a body", "def handler(event, context):\n    yield {}"),
     ("a chunk of 100 000 bytes", "def handler(event, context):\n    yield 'x' * 100_000\n    yield 'y'"),
     (
-        "what is returned at the end is not sent",
+        "a value that is returned at the end",
         "def handler(event, context):\n    yield 'a'\n    return 'b'",
     ),
     (
