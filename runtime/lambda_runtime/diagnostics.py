@@ -247,10 +247,14 @@ def _message(exception: BaseException) -> str:
         code = _represent(_attribute(exception, "code"))
         return f"The function called sys.exit({code}), which ends its environment"
     try:
-        # By the methods of `str` itself, where __str__ gave a subclass with ways of its own.
-        return str.encode(str(exception), "utf-8", "surrogatepass").decode("utf-8", "surrogatepass")
+        return _plain(str(exception))
     except BaseException as error:
         return f"<no message: str() of this {type(exception).__name__} raised {type(error).__name__}>"
+
+
+def _plain(text: str) -> str:
+    """The same text if its class is one that has ways of its own: by the methods of `str` itself."""
+    return str.encode(text, "utf-8", "surrogatepass").decode("utf-8", "surrogatepass")
 
 
 def _represent(value: object) -> str:
@@ -266,7 +270,7 @@ def _notes(exception: BaseException) -> list[str]:
     notes = _attribute(exception, "__notes__")
     if not isinstance(notes, (list, tuple)):
         return []
-    texts = [_shorten(str.__str__(note), 2000) for note in notes[:NOTES_LIMIT] if isinstance(note, str)]
+    texts = [_shorten(_plain(note), 2000) for note in notes[:NOTES_LIMIT] if isinstance(note, str)]
     if len(notes) > NOTES_LIMIT:
         texts.append(f"{len(notes) - NOTES_LIMIT} more notes are left out")
     return texts

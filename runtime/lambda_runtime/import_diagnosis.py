@@ -52,6 +52,11 @@ def _name(error: ImportError) -> str:
     return error.name if isinstance(error.name, str) else ""
 
 
+def _path(error: ImportError) -> str:
+    """Its file, as far as Python knows it."""
+    return error.path if isinstance(error.path, str) else ""
+
+
 def _wanted(error: ImportError) -> str:
     """The full name of what could not be imported: of ``from package import name``, ``package.name``."""
     name = _name(error)
@@ -70,8 +75,8 @@ def _search_path() -> list[str]:
 
 def _unsuitable(error: ImportError) -> list[str]:
     """The files that could have been meant, if none of them can be loaded; else the reason is another."""
-    # Without a path, the module itself may be what was not found: its folder has taken its place.
-    names = [_wanted(error), *([_name(error)] if error.path is None else [])]
+    # Without a file, the module itself may be what was not found: its folder has taken its place.
+    names = [_wanted(error), *([] if os.path.isfile(_path(error)) else [_name(error)])]
     found = (path for name in names for path in _extension_files(name))
     paths = dict.fromkeys([*found, *_own_path(error)])
     problems = {path: _problem(path) for path in paths}
@@ -97,8 +102,7 @@ def _extension_files(name: str) -> Iterator[str]:
 
 
 def _own_path(error: ImportError) -> list[str]:
-    path = error.path
-    return [path] if isinstance(path, str) and path.endswith(EXTENSION_ENDINGS) else []
+    return [_path(error)] if _path(error).endswith(EXTENSION_ENDINGS) else []
 
 
 def _problem(path: str) -> str | None:
