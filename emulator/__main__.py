@@ -289,8 +289,10 @@ def read_variables(settings: list[str]) -> tuple[dict[str, str | None], list[str
             raise UsageError(f"{setting!r} names no environment variable; --env takes NAME=VALUE, or NAME")
         if given:
             environment[name] = value
-        else:
+        elif name in os.environ:
             inherit.append(name)
+        else:
+            raise UsageError(f"{name} is not set here, so --env cannot pass it on; --env {name}=… sets it")
     return environment, inherit
 
 

@@ -120,6 +120,7 @@ class Function:
         self._platform = platform_log(self._log, self._configuration)
         self._environment: Environment | None = None
         self._starts = 0
+        self._memory_exceeded = False
         self._pid: int | None = None
         self._exit_status: int | None = None
         self._queue: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
@@ -332,6 +333,9 @@ class Function:
         self._explain(outcome, invocation, environment)
         self._platform.end(invocation)
         invocation.log = self._log.since(invocation.log_start)
+        if environment.max_memory_mb > self._configuration.memory_mb and not self._memory_exceeded:
+            self._memory_exceeded = True  # said once: what has been used at most does not become less
+            self._platform.warning("More memory was used than the function has: Lambda would have killed it.")
         invocation.finished.set()
 
     def _explain(self, outcome: str, invocation: Invocation, environment: Environment) -> None:

@@ -273,6 +273,15 @@ class TheLog(EmulatorTestCase):
         self.assertTrue(100 <= report.max_memory_mb < 400, report)
         self.assertLess(report.duration_ms + (report.init_ms or 0), report.billed_ms + 1)
 
+    def test_says_when_more_memory_was_used_than_there_is(self) -> None:
+        source = "block = bytearray(200_000_000)\nwhile True: r, *_ = take(); respond(r, 1)"
+        for memory_mb, times in [(1024, 0), (128, 1)]:
+            with self.subTest(memory_mb):
+                function = self.start(source, memory_mb=memory_mb)
+                results = [function.invoke(), function.invoke()]
+                self.assertEqual(times, function.log_text().count("Lambda would have killed it.\n"))
+                self.assertNotIn(b"killed", results[0].log + results[1].log)
+
     def test_has_all_that_was_written_before_the_next_event_was_asked_for(self) -> None:
         function = self.start(
             "for n in range(5):\n"
@@ -1167,6 +1176,7 @@ class TheCommandLine(EmulatorTestCase):
             ("there is no program", ["--runtime=/no/such/program x"]),
             ("there is no file", ["--runtime=", "--bootstrap=/no/such/bootstrap"]),
             ("names no environment variable", ["--env==x"]),
+            ("NO_SUCH is not set here", ["--env=NO_SUCH"]),
             ("cannot read the event", ["--event=@/no/such/event"]),
             *(
                 (f"'{given}' is no timeout; expected a number of seconds above 0", [f"--timeout={given}"])
