@@ -283,7 +283,7 @@ class Requests(unittest.TestCase):
         rows: list[tuple[object, str]] = [
             ({"name": "Ada", "n": 1}, r"no HTTP request: found keys 'name', 'n'; expected .* function URL"),
             ({"name": "Ada"}, r"the method\. To try one, .*: make run EVENT='GET /'$"),
-            ({}, "no HTTP request: found keys ;"),
+            ({}, "no HTTP request: found no keys;"),
             ([1], "no HTTP request: found list;"),
             (None, "no HTTP request: found NoneType;"),
             (b"text", "no HTTP request: found bytes;"),

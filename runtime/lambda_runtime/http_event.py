@@ -244,7 +244,9 @@ def read(event: Any, base_path: str = "") -> Request:
                 f"The event is one of a WebSocket API, route {context.get('routeKey')!r}: each message is an "
                 "invocation of its own, which no web application can serve. Give these routes another handler"
             )
-    found = f"keys {', '.join(map(repr, event))}" if isinstance(event, dict) else type(event).__name__
+    found = type(event).__name__
+    if isinstance(event, dict):
+        found = f"keys {', '.join(map(repr, event))}" if event else "no keys"
     raise NoHttpRequest(
         f"The event carries no HTTP request: found {found}; expected what a function URL, API Gateway or an "
         "Application Load Balancer sends, with requestContext and, in it or beside it, the method. To try "
