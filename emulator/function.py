@@ -15,12 +15,12 @@ import time
 import uuid
 from pathlib import Path
 
+from emulator.configuration import Configuration
 from emulator.environment import (
     COMPLETED,
     FAILED,
     RESTORE_TIMED_OUT,
     TIMED_OUT,
-    Configuration,
     Environment,
 )
 from emulator.http_server import describe

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from emulator.environment import Configuration
+    from emulator.configuration import Configuration
     from emulator.invocation import Invocation
     from emulator.log import Log
 

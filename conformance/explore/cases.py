@@ -21,7 +21,7 @@ from conformance.explore.laboratory import (
     Visit,
 )
 from conformance.suite import NotHere, Observation
-from emulator.environment import Configuration, variables
+from emulator.configuration import Configuration, variables
 
 EVENT = '\'{"name": "Ada"}\''
 INVOKE = f"invoke {EVENT}"
