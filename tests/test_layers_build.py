@@ -8,6 +8,7 @@ import io
 import os
 import py_compile
 import runpy
+import shutil
 import stat
 import subprocess
 import sys
@@ -219,7 +220,7 @@ class TheRuntimesLayer(ToolTestCase):
         words = [sys.executable, "-c", program, str(ROOT / "tools" / "layer.py")]
         outcome = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=False)
         self.assertEqual(outcome.returncode, 2)
-        self.assertRegex(outcome.stderr, r"^make dist: .*File too large")
+        self.assertRegex(outcome.stderr, r"^make dist: There is no room to write: .*File too large")
         self.assertNotIn("Traceback", outcome.stderr)
         self.assertEqual(self.files(), [])
 
@@ -251,9 +252,80 @@ class AFunction(ToolTestCase):
         self.assertEqual(outcome.returncode, 0)
         self.assertIn(": .env, a/.env.local;", outcome.stderr)
 
+    def test_what_is_left_out_is_said_in_one_line(self) -> None:
+        names = (
+            ".aws-sam/a",
+            ".git/a",
+            ".idea/a",
+            ".venv/a",
+            ".vscode/a",
+            "a/node_modules/b",
+            "env/pyvenv.cfg",
+        )
+        files = self.write({"app.py": "", "__pycache__/a": "", **dict.fromkeys(names, "")})
+        outcome = self.run_tool("function", files, "--output", self.folder / "a.zip")
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:
+            self.assertEqual(archive.namelist(), ["app.py"])
+        expected = "left out: .aws-sam, .git, .idea, .venv, .vscode, a/node_modules, env"
+        self.assertIn(expected, outcome.stderr.splitlines())
+
+    def test_what_has_been_built_is_not_packed_again(self) -> None:
+        files = self.write({"app.py": ""})
+        output = files / "dist" / "a.zip"
+        digests = []
+        for _ in range(2):
+            outcome = self.run_tool("function", files, "--output", output)
+            self.assertEqual(outcome.returncode, 0, outcome.stderr)
+            digests.append(outcome.stdout.splitlines()[-1])
+        self.assertEqual(digests[0], digests[1])
+        self.assertIn("left out: dist/a.zip", outcome.stderr)
+
+    def test_this_projects_layers_are_not_packed(self) -> None:
+        project = self.folder / "project"
+        shutil.copytree(ROOT / "tools", project / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+        (project / "layers").mkdir()
+        (project / "layers" / "lambda.zip").write_text("")
+        tool = str(project / "tools" / "function.py")
+        words = [sys.executable, tool, str(project), "--output", str(self.folder / "a.zip")]
+        outcome = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=True)
+        self.assertIn("left out: layers\n", outcome.stderr)
+
+    def test_private_keys_are_packed_and_that_is_said(self) -> None:
+        key = "-----BEGIN RSA PRIVATE KEY-----"
+        names = {"app.py": "", "ca.pem": "-----BEGIN CERTIFICATE-----", "id_rsa_notes.txt": ""}
+        files = self.write({**names, "a/b.pem": key, "c.key": "", "id_rsa": key})
+        outcome = self.run_tool("function", files, "--output", self.folder / "a.zip")
+        self.assertIn("private keys are in such files: a/b.pem, c.key, id_rsa;", outcome.stderr)
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:
+            self.assertIn("c.key", archive.namelist())
+
+    def test_links_that_lead_nowhere_or_have_no_end(self) -> None:
+        for places, words in (
+            ({"gone": "nowhere"}, "gone is a link to nowhere, which is not there"),
+            ({"self": "self"}, "self is a link to self, which is not there"),
+            ({"a/up": ".."}, "a/up is a link to a folder that it is in"),
+            ({"a/b": "../b", "b/a": "../a"}, "is a link to a folder that it is in"),
+        ):
+            with self.subTest(words):
+                files = self.write({"a/app.py": "", "b/app.py": ""})
+                for name, target in places.items():
+                    (files / name).symlink_to(target)
+                problem = self.assertProblem(words, "function", files)
+                self.assertLess(len(problem), 500)
+                shutil.rmtree(files)
+
+    def test_links_to_folders_elsewhere_are_followed(self) -> None:
+        elsewhere = self.write({"shared/a.py": ""}) / "shared"
+        root = self.folder / "root"
+        root.mkdir()
+        for name in ("one", "two"):
+            (root / name).symlink_to(elsewhere)
+        with zipfile.ZipFile(self.build("function", root)) as archive:
+            self.assertEqual(archive.namelist(), ["one/a.py", "two/a.py"])
+
     def test_help_says_what_is_left_out(self) -> None:
         words = " ".join(self.run_tool("function", "--help").stdout.split())
-        self.assertIn("Left out, in each folder: .env, .env.*, .DS_Store, .git", words)
+        self.assertIn("Left out, in each folder: .env, .env.*, .envrc, .aws, .ssh, .DS_Store", words)
 
     def test_modules_named_like_standard_ones_do_not_disturb_the_compiler(self) -> None:
         files = self.write({"struct.py": "raise SystemExit(1)", "py_compile.py": "raise SystemExit(1)"})
@@ -342,6 +414,24 @@ class AnInterpreter(ToolTestCase):
         words = [*self.options(arch="arm64"), "--from", packed, "--libraries", prefix / "libraries"]
         with zipfile.ZipFile(self.build("interpreter", *words)) as layer:
             self.assertIn("lib/libcrypto.so.3", layer.namelist())
+
+    def test_a_disk_without_room_for_an_archive_or_a_function(self) -> None:
+        packed = self.folder / "python.tar"
+        with tarfile.open(packed, "w") as archive:
+            archive.add(self.prefix(program=bytes(100_000)), "python")
+        limited = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000))"
+        program = f"{limited}; sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__')"
+        before = self.files()
+        for name, words in (("interpreter", ["--from", packed]), ("function", [self.folder / "files"])):
+            with self.subTest(name):
+                command = [sys.executable, "-c", program, ROOT / "tools" / f"{name}.py", *words]
+                outcome = subprocess.run(
+                    command, cwd=self.folder, capture_output=True, text=True, check=False
+                )
+                self.assertEqual((outcome.returncode, outcome.stdout), (2, ""))
+                self.assertIn("There is no room to write", outcome.stderr)
+                self.assertIn("Make room", outcome.stderr)
+                self.assertEqual(self.files(), before)
 
     def test_an_archive_that_would_write_elsewhere(self) -> None:
         packed = self.folder / "python.tar"

@@ -11,7 +11,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tools.problems import Problem
+from tools.problems import Problem, refuse_full_disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def compile_folder(
     except OSError as error:
         raise Problem(f"{python} cannot be run: {error.strerror}.", "Name another interpreter.") from None
     output = process.stdout.decode("utf-8", "replace")
+    if process.returncode != 0:
+        refuse_full_disk(output)
     failed = [_reason(text, folder) for text in re.split(r"^\*\*\* ", output, flags=re.MULTILINE)[1:]]
     if process.returncode != 0 and not failed:
         lines = "\n".join(output.strip().splitlines()[-LINES_SHOWN:])

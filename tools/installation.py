@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools import elf
 from tools.lambda_os import MACHINES
-from tools.problems import Problem
+from tools.problems import Problem, refuse_full_disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def unpack(archive: Path, folder: Path) -> None:
     except tarfile.ReadError:
         raise Problem(f"{archive} is not a Python: it is no tar file that Python can read.", remedy) from None
     except (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError) as error:
+        refuse_full_disk(str(error))
         raise Problem(f"{archive} is not a Python: it cannot be unpacked ({error}).", remedy) from None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tools import checks, listing, zips
 from tools.checks import ERROR, Target, Upload
 from tools.checks.bytecode import NO_BYTECODE
-from tools.problems import Problem
+from tools.problems import Problem, refuse_full_disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def _check(
 
 
 def _cannot_write(output: Path, error: OSError) -> Problem:
+    refuse_full_disk(f"{error.strerror}: {output}")
     remedy = "Choose a place that can be written: --output FILE (OUTPUT=FILE)."
     return Problem(f"{output} cannot be written: {error.strerror}.", remedy)
 

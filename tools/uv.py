@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.problems import Problem
+from tools.problems import Problem, refuse_full_disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ def _run(arguments: Sequence[str]) -> None:
 
 def explained(output: str, tool: str, because: Problem | None = None) -> Problem:
     """What uv or pip has said, and what it means; ``because``: why it is not the tool of first choice."""
+    refuse_full_disk(output)
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     found, remedy = f"{tool} has failed", ""
     told = [line for line in lines if not line.startswith("WARNING")]
