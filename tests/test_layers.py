@@ -194,6 +194,10 @@ class SeededDefects(ZipTestCase):
         files = {**PYTHON, "python/a.abi3.so": elf(ARM64)}
         self.assertFound("machine", "python/a.abi3.so", files, words="for arm64, not for x86_64")
 
+    def test_an_extension_for_another_machine_is_one_finding(self) -> None:
+        name = "python/a.cpython-313-aarch64-linux-gnu.so"
+        self.assertFound("machine", name, {**PYTHON, name: elf(ARM64)}, words="for arm64, not for x86_64")
+
     def test_a_library_for_32_bits(self) -> None:
         data = bytearray(elf(I386))
         data[4] = 1
@@ -345,6 +349,12 @@ class SeededDefects(ZipTestCase):
         self.assertEqual([(one.file, one.severity) for one in found], [(path.name, ERROR)])
         self.assertIn("Zip the content of layer/", found[0].remedy)
         self.assertIn("python/, bin/, lib/", found[0].remedy)
+
+    def test_packages_in_a_folder_of_their_own(self) -> None:
+        path = self.zip({"site/six.py": "", "site/six-1.0.dist-info/METADATA": ""})
+        found = [one for one in self.findings(path) if one.kind == "root"]
+        self.assertEqual([(one.file, one.severity) for one in found], [(path.name, ERROR)])
+        self.assertIn("has everything in site/, where nothing looks", found[0].problem)
 
     def test_nothing_that_lambda_looks_for(self) -> None:
         for files in ({"src/app.py": "", "src/lib/a.py": ""}, {"a.txt": "", "b/c.txt": ""}):

@@ -415,6 +415,18 @@ class AnInterpreter(ToolTestCase):
         with zipfile.ZipFile(self.build("interpreter", *words)) as layer:
             self.assertIn("lib/libcrypto.so.3", layer.namelist())
 
+    def test_an_archive_is_called_as_it_was_given(self) -> None:
+        packed = self.folder / "python.tar"
+        for content, options, words in (
+            (self.prefix(), self.options(arch="arm64"), f"{packed}/python/bin/python3.13 is for x86_64"),
+            (self.prefix(), self.options(python="3.12"), f"{packed} holds Python 3.13"),
+            (ROOT / "examples", self.options(), f"{packed} is not a Python"),
+        ):
+            with self.subTest(words):
+                with tarfile.open(packed, "w") as archive:
+                    archive.add(content, "python")
+                self.assertProblem(words, "interpreter", *options, "--from", packed)
+
     def test_a_disk_without_room_for_an_archive_or_a_function(self) -> None:
         packed = self.folder / "python.tar"
         with tarfile.open(packed, "w") as archive:

@@ -36,11 +36,14 @@ class Installation:
         self.version = version
 
 
-def find(folder: Path, version: PythonVersion, architecture: Architecture) -> Installation:
-    """The installation of ``version`` below ``folder``; raises Problem if Lambda could not run it."""
+def find(folder: Path, version: PythonVersion, architecture: Architecture, given: Path) -> Installation:
+    """The installation of ``version`` below ``folder``; raises Problem if Lambda could not run it.
+
+    ``given`` is the folder, or the archive that was unpacked into it: what whoever reads the message knows.
+    """
     if (folder / "pyvenv.cfg").exists():
         remedy = "Give the installation that it was made from: `home` in its pyvenv.cfg, without /bin."
-        raise Problem(f"{folder} is a virtual environment, which holds no Python of its own.", remedy)
+        raise Problem(f"{given} is a virtual environment, which holds no Python of its own.", remedy)
     programs = {}
     for pattern in reversed(PLACES):
         for path in sorted(folder.glob(pattern)):
@@ -48,17 +51,19 @@ def find(folder: Path, version: PythonVersion, architecture: Architecture) -> In
             if match and path.is_file() and (path.parent.parent / "lib" / path.name / "os.py").is_file():
                 programs[match.group(1)] = path
     if not programs:
-        raise Problem(f"{folder} is not a Python: it has no {A_PYTHON}.", f"Give a folder with {A_PYTHON}.")
+        raise Problem(f"{given} is not a Python: it has no {A_PYTHON}.", f"Give a folder with {A_PYTHON}.")
     if version.name not in programs:
         found = ", ".join(sorted(programs))
         remedy = f"Say PYTHON_VERSION={sorted(programs)[0]}, or give another folder."
-        raise Problem(f"{folder} holds Python {found}, not {version.name}.", remedy)
+        raise Problem(f"{given} holds Python {found}, not {version.name}.", remedy)
     installation = Installation(programs[version.name], version)
-    _refuse_other_machines(installation.program, architecture)
+    _refuse_other_machines(
+        installation.program, architecture, given / installation.program.relative_to(folder)
+    )
     return installation
 
 
-def _refuse_other_machines(program: Path, architecture: Architecture) -> None:
+def _refuse_other_machines(program: Path, architecture: Architecture, called: Path) -> None:
     """Raises Problem if ``program`` is not for Linux on ``architecture``."""
     data = program.read_bytes()
     try:
@@ -68,11 +73,11 @@ def _refuse_other_machines(program: Path, architecture: Architecture) -> None:
             "a program for macOS" if data[:4] in MACH_O else "a script" if data[:2] == b"#!" else "no program"
         )
         remedy = "Leave FROM out, and a build for Linux is fetched; or name one for Linux."
-        raise Problem(f"{program} is {kind}, and Lambda runs Linux.", remedy) from None
+        raise Problem(f"{called} is {kind}, and Lambda runs Linux.", remedy) from None
     if facts.machine != architecture.elf:
         found = MACHINES.get(facts.machine, f"machine {facts.machine}")
         remedy = f"Say ARCH={found}, or give a build for {architecture.name}."
-        raise Problem(f"{program} is for {found}, not for {architecture.name}.", remedy)
+        raise Problem(f"{called} is for {found}, not for {architecture.name}.", remedy)
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -52,7 +52,7 @@ def main() -> int:
     name = f"python{target.python.name}-{target.architecture.name}.zip"
     with tempfile.TemporaryDirectory() as folder:
         source = obtain(arguments.source, target.python, target.architecture, Path(folder, "source"))
-        python = installation.find(source, target.python, target.architecture)
+        python = installation.find(source, target.python, target.architecture, arguments.source or source)
         tree = Path(folder, "layer")
         assemble(python, arguments.libraries, tree)
         bytecode = arguments.bytecode != compilers.NOBODY

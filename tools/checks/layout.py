@@ -111,7 +111,8 @@ def _root(archive: Archive) -> Iterator[Finding]:
     remedy = f"Zip the content of {folder}/, from inside it. {AT_THE_ROOT}" if folder else AT_THE_ROOT
     below = [one[len(folder) + 1 :] for one in archive.members if folder and one.startswith(f"{folder}/")]
     modules = [one for one in below if "/" not in one and one.endswith(MODULES)]
-    if not modules and any(one.startswith(LAYER_FOLDERS) for one in below):
+    installed = any(one.partition("/")[0].endswith(".dist-info") for one in below)
+    if installed or (not modules and any(one.startswith(LAYER_FOLDERS) for one in below)):
         yield Finding(ERROR, "root", name, f"has everything in {folder}/, where nothing looks", remedy)
     else:
         problem = "has nothing at its root that Lambda or Python looks for"

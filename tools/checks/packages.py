@@ -49,7 +49,9 @@ def _wheel(upload: Upload, file: File) -> Iterator[Finding]:
 
 
 def _extension(upload: Upload, file: File) -> Iterator[Finding]:
-    problem = wheels.extension_problem(file.name, upload.python, upload.architecture)
+    # An ELF file says itself which machine it is for, and that is looked at elsewhere.
+    architecture = upload.architecture if file.elf is None else None
+    problem = wheels.extension_problem(file.name, upload.python, architecture)
     if problem:
         severity = WARNING if file.name in upload.portable else ERROR
         yield Finding(severity, "extension", file.name, problem, REINSTALL)
