@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Content = Union[str, bytes]
 
 X86_64, ARM64, I386 = 62, 183, 3
-DT_NEEDED, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RUNPATH = 1, 4, 5, 6, 29
+DT_NEEDED, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RPATH, DT_RUNPATH = 1, 4, 5, 6, 15, 29
 DT_VERSYM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFF0, 0x6FFFFFFE, 0x6FFFFFFF
 
 
@@ -43,12 +43,15 @@ def elf(
     versions: Mapping[tuple[str, str], Sequence[str]] | None = None,
     run_path: str = "",
     loader: str = "",
+    rpath: str = "",
 ) -> bytes:
     """A library, or with ``loader`` a program. ``versions``: (library, version) → the symbols in it."""
     strings = Strings()
     dynamic = [(DT_NEEDED, strings.add(name)) for name in needed]
     if run_path:
         dynamic.append((DT_RUNPATH, strings.add(run_path)))
+    if rpath:
+        dynamic.append((DT_RPATH, strings.add(rpath)))
     symbols, indexes, records = bytes(24), struct.pack("<H", 0), []
     for index, ((library, version), names) in enumerate((versions or {}).items(), start=2):
         records.append((strings.add(library), index, strings.add(version)))

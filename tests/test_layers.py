@@ -477,6 +477,19 @@ class SoundZips(ZipTestCase):
         }
         self.assertSound(self.zip(names), target=Target(versions.parse("3.13"), ARCHITECTURES["x86_64"]))
 
+    def test_libraries_inherit_the_rpath_of_what_loads_them_but_no_runpath(self) -> None:
+        fortran = {"python/a.libs/libblas.so": elf(needed=["libfortran.so"])}
+        fortran["python/a.libs/libfortran.so"] = elf(needed=["libquad.so"])
+        fortran["python/a.libs/libquad.so"] = elf()
+        module, path = "python/a/_a.abi3.so", "$ORIGIN/../a.libs"
+        self.assertSound(self.zip({module: elf(needed=["libblas.so"], rpath=path), **fortran}))
+        for extension in (
+            elf(needed=["libblas.so"], run_path=path),
+            elf(needed=["libblas.so"], run_path=path, rpath=path),  # which does not count then
+        ):
+            found = self.findings(self.zip({module: extension, **fortran}))
+            self.assertEqual([one.kind for one in found], ["library-place"] * 2)
+
     def test_a_library_in_another_of_the_zips(self) -> None:
         package = self.zip({EXTENSION: elf(needed=["libpq.so.5"])})
         self.assertIn("library", [one.kind for one in self.findings(package)])

@@ -5,6 +5,7 @@ Read is what the dynamic loader reads, the segment PT_DYNAMIC, which is there ev
     NEEDED    libssl.so.3            libraries to load, and which versions of their symbols:
     VERNEED   libm.so.6: GLIBC_2.35  "symbol versioning" of the Linux Standard Base
     RUNPATH   $ORIGIN/../numpy.libs  where to look for them first
+    RPATH                            the same where there is no RUNPATH, and for what they need in turn
 """
 
 from __future__ import annotations
@@ -37,14 +38,15 @@ class VersionNeed:
 class Elf:
     """What the dynamic loader learns about a file."""
 
-    __slots__ = ("bits", "interpreter", "machine", "needed", "run_path", "versions")
+    __slots__ = ("bits", "has_runpath", "interpreter", "machine", "needed", "run_path", "versions")
 
     def __init__(self, machine: int, bits: int) -> None:
         self.machine = machine  # e_machine: 62 is x86_64, 183 is arm64
         self.bits = bits
         self.interpreter = ""  # the dynamic loader that a program asks for
         self.needed: list[str] = []
-        self.run_path: list[str] = []  # RUNPATH or RPATH, split at colons
+        self.run_path: list[str] = []  # RUNPATH, or else RPATH, split at colons
+        self.has_runpath = False
         self.versions: list[VersionNeed] = []
 
 
@@ -93,9 +95,10 @@ class _Reader:
             return  # statically linked
         self._dynamic = self._read_dynamic(*dynamic)
         elf.needed = [self._string(value) for tag, value in self._dynamic if tag == DT_NEEDED]
-        for tag in (DT_RUNPATH, DT_RPATH):
-            for value in [value for found, value in self._dynamic if found == tag]:
-                elf.run_path += [part for part in self._string(value).split(":") if part]
+        elf.has_runpath = self._value(DT_RUNPATH) is not None
+        value = self._value(DT_RUNPATH if elf.has_runpath else DT_RPATH)
+        if value is not None:
+            elf.run_path = [part for part in self._string(value).split(":") if part]
         elf.versions = self._versions()
 
     def _read_dynamic(self, offset: int, length: int) -> list[tuple[int, int]]:

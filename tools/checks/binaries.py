@@ -173,12 +173,32 @@ class Libraries:
             one for one in upload.archives if not any(name.startswith(layers) for name in one.members)
         ]
         self._at_root = {name for archive in functions for name in archive.members if "/" not in name}
+        self._inherited: dict[str, set[str]] = {}  # a library: the folders in the RPATH of what loads it
+        self._inherit(upload)
 
     def has(self, library: str, file: File, facts: Elf) -> bool:
         """Whether the loader finds ``library``, needed by ``file``, in the zips."""
         if f"lib/{library}" in self._names or library in self._at_root:
             return True
-        return any(posixpath.join(folder, library) in self._names for folder in _folders(file, facts))
+        folders = {*_folders(file, facts)}
+        if not facts.has_runpath:  # which is all that the loader looks at then
+            folders |= self._inherited.get(file.name, set())
+        return any(posixpath.join(folder, library) in self._names for folder in folders)
+
+    def _inherit(self, upload: Upload) -> None:
+        """Pass each RPATH on to the libraries that are found by it, and to what they need in turn."""
+        binaries = {file.name: facts for file, facts in upload.binaries}
+        rpaths = [
+            (file.name, {*_folders(file, facts)}) for file, facts in upload.binaries if not facts.has_runpath
+        ]
+        while rpaths:
+            name, folders = rpaths.pop()
+            for library in binaries[name].needed:
+                for place in [posixpath.join(folder, library) for folder in folders]:
+                    known = self._inherited.setdefault(place, set())
+                    if place in binaries and not folders <= known:
+                        known |= folders
+                        rpaths.append((place, set(known)))
 
     def places(self, library: str) -> list[str]:
         """Where in the zips a file of that name is."""
@@ -186,7 +206,7 @@ class Libraries:
 
 
 def _folders(file: File, facts: Elf) -> Iterator[str]:
-    """The folders in its RUNPATH, as names in the zips."""
+    """The folders in its RUNPATH or RPATH, as names in the zips."""
     origin = posixpath.dirname(file.name)
     for folder in facts.run_path:
         place = folder.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", f"{OPT}/{origin}")
