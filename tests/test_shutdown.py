@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import pathlib
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from tests.support import Function, Result
 
+TGKILL = {"x86_64": 234, "aarch64": 131}  # the number of the system call
 TERMINATED = 128 + signal.SIGTERM
 REGISTER = "POST /2020-01-01/extension/register"
 EVENT_NEXT = "GET /2020-01-01/extension/event/next"
@@ -78,6 +80,13 @@ LOOP = """
 # The moment before the end is too short for some tests when a machine is very busy, too long for others.
 LENIENT = f"import lambda_runtime.shutdown; lambda_runtime.shutdown.GRACE_S = {PATIENCE_S}"
 STRICT = "import lambda_runtime.shutdown; lambda_runtime.shutdown.GRACE_S = 0.05"
+
+
+def send_to_thread(process: int | None, thread: int, number: int) -> None:
+    """Send a signal to one thread of another process, which only Linux can."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(TGKILL[os.uname().machine], process, thread, number) != 0:
+        raise OSError(ctypes.get_errno(), "tgkill")
 
 
 class Invoking(threading.Thread):
@@ -205,6 +214,65 @@ class WhileIdle(ShutdownTestCase):
                 self.assertEqual(self.terminate(function), TERMINATED)
                 self.assertLog(function, "told", "at exit")
 
+    @unittest.skipUnless(sys.platform == "linux" and os.uname().machine in TGKILL, "a system call of Linux")
+    def test_an_event_loop_is_told_whichever_thread_has_got_the_signal(self) -> None:
+        source = """
+            import ctypes, threading
+            ready = threading.Event()
+
+            def wait():
+                threads.append(threading.get_native_id())
+                ready.set()
+                time.sleep(60)
+
+            threads = []
+            threading.Thread(target=wait, daemon=True).start()
+            ready.wait()
+
+            def handler(event, context):
+                return threads[0]
+        """
+        for number in range(3):
+            with self.subTest(number):
+                function = self.start_patiently(HOOK, LOOP, source)
+                thread = self.answer(function)
+                send_to_thread(function.pid, thread, signal.SIGTERM)
+                self.assertEqual(self.assertEnds(function), TERMINATED)
+                self.assertLog(function, "told", "at exit")
+
+    def test_an_event_loop_is_told_once_however_often_it_comes(self) -> None:
+        function = self.start_patiently(HOOK, LOOP, "atexit.register(time.sleep, 0.1)", ECHO)
+        assert function.pid is not None
+        for _ in range(3):
+            os.kill(function.pid, signal.SIGTERM)
+            time.sleep(0.005)
+        self.assertEqual(self.assertEnds(function), TERMINATED)
+        self.assertLog(function, "told", "at exit")
+
+    def test_to_stop_the_loop_or_to_cancel_all_tasks_is_a_good_way_to_end(self) -> None:
+        source = """
+            async def work():
+                try: await asyncio.sleep(60)
+                finally:
+                    await asyncio.sleep(0.02)
+                    print("cleaned")
+
+            async def start(): asyncio.ensure_future(work())
+
+            async def handler(event, context): await start()
+
+            def cancel():
+                for task in asyncio.all_tasks(loop): task.cancel()
+        """
+        stop = LOOP.replace("SIGTERM, stop", "SIGTERM, loop.stop")
+        cancel = LOOP.replace("SIGTERM, stop", "SIGTERM, lambda: cancel()")
+        for name, loop, lines in [("stop", stop, []), ("cancel", cancel, ["cleaned"])]:
+            with self.subTest(name):
+                function = self.start_patiently(HOOK, loop, source)
+                self.assertAnswer(function, None, None)
+                self.assertEqual(self.terminate(function), TERMINATED)
+                self.assertLog(function, *lines, "at exit")
+
 
 class DuringAnInvocation(ShutdownTestCase):
     def test_the_handler_has_a_moment_to_answer(self) -> None:
@@ -308,6 +376,38 @@ class DuringAnInvocation(ShutdownTestCase):
         self.begin_invocation(function)
         self.assertEqual(self.terminate(function), 7)
         self.assertLog(function, "at exit")
+
+    def test_an_async_handler_whose_loop_is_stopped_may_answer(self) -> None:
+        source = """
+            async def handler(event, context):
+                begun()
+                await asyncio.sleep(0.05)
+                return "finished"
+        """
+        loop = LOOP.replace("SIGTERM, stop", "SIGTERM, loop.stop")
+        function = self.start_patiently(LENIENT, HOOK, loop, source)
+        invoking = self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertEqual(invoking.payload(), "finished")
+
+    def test_a_fork_in_a_thread_is_no_matter(self) -> None:
+        source = """
+            import threading
+
+            def fork():
+                child = os.fork()
+                if not child: os._exit(0)
+                os.waitpid(child, 0)
+
+            def handler(event, context):
+                thread = threading.Thread(target=fork)
+                thread.start()
+                thread.join()
+        """
+        function = self.start_patiently(HOOK, source)
+        self.assertAnswer(function, None, None)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertLog(function, "told 15", "at exit")
 
     def test_a_slow_exit_function_runs_once(self) -> None:
         source = """

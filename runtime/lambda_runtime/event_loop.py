@@ -7,6 +7,9 @@ function has made while it was loaded, and has made the current one, is this loo
 
 from __future__ import annotations
 
+from time import monotonic
+
+from . import ending
 from .standard import load
 
 TYPE_CHECKING = False
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 TURN_S = 0.01  # within it a loop notices a signal
 
+_STOPPED = "Event loop stopped before Future completed."  # the words of asyncio, and of uvloop
+
+_staying: list[Any] = []
 _loop: AbstractEventLoop | None = None
 
 
@@ -29,7 +35,13 @@ def wait_for(awaitable: Any) -> Any:
     loop = _current()
     future = asyncio.ensure_future(awaitable, loop=loop)
     try:
-        return loop.run_until_complete(future)
+        while True:
+            try:
+                return loop.run_until_complete(future)
+            except RuntimeError as error:
+                # After SIGTERM many stop their loop; the handler may answer all the same.
+                if ending.end_at is None or str(error) != _STOPPED:
+                    raise
     except BaseException:
         if not future.done():
             future.cancel()
@@ -42,10 +54,16 @@ def is_running() -> bool:
     return _loop is not None and _loop.is_running()
 
 
+def stay(task: Any) -> None:
+    """Note a task that ends only with the process: nobody is to wait for it."""
+    _staying.append(task)
+
+
 def let_run(seconds: float, signal: int | None = None) -> None:
     """Give what waits on the loop its turn, and its tasks at most ``seconds``, if it is not running now.
 
-    First ``signal`` is raised, if there is one.
+    First ``signal`` is raised, if there is one. No task of ours takes part: what the function does in the
+    end may be to cancel all tasks, or to stop the loop.
     """
     asyncio = load("asyncio")
     loop = _current()
@@ -53,14 +71,21 @@ def let_run(seconds: float, signal: int | None = None) -> None:
         return
     if signal is not None:
         loop.call_soon(load("signal").raise_signal, signal)
+    until = monotonic() + seconds
+    _run(loop, min(seconds, TURN_S))
+    tasks = asyncio.all_tasks(loop).difference(_staying)
+    while tasks and monotonic() < until:
+        for task in tasks:
+            task.add_done_callback(lambda _: loop.stop())
+        _run(loop, until - monotonic())
+        tasks = asyncio.all_tasks(loop).difference(_staying)
 
-    async def take_turn() -> None:
-        await asyncio.sleep(min(seconds, TURN_S))
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
 
-    loop.run_until_complete(take_turn())
+def _run(loop: AbstractEventLoop, seconds: float) -> None:
+    """Run the loop until somebody stops it, or the time is over."""
+    timer = loop.call_later(max(0.0, seconds), loop.stop)
+    loop.run_forever()
+    timer.cancel()
 
 
 def _current() -> AbstractEventLoop:

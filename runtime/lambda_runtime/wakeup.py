@@ -24,26 +24,42 @@ PATIENCE_S = 0.005
 def insist(number: int, handler: Callable[..., Any], is_handled: Callable[[], bool]) -> None:
     """Repeat signal ``number`` to the main thread, which calls this, until ``handler`` has begun.
 
-    ``is_handled`` tells that. If another handler takes its place, that is left alone.
+    ``is_handled`` tells that. If another handler takes its place, that is left alone. What an event loop
+    wants to be told of signals is passed on to it; of this one only the first, for it may come twice.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    other = _signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    if other != -1:  # an event loop's, which does the same for itself
-        _signal.set_wakeup_fd(other)
-        os.close(reader)
-        os.close(writer)
-        return
-    # A forked process would write to the same pipe.
-    os.register_at_fork(after_in_child=lambda: _signal.set_wakeup_fd(-1))
-    start_new_thread(_repeat, (number, handler, is_handled, get_ident(), reader))
+    loop = _signal.set_wakeup_fd(writer, warn_on_full_buffer=False)  # the event loop's end, or -1
+    os.register_at_fork(after_in_child=lambda: _lead_nowhere(writer))
+
+    def repeat(thread: int) -> None:
+        _pass_on(reader, number, loop)
+        while not is_handled() and _signal.getsignal(number) == handler:
+            _signal.pthread_kill(thread, number)
+            sleep(PATIENCE_S)
+        while True:
+            _pass_on(reader, number, loop, repeated=True)
+
+    start_new_thread(repeat, (get_ident(),))
 
 
-def _repeat(
-    number: int, handler: Callable[..., Any], is_handled: Callable[[], bool], thread: int, reader: int
-) -> None:
-    while number not in os.read(reader, 512):
-        pass
-    while not is_handled() and _signal.getsignal(number) == handler:
-        _signal.pthread_kill(thread, number)
-        sleep(PATIENCE_S)
+def _pass_on(reader: int, number: int, loop: int, *, repeated: bool = False) -> None:
+    """Read signals and tell the loop, until ``number`` is among them; that one not if it is ``repeated``."""
+    found = False
+    while not found:
+        numbers = os.read(reader, 512)
+        found = number in numbers
+        others = bytes(one for one in numbers if one != number)
+        told = others + bytes([number] if found and not repeated else [])
+        if told and loop != -1:
+            try:
+                os.write(loop, told)
+            except OSError:  # it is closed
+                pass
+
+
+def _lead_nowhere(descriptor: int) -> None:
+    """In a forked process: what it writes there must not reach its parent."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
