@@ -687,6 +687,22 @@ class Lifespans(AsgiTestCase):
         self.function.close()
         self.assertIn("shut down on True\n", self.function.log_text())
 
+    def test_a_child_of_the_function_can_be_terminated(self) -> None:
+        forking = """
+            import os, signal, time
+            serve = handler
+
+            def handler(event, context):
+                child = os.fork()
+                if not child:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    time.sleep(1)
+                    os._exit(9)
+                return os.waitpid(child, 0)[1]
+        """
+        function = self.start(joined(source(self.COUNTING), forking))
+        self.assertAnswer(function, {}, int(signal.SIGTERM))
+
     def test_the_shutdown_runs_when_that_is_in_the_middle_of_a_request(self) -> None:
         waiting = self.COUNTING.replace("await respond(send)", "print('waiting'); await asyncio.sleep(20)")
         function = self.start_app(waiting)

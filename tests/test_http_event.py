@@ -432,6 +432,12 @@ class Applications(unittest.TestCase):
 
         def __iter__(self) -> None: ...
 
+    class Made:
+        def __new__(cls, one: object, two: object) -> object:  # type: ignore[misc]
+            return [b"x"]
+
+        def __call__(self) -> None: ...
+
     class Awaited:
         def __init__(self, one: object, two: object, three: object) -> None: ...
 
@@ -450,7 +456,7 @@ class Applications(unittest.TestCase):
             self.Awaited,
             print,
         ]
-        two = [self.Method(), self.Iterated, self.Bare, lambda one, two=2, three=3: None]
+        two = [self.Method(), self.Iterated, self.Made, self.Bare, lambda one, two=2, three=3: None]
         for app, interface, arguments in [(one, "ASGI", 3) for one in three] + [
             (one, "WSGI", 2) for one in two
         ]:
@@ -485,6 +491,7 @@ class Applications(unittest.TestCase):
     def test_what_cannot_be_one_is_refused_with_the_name_of_what_it_is(self) -> None:
         for app, interface, arguments, pattern in [
             (5, "ASGI", 3, "application for ASGI, found int"),
+            (lambda a, b, c, d: None, "ASGI", 3, "found <lambda>, which takes 4 arguments instead of 3"),
             (self.Method(), "ASGI", 3, "takes 2 arguments as those for WSGI do: use lambda_runtime.wsgi"),
             (
                 self.Method().three,

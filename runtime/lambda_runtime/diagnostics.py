@@ -326,7 +326,9 @@ def _format_entry(frame: Frame) -> str:
 
 
 def _is_own(path: str) -> bool:
-    return path.startswith((_OWN_FOLDER, _EVENT_LOOP_FOLDER, _PYPY_CONTEXT_FILE, "<frozen importlib"))
+    return path.startswith(
+        ("uvloop/", _OWN_FOLDER, _EVENT_LOOP_FOLDER, _PYPY_CONTEXT_FILE, "<frozen importlib")
+    )
 
 
 def _shorten(text: str, limit: int) -> str:

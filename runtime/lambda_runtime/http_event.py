@@ -97,8 +97,8 @@ def check_application(app: Any, interface: str, arguments: int) -> None:
     expected = f"Expected an application for {interface}, found"
     if not callable(app):
         raise TypeError(f"{expected} {type(app).__name__}, not callable")
-    if isinstance(app, type):  # calling it makes a response, which is iterated over or awaited
-        if not hasattr(app, "__iter__" if interface == "WSGI" else "__await__"):
+    if isinstance(app, type):
+        if _makes_applications(app):
             raise TypeError(f"{expected} the class {app.__name__}: call it to make one, {app.__name__}()")
         call, bound = app.__init__, True  # type: ignore[misc] # this very class's
     else:
@@ -118,12 +118,21 @@ def check_application(app: Any, interface: str, arguments: int) -> None:
                 f"{expected} one that takes {other} arguments as those for {name} do: "
                 f"use lambda_runtime.{name.lower()}"
             )
-    if most < 2:
-        name = getattr(app, "__name__", type(app).__name__)
-        raise TypeError(
-            f"{expected} {name}, which takes {most or 'no'} argument{'' if most else 's'}. If it makes the "
-            f"application, call it: {interface.lower()}.handler({name}())"
-        )
+    name = getattr(app, "__name__", type(app).__name__)
+    if most >= 2:
+        raise TypeError(f"{expected} {name}, which takes {least} arguments instead of {arguments}")
+    raise TypeError(
+        f"{expected} {name}, which takes {most or 'no'} argument{'' if most else 's'}. If it makes the "
+        f"application, call it: {interface.lower()}.handler({name}())"
+    )
+
+
+def _makes_applications(kind: type) -> bool:
+    """Whether calling the class gives an application; of some it gives a response, as PEP 3333 allows."""
+    if hasattr(kind, "__iter__") or hasattr(kind, "__await__"):
+        return False
+    usual = type(kind).__call__ is type.__call__ and kind.__new__ is object.__new__
+    return usual and any("__call__" in base.__dict__ for base in kind.__mro__)
 
 
 def check_options(base_path: str, text_types: Collection[str]) -> None:

@@ -60,7 +60,13 @@ class Lifespan:
         event_loop.wait_for(self.state())
         if self._expected is SHUTDOWN and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             # With a handler there, the runtime asks Lambda for SIGTERM, and makes the calls of `atexit` then.
-            signal.signal(signal.SIGTERM, lambda number, frame: None)
+            signal.signal(signal.SIGTERM, self._wait_for_atexit)
+
+    def _wait_for_atexit(self, number: int, frame: Any) -> None:
+        """The handler of SIGTERM, which has nothing to do; only in a child of this process it is in the way."""
+        if os.getpid() != self._process:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
     async def state(self) -> dict[str, Any]:
         """The state for one request. If the startup has not run on this loop, it runs first."""
@@ -80,6 +86,7 @@ class Lifespan:
         self._replies: asyncio.Queue[Message] = asyncio.Queue()
         self._expected = STARTUP
         self._task = asyncio.ensure_future(self._run())
+        event_loop.stay(self._task)
         reply = await self._ask("lifespan.startup")
         if reply["type"] == "lifespan.startup.complete":
             self._task.add_done_callback(self._note_end)
