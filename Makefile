@@ -22,8 +22,9 @@ BUCKET ?=
 override EVENT := $(value EVENT)
 export EVENT
 
+CHOSEN = $(if $(filter command environment,$(origin PYTHON)),$(PYTHON))
 # What compiles: interpreters that are named, else one of PYTHON_VERSION, else PYTHON if it was chosen.
-COMPILE_FOR = $(or $(BYTECODE),$(PYTHON_VERSION),$(if $(filter command environment,$(origin PYTHON)),$(PYTHON)))
+COMPILE_FOR = $(or $(BYTECODE),$(PYTHON_VERSION),$(CHOSEN))
 # Where the zip will work.
 TARGET = $(PYTHON_VERSION:%=--python %) $(ARCH:%=--arch %) $(GLIBC:%=--glibc %)
 # Files to say nothing about: ALLOW='python/debugpy/*'.
@@ -62,10 +63,10 @@ dist: ## build layers/lambda.zip, with bytecode for PYTHON_VERSION
 	@$(PYTHON) tools/layer.py $(COMPILE_FOR:%=--bytecode %) $(TARGET) $(OUTPUT_OPTION)
 
 dist-python: ## build layers/python….zip: an interpreter, of PYTHON_VERSION for ARCH
-	@$(PYTHON) tools/interpreter.py $(TARGET) $(if $(FROM),--from '$(FROM)') $(LIBRARIES:%=--libraries %) $(BUILD)
+	@$(PYTHON) tools/interpreter.py $(TARGET) $(CHOSEN:%=--version-of %) $(if $(FROM),--from '$(FROM)') $(LIBRARIES:%=--libraries %) $(BUILD)
 
 dist-deps: ## build layers/deps-….zip: the packages in REQUIREMENTS, likewise
-	@$(PYTHON) tools/dependencies.py '$(REQUIREMENTS)' $(TARGET) $(LIBRARIES:%=--libraries %) $(BUILD)
+	@$(PYTHON) tools/dependencies.py '$(REQUIREMENTS)' $(TARGET) $(CHOSEN:%=--version-of %) $(LIBRARIES:%=--libraries %) $(BUILD)
 
 dist-function: ## build layers/function.zip: the files in TASK_ROOT, with bytecode likewise
 	@$(PYTHON) tools/function.py '$(TASK_ROOT)' $(COMPILE_FOR:%=--bytecode %) $(TARGET) $(OUTPUT_OPTION) $(CHECKS)

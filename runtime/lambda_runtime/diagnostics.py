@@ -34,6 +34,7 @@ CHAIN_LIMIT = 50  # causes of causes, groups within groups
 _OWN_FOLDER = os.path.join(os.path.dirname(__file__), "")
 _EVENT_LOOP_FOLDER = os.path.join(os.path.dirname(os.__file__), "asyncio", "")
 _PYPY_CONTEXT_FILE = os.path.join(os.path.dirname(os.__file__), "_contextvars.py")  # event loops call it
+_OWN_PATHS = (_OWN_FOLDER, _EVENT_LOOP_FOLDER, "uvloop/", _PYPY_CONTEXT_FILE, "<frozen importlib")
 
 
 class Frame:
@@ -326,9 +327,7 @@ def _format_entry(frame: Frame) -> str:
 
 
 def _is_own(path: str) -> bool:
-    return path.startswith(
-        ("uvloop/", _OWN_FOLDER, _EVENT_LOOP_FOLDER, _PYPY_CONTEXT_FILE, "<frozen importlib")
-    )
+    return path.startswith(_OWN_PATHS)
 
 
 def _shorten(text: str, limit: int) -> str:

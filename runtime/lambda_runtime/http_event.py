@@ -131,7 +131,8 @@ def _makes_applications(kind: type) -> bool:
     """Whether calling the class gives an application; of some it gives a response, as PEP 3333 allows."""
     if hasattr(kind, "__iter__") or hasattr(kind, "__await__"):
         return False
-    usual = type(kind).__call__ is type.__call__ and kind.__new__ is object.__new__
+    new: Any = kind.__new__
+    usual = type(kind).__call__ is type.__call__ and new is object.__new__
     return usual and any("__call__" in base.__dict__ for base in kind.__mro__)
 
 

@@ -63,7 +63,7 @@ class Lifespan:
             signal.signal(signal.SIGTERM, self._wait_for_atexit)
 
     def _wait_for_atexit(self, number: int, frame: Any) -> None:
-        """The handler of SIGTERM, which has nothing to do; only in a child of this process it is in the way."""
+        """The handler of SIGTERM, which has nothing to do; but a child of this process is to end by it."""
         if os.getpid() != self._process:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
