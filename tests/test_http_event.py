@@ -284,6 +284,7 @@ class Requests(unittest.TestCase):
             ({"name": "Ada", "n": 1}, r"no HTTP request: found keys 'name', 'n'; expected .* function URL"),
             ({"name": "Ada"}, r"the method\. To try one, .*: make run EVENT='GET /'$"),
             ({}, "no HTTP request: found no keys;"),
+            ({"httpMethod": None, "requestContext": {}}, "found keys 'httpMethod', 'requestContext'"),
             ([1], "no HTTP request: found list;"),
             (None, "no HTTP request: found NoneType;"),
             (b"text", "no HTTP request: found bytes;"),

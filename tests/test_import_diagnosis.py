@@ -54,6 +54,8 @@ class ImportDiagnosis(FunctionTestCase):
         if hint:
             platform = "(manylinux2014|musllinux_1_2)_" + MACHINE
             version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+            if PYPY:
+                version += " --implementation pp"
             expected.append(f"Install .* --platform {platform} --python-version {version} PACKAGE")
         self.assertEqual(len(notes), len(expected), notes)
         for note, pattern in zip(notes, expected):
@@ -155,6 +157,8 @@ class ImportDiagnosis(FunctionTestCase):
             with self.subTest(odd):
                 for kind in ("ImportError", "ModuleNotFoundError"):
                     self.assertEqual(self.notes(f"raise {kind}('libfoo missing', {odd})\n")[0], [])
+        mute = "class Mute(ImportError):\n    def __str__(self): raise ValueError('x')\nraise Mute()\n"
+        self.assertEqual(self.notes(mute)[0], [])
 
     def test_a_missing_library_is_named(self) -> None:
         message = "libpq.so.5: cannot open shared object file: No such file or directory"

@@ -211,7 +211,7 @@ def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnosti
         diagnostic.xray_type = "LambdaValidationError"
     else:
         diagnostic = Diagnostic(
-            _name(type(exception)), _shorten(_message(exception), MESSAGE_LIMIT_CHARACTERS)
+            _name(type(exception)), _shorten(message_of(exception), MESSAGE_LIMIT_CHARACTERS)
         )
         diagnostic.frames, diagnostic.stack_trace = _trace(_attribute(exception, "__traceback__"))
     diagnostic.notes = _notes(exception) if fault is None else list(fault.notes)
@@ -243,7 +243,8 @@ def _attribute(exception: BaseException, name: str) -> Any:
         return None
 
 
-def _message(exception: BaseException) -> str:
+def message_of(exception: BaseException) -> str:
+    """Its text, or what became of the attempt to get it."""
     if issubclass(type(exception), SystemExit):
         code = _represent(_attribute(exception, "code"))
         return f"The function called sys.exit({code}), which ends its environment"

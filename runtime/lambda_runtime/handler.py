@@ -91,7 +91,7 @@ def _is_absent(candidate: str, error: ModuleNotFoundError) -> bool:
 
 
 def _import_fault(module_name: str, error: ImportError) -> Fault:
-    from . import import_diagnosis  # late: imports rarely fail
+    from . import diagnostics, import_diagnosis  # late: imports rarely fail
 
-    message = f"Unable to import module '{module_name}': {error}"
+    message = f"Unable to import module '{module_name}': {diagnostics.message_of(error)}"
     return Fault("Runtime.ImportModuleError", message, notes=import_diagnosis.explain(error))

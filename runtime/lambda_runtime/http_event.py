@@ -168,7 +168,7 @@ class Request:
         http: dict[str, Any] = context["http"] if payload_2 else context
         self.sender = sender
         self.method: str = (http["method"] if payload_2 else event["httpMethod"]).upper()
-        version: str = http.get("protocol", "HTTP/1.1").rpartition("/")[2]
+        version: str = (http.get("protocol") or "HTTP/1.1").rpartition("/")[2]
         self.http_version = "2" if version == "2.0" else version
         self.headers = _read_headers(event)  # names in lower case
         first = dict(reversed(self.headers))
@@ -245,9 +245,9 @@ def read(event: Any, base_path: str = "") -> Request:
         if isinstance(context.get("http"), dict) and "method" in context["http"]:
             at_function_url = ".lambda-url." in str(context.get("domainName"))
             return Request(event, FUNCTION_URL if at_function_url else HTTP_API, base_path)
-        if "httpMethod" in event and "elb" in context:
+        if event.get("httpMethod") and "elb" in context:
             return Request(event, BALANCER_LISTS if "multiValueHeaders" in event else BALANCER, base_path)
-        if "httpMethod" in event:
+        if event.get("httpMethod"):
             return Request(event, HTTP_API_1 if "version" in event else REST_API, base_path)
         if "connectionId" in context:
             raise NoHttpRequest(
@@ -308,7 +308,7 @@ def _begins(path: bytes, root: bytes) -> bool:
 
 def _read_query(event: dict[str, Any], sender: str) -> bytes:
     if sender in PAYLOAD_2:
-        return _encode(event.get("rawQueryString", "").encode(), _NOT_IN_ENCODED)
+        return _encode((event.get("rawQueryString") or "").encode(), _NOT_IN_ENCODED)
     unsafe = _NOT_IN_QUERY_PART if sender in QUERY_DECODED else _NOT_IN_ENCODED
     parameters = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
     pairs = [(name, value) for name, values in parameters.items() for value in _as_list(values)]

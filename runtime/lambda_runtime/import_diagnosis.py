@@ -10,6 +10,8 @@ import _imp
 import os
 import sys
 
+from .diagnostics import message_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,8 @@ def explain(error: ImportError) -> list[str]:
         libc = "musllinux_1_2" if "musl" in _imp.extension_suffixes()[0] else "manylinux2014"
         platform = f"{libc}_{os.uname().machine}"
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        if sys.implementation.name == "pypy":
+            version += " --implementation pp"
         notes[NOTES_LIMIT:] = [
             "Install the packages for this Python and this machine, for example: pip install --target FOLDER "
             f"--only-binary=:all: --platform {platform} --python-version {version} PACKAGE"
@@ -62,7 +66,7 @@ def _wanted(error: ImportError) -> str:
     name = _name(error)
     if isinstance(error, ModuleNotFoundError):
         return name
-    words = str(error).split("'")
+    words = message_of(error).split("'")
     if words[0] == "cannot import name " and len(words) > 1:
         return f"{name}.{words[1]}"
     return name
@@ -132,7 +136,7 @@ def _problem(path: str) -> str | None:
 
 def _missing_library(error: ImportError) -> Iterator[str]:
     """Explain what the dynamic linker says about a library that an extension module needs."""
-    text = str(error)
+    text = message_of(error)
     library, _, problem = text.partition(": ")
     if problem.startswith("cannot open shared object file") and library != error.path:
         yield f"The library {library} is needed, and is neither in the function nor in /opt/lib of a layer"
