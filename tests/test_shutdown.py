@@ -166,7 +166,7 @@ class WhileIdle(ShutdownTestCase):
             def handler(event, context):
                 signal.signal(signal.SIGTERM, lambda *_: print("the other"))
         """
-        function = self.start_patiently(HOOK, source)
+        function = self.start_patiently(HOOK, source, shutdown_grace_s=0.1)
         self.assertAnswer(function, None, None)
         assert function.pid is not None
         os.kill(function.pid, signal.SIGTERM)
