@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import ending
+from . import diagnostics, ending
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,11 +27,12 @@ def run(calls: list[Call], log: FunctionLog, *, accepted: bool) -> None:
                 event_loop.wait_for(result)
             elif hasattr(result.__class__, "__next__"):
                 raise TypeError("It is a generator function: calling it has run nothing of it")
+            ending.stop_child()
         except BaseException as error:  # the caller has its answer; sys.exit would spoil it
+            if ending.in_child():
+                raise
             if ending.end_at is not None and issubclass(type(error), SystemExit):
                 ending.leave(ending.exit_status(error))  # the SIGTERM handler of the function has raised it
-            from . import diagnostics
-
             diagnostic = diagnostics.describe(error)
             if issubclass(type(error), SystemExit):
                 diagnostic.message = "sys.exit was called after the response, where it ends nothing"

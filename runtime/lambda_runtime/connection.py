@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket  # `socket` adds enum and selectors, twice the start of the interpreter itself
 
 from . import http1
+from .ending import stop_child
 from .errors import ConnectionLost, RuntimeApiError
 
 TYPE_CHECKING = False
@@ -40,8 +41,10 @@ class Connection:
 
         A request is sent a second time only when nothing of it can have been processed, or when it is
         ``repeatable`` and the connection had been idle. ConnectionLost: nobody can tell whether the
-        request was processed. RuntimeApiError: it was not, or what came back is not HTTP.
+        request was processed. RuntimeApiError: it was not, or what came back is not HTTP. SystemExit in a
+        process that the function forked: it shares this connection with its parent.
         """
+        stop_child()
         reused = self._is_open()
         if not reused:
             self._open()
@@ -54,7 +57,8 @@ class Connection:
         return self._send_and_receive(head, body)
 
     def detach(self) -> Socket:
-        """The connection itself, opened if need be, for one exchange that ends it. Raises RuntimeApiError."""
+        """The connection itself, opened if need be, for one exchange that ends it. Raises as `exchange`."""
+        stop_child()
         if not self._is_open():
             self._open()
         sock, self._socket = self._socket, None

@@ -13,10 +13,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-__all__ = ["clean_up", "exit_status", "get_ident", "leave", "sleep", "start_new_thread", "time_left"]
+__all__ = ["clean_up", "exit_status", "get_ident", "in_child", "leave", "serve_from_here", "sleep"]
+__all__ += ["start_new_thread", "stop_child", "time_left"]
+
+_process = os.getpid()  # the one that talks to the Runtime API
 
 leaving = False  # whether the process is about to end, and runs what was registered with `atexit`
 end_at: float | None = None  # after SIGTERM: when all must be done, by the monotonic clock
+
+
+def serve_from_here() -> None:
+    """Note that this process serves the function: a worker calls this after it was forked."""
+    global _process
+    _process = os.getpid()
+
+
+def in_child() -> bool:
+    """Whether the function forked this process: then only its parent may use the Runtime API."""
+    return os.getpid() != _process
+
+
+def stop_child() -> None:
+    """Raise SystemExit in a process that the function forked: its own code has come to an end."""
+    if os.getpid() != _process:
+        raise SystemExit
 
 
 def clean_up() -> None:

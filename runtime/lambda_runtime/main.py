@@ -10,9 +10,9 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found] # `signal` adds enum
 import sys
 
-from . import codec, environment, logging_import, logs, search_path
+from . import codec, diagnostics, environment, logging_import, logs, search_path
 from .context import LambdaContext
-from .ending import clean_up, exit_status, leave
+from .ending import clean_up, exit_status, in_child, leave, stop_child
 from .errors import RuntimeApiError
 from .handler import load as _get_handler  # the name that tools know from AWS's runtime
 from .logs import FunctionLog
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .handler import Handler
     from .runtime_api import Invocation
     from .stack_dump import StackDump
+    from .workers import Parent
 
 # Classes of which nothing can be awaited or streamed: what handlers usually return.
 _VALUES = frozenset((dict, str, list, tuple, int, float, bool, bytes, type(None)))
@@ -61,18 +62,26 @@ def main(arguments: Sequence[str] = ()) -> int:
 
             stack_dump = StackDump(settings.dump_stacks_ms)
         process_invocations(client, handler, log, stack_dump)
-    except SystemExit as error:  # from a signal handler of the function, while nothing is to be done
-        leave(exit_status(error))
-    except RuntimeApiError as error:
+    except BaseException as error:
+        if in_child():
+            raise  # the function forked this process: Python ends it as it ends any other
+        leave(_report_end(error, parent))
+
+
+def _report_end(error: BaseException, parent: Parent | None) -> int:
+    """The exit status for ``error``, which is the Runtime API's, or comes from a signal handler while idle.
+
+    Not left to Python, which would wait for the function's threads.
+    """
+    if isinstance(error, RuntimeApiError):
         if parent is not None:
             parent.note_api_lost()
         sys.stderr.write(f"LAMBDA_RUNTIME {error}. The runtime ends.\n")
-        leave(1)
-    except KeyboardInterrupt:  # at a terminal, while nothing is to be done
-        leave(130)
-    except BaseException:  # from a signal handler, too: not to be left to Python, which waits for threads
-        sys.excepthook(*sys.exc_info())
-        leave(1)
+    elif isinstance(error, KeyboardInterrupt):
+        return 130  # Ctrl-C at a terminal
+    elif not isinstance(error, SystemExit):
+        sys.excepthook(type(error), error, error.__traceback__)
+    return exit_status(error)
 
 
 def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog) -> Handler:
@@ -85,8 +94,8 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
         search_path.arrange(settings.task_root)
         handler = _get_handler(settings.handler)
     except BaseException as error:
-        from . import diagnostics
-
+        if in_child():
+            raise
         diagnostic = diagnostics.describe(error)
         log.write_error(diagnostic)
         client.post_init_error(diagnostic)
@@ -134,11 +143,12 @@ def handle_event_request(
         context = LambdaContext(invocation, log)
         event = codec.decode_event(invocation.event, invocation.content_type)
         result = handler(event, context)
+        stop_child()
         if invocation.stream is None:  # else it was sent while it was made
             body, content_type = codec.encode_response(result)
     except BaseException as error:
-        from . import diagnostics  # late: most functions never need it
-
+        if in_child():
+            raise
         diagnostic = diagnostics.describe(error)
         log.write_error(diagnostic)
         accepted = client.post_invocation_error(invocation, diagnostic)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from . import diagnostics
+from .ending import in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def wait_for_restore(client: LambdaRuntimeClient, log: FunctionLog) -> int:
             _call(hooks.pop())
         client.restore_next()
     except BaseException as error:
+        if in_child():
+            raise
         diagnostic = diagnostics.describe(error)
         log.write_error(diagnostic)
         client.post_init_error(diagnostic, "Runtime.BeforeSnapshotError")
@@ -38,6 +41,8 @@ def wait_for_restore(client: LambdaRuntimeClient, log: FunctionLog) -> int:
         for hook in _registered("get_after_restore"):
             _call(hook)
     except BaseException as error:
+        if in_child():
+            raise
         diagnostic = diagnostics.describe(error)
         log.write_error(diagnostic)
         client.post_restore_error(diagnostic, "Runtime.AfterRestoreError")

@@ -14,6 +14,7 @@ response streaming; the prelude: "Response streaming for Lambda proxy integratio
 from __future__ import annotations
 
 from . import codec, http1
+from .ending import stop_child
 from .errors import Fault
 from .standard import load
 
@@ -120,6 +121,7 @@ class ResponseStream:
 
     def take(self, chunk: Any) -> Exception | None:
         """Put a chunk in line; or what is wrong with it. The first one begins the answer."""
+        stop_child()
         first = self._invocation.stream is None
         try:
             if isinstance(chunk, str):

@@ -13,6 +13,8 @@ import os
 import signal
 import time
 
+from . import ending
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,6 +66,7 @@ def become_worker(count: int, output_path: str) -> Parent:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
                 for inherited in (reader, *workers.values()):
                     os.close(inherited)
+                ending.serve_from_here()
                 if output_path:
                     _redirect_output(output_path)
                 return Parent(writer)
