@@ -15,6 +15,7 @@ OUR_OWN = {
     "lambda_runtime.codec",
     "lambda_runtime.connection",
     "lambda_runtime.context",
+    "lambda_runtime.diagnostics",
     "lambda_runtime.ending",
     "lambda_runtime.environment",
     "lambda_runtime.errors",

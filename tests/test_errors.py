@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
+import textwrap
 import time
 import unittest
+import zipfile
 
 from emulator.function import Result
 from tests.support import EXECUTE, PYPY, Function, FunctionTestCase, own_log, posts
@@ -633,14 +636,160 @@ class Robustness(FunctionTestCase):
                 function.close()
 
 
-@unittest.skipIf(PYPY, "PyPy has these modules from the start")
-class Lateness(FunctionTestCase):
-    def test_nothing_for_errors_is_imported_before_the_first(self) -> None:
-        function = self.start(
-            "import sys\ndef handler(event, context): return 'lambda_runtime.diagnostics' in sys.modules"
-        )
-        self.assertAnswer(function, None, False)
-        self.assertAnswer(function, None, False)
+USED_UP = [
+    ("descriptors", "OSError", """
+        held = []
+        while True:
+            held.append(open("/dev/null"))
+        """),
+    ("memory, in large pieces", "MemoryError", """
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
+        held = []
+        while True:
+            held.append(bytes(1 << 20))
+        """),
+    ("memory, in small pieces", "MemoryError", """
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
+        held = ()
+        while True:
+            held = (held,)
+        """),
+    ("memory, by a list that grows", "MemoryError", """
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
+        held = []
+        while True:
+            held.append([1, 2, 3])
+        """),
+    ("the ways to import, to open a file, to find a folder", "ZeroDivisionError", """
+        import builtins, os, sys
+        def refuse(*arguments, **keywords):
+            raise RuntimeError("refused")
+        builtins.__import__ = builtins.open = os.getcwd = refuse
+        sys.path.clear()
+        sys.path_importer_cache.clear()
+        1 / 0
+        """),
+    ("the folder of the function", "ZeroDivisionError", """
+        import os, shutil
+        shutil.rmtree(os.environ["LAMBDA_TASK_ROOT"])
+        1 / 0
+        """),
+]
+
+
+class UsedUp(FunctionTestCase):
+    """Errors of functions that leave nothing to describe an error with."""
+
+    def code(self, body: str) -> str:
+        # Address space: what the interpreter has now, and a little more.
+        limit = "LIMIT = 4096 * int(open('/proc/self/statm').read().split()[0]) + (24 << 20)\n"
+        return (limit if "LIMIT" in body else "") + textwrap.dedent(body)
+
+    @unittest.skipUnless(sys.platform == "linux", "reads /proc")
+    def test_an_error_of_the_handler_is_reported_and_the_process_continues(self) -> None:
+        for what, error_type, body in USED_UP:
+            if PYPY and "memory" in what:
+                continue  # its garbage collector ends the process
+            with self.subTest(what):
+                function = self.start(EXECUTE)
+                error = self.error(function, self.code(body))
+                self.assertEqual(error["errorType"], error_type)
+                self.assertIn(f"[ERROR] {error_type}", function.log_text())
+                self.assertAnswer(function, "pass", None)
+                self.assertStillWorks(function)
+
+    @unittest.skipUnless(sys.platform == "linux", "reads /proc")
+    def test_an_error_while_loading_is_reported(self) -> None:
+        for what, error_type, body in USED_UP:
+            if PYPY and "memory" in what:
+                continue
+            with self.subTest(what):
+                function = self.start(self.code(body))
+                self.assertInitError(function, error_type)
+
+    def test_the_first_error_imports_nothing(self) -> None:
+        function = self.start("""
+            import sys
+
+            def handler(event, context):
+                if event:
+                    return sorted(set(sys.modules) - handler.before)
+                handler.before = set(sys.modules)
+                {}["missing"]
+            """)
+        self.assertEqual(self.error(function)["errorType"], "KeyError")
+        self.assertAnswer(function, True, [])
+
+
+class SourceLines(FunctionTestCase):
+    def entry(self, source: str | bytes) -> str:
+        stack_trace: list[str] = self.error(self.start(source))["stackTrace"]
+        return stack_trace[-1]
+
+    def test_they_are_shown_whatever_the_encoding_of_the_file(self) -> None:
+        statement = "def handler(event, context): raise ValueError('é')"
+        for name, source in [
+            ("UTF-8", statement.encode()),
+            ("with a byte order mark", b"\xef\xbb\xbf" + statement.encode()),
+            ("Latin-1", b"# coding: latin-1\n" + statement.encode("latin-1")),
+            ("old Mac line ends", f"# first\r{statement}\r".encode()),
+            ("DOS line ends", f"# first\r\n{statement}\r\n".encode()),
+        ]:
+            with self.subTest(name):
+                self.assertTrue(self.entry(source).endswith(f"\n    {statement}\n"), source)
+
+    def test_they_are_shown_of_a_module_in_a_zip_file(self) -> None:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("inside.py", "def fail():\n    raise ValueError('inside')\n")
+        source = """
+            import os, sys
+            sys.path.append(os.path.join(os.environ["LAMBDA_TASK_ROOT"], "packed.zip"))
+            import inside
+
+            def handler(event, context):
+                inside.fail()
+            """
+        function = self.start(source, files={"packed.zip": packed.getvalue()})
+        entry = self.error(function)["stackTrace"][-1]
+        self.assertTrue(entry.endswith("in fail\n    raise ValueError('inside')\n"), entry)
+
+    def test_a_trace_is_whole_however_long(self) -> None:
+        source = """
+            def even(number):
+                return odd(number - 1) if number else 1 / 0
+
+            def odd(number):
+                return even(number - 1)
+
+            def handler(event, context):
+                even(600)
+            """
+        self.assertEqual(len(self.error(self.start(source))["stackTrace"]), 602)
+
+    def test_repeated_lines_are_counted_as_traceback_does(self) -> None:
+        source = """
+            import traceback, sys
+
+            def fall(number):
+                return fall(number - 1) if number else 1 / 0
+
+            def handler(event, context):
+                try:
+                    fall(event)
+                except ZeroDivisionError as error:
+                    tuples = [tuple(entry) for entry in traceback.extract_tb(error.__traceback__)]
+                    print(traceback.format_list(tuples))
+                    raise
+            """
+        function = self.start(source)
+        for number in (0, 1, 2, 3, 4, 5, 50):
+            with self.subTest(number):
+                stack_trace = self.error(function, number)["stackTrace"]
+                self.assertIn(str(stack_trace), function.log_text())
 
 
 if __name__ == "__main__":

@@ -17,13 +17,32 @@ from .errors import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     Path = tuple[Any, ...]
 
 JSON = "application/json"
 _WHITESPACE = " \t\n\r"
+# The name of a class, or of an attribute of a class: what to do with its instances.
+_REMEDIES = (
+    ("__await__", "It has not run yet: await it in an async def handler"),
+    ("__next__", "It gives its items one by one: return list(…) of it"),
+    ("__dataclass_fields__", "Return dataclasses.asdict(…) of it"),
+    ("model_dump", "Return its .model_dump(mode='json')"),
+    ("isoformat", "Return its .isoformat()"),
+    ("total_seconds", "Return its .total_seconds()"),
+    ("tolist", "Return its .tolist()"),
+    ("Enum", "Return its .value"),
+    ("UUID", "Return str(…) of it"),
+    ("PurePath", "Return str(…) of it"),
+    ("set", "Return list(…) or sorted(…) of it"),
+    ("frozenset", "Return list(…) or sorted(…) of it"),
+    ("dict_keys", "Return list(…) of it"),
+    ("dict_values", "Return list(…) of it"),
+    ("deque", "Return list(…) of it"),
+    ("bytearray", "Return bytes(…) of it"),
+)
 _INFINITY = float("inf")
 
 
@@ -31,10 +50,13 @@ class _Refused(ValueError):
     """Raised by the callbacks below, to leave the quick way for the thorough one."""
 
 
-class _NotJson(TypeError):
-    """There is a value of a type that JSON does not have; ``notes`` tell what to do about it."""
+class _NotJson(ValueError):
+    """A value that JSON cannot hold: the message as AWS's runtime has it; in notes, where and what to do."""
 
-    notes: tuple[str, ...] = ()
+    def __init__(self, message: str, path: Path, remedy: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        place = "".join(f"[{step!r}]" for step in path)
+        self.notes = [*([f"The value is at response{place}"] if place else []), *remedy]
 
 
 def _refuse(value: object) -> Any:
@@ -88,7 +110,7 @@ def decode_event(body: bytes, content_type: str) -> Any:
 def encode_response(value: Any) -> tuple[bytes, str]:
     """The body and the content type for what a handler returned: bytes as they are, all else as JSON.
 
-    Raises Fault ``Runtime.MarshalError``, which names the place inside ``value`` that JSON cannot hold.
+    Raises Fault ``Runtime.MarshalError``; its notes name the place inside ``value`` that JSON cannot hold.
     """
     if isinstance(value, bytes):
         return value, "application/unknown"
@@ -96,7 +118,7 @@ def encode_response(value: Any) -> tuple[bytes, str]:
         # A lone surrogate, which UTF-8 cannot say, becomes the escape that JSON has for it.
         return encode_json(value).encode("utf-8", "backslashreplace"), JSON
     except Exception as error:
-        notes = error.notes if isinstance(error, _NotJson) else ()
+        notes = error.notes if type(error) is _NotJson else ()
         raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}", notes=notes) from None
 
 
@@ -117,7 +139,7 @@ def decode_json(text: str) -> Any:
 
 
 def encode_json(value: Any) -> str:
-    """Give ``value`` as JSON text. Raises ValueError or TypeError, and what ``_asdict()`` may raise."""
+    """Give ``value`` as JSON text. Raises ValueError, and whatever ``_asdict()`` raises."""
     if _is_plain(value):
         try:
             return "".join(_encode(value, 0))
@@ -188,7 +210,7 @@ def _encode_thoroughly(value: Any, path: Path, parents: set[int]) -> str:
     if _is_decimal(value):
         return "NaN" if value.is_nan() else str(value)
     if id(value) in parents:
-        raise ValueError(f"Circular reference detected{_place(path)}")
+        raise _NotJson("Circular reference detected", path)
     parents.add(id(value))
     try:
         return _encode_container(value, path, parents)
@@ -203,7 +225,7 @@ def _encode_container(value: Any, path: Path, parents: set[int]) -> str:
     if callable(as_dict):
         value = as_dict()
         if not isinstance(value, dict):
-            raise TypeError(f"_asdict() must return a dict, not {type(value).__name__}{_place(path)}")
+            raise _NotJson(f"_asdict() must return a dict, not {type(value).__name__}", path)
     if isinstance(value, dict):
         members = (
             f"{_encode_key(key, path)}: {_encode_thoroughly(item, (*path, key), parents)}"
@@ -213,9 +235,8 @@ def _encode_container(value: Any, path: Path, parents: set[int]) -> str:
     if isinstance(value, (list, tuple)):
         items = (_encode_thoroughly(item, (*path, index), parents) for index, item in enumerate(value))
         return "[" + ", ".join(items) + "]"
-    error = _NotJson(f"Object of type {type(value).__name__} is not JSON serializable{_place(path)}")
-    error.notes = _remedy(type(value))
-    raise error
+    kind = type(value)
+    raise _NotJson(f"Object of type {kind.__name__} is not JSON serializable", path, _remedy(kind))
 
 
 def _encode_key(key: Any, path: Path) -> str:
@@ -226,7 +247,7 @@ def _encode_key(key: Any, path: Path) -> str:
     elif key is None or isinstance(key, (bool, int, float)):
         text = f'"{_encode_atom(key)}"'
     else:
-        raise TypeError(f"keys must be str, int, float, bool or None, not {type(key).__name__}{_place(path)}")
+        raise _NotJson(f"keys must be str, int, float, bool or None, not {type(key).__name__}", path)
     return text
 
 
@@ -247,7 +268,7 @@ def _decode_bytes(value: bytes, path: Path) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{error}{_place(path)}") from None
+        raise _NotJson(str(error), path) from None
 
 
 def _is_decimal(value: Any) -> bool:
@@ -255,16 +276,7 @@ def _is_decimal(value: Any) -> bool:
     return any(base.__name__ == "Decimal" and base.__module__ == "decimal" for base in type(value).__mro__)
 
 
-def _remedy(kind: type) -> tuple[str, ...]:
-    """What the author of the function probably wants, where the type alone does not tell."""
-    names = {name for base in kind.__mro__ for name in base.__dict__}
-    if "__await__" in names:
-        return ("It has not run yet: await it, in an async def handler",)
-    if "__next__" in names:
-        return ("It makes its items one by one: list() collects them",)
-    return ()
-
-
-def _place(path: Path) -> str:
-    """Where in the response: `` (at response['items'][3])``; nothing for the response itself."""
-    return f" (at response{''.join(f'[{step!r}]' for step in path)})" if path else ""
+def _remedy(kind: type) -> list[str]:
+    """What the author of the function probably wants to return instead."""
+    names = {name for base in kind.__mro__ for name in (base.__name__, *base.__dict__)}
+    return [remedy for name, remedy in _REMEDIES if name in names][:1]

@@ -47,20 +47,20 @@ class Connection:
         stop_child()
         reused = self._is_open()
         if not reused:
-            self._open()
+            self.open()
         try:
             return self._send_and_receive(head, body)
         except ConnectionLost as error:
             if not reused or error.reply_began or not repeatable:
                 raise
-        self._open()
+        self.open()
         return self._send_and_receive(head, body)
 
     def detach(self) -> Socket:
         """The connection itself, opened if need be, for one exchange that ends it. Raises as `exchange`."""
         stop_child()
         if not self._is_open():
-            self._open()
+            self.open()
         sock, self._socket = self._socket, None
         assert sock is not None
         return sock
@@ -71,7 +71,8 @@ class Connection:
             self._socket.close()
             self._socket = None
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Open the connection anew. Raises RuntimeApiError."""
         self.close()
         family = _socket.AF_INET6 if ":" in self._host else _socket.AF_INET
         sock: Socket = _socket.socket(family, _socket.SOCK_STREAM)  # type: ignore[assignment]

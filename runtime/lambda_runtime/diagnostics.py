@@ -10,9 +10,10 @@ from __future__ import annotations
 import io
 import os
 
+from _frozen_importlib_external import decode_source
+
 from . import codec
 from .errors import Fault
-from .standard import Apart, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,11 +26,14 @@ PAYLOAD_LIMIT_BYTES = 900_000
 XRAY_LIMIT_BYTES = 60_000
 MESSAGE_LIMIT_CHARACTERS = 1_000_000
 NAME_LIMIT_CHARACTERS = 10_000
-TRACE_LIMIT_ENTRIES = 200
+REPETITIONS_SHOWN = 3  # of a line that calls itself, as in `traceback`
 HANDLER_CALL = "call_handler"  # where in `main` the handler is called
 NOTES_LIMIT = 20
 MEMBERS_LIMIT = 20
 CHAIN_LIMIT = 50  # causes of causes, groups within groups
+RESERVE_BYTES = 4_194_304
+
+_reserve: bytes | None = bytes(RESERVE_BYTES)  # untouched pages: address space, not memory
 
 _OWN_FOLDER = os.path.join(os.path.dirname(__file__), "")
 _EVENT_LOOP_FOLDER = os.path.join(os.path.dirname(os.__file__), "asyncio", "")
@@ -40,12 +44,17 @@ _OWN_PATHS = (_OWN_FOLDER, _EVENT_LOOP_FOLDER, "uvloop/", _PYPY_CONTEXT_FILE, "<
 class Frame:
     """One line of a stack trace."""
 
-    __slots__ = ("function", "line_number", "path")
+    __slots__ = ("function", "line_number", "path", "source")
 
-    def __init__(self, path: str, line_number: int, function: str) -> None:
+    def __init__(self, path: str, line_number: int, function: str, source: str) -> None:
         self.path = path
         self.line_number = line_number
         self.function = function
+        self.source = source  # the line itself, without indentation; "" if it cannot be had
+
+    def is_same_place(self, other: Frame) -> bool:
+        """Whether both are calls from the same line, as in a recursion."""
+        return (self.path, self.line_number, self.function) == (other.path, other.line_number, other.function)
 
 
 class Diagnostic:
@@ -89,9 +98,12 @@ class Diagnostic:
 
     def payload(self, request_id: str) -> bytes:
         """The body of an error report, below 1 MiB: with a shorter message if it must be."""
-        body = _encode(self.entries(request_id))
-        if len(body) > PAYLOAD_LIMIT_BYTES:
-            body = _encode({**self.entries(request_id), "errorMessage": _shorten(self.message, 60_000)})
+        try:
+            body = _encode(self.entries(request_id))
+            if len(body) > PAYLOAD_LIMIT_BYTES:
+                body = _encode({**self.entries(request_id), "errorMessage": _shorten(self.message, 60_000)})
+        except MemoryError:
+            return self.summary(request_id)
         return body if len(body) <= PAYLOAD_LIMIT_BYTES else self.summary(request_id)
 
     def summary(self, request_id: str) -> bytes:
@@ -130,7 +142,9 @@ class Diagnostic:
     def lines(self) -> list[str]:
         """Lines for the log: the error, its trace, then what it was caused by."""
         headline = self._headline()
-        lines = [f"[ERROR] {headline}" if headline else "[ERROR]", "Traceback (most recent call last):"]
+        lines = [f"[ERROR] {headline}" if headline else "[ERROR]"]
+        if self.stack_trace:
+            lines.append("Traceback (most recent call last):")
         lines.extend(line for entry in self.stack_trace for line in entry.splitlines())
         lines.extend(self._tail_lines())
         return lines
@@ -168,13 +182,28 @@ class Diagnostic:
 
 
 def describe(exception: BaseException) -> Diagnostic:
-    """Describe ``exception``, without the frames of this runtime."""
+    """Describe ``exception``, without the frames of this runtime.
+
+    Never fails and imports nothing: the function may have used up its descriptors or its memory, or put
+    something else in the place of `open` or `__import__`. Then at least the type and the message are there.
+    """
+    global _reserve
+    _reserve = None
     try:
         diagnostic = _describe(exception, set(), CHAIN_LIMIT)
-    except BaseException as error:  # its class does what no class should
-        return Diagnostic(_name(type(exception)), f"<it cannot be described: {_name(type(error))}>")
-    diagnostic.notes += _advice(exception, diagnostic.message)
-    return diagnostic
+        diagnostic.notes += _advice(exception, diagnostic.message)
+        return diagnostic
+    except BaseException:
+        return Diagnostic(_name(type(exception)), message_of(exception))
+
+
+def keep_reserve() -> None:
+    """Set memory aside for the next description, which gives it up first."""
+    global _reserve
+    try:
+        _reserve = bytes(RESERVE_BYTES)
+    except MemoryError:
+        _reserve = None
 
 
 def _advice(exception: BaseException, message: str) -> list[str]:
@@ -213,7 +242,8 @@ def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnosti
         diagnostic = Diagnostic(
             _name(type(exception)), _shorten(message_of(exception), MESSAGE_LIMIT_CHARACTERS)
         )
-        diagnostic.frames, diagnostic.stack_trace = _trace(_attribute(exception, "__traceback__"))
+        diagnostic.frames = _trace(_attribute(exception, "__traceback__"))
+        diagnostic.stack_trace = _format(diagnostic.frames)
     diagnostic.notes = _notes(exception) if fault is None else list(fault.notes)
     cause = _attribute(exception, "__cause__")
     if cause is None and not _attribute(exception, "__suppress_context__"):
@@ -287,44 +317,62 @@ def _is_group(exception: BaseException) -> bool:
     return any(base.__name__ == "BaseExceptionGroup" for base in type(exception).__mro__)
 
 
-def _trace(trace: TracebackType | None) -> tuple[list[Frame], list[str]]:
-    """The frames of the function, and the same as text; what called it, which comes first, is left out."""
+def _trace(trace: TracebackType | None) -> list[Frame]:
+    """The frames of the function, outermost first; the frames that called the function are left out."""
     while trace is not None and _is_own(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
-    try:
-        with Apart():
-            traceback = load("traceback")
-            summary = traceback.extract_tb(trace)
-            # As tuples, because then the entries have no lines of "^^^^", as on AWS's runtime.
-            tuples = [(entry.filename, entry.lineno or 0, entry.name, entry.line or "") for entry in summary]
-            frames = [Frame(*entry[:3]) for entry in tuples]
-            entries = [_shorten(entry, 2000) for entry in traceback.format_list(tuples)]
-    except Exception:  # the function replaced what this needs, `open` for example
-        frames = _walk(trace)
-        entries = [_format_entry(frame) for frame in frames[-TRACE_LIMIT_ENTRIES:]]
-    if len(entries) > TRACE_LIMIT_ENTRIES:
-        half = TRACE_LIMIT_ENTRIES // 2
-        left_out = len(entries) - 2 * half
-        entries = [*entries[:half], f"  [{left_out} more frames]\n", *entries[-half:]]
-    return frames, entries
-
-
-def _walk(trace: TracebackType | None) -> list[Frame]:
     frames = []
+    files: dict[str, list[str]] = {}
     while trace is not None:
-        code = trace.tb_frame.f_code
-        frames.append(Frame(code.co_filename, trace.tb_lineno or 0, code.co_name))
+        code, number = trace.tb_frame.f_code, trace.tb_lineno or 0
+        path = code.co_filename
+        if path not in files:
+            files[path] = _source_lines(path, trace.tb_frame.f_globals)
+        source = files[path][number - 1].strip() if 0 < number <= len(files[path]) else ""
+        frames.append(Frame(path, number, code.co_name, source))
         trace = trace.tb_next
     return frames
 
 
-def _format_entry(frame: Frame) -> str:
-    entry = f'  File "{frame.path}", line {frame.line_number}, in {frame.function}\n'
+def _source_lines(path: str, module: dict[str, Any]) -> list[str]:
+    """The lines of a source file, or of a module in a zip file; none if they cannot be had."""
     try:
-        with io.TextIOWrapper(io.FileIO(frame.path), "utf-8", "replace") as file:
-            return f"{entry}    {file.readlines()[frame.line_number - 1].strip()}\n"
-    except Exception:  # no such file, or it has changed
-        return entry
+        try:
+            with io.FileIO(path) as file:
+                data = file.readall()
+            try:
+                text = data.decode().lstrip("\ufeff")
+            except UnicodeDecodeError:  # the file declares another encoding (PEP 263)
+                text = decode_source(data)
+        except OSError:
+            text = module["__loader__"].get_source(module["__name__"])
+        return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    except Exception:  # for example no file descriptor is left, or no memory
+        return []
+
+
+def _format(frames: list[Frame]) -> list[str]:
+    """The entries of a stack trace as `traceback.format_list` makes them, without importing it.
+
+    It would need a dozen modules, at a time when the function may have used up memory or descriptors.
+    """
+    entries: list[str] = []
+    last, count = None, 0
+    for frame in frames:
+        if last is None or not frame.is_same_place(last):
+            entries += _repetitions(count)
+            last, count = frame, 0
+        count += 1
+        if count <= REPETITIONS_SHOWN:
+            source = f"    {frame.source}\n" if frame.source else ""
+            entry = f'  File "{frame.path}", line {frame.line_number}, in {frame.function}\n{source}'
+            entries.append(_shorten(entry, 2000))
+    return entries + _repetitions(count)
+
+
+def _repetitions(count: int) -> list[str]:
+    more = count - REPETITIONS_SHOWN
+    return [f"  [Previous line repeated {more} more time{'s' if more > 1 else ''}]\n"] if more > 0 else []
 
 
 def _is_own(path: str) -> bool:
@@ -340,7 +388,7 @@ def _shorten(text: str, limit: int) -> str:
 def _working_directory() -> str:
     try:
         return os.getcwd()
-    except OSError:  # it was removed
+    except Exception:  # it was removed, or the function replaced `os.getcwd`
         return ""
 
 

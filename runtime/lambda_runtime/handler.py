@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from .diagnostics import message_of
 from .errors import Fault
 
 TYPE_CHECKING = False
@@ -44,6 +45,7 @@ def load(name: str) -> Handler:
             raise Fault(
                 "Runtime.HandlerNotFound",
                 f"Handler '{'.'.join(path)}' missing on module '{module.__name__ if inner else module_name}'",
+                notes=_explain_missing(step, found, module_name),
             )
         found = getattr(found, step)
     if not callable(found):
@@ -91,7 +93,28 @@ def _is_absent(candidate: str, error: ModuleNotFoundError) -> bool:
 
 
 def _import_fault(module_name: str, error: ImportError) -> Fault:
-    from . import diagnostics, import_diagnosis  # late: imports rarely fail
+    message = f"Unable to import module '{module_name}': {message_of(error)}"
+    try:
+        from . import import_diagnosis  # late: imports rarely fail
 
-    message = f"Unable to import module '{module_name}': {diagnostics.message_of(error)}"
-    return Fault("Runtime.ImportModuleError", message, notes=import_diagnosis.explain(error))
+        notes = import_diagnosis.explain(error)
+    except Exception:  # the function has used up its descriptors, or replaced what this needs
+        notes = []
+    return Fault("Runtime.ImportModuleError", message, notes=notes)
+
+
+def _explain_missing(name: str, owner: Any, module_name: str) -> list[str]:
+    """What the handler setting should probably be, as ``owner`` has no attribute ``name``."""
+    try:
+        from . import import_diagnosis  # late: handlers are rarely missing
+
+        names = [one for one in vars(owner) if not one.startswith("_") and callable(getattr(owner, one))]
+        if name == "py":
+            function = names[-1] if len(names) == 1 else "handler"
+            return [
+                "The handler setting must end with a function, not with a file name: "
+                f"use {module_name}.{function}, for example"
+            ]
+        return import_diagnosis.did_you_mean(name, names)
+    except Exception:
+        return []

@@ -11,10 +11,11 @@ import os
 import sys
 
 from .diagnostics import message_of
+from .standard import function_folders, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 EXTENSION_ENDINGS = (".so", ".pyd")
 NOTES_LIMIT = 5
@@ -38,7 +39,22 @@ def explain(error: ImportError) -> list[str]:
         ]
     elif isinstance(error, ModuleNotFoundError) and _name(error) and "." not in _name(error):
         notes.append(f"Searched for {_name(error)!r} in: {', '.join(_search_path())}")
+        notes += did_you_mean(_name(error), _function_modules())
     return notes
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> list[str]:
+    """A note with the candidate that ``name`` is probably a misspelling of; none if there is none."""
+    matches = load("difflib").get_close_matches(name, candidates, n=1, cutoff=0.75)
+    return [f"Did you mean {match!r}?" for match in matches]
+
+
+def _function_modules() -> Iterator[str]:
+    """The names of the modules and packages in the function's own folder."""
+    for entry in os.listdir(function_folders[0]) if function_folders else []:
+        name, ending = os.path.splitext(entry)
+        if name.isidentifier() and ending in ("", ".py"):
+            yield name
 
 
 def _chain(error: BaseException | None) -> Iterator[ImportError]:

@@ -76,7 +76,13 @@ class FunctionLog:
         return _FRAME_TYPE + _FRAME_TYPE_STEPS.get(level, 0) - self.as_json
 
     def write_error(self, diagnostic: Diagnostic) -> None:
-        """Log why an invocation, or the init phase, failed."""
+        """Log why an invocation, or the init phase, failed. Never raises, like `write`."""
+        try:
+            self._write_error(diagnostic)
+        except MemoryError:
+            self.write(f"[ERROR] {diagnostic.error_type}\n", self.frame_type(ERROR))
+
+    def _write_error(self, diagnostic: Diagnostic) -> None:
         framed = self._telemetry_fd is not None
         if self.as_json:
             entry = {"timestamp": _timestamp(), "level": "ERROR", **diagnostic.entries(self.request_id)}

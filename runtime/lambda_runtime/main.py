@@ -12,7 +12,7 @@ import sys
 
 from . import codec, diagnostics, environment, logging_import, logs, search_path
 from .context import LambdaContext
-from .ending import clean_up, exit_status, in_child, leave, stop_child
+from .ending import clean_up, exit_status, in_child, leave
 from .errors import RuntimeApiError
 from .handler import load as _get_handler  # the name that tools know from AWS's runtime
 from .logs import FunctionLog
@@ -92,6 +92,7 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
 
             wrapper.execute(settings)
         search_path.arrange(settings.task_root)
+        client.connect()
         handler = _get_handler(settings.handler)
     except BaseException as error:
         if in_child():
@@ -143,7 +144,6 @@ def handle_event_request(
         context = LambdaContext(invocation, log)
         event = codec.decode_event(invocation.event, invocation.content_type)
         result = handler(event, context)
-        stop_child()
         if invocation.stream is None:  # else it was sent while it was made
             body, content_type = codec.encode_response(result)
     except BaseException as error:
@@ -152,6 +152,7 @@ def handle_event_request(
         diagnostic = diagnostics.describe(error)
         log.write_error(diagnostic)
         accepted = client.post_invocation_error(invocation, diagnostic)
+        diagnostics.keep_reserve()
         if issubclass(type(error), SystemExit):
             leave(exit_status(error))
     else:

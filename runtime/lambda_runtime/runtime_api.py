@@ -92,6 +92,16 @@ class LambdaRuntimeClient:
         self._headers = [("Host", address), ("User-Agent", _USER_AGENT)]
         self._next = http1.format_request("GET", f"{_BASE}/invocation/next", self._headers)
 
+    def connect(self) -> None:
+        """Connect before the function runs: it may leave no descriptor to report an error with.
+
+        If that fails, the first request says so.
+        """
+        try:
+            self._connection.open()
+        except RuntimeApiError:
+            pass
+
     def wait_next_invocation(self) -> Invocation:
         """Ask for the next event, which also ends the invocation before. Raises RuntimeApiError."""
         self.answering = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 
 from .connection import has_input, is_of_a_signal_handler, receive
+from .ending import stop_child
 from .errors import RuntimeApiError
 from .standard import load
 
@@ -76,7 +77,8 @@ class Upload:
         return self._socket.fileno()
 
     def finish(self) -> http1.Response:
-        """Send what is left and wait for the reply. Raises RuntimeApiError."""
+        """Send what is left and wait for the reply. Raises RuntimeApiError; SystemExit in a forked child."""
+        stop_child()
         if self._problem is not None:
             raise self._problem
         try:
