@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import unittest
 
 from tests.scripted_server import CLOSE, RESET, Reply, event_bytes, refusal, reply_bytes
@@ -339,6 +340,101 @@ def _has_ipv6() -> bool:
     except OSError:
         return False
     return True
+
+
+class Descriptors(FunctionTestCase):
+    """What the function does to descriptors that are not its own."""
+
+    HOSTILE = """
+        import os, socket
+
+        def unblock():
+            for descriptor in range(3, 64):
+                try:
+                    os.set_blocking(descriptor, False)
+                except OSError:
+                    pass
+
+        def close():
+            os.closerange(3, 256)
+
+        def replace(address=None):
+            os.closerange(3, 256)
+            replace.sockets = [socket.create_connection(("127.0.0.1", PORT)) for _ in range(16)]
+
+        def handler(event, context):
+            disturb = globals()[event["disturb"]]
+            if event["then"] == "stream":
+                return stream(disturb)
+            disturb()
+            return {"small": "small", "large": "x" * 5_000_000, "fail": None}[event["then"]] or 1 / 0
+
+        def stream(disturb):
+            yield "begin"
+            disturb()
+            yield b"x" * 5_000_000
+        """
+    LARGE = 5_000_000
+
+    def test_they_may_be_set_to_another_mode(self) -> None:
+        function = self.start(self.HOSTILE)
+        for _ in range(3):
+            for then, size in (("small", 7), ("large", self.LARGE + 2), ("stream", self.LARGE + 5)):
+                with self.subTest(then):
+                    event = {"disturb": "unblock", "then": then}
+                    self.assertEqual(len(self.streamed(function, event)), size)
+            with self.subTest("an error"):
+                self.assertEqual(
+                    self.error(function, {"disturb": "unblock", "then": "fail"})["errorType"], "ZeroDivisionError"
+                )
+        self.assertNotIn("LAMBDA_RUNTIME", function.log_text())
+        self.assertOneAnswerEach(function)
+        self.assertStillWorks(function)
+
+    def test_a_stream_that_is_too_large_is_refused_in_any_mode(self) -> None:
+        function = self.start(self.HOSTILE.replace("5_000_000", "10_000_000"))
+        for _ in range(2):
+            result = self.invoke(function, {"disturb": "unblock", "then": "stream"})
+            self.assertEqual(json.loads(result.payload.decode())["errorType"], "Function.ResponseSizeTooLarge")
+        self.assertStillWorks(function)
+
+    def test_they_may_be_closed(self) -> None:
+        function = self.start(self.HOSTILE)
+        for _ in range(3):
+            for then, size in (("small", 7), ("large", self.LARGE + 2)):
+                with self.subTest(then):
+                    self.assertEqual(len(self.streamed(function, {"disturb": "close", "then": then})), size)
+            with self.subTest("an error"):
+                self.assertEqual(
+                    self.error(function, {"disturb": "close", "then": "fail"})["errorType"], "ZeroDivisionError"
+                )
+        self.assertStillWorks(function)
+        self.assertNotIn("LAMBDA_RUNTIME", function.log_text())
+
+    def test_while_a_response_is_streamed_only_that_is_lost(self) -> None:
+        function = self.start(self.HOSTILE)
+        self.invoke(function, {"disturb": "close", "then": "stream"})
+        self.assertAnswer(function, {"disturb": "close", "then": "small"}, "small")
+
+    @unittest.skipUnless(sys.platform == "linux", "needs the cookies of Linux's sockets")
+    def test_a_connection_of_the_function_that_has_our_number_is_not_written_to(self) -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+            for then in ("small", "stream"):
+                with self.subTest(then):
+                    function = self.start(self.HOSTILE.replace("PORT", str(listener.getsockname()[1])))
+                    result = self.invoke(function, {"disturb": "replace", "then": then})
+                    if then == "small":
+                        self.assertIsNone(result.function_error, result.payload[:2000])
+                    for _ in range(16):
+                        connection, _ = listener.accept()
+                        with connection:
+                            connection.settimeout(0.02)
+                            try:
+                                self.assertEqual(connection.recv(100), b"")
+                            except socket.timeout:
+                                pass  # nothing was written
+                    self.assertAnswer(function, {"disturb": "unblock", "then": "small"}, "small")
+
 
 
 if __name__ == "__main__":

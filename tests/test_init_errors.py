@@ -251,5 +251,37 @@ class ExtensionModules(FunctionTestCase):
         self.assertInitError(self.start(task_root=root), "Runtime.ImportModuleError", "broken")
 
 
+class Suggestions(FunctionTestCase):
+    def notes(self, handler: str) -> list[str]:
+        files = {
+            "app/orders.py": "def create(event, context): pass",
+            "shop.py": "def create(event, context): pass\ndef delete(event, context): pass\nlimit = 3",
+        }
+        function = self.start(handler=handler, files=files)
+        notes: list[str] = json.loads(function.requests[0].body.decode()).get("notes", [])
+        return notes
+
+    def test_a_name_that_is_nearly_right_gets_a_suggestion(self) -> None:
+        for handler, name in [
+            ("shop.creat", "create"),
+            ("shop.Create", "create"),
+            ("shop.handler", None),
+            ("shop.limits", None),
+            ("app/orders.craete", "create"),
+            ("shopp.create", "shop"),
+            ("chop.create", "shop"),
+            ("nowhere.create", None),
+        ]:
+            with self.subTest(handler):
+                suggestions = [note for note in self.notes(handler) if note.startswith("Did you mean")]
+                self.assertEqual(suggestions, [f"Did you mean {name!r}?"] if name else [])
+
+    def test_a_file_name_as_handler_is_explained(self) -> None:
+        for handler, better in [("app/orders.py", "app/orders.create"), ("shop.py", "shop.handler")]:
+            with self.subTest(handler):
+                (note,) = self.notes(handler)
+                self.assertIn(f"use {better}", note)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.support import BOOTSTRAP, PATIENCE_S, FunctionTestCase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Tuple
+    from typing import Any, Dict, Set, Tuple
 
     Answer = Tuple[str, Dict[str, Any]]  # path below /runtime/, body
 
@@ -81,7 +83,9 @@ class _Requests(BaseHTTPRequestHandler):
 
 
 class Workers(FunctionTestCase):
-    def launch(self, source: str, count: int) -> Tuple[SharedServer, subprocess.Popen[bytes]]:
+    def launch(
+        self, source: str, count: int, output: Any = subprocess.DEVNULL
+    ) -> Tuple[SharedServer, subprocess.Popen[bytes]]:
         server = SharedServer()
         root = self.write({"function.py": source})
         environment = {
@@ -93,8 +97,8 @@ class Workers(FunctionTestCase):
         process = subprocess.Popen(
             [sys.executable, BOOTSTRAP],
             env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
 
@@ -157,6 +161,43 @@ class Workers(FunctionTestCase):
         workers = {self.next_answer(server)[1]["pid"] for _ in range(2)}
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(PATIENCE_S), 128 + signal.SIGTERM)
+        self.assertEnded(workers)
+
+    @unittest.skipUnless(sys.platform == "linux", "on other systems no signal comes when a pipe is closed")
+    def test_workers_end_when_their_parent_is_killed(self) -> None:
+        server, process = self.launch(SLOW, 2)
+        for request_id in ("a", "b"):
+            server.events.put((request_id, {}))
+        workers = {self.next_answer(server)[1]["pid"] for _ in range(2)}
+        server.events.put(("busy", {}))  # one is idle, one at work
+        time.sleep(0.05)
+        process.kill()
+        process.wait()
+        self.assertEnded(workers)
+
+    def test_lines_of_several_workers_are_not_mixed(self) -> None:
+        source = """
+            import os, sys, time
+
+            def handler(event, context):
+                time.sleep(0.2)  # so that all workers have an event
+                for number in range(500):
+                    print("<", os.getpid(), "x" * 200, number, ">")
+                    print("<", os.getpid(), "y" * 200, number, ">", file=sys.stderr)
+            """
+        reader, writer = os.pipe()
+        server, _ = self.launch(source, 4, writer)
+        os.close(writer)
+        for request_id in "abcd":
+            server.events.put((request_id, {}))
+        lines: list[str] = []
+        with open(reader, encoding="utf-8") as output:
+            while len(lines) < 4000:
+                lines.append(output.readline())
+        broken = [line for line in lines if not re.fullmatch(r"< \d+ (x{200}|y{200}) \d+ >\n", line)]
+        self.assertEqual(broken[:5], [])
+
+    def assertEnded(self, workers: Set[int]) -> None:
         deadline = time.monotonic() + PATIENCE_S
         while any(_is_alive(worker) for worker in workers) and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -11,10 +11,51 @@ from .errors import ConnectionLost, RuntimeApiError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket as Socket
+else:
+    Socket = _socket.socket
 
 CONNECT_TIMEOUT_S = 5
 RECEIVE_BYTES = 65536
+SOL_SOCKET = _socket.SOL_SOCKET
+SO_COOKIE = 57  # a number that no other socket of this system has, since Linux 4.6 (asm-generic/socket.h)
 JOINED_BYTES = 65536  # below this, head and body are sent as one piece
+
+
+class ApiSocket(Socket):
+    """A connection to the Runtime API that the function may have closed: `os.closerange` takes any descriptor.
+
+    By then the number of its descriptor may belong to another file of the function.
+    """
+
+    __slots__ = ("_cookie",)
+
+    def open(self, host: str, port: int) -> None:
+        """Connect. Raises OSError."""
+        self._cookie = b""
+        self.settimeout(CONNECT_TIMEOUT_S)
+        self.connect((host, port))
+        self.settimeout(None)
+        self.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        try:
+            self._cookie = self.getsockopt(SOL_SOCKET, SO_COOKIE, 8)
+        except OSError:  # a system that has no cookies
+            pass
+
+    def is_ours(self) -> bool:
+        """Whether the descriptor still is this connection."""
+        try:
+            return self.getsockopt(SOL_SOCKET, SO_COOKIE, 8) == self._cookie
+        except OSError as error:  # closed, or not a socket
+            if is_of_a_signal_handler(error):
+                raise
+            return not self._cookie
+
+    def close(self) -> None:
+        """Close the connection; if the descriptor is another file now, leave that open."""
+        if self.is_ours():
+            super().close()
+        else:
+            self.detach()
 
 
 class Connection:
@@ -34,7 +75,7 @@ class Connection:
         self.address = address
         self._host = host.strip("[]")
         self._port = int(port)
-        self._socket: Socket | None = None
+        self._socket: ApiSocket | None = None
 
     def exchange(self, head: bytes, body: bytes = b"", *, repeatable: bool = False) -> http1.Response:
         """Send a request, wait for its response.
@@ -56,7 +97,7 @@ class Connection:
         self.open()
         return self._send_and_receive(head, body)
 
-    def detach(self) -> Socket:
+    def detach(self) -> ApiSocket:
         """The connection itself, opened if need be, for one exchange that ends it. Raises as `exchange`."""
         stop_child()
         if not self._is_open():
@@ -75,12 +116,9 @@ class Connection:
         """Open the connection anew. Raises RuntimeApiError."""
         self.close()
         family = _socket.AF_INET6 if ":" in self._host else _socket.AF_INET
-        sock: Socket = _socket.socket(family, _socket.SOCK_STREAM)  # type: ignore[assignment]
+        sock = ApiSocket(family, _socket.SOCK_STREAM)
         try:
-            sock.settimeout(CONNECT_TIMEOUT_S)
-            sock.connect((self._host, self._port))
-            sock.settimeout(None)
-            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+            sock.open(self._host, self._port)
         except OSError as error:
             sock.close()
             if is_of_a_signal_handler(error):
@@ -95,7 +133,7 @@ class Connection:
 
         Looking before sending is what makes it certain that the server saw nothing of a request.
         """
-        return self._socket is not None and not has_input(self._socket)
+        return self._socket is not None and self._socket.is_ours() and not has_input(self._socket)
 
     def _send_and_receive(self, head: bytes, body: bytes) -> http1.Response:
         assert self._socket is not None
@@ -159,6 +197,9 @@ def receive(sock: Socket) -> http1.Response:
         except OSError as error:
             if is_of_a_signal_handler(error):
                 raise
+            if isinstance(error, BlockingIOError):
+                sock.setblocking(True)  # uvloop, or the function, changed the mode of the descriptor
+                continue
             raise ConnectionLost(
                 f"The connection to the Runtime API broke: {error}", reply_began=reader.began
             ) from error

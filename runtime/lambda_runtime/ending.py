@@ -11,7 +11,7 @@ from time import monotonic, sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 __all__ = ["clean_up", "exit_status", "get_ident", "in_child", "leave", "serve_from_here", "sleep"]
 __all__ += ["start_new_thread", "stop_child", "time_left"]
@@ -41,11 +41,19 @@ def stop_child() -> None:
 
 def clean_up() -> None:
     """Leave nothing in buffers that the environment could be frozen with."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:  # the function put something else there, or closed it
-            pass
+    _flush(sys.stdout)
+    _flush(sys.stderr)
+    if sys.stdout is not sys.__stdout__:  # the function may write to either
+        _flush(sys.__stdout__)
+    if sys.stderr is not sys.__stderr__:
+        _flush(sys.__stderr__)
+
+
+def _flush(stream: Any) -> None:
+    try:
+        stream.flush()
+    except Exception:  # the function put something else there, or closed it
+        pass
 
 
 def time_left(at_most: float) -> float:

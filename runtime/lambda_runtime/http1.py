@@ -24,7 +24,7 @@ def format_request(method: str, target: str, headers: Iterable[tuple[str, str]])
     head = "\r\n".join(lines)
     if not head.count("\n") == head.count("\r") == len(lines):
         raise ValueError(f"A header of {method} {target} holds a line break: {lines[1:-1]!r}")
-    return head.encode("utf-8", "backslashreplace")
+    return head.encode("utf-8", "surrogateescape")
 
 
 def format_chunk(data: bytes) -> bytes:
@@ -117,7 +117,7 @@ class ResponseReader:
     def _understand_head(self, head: bytes) -> Response | None:
         """Read status and headers; None for an interim response (1xx), which is passed over."""
         # A bare CR counts as a space, a bare LF as a line end (RFC 9112, 2.2); a folded line goes on (5.2).
-        text = head.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", " ")
+        text = head.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", " ")
         if "\n " in text or "\n\t" in text:
             text = text.replace("\n ", " ").replace("\n\t", " ")
         status_line, *lines = text.split("\n")

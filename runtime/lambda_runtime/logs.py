@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .environment import Settings
 
 ERROR = 40
+_LEVELS = {"WARNING": 30, "ERROR": ERROR}
 _FRAME_TYPE = 0xA55A0003  # of text without a level; a level of `logging` adds its step, JSON is one less
 _FRAME_TYPE_STEPS = {0: 0, 10: 8, 20: 12, 30: 16, 40: 20, 50: 24}
 
@@ -93,20 +94,20 @@ class FunctionLog:
             text = separator.join(_with_no_break_indentation(line) for line in diagnostic.lines())
         self.write(text if framed else f"{text}\n", self.frame_type(ERROR))
 
-    def write_runtime_message(self, message: str) -> None:
-        """Log what the runtime itself has to say about trouble with the Runtime API."""
+    def write_runtime_message(self, message: str, level: str = "ERROR") -> None:
+        """Log a line of the runtime itself; ``level`` is ``"ERROR"`` or ``"WARNING"``."""
         if self.as_json:
             entry = {
                 "timestamp": _timestamp(),
-                "level": "ERROR",
+                "level": level,
                 "message": message,
                 "logger": "LAMBDA_RUNTIME",
                 "requestId": self.request_id,
             }
             text = codec.encode_json(entry) + "\n"
         else:
-            text = f"[ERROR]\t{_timestamp()}\t{self.request_id}\tLAMBDA_RUNTIME {message}\n"
-        self.write(text, self.frame_type(ERROR))
+            text = f"[{level}]\t{_timestamp()}\t{self.request_id}\tLAMBDA_RUNTIME {message}\n"
+        self.write(text, self.frame_type(_LEVELS[level]))
 
 
 class _UnbufferedStream(io.TextIOWrapper):
@@ -118,23 +119,33 @@ class _UnbufferedStream(io.TextIOWrapper):
         self.flush()
 
 
-def unbuffer_standard_streams() -> None:
-    """Let every write to stdout and stderr reach the platform at once, as ``python -u`` does.
+def replace_standard_streams(*, line_buffering: bool) -> None:
+    """Let what is written to stdout and stderr reach the platform at once, as ``python -u`` does.
 
     What is buffered when the environment is frozen appears in a later invocation, or never.
+    ``line_buffering`` writes a line and its end in one piece, for processes that share an output.
     """
-    sys.stdout = _unbuffered(sys.stdout)
-    sys.stderr = _unbuffered(sys.stderr)
+    # Also under the names that stay when the function puts streams of its own in their place: these often
+    # write to the buffers of ours, which close when nothing refers to ours any more.
+    sys.stdout = sys.__stdout__ = _unbuffered(sys.stdout, line_buffering)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _unbuffered(sys.stderr, line_buffering)  # type: ignore[misc]
 
 
-def _unbuffered(stream: TextIO | None) -> TextIO:
+def _unbuffered(stream: TextIO | None, line_buffering: bool) -> TextIO:
     if stream is None:  # closed before we were started
         return open(os.devnull, "w")
     stream.flush()
-    # Opened anew, because its descriptor may have become another kind of file meanwhile (`workers`).
+    # Opened anew, because its descriptor may be another kind of file by now (`workers`).
     raw = io.FileIO(stream.fileno(), "w", closefd=False)
     raw.name = stream.name
-    return _UnbufferedStream(raw, stream.encoding, "backslashreplace", newline="\n", write_through=True)
+    return _UnbufferedStream(
+        raw,
+        stream.encoding,
+        "backslashreplace",
+        newline="\n",
+        line_buffering=line_buffering,
+        write_through=not line_buffering,
+    )
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

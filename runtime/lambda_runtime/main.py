@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         from . import workers
 
         parent = workers.become_worker(settings.workers, settings.worker_output_path)
-    logs.unbuffer_standard_streams()
+    logs.replace_standard_streams(line_buffering=bool(settings.workers))
     log = FunctionLog(settings)
     logging_import.add_root_handler_in_time(log)
     try:

@@ -88,7 +88,7 @@ class LambdaRuntimeClient:
         self.answering = False  # whether there is one to answer, or nothing to do but wait
         self._alone = alone
         self._connection = Connection(address)
-        self._log = log
+        self.log = log
         self._headers = [("Host", address), ("User-Agent", _USER_AGENT)]
         self._next = http1.format_request("GET", f"{_BASE}/invocation/next", self._headers)
 
@@ -191,12 +191,12 @@ class LambdaRuntimeClient:
         try:
             response = self._connection.exchange(self._format_post(path, headers, body), body)
         except RuntimeApiError as error:
-            self._log.write_runtime_message(f"POST {path} failed. {error}")
+            self.log.write_runtime_message(f"POST {path} failed. {error}")
             return
         if response.status == 403 and not self._alone:
             return  # another worker has reported the same
         if not _is_success(response.status):
-            self._log.write_runtime_message(
+            self.log.write_runtime_message(
                 f"POST {path} was answered {response.status} {_excerpt(response.body)}, expected 202"
             )
 
@@ -218,7 +218,7 @@ class LambdaRuntimeClient:
         return response.status
 
     def _note_lost(self, path: str, error: RuntimeApiError) -> None:
-        self._log.write_runtime_message(f"POST {path}: {error}; going on with the next event")
+        self.log.write_runtime_message(f"POST {path}: {error}; going on with the next event")
 
     def _heed(self, path: str, response: http1.Response, size_bytes: int, *, streamed: bool = False) -> None:
         """Follow the table above: log, or raise RuntimeApiError."""
@@ -237,7 +237,7 @@ class LambdaRuntimeClient:
             else:
                 message += f": it has {size_bytes} bytes, Lambda takes {RESPONSE_LIMIT_BYTES} of a response"
             message += "; return less, or put it in S3 and return its key"
-        self._log.write_runtime_message(f"{message}; going on with the next event")
+        self.log.write_runtime_message(f"{message}; going on with the next event")
 
     def _format_post(self, path: str, headers: Fields, body: bytes) -> bytes:
         return http1.format_request(
@@ -272,7 +272,7 @@ def _path_segment(text: str) -> str:
     return "".join(
         char
         if char.isascii() and (char.isalnum() or char in unreserved)
-        else "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "backslashreplace"))
+        else "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogateescape"))
         for char in text
     )
 

@@ -60,7 +60,7 @@ def _send(chunks: Any, stream: ResponseStream) -> None:
                 chunk = chunks.__next__()  # by name, because a proxy of a generator has it only so
             except StopIteration as stop:
                 if stop.value is not None:
-                    raise TypeError(_returned(stop.value)) from None
+                    stream.refuse_value(stop.value)
                 break
             problem = stream.take(chunk)
             if problem is not None:
@@ -118,6 +118,7 @@ class ResponseStream:
     def __init__(self, client: LambdaRuntimeClient, invocation: Invocation) -> None:
         self._client = client
         self._invocation = invocation
+        self._has_body = False
 
     def take(self, chunk: Any) -> Exception | None:
         """Put a chunk in line; or what is wrong with it. The first one begins the answer."""
@@ -135,11 +136,28 @@ class ResponseStream:
         except (TypeError, ValueError) as problem:
             return problem.with_traceback(None)
         self.begin(HTTP_RESPONSE if isinstance(chunk, dict) else BYTES)
+        self._has_body = self._has_body or bool(data and not isinstance(chunk, dict))
         if len(data) < JOINED_BYTES:
             self.upload.add(http1.format_chunk(data))
         else:
             self.upload.add(b"%x\r\n" % len(data), data, b"\r\n")
         return None
+
+    def refuse_value(self, value: object) -> None:
+        """Handle a value that the generator returned: an error, or a note once the body has begun.
+
+        Without a body, the caller would get an empty response in place of what the author meant to send.
+        """
+        kind = type(value).__name__
+        if self._has_body:
+            self._client.log.write_runtime_message(
+                f"The generator returned a value of type {kind} after its chunks; it is ignored", "WARNING"
+            )
+        else:
+            raise TypeError(
+                f"The generator returned a value of type {kind}, which nothing receives: yield it instead. "
+                "For HTTP, yield a dict with statusCode and headers first, then the body"
+            )
 
     def begin(self, content_type: str) -> None:
         """Send the head of the request, unless that was done before."""
@@ -217,13 +235,6 @@ def _check_texts(what: str, values: Any, kind: type) -> None:
             raise TypeError(f"The HTTP head has {what}[{place!r}] of type {found}, expected str")
         if any(char in f"{place}{value}" for char in "\r\n"):
             raise ValueError(f"The HTTP head has a line break in {what}[{place!r}]: {value!r}")
-
-
-def _returned(value: object) -> str:
-    return (
-        f"The generator has returned a value of type {type(value).__name__}, which nobody gets: yield it "
-        "(for HTTP yield the head first, a dict with statusCode and headers, and then the body)"
-    )
 
 
 def _unexpected(chunk: object) -> str:

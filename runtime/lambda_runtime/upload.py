@@ -6,7 +6,7 @@ import _socket
 
 from .connection import has_input, is_of_a_signal_handler, receive
 from .ending import stop_child
-from .errors import RuntimeApiError
+from .errors import ConnectionLost, RuntimeApiError
 from .standard import load
 
 TYPE_CHECKING = False
@@ -51,8 +51,8 @@ class Upload:
 
     def flush_some(self) -> bool:
         """Send what the connection takes at once; False if more remains, for when `fileno` is ready."""
-        if self.wanted and has_input(self._socket):
-            self.wanted = False  # an early reply (RFC 9112, 9.3), or the end
+        if self.wanted and (not self._socket.is_ours() or has_input(self._socket)):
+            self.wanted = False  # the function closed it; an early reply (RFC 9112, 9.3); or the end
         while self.wanted and self._unsent:
             first = self._unsent[0]
             if isinstance(first, int):
@@ -83,6 +83,8 @@ class Upload:
             raise self._problem
         try:
             self.flush()
+            if not self._socket.is_ours():
+                raise ConnectionLost("The function closed the connection", reply_began=False)
             return receive(self._socket)
         finally:
             self._socket.close()

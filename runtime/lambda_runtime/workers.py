@@ -52,6 +52,7 @@ def become_worker(count: int, output_path: str) -> Parent:
     """
     workers: dict[int, int] = {}  # process id: the end of a pipe that holds what the worker noted
     missing = count
+    parent = os.getpid()
     signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)  # as long as ``workers`` may lack one
     before = [signal.getsignal(number) for number in _END_SIGNALS]
     for number in _END_SIGNALS:
@@ -67,6 +68,7 @@ def become_worker(count: int, output_path: str) -> Parent:
                 for inherited in (reader, *workers.values()):
                     os.close(inherited)
                 ending.serve_from_here()
+                _end_with(parent, writer)
                 if output_path:
                     _redirect_output(output_path)
                 return Parent(writer)
@@ -107,6 +109,22 @@ def _has_ended(process: int) -> bool:
         return os.waitpid(process, os.WNOHANG)[0] == process
     except ChildProcessError:
         return True  # we knew
+
+
+def _end_with(parent: int, writer: int) -> None:
+    """Let the system end this process when its parent is gone, even if that was killed.
+
+    Only the parent has the other end of this pipe. When it closes, the system sends SIGIO (fcntl(2), O_ASYNC;
+    Linux does so for pipes), which ends a process that has no handler for it.
+    """
+    if not hasattr(os, "O_ASYNC"):
+        return
+    import fcntl
+
+    fcntl.fcntl(writer, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(writer, fcntl.F_SETFL, fcntl.fcntl(writer, fcntl.F_GETFL) | os.O_ASYNC)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _last_word(reader: int) -> bytes:
