@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import unittest
+from urllib.parse import unquote_to_bytes
 
 from lambda_runtime.http_event import (
     MAY_STREAM,
@@ -115,9 +116,11 @@ def balancer_event(*, lists: bool = False, **changes: Any) -> Event:
     return {**event, **changes}
 
 
-def http_api_1_event(path: str, stage: str = "$default") -> Event:
+def http_api_1_event(
+    path: str, stage: str = "$default", domain: str = "id.execute-api.x.amazonaws.com"
+) -> Event:
     event = rest_event(path, path, version="1.0")
-    event["requestContext"]["stage"] = stage
+    event["requestContext"].update(stage=stage, domainName=domain)
     return event
 
 
@@ -203,9 +206,18 @@ class Requests(unittest.TestCase):
                 "/prod/v1",
                 b"/prod/v1/a",
             ),
-            ("HTTP API, custom domain", http_api_event("/prod/a", "prod", custom), "", "", b"/prod/a"),
-            ("HTTP API, mapping", http_api_event("/shop/a", "prod", custom), "/shop/", "/shop", b"/shop/a"),
-            ("HTTP API, mapping, root", http_api_event("/shop", "prod", custom), "/shop", "/shop", b"/shop/"),
+            ("custom domain", http_api_event("/prod/a", "prod", custom), "", "", b"/a"),
+            ("custom domain, root", http_api_event("/prod", "prod", custom), "", "", b"/"),
+            ("custom domain, once", http_api_event("/prod/prod/a", "prod", custom), "", "", b"/prod/a"),
+            ("custom domain, other word", http_api_event("/product", "prod", custom), "", "", b"/product"),
+            ("custom domain, default stage", http_api_event("/a", "$default", custom), "", "", b"/a"),
+            ("mapping", http_api_event("/prod/a", "prod", custom), "/shop/", "/shop", b"/shop/a"),
+            ("mapping, root", http_api_event("/prod", "prod", custom), "/shop", "/shop", b"/shop/"),
+            ("mapping, default stage", http_api_event("/a", "$default", custom), "/shop", "/shop", b"/shop/a"),
+            ("mapping like stage", http_api_event("/prod/a", "prod", custom), "/prod", "/prod", b"/prod/a"),
+            ("mapping in event", http_api_event("/shop/a", "prod", custom), "/shop/", "/shop", b"/shop/a"),
+            ("mapping elsewhere", http_api_event("/prod/a", "prod"), "/shop", "/prod", b"/prod/a"),
+            ("payload 1.0, custom domain", http_api_1_event("/prod/a", "prod", custom), "", "/prod", b"/prod/a"),
             ("HTTP API, payload 1.0", http_api_1_event("/prod/a", "prod"), "", "/prod", b"/prod/a"),
             ("base path elsewhere", url_event(rawPath="/a/shop"), "/shop", "", b"/a/shop"),
             (
@@ -223,6 +235,7 @@ class Requests(unittest.TestCase):
             with self.subTest(name):
                 request = read(event, base_path)
                 self.assertEqual((request.root_path, request.path), (root_path, path))
+                self.assertEqual(unquote_to_bytes(request.raw_path), path)
 
     def test_cookies_come_in_one_header(self) -> None:
         rows: list[tuple[str, Event, list[bytes]]] = [

@@ -237,8 +237,8 @@ def make_head(
 def read(event: Any, base_path: str = "") -> Request:
     """The request that ``event`` carries; NoHttpRequest if there is none.
 
-    ``base_path``, such as ``/shop``, is what a custom domain of API Gateway has in front of the API's own
-    paths. It stays in ``path`` and is the ``root_path``, as is a stage that is part of the address.
+    ``base_path``, such as ``/shop``, is the path of the API mapping on a custom domain of API Gateway. It
+    begins ``path`` and is the ``root_path``, as is a stage that is part of the address.
     """
     context = event.get("requestContext") if isinstance(event, dict) else None
     if isinstance(context, dict):
@@ -280,24 +280,37 @@ def complete(head: dict[str, Any], body: bytes, text_types: Collection[str] = ()
 
 
 def _read_path(event: dict[str, Any], sender: str, base_path: str) -> tuple[bytes, bytes, bytes]:
-    """What the path begins with that is not the application's; the whole path; and that as it came.
+    """Give the root path; the path, which begins with it; and the path with its percent-encoding.
 
-    The first two are without escapes: one path may be escaped in several ways.
+    The first two are decoded, because one path may be encoded in several ways.
+
+    A stage with a name, ``prod``, is part of an HTTP API's path on every domain. With payload 2.0 and a custom
+    domain the client's address does not have it, but has the API mapping, which the event lacks: for
+    ``https://example.com/shop/a`` the path is ``/prod/a``. AWS's guide, "Create AWS Lambda proxy integrations
+    for HTTP APIs", says the latter (rawPath has no mapping); events that were published show the former
+    (serverless-express, issue 465; powertools-lambda-python, issue 621). So there the stage is replaced by
+    ``base_path``. Everywhere else a stage in the path is one that the client sent: it is the root path.
     """
     context = event["requestContext"]
     path: str = event.get("rawPath" if sender in PAYLOAD_2 else "path") or "/"
     stage = f"/{context.get('stage')}"
-    has_stage = False
+    mapped = sender is HTTP_API and ".execute-api." not in str(context.get("domainName"))
+    root = b""
     if context.get("path") == stage + path or (path == "/" and context.get("path") == stage):
-        has_stage, path = True, stage + path  # a REST API leaves it out
-    elif sender in PATH_DECODED and ".execute-api." in str(context.get("domainName")):
-        has_stage = _begins(_bytes(path), _bytes(stage))  # an HTTP API does not
+        root, path = _bytes(stage), stage + path  # a REST API leaves it out
+    elif sender in PATH_DECODED and _begins(_bytes(path), _bytes(stage)):
+        if mapped:
+            path = path[len(stage) :]
+        else:
+            root = _bytes(stage)
+    base = _decode(_bytes(base_path.rstrip("/")))
     came = _bytes(path)
     decoded = came if sender in PATH_DECODED else _decode(came)
-    root = _bytes(stage) if has_stage else b""
-    base = _decode(_bytes(base_path.rstrip("/")))
     if _begins(decoded[len(root) :], base):
         root += base
+    elif mapped:
+        root, decoded = base, base + decoded
+        came = decoded
     end = b"/" if decoded == root else b""
     return root, decoded + end, came + end
 
