@@ -13,6 +13,7 @@ from lambda_runtime.http_event import (
     check_application,
     check_options,
     complete,
+    make_head,
     read,
 )
 
@@ -364,6 +365,26 @@ class Answers(unittest.TestCase):
     def test_header_values_are_utf_8_or_else_latin_1(self) -> None:
         headers = [(b"x-utf-8", "é".encode()), (b"x-latin-1", "é".encode("latin-1"))]
         self.assertEqual(self.head(url_event(), headers)["headers"], {"x-utf-8": "é", "x-latin-1": "é"})
+
+    def test_headers_about_the_connection_stay_behind(self) -> None:
+        names = ("Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "UPGRADE")
+        proxy = ("Proxy-Connection", "proxy-authenticate", "Proxy-Authorization", "Proxy-Status")
+        kept = {"content-type": "text/html", "date": "today", "server": "own", "x-te": "1"}
+        headers = [(name.encode(), b"x") for name in (*names, *proxy)]
+        headers += [(name.title().encode(), value.encode()) for name, value in kept.items()]
+        for event in (url_event(), http_api_event("/"), rest_event(), balancer_event()):
+            for streamed in (True, False):
+                head = make_head(len, read(event), 200, headers, streamed=streamed)
+                self.assertEqual(head["headers"], kept)
+
+    def test_a_length_stays_only_where_no_body_follows(self) -> None:
+        # method, status, whether it stays
+        rows = [("GET", 200, False), ("POST", 404, False), ("HEAD", 200, True), ("GET", 304, True)]
+        for method, status, stays in rows:
+            with self.subTest(method=method, status=status):
+                event = rest_event(httpMethod=method)
+                head = make_head(len, read(event), status, [(b"Content-Length", b"5")], streamed=True)
+                self.assertEqual(head["headers"], {"content-length": "5"} if stays else {})
 
     def test_text_goes_out_as_text_and_all_else_in_base64(self) -> None:
         # content type, content encoding, body, whether it is text

@@ -50,6 +50,9 @@ _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NOT_IN_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/]")
 _NOT_IN_QUERY_PART = re.compile(rb"[^A-Za-z0-9\-._~]")
 _NOT_IN_ENCODED = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%\[\]|]")
+# Headers about one connection (RFC 9110, 7.6.1; also those that begin with "proxy-"). An application's end here:
+# the connection to the client belongs to the event source.
+_HOP_BY_HOP = (b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade")
 # Media types that are text; so are those that begin with "text/", and those that end in such a suffix.
 _TEXT_TYPES = (
     "application/graphql",
@@ -216,9 +219,9 @@ class Request:
 def make_head(
     app: Any, request: Request, status: int, headers: list[Header], *, streamed: bool
 ) -> dict[str, Any]:
-    """The head of the response; ApplicationError or ValueError if it could not be sent.
+    """Make the head of the response; ApplicationError or ValueError if it cannot be sent.
 
-    Said when the application gives it, because later the trace would not lead there.
+    Raised when the application gives it, because later the trace would not lead there.
     """
     if not 200 <= status <= 599:
         raise ApplicationError(app, f"has given the status {status}, expected 200 to 599")
@@ -226,12 +229,24 @@ def make_head(
         if any(byte in name + value for byte in b"\r\n"):
             found = f"{_text(name)!r} with a line break: {_text(value)!r}"
             raise ApplicationError(app, f"has given the header {found}")
-    head = request.head(status, headers)
+    has_body = request.method != "HEAD" and status != 304  # else the length is about the body of a GET
+    head = request.head(status, [header for header in headers if _is_for_client(header[0].lower(), has_body)])
     if streamed:
         from . import streaming  # late: an answer that is sent whole needs none
 
         streaming.encode_prelude(head)  # it may be too long
     return head
+
+
+def _is_for_client(name: bytes, has_body: bool) -> bool:
+    """Whether the event source should see this header of the application, name in lower case.
+
+    Every event source measures the body itself and ignores or renames a ``content-length`` from the function,
+    so that one that is wrong never matters. ``date`` and ``server`` are about the response and stay.
+    """
+    if name == b"content-length":
+        return not has_body
+    return name not in _HOP_BY_HOP and not name.startswith(b"proxy-")
 
 
 def read(event: Any, base_path: str = "") -> Request:
