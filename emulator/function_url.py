@@ -85,6 +85,9 @@ class FunctionUrl:
         if result.function_error:
             raise BadAnswer(_failure(result.payload))
         head, body = read_envelope(result.payload)
+        self._report_dropped(head, result.request_id)
+        if _has_body(request, head):
+            self._check_length(head, len(body), result.request_id)
         return Response(head.status, body, _headers(request, head))
 
     def _stream(self, request: Request, event: bytes, **details: Any) -> Response:
@@ -95,18 +98,39 @@ class FunctionUrl:
         except Exception:
             result.close()
             raise
-        body = self._body(result, beginning, parts)
+        self._report_dropped(head, result.request_id)
+        body = self._body(result, head, beginning, parts)
         return Response(head.status, headers=_headers(request, head), parts=body, done=result.close)
 
-    def _body(self, result: StreamingResult, beginning: bytes, parts: Iterator[bytes]) -> Iterator[bytes]:
+    def _report_dropped(self, head: Head, request_id: str) -> None:
+        """Log what Lambda would not pass on, or only under another name, without a word."""
+        for name, value in head.dropped:
+            text = f"the function URL drops the header {name}: {value}, because it is about one connection"
+            self._function.log_error(text, request_id)
+
+    def _check_length(self, head: Head, length: int, request_id: str) -> None:
+        """Log a ``content-length`` that is wrong. The URL measures the body itself, as Lambda does."""
+        for name, value in head.headers:
+            if name.lower() == "content-length" and value != str(length):
+                text = f"the function's response has {name}: {value}, but its body has {length} bytes"
+                self._function.log_error(text, request_id)
+
+    def _body(
+        self, result: StreamingResult, head: Head, beginning: bytes, parts: Iterator[bytes]
+    ) -> Iterator[bytes]:
         """What the function sends. If it fails midway, the client is to notice.
 
         Lambda would let the client believe that all is well; on the machine of who writes the function, a
         connection that breaks off says more.
         """
         yield beginning
-        yield from parts
-        if result.function_error:
+        length = len(beginning)
+        for part in parts:
+            yield part
+            length += len(part)
+        if not result.function_error:
+            self._check_length(head, length, result.request_id)
+        else:
             reason = f"the response is cut short, because {_failure(result.error_body)}"
             self._function.log_error(reason, result.request_id)
             raise CutShort
@@ -129,9 +153,13 @@ def _begin(result: StreamingResult, parts: Iterator[bytes]) -> tuple[Head, bytes
 
 def _headers(request: Request, head: Head) -> Fields:
     """The head's headers; a length only where no body follows, because there it frames nothing."""
-    if request.method == "HEAD" or head.status == 304:
+    if not _has_body(request, head):
         return head.headers
     return [(name, value) for name, value in head.headers if name.lower() != "content-length"]
+
+
+def _has_body(request: Request, head: Head) -> bool:
+    return request.method != "HEAD" and head.status != 304
 
 
 def _failure(error_body: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emulator.http_server import is_field
 
@@ -21,11 +21,11 @@ INTEGRATION_TYPE = "application/vnd.awslambda.http-integration-response"
 DELIMITER = bytes(8)
 PRELUDE_LIMIT = 16 * 1024  # bytes, delimiter included; that of API Gateway, which is the one documented
 
-# The server delimits bodies by itself and ends connections when it wants to.
+# Headers about one connection (RFC 9110, 7.6.1; also those that begin with "proxy-"): the server delimits
+# bodies by itself and ends connections when it wants to.
 _OF_THE_CONNECTION = {
     "connection",
     "keep-alive",
-    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
@@ -41,10 +41,11 @@ class BadAnswer(Exception):
 
 @dataclass
 class Head:
-    """Status and headers as the function wants them, without those that frame the body."""
+    """Status and headers as the function wants them; ``dropped`` are headers about the connection."""
 
     status: int
     headers: Fields
+    dropped: Fields = field(default_factory=list)
 
 
 def read_prelude(parts: Iterator[bytes]) -> tuple[Head, bytes]:
@@ -122,10 +123,15 @@ def read_head(members: dict[str, Any], default_type: str) -> Head:
         if not is_field(name, value):
             found = f"{json.dumps(name)}: {json.dumps(value)}"
             raise BadAnswer(f"{found[:200]} cannot be an HTTP header")
-    headers = [(name, value) for name, value in headers if name.lower() not in _OF_THE_CONNECTION]
+    dropped = [(name, value) for name, value in headers if _is_about_connection(name.lower())]
+    headers = [header for header in headers if header not in dropped]
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("content-type", default_type))
-    return Head(status, headers)
+    return Head(status, headers, dropped)
+
+
+def _is_about_connection(name: str) -> bool:
+    return name in _OF_THE_CONNECTION or name.startswith("proxy-")
 
 
 def _object(members: dict[str, Any], key: str) -> dict[str, Any]:

@@ -281,12 +281,13 @@ s.end()
         self.assertEqual((599, "", b""), (reply.status, reply.reason, reply.read()))
 
     def test_is_framed_once_whatever_the_function_says(self) -> None:
-        self.open(ON_DEMAND)
+        function = self.open(ON_DEMAND)
         headers = {
             "Content-Length": "3",
             "Transfer-Encoding": "gzip",
             "Connection": "close",
             "Keep-Alive": "1",
+            "Proxy-Status": "x",
             "Date": "today",
         }
         reply = self.perform(
@@ -297,7 +298,23 @@ s.end()
         self.assertIsNone(reply.headers["Content-Length"])
         self.assertIsNone(reply.headers["Connection"])
         self.assertEqual(["chunked"], reply.headers.get_all("Transfer-Encoding"))
+        self.assertIsNone(reply.headers["Proxy-Status"])
         self.assertEqual(["today"], reply.headers.get_all("Date"))
+        log = function.log_text()
+        for dropped in ("Transfer-Encoding: gzip", "Connection: close", "Keep-Alive: 1", "Proxy-Status: x"):
+            self.assertIn(f"drops the header {dropped}, because it is about one connection", log)
+        self.assertIn("response has Content-Length: 3, but its body has 4 bytes", log)
+
+    def test_with_a_right_length_is_not_reported(self) -> None:
+        for mode, end in ((RESPONSE_STREAM, "s.write(bytes(8)); s.write('body')"), (BUFFERED, "pass")):
+            for length in (4, 5):
+                function = self.open(ON_DEMAND, mode)
+                answer = {"statusCode": 200, "headers": {"content-length": str(length)}}
+                if mode == BUFFERED:
+                    answer["body"] = "body"
+                reply = self.perform(f"s = stream(); s.write(json.dumps({answer})); {end}; s.end()")
+                self.assertEqual(b"body", reply.read())
+                self.assertEqual(length == 4, "but its body has 4 bytes" not in function.log_text())
 
     def test_leaves_the_connection_open_for_the_next(self) -> None:
         self.open(ECHO)
