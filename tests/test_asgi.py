@@ -12,7 +12,7 @@ import time
 
 from tests.scripted_server import CLOSE, reply_bytes
 from tests.support import ROOT, Reply, accepted, event, joined, own_log
-from tests.web import WebTestCase, split_prelude, url_event
+from tests.web import EVENTS, WebTestCase, read_response, split_prelude, url_event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -231,6 +231,19 @@ class Responses(AsgiTestCase):
         self.assertEqual((answer.status, answer.body), (204, b""))
         self.assertEqual(self.ask(url, "/parts").body, b"ab")
 
+    def test_headers_about_the_connection_stay_behind(self) -> None:
+        app = """
+            async def app(scope, receive, send):
+                names = ("connection", "transfer-encoding", "proxy-x", "content-length")
+                own = [(name, "1") for name in names]
+                await respond(send, 200, *own, ("date", "today"))
+                await body(send, b"body")
+        """
+        function = self.start_app(app)
+        head, _ = split_prelude(self.invoke(function, url_event()).payload)
+        self.assertEqual(head["headers"], {"date": "today"})
+        self.assertEqual(self.answer(function, EVENTS["HTTP API"])["headers"], {"date": "today"})
+
     def test_head_has_headers_only(self) -> None:
         url = self.serve(
             """
@@ -328,6 +341,146 @@ class Buffered(AsgiTestCase):
             head, {"statusCode": 201, "headers": {"content-type": "text/html"}, "multiValueHeaders": lists}
         )
         self.assertEqual(body.decode(), "<p>é")
+
+
+class Middleware(AsgiTestCase):
+    """Handlers around the handler: what they do with its result must work for every event source."""
+
+    APP = """
+        async def app(scope, receive, send):
+            assert scope["type"] == "http"
+            print("started")
+            await respond(send, 201, ("x-own", "1"))
+            await body(send, b"one ", True)
+            await asyncio.sleep(0)
+            await body(send, scope["path"].encode())
+            await asyncio.sleep(0.01)
+            print("ended")
+    """
+    # The handlers to try, with `web` at hand.
+    HANDLERS = {
+        "returns": "def handler(event, context): return web(event, context)",
+        "async, returns": "async def handler(event, context): return web(event, context)",
+        "awaits": "async def handler(event, context): return await web(event, context)",
+        "awaits in a task": """
+            async def handler(event, context):
+                return await asyncio.create_task(web(event, context))
+        """,
+        "awaits in time": """
+            async def handler(event, context):
+                return await asyncio.wait_for(web(event, context), 5)
+        """,
+        "iterates": """
+            async def handler(event, context):
+                async for part in web(event, context):
+                    yield part
+        """,
+        "closes": """
+            import contextlib
+            async def handler(event, context):
+                try:
+                    async for part in web(event, context):
+                        yield part
+                finally:
+                    print("closed")
+        """,
+        "decorated": """
+            import functools
+            @functools.wraps(web)
+            def handler(*arguments):
+                print("called")
+                return web(*arguments)
+        """,
+    }
+
+    def test_may_do_anything_for_every_event_source(self) -> None:
+        for options in ("", ", streaming=False"):
+            for name, wrapping in self.HANDLERS.items():
+                function = self.start(joined(source(self.APP, options), "web = handler", wrapping))
+                for sender, sent in EVENTS.items():
+                    with self.subTest(handler=name, sender=sender, options=options):
+                        result = self.invoke(function, sent)
+                        self.assertIsNone(result.function_error, result.payload)
+                        streamed = not options and sender in ("function URL", "REST API")
+                        status, own, text = read_response(result.payload, streamed=streamed)
+                        self.assertEqual((status, own, text), (201, "1", "one /a"))
+                        log = own_log(result)
+                        self.assertIn("started\nended\n", log.replace("called\n", "").replace("closed\n", ""))
+                self.assertStillWorks(function)
+                self.assertNotIn("Warning", function.log_text())
+
+    def test_may_look_at_what_it_awaits(self) -> None:
+        wrapping = """
+            web = handler
+            async def handler(event, context):
+                response = await web(event, context)
+                response["headers"]["x-own"] = "2"
+                return response
+        """
+        function = self.start(joined(source(self.APP, ", streaming=False"), wrapping))
+        for sender in ("HTTP API", "REST API"):
+            answer = self.answer(function, EVENTS[sender])
+            self.assertEqual(answer["headers"]["x-own"], "2")
+
+    def test_may_use_no_result_and_then_nothing_has_happened(self) -> None:
+        wrapping = """
+            import gc
+            web = handler
+            def handler(event, context):
+                web(event, context)
+                web(event, context).close()
+                gc.collect()
+                return "instead"
+        """
+        for options in ("", ", streaming=False"):
+            function = self.start(joined(source(self.APP, options), wrapping))
+            for sent in EVENTS.values():
+                result = self.invoke(function, sent)
+                self.assertEqual((result.payload, own_log(result)), (b'"instead"', ""))
+
+    def test_sees_the_errors_of_the_application(self) -> None:
+        app = """
+            async def app(scope, receive, send):
+                assert scope["type"] == "http"
+                raise ValueError("the application fails")
+        """
+        catching = """
+            web = handler
+            async def handler(event, context):
+                try:
+                    {}
+                except ValueError as error:
+                    print("caught", error)
+                    raise
+        """
+        # A stream begins after the handler has returned it, so only who iterates sees what is raised in it.
+        for statement, senders in [
+            ("return await web(event, context)", ("HTTP API", "load balancer")),
+            ("async for part in web(event, context): yield part", tuple(EVENTS)),
+        ]:
+            function = self.start(joined(source(app), catching.format(statement)))
+            for sender in senders:
+                with self.subTest(statement=statement, sender=sender):
+                    result = self.invoke(function, EVENTS[sender])
+                    self.assertEqual(json.loads(result.payload)["errorMessage"], "the application fails")
+                    self.assertIn("caught the application fails\n", own_log(result))
+
+    def test_may_be_a_test_that_runs_the_result(self) -> None:
+        root = self.write({"function.py": source(self.APP)})
+        script = f"""
+            import asyncio, sys
+            sys.path[:0] = [{str(ROOT / "runtime")!r}, {root!r}]
+            import function
+
+            class Context:
+                def after_response(self, call): pass
+
+            event = {EVENTS["HTTP API"]!r}
+            print(asyncio.run(function.handler(event, Context()))["statusCode"])
+        """
+        command = [sys.executable, "-W", "error", "-c", joined(script)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(done.stdout.decode(), "started\n201\n")
 
 
 class Mistakes(AsgiTestCase):

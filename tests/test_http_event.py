@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import unittest
 from urllib.parse import unquote_to_bytes
@@ -214,11 +215,23 @@ class Requests(unittest.TestCase):
             ("custom domain, default stage", http_api_event("/a", "$default", custom), "", "", b"/a"),
             ("mapping", http_api_event("/prod/a", "prod", custom), "/shop/", "/shop", b"/shop/a"),
             ("mapping, root", http_api_event("/prod", "prod", custom), "/shop", "/shop", b"/shop/"),
-            ("mapping, default stage", http_api_event("/a", "$default", custom), "/shop", "/shop", b"/shop/a"),
+            (
+                "mapping, default stage",
+                http_api_event("/a", "$default", custom),
+                "/shop",
+                "/shop",
+                b"/shop/a",
+            ),
             ("mapping like stage", http_api_event("/prod/a", "prod", custom), "/prod", "/prod", b"/prod/a"),
             ("mapping in event", http_api_event("/shop/a", "prod", custom), "/shop/", "/shop", b"/shop/a"),
             ("mapping elsewhere", http_api_event("/prod/a", "prod"), "/shop", "/prod", b"/prod/a"),
-            ("payload 1.0, custom domain", http_api_1_event("/prod/a", "prod", custom), "", "/prod", b"/prod/a"),
+            (
+                "payload 1.0, custom domain",
+                http_api_1_event("/prod/a", "prod", custom),
+                "",
+                "/prod",
+                b"/prod/a",
+            ),
             ("HTTP API, payload 1.0", http_api_1_event("/prod/a", "prod"), "", "/prod", b"/prod/a"),
             ("base path elsewhere", url_event(rawPath="/a/shop"), "/shop", "", b"/a/shop"),
             (
@@ -385,6 +398,11 @@ class Answers(unittest.TestCase):
                 event = rest_event(httpMethod=method)
                 head = make_head(len, read(event), status, [(b"Content-Length", b"5")], streamed=True)
                 self.assertEqual(head["headers"], {"content-length": "5"} if stays else {})
+
+    def test_an_envelope_is_one_chunk_in_a_generator(self) -> None:
+        envelope = complete(self.head(url_event()), "hé".encode())
+        self.assertEqual([json.loads(chunk) for chunk in envelope], [{**envelope}])
+        self.assertEqual((len(envelope), "body" in envelope), (5, True))
 
     def test_text_goes_out_as_text_and_all_else_in_base64(self) -> None:
         # content type, content encoding, body, whether it is text

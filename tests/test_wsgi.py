@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from tests.scripted_server import CLOSE, reply_bytes
-from tests.support import Reply, accepted, event, joined
-from tests.web import WebTestCase, split_prelude, url_event
+from tests.support import Reply, accepted, event, joined, own_log
+from tests.web import EVENTS, WebTestCase, read_response, split_prelude, url_event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -221,6 +221,18 @@ class Responses(WsgiTestCase):
         self.assertEqual(outcome.calls[:4], ["next", "r1/response", "next", "r2/error"])
         self.assertIn("closed\n", outcome.output)
 
+    def test_headers_about_the_connection_stay_behind(self) -> None:
+        app = """
+            def app(environ, start_response):
+                own = ("Connection", "Transfer-Encoding", "Proxy-X", "Content-Length")
+                start_response("200 OK", [*[(name, "1") for name in own], ("Date", "today")])
+                return [b"body"]
+        """
+        function = self.start_app(app)
+        head, _ = split_prelude(self.invoke(function, url_event()).payload)
+        self.assertEqual(head["headers"], {"date": "today"})
+        self.assertEqual(self.answer(function, EVENTS["HTTP API"])["headers"], {"date": "today"})
+
     def test_head_has_headers_only(self) -> None:
         url = self.serve(
             """
@@ -265,6 +277,60 @@ class Responses(WsgiTestCase):
             self.start_app(app, ', streaming=False, text_types=("application/x-Own",)'), url_event()
         )
         self.assertEqual((answer["body"], answer["isBase64Encoded"]), ("text", False))
+
+
+class Middleware(WsgiTestCase):
+    """Handlers around the handler: what they do with its result must work for every event source."""
+
+    APP = """
+        def app(environ, start_response):
+            start_response("201 Created", [("X-Own", "1")])
+            yield b"one "
+            yield environ["PATH_INFO"].encode()
+    """
+    HANDLERS = {
+        "returns": "def handler(event, context): return web(event, context)",
+        "async, returns": "async def handler(event, context): return web(event, context)",
+        "yields from": "def handler(event, context): yield from web(event, context)",
+        "iterates": """
+            def handler(event, context):
+                for part in web(event, context):
+                    yield part
+        """,
+        "async, iterates": """
+            async def handler(event, context):
+                for part in web(event, context):
+                    yield part
+        """,
+    }
+
+    def test_may_do_anything_for_every_event_source(self) -> None:
+        for options in ("", ", streaming=False"):
+            for name, wrapping in self.HANDLERS.items():
+                function = self.start(joined(source(self.APP, options), "web = handler", wrapping))
+                for sender, sent in EVENTS.items():
+                    with self.subTest(handler=name, sender=sender, options=options):
+                        result = self.invoke(function, sent)
+                        self.assertIsNone(result.function_error, result.payload)
+                        streamed = not options and sender in ("function URL", "REST API")
+                        self.assertEqual(
+                            read_response(result.payload, streamed=streamed), (201, "1", "one /a")
+                        )
+                self.assertStillWorks(function)
+
+    def test_may_use_no_result_and_then_nothing_is_reported(self) -> None:
+        wrapping = """
+            import gc
+            web = handler
+            def handler(event, context):
+                web(event, context)
+                gc.collect()
+                return "instead"
+        """
+        function = self.start(joined(source(self.APP), wrapping))
+        for sent in EVENTS.values():
+            result = self.invoke(function, sent)
+            self.assertEqual((result.payload, own_log(result)), (b'"instead"', ""))
 
 
 class Mistakes(WsgiTestCase):

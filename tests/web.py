@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from http.client import HTTPConnection, IncompleteRead
@@ -99,6 +100,58 @@ def url_event(
         "isBase64Encoded": False,
     }
     return event if body is None else {**event, "body": body}
+
+
+# One request, ``GET /a``, from each event source.
+EVENTS: dict[str, dict[str, Any]] = {
+    "function URL": url_event(path="/a"),
+    "HTTP API": {
+        **url_event(path="/a"),
+        "requestContext": {
+            "domainName": "api.example.com",
+            "stage": "$default",
+            "http": {"method": "GET", "path": "/a"},
+        },
+    },
+    "HTTP API, payload 1.0": {
+        "version": "1.0",
+        "httpMethod": "GET",
+        "path": "/a",
+        "headers": {},
+        "requestContext": {},
+    },
+    "REST API": {
+        "httpMethod": "GET",
+        "path": "/a",
+        "headers": {},
+        "requestContext": {"path": "/a", "stage": "prod", "domainName": "api.example.com"},
+    },
+    "load balancer": {
+        "requestContext": {"elb": {"targetGroupArn": "arn"}},
+        "httpMethod": "GET",
+        "path": "/a",
+        "headers": {},
+    },
+    "load balancer, lists": {
+        "requestContext": {"elb": {"targetGroupArn": "arn"}},
+        "httpMethod": "GET",
+        "path": "/a",
+        "multiValueHeaders": {"host": ["lb"]},
+    },
+}
+
+
+def read_response(payload: bytes, *, streamed: bool) -> tuple[int, str, str]:
+    """Status, header ``x-own`` and text of a response: if ``streamed`` a prelude and a body, or an envelope."""
+    if streamed:
+        head, body = split_prelude(payload)
+    else:
+        head = json.loads(payload)
+        body = head["body"].encode()
+        if head["isBase64Encoded"]:
+            body = base64.b64decode(body)
+    values = head.get("headers") or head["multiValueHeaders"]
+    return head["statusCode"], "".join(values["x-own"]), body.decode()
 
 
 def split_prelude(response: bytes) -> tuple[dict[str, Any], bytes]:

@@ -12,7 +12,7 @@ in any case. Source: https://asgi.readthedocs.io, "HTTP & WebSocket ASGI Message
 
 from __future__ import annotations
 
-from . import http_event
+from . import codec, http_event
 from .http_event import ApplicationError, tell
 from .lifespan import Lifespan
 from .standard import load
@@ -20,16 +20,19 @@ from .standard import load
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, Callable, Collection
+    from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator
     from typing import Any, Optional
 
     from .context import LambdaContext
     from .http_event import Request
     from .lifespan import Application, Message, Receive, Send
 
+    _Coroutine = Coroutine[Any, Any, Any]
+
     # A part, whether more will follow, what `send` waits for; or None: the application has ended.
     Offer = Optional[tuple[Any, bool, asyncio.Future[None]]]
 else:
+    _Coroutine = object
     asyncio = load("asyncio")
 
 START, BODY = "http.response.start", "http.response.body"
@@ -51,7 +54,7 @@ def handler(
     lifespan: str = "auto",
     base_path: str = "",
     text_types: Collection[str] = (),
-) -> Callable[[Any, LambdaContext], Any]:
+) -> Callable[[Any, Any], PendingResponse]:
     """The Lambda handler that serves ``app``; its startup, if it has one, runs here, in the init phase.
 
     Where the module is imported by anything but this runtime, nothing runs before the first request.
@@ -61,21 +64,22 @@ def handler(
     error in any case. ``base_path``: see `http_event.read`; ``text_types``: see `http_event.complete`.
 
     The scope is that of ASGI, with ``state`` from the lifespan, and has ``aws.event`` and ``aws.context``.
+
+    The result can be returned, awaited or iterated, whatever the event source: see `PendingResponse`.
     """
     http_event.check_application(app, "ASGI", 3)
     http_event.check_options(base_path, text_types)
     lives = Lifespan(app, lifespan)
     lives.begin_on_load()
 
-    def handle(event: Any, context: LambdaContext) -> Any:
+    def handle(event: Any, context: Any) -> PendingResponse:
         request = http_event.read(event, base_path)
         scope = {**_scope(request), "aws.event": event, "aws.context": context}
         # Not by the header Upgrade, which concerns only the connection and so does not come through.
         wants_websocket = any(name == b"sec-websocket-key" for name, _ in request.headers)
         streamed = streaming and request.sender in http_event.MAY_STREAM
         exchange = Exchange(_refuse_websocket if wants_websocket else app, request, scope, streamed=streamed)
-        parts = exchange.respond(lives, context)
-        return parts if streamed else _collect(parts, text_types)
+        return PendingResponse(exchange.respond(lives, context), None if streamed else text_types)
 
     return handle
 
@@ -99,10 +103,70 @@ def _scope(request: Request) -> dict[str, Any]:
     }
 
 
-async def _collect(parts: AsyncGenerator[Any, None], text_types: Collection[str]) -> dict[str, Any]:
-    """The buffered answer: all that would have been streamed."""
+class PendingResponse(_Coroutine):
+    """The response to one request, in the form that is asked for, once:
+
+        return web(event, context)                      all of these give the same response, in a handler
+        return await web(event, context)                that is a function or an async function,
+        async for part in web(event, context): ...      whatever the event source
+
+    Awaited, it is an `http_event.Envelope`, or, for an event source that may stream, an async generator of
+    the parts: the prelude, a dict, then bytes. Iterated, it is these parts, or the JSON of the envelope as
+    the only one: Lambda gives an event source that does not stream all parts in one piece.
+
+    So it has the methods of a coroutine, which `asyncio.run` and `asyncio.create_task` need, and those of an
+    async generator, which the runtime sends when an async function returns one. The application starts with
+    the first step of either. Python warns of a coroutine that is never awaited, so none is made before.
+    """
+
+    def __init__(self, parts: AsyncGenerator[Any, None], text_types: Collection[str] | None) -> None:
+        """``text_types``: see `http_event.complete`; None to stream the parts."""
+        self._parts = parts
+        self._text_types = text_types
+        self._stream = parts if text_types is None else _encode(parts, text_types)
+        self._coroutine: Coroutine[Any, Any, Any] | None = None
+
+    def _begun(self) -> Coroutine[Any, Any, Any]:
+        if self._coroutine is None:
+            self._coroutine = _collect(self._parts, self._text_types)
+        return self._coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._begun().__await__()
+
+    def send(self, value: Any) -> Any:
+        return self._begun().send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._begun().throw(*error)
+
+    def close(self) -> None:
+        self._begun().close()
+
+    def __aiter__(self) -> AsyncGenerator[Any, None]:
+        return self._stream
+
+    def __anext__(self) -> Any:
+        return self._stream.__anext__()
+
+    def athrow(self, error: BaseException) -> Any:
+        return self._stream.athrow(error)
+
+    def aclose(self) -> Any:
+        return self._stream.aclose()
+
+
+async def _collect(parts: AsyncGenerator[Any, None], text_types: Collection[str] | None) -> Any:
+    if text_types is None:
+        return parts
     head, *chunks = [part async for part in parts]
     return http_event.complete(head, b"".join(chunks), text_types)
+
+
+async def _encode(
+    parts: AsyncGenerator[Any, None], text_types: Collection[str]
+) -> AsyncGenerator[bytes, None]:
+    yield codec.encode_response(await _collect(parts, text_types))[0]
 
 
 async def _refuse_websocket(scope: Message, receive: Receive, send: Send) -> None:

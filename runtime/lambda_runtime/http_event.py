@@ -18,18 +18,20 @@ from __future__ import annotations
 
 import sys
 
-from . import standard
+from . import codec, standard
 from .standard import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import binascii
     import re
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from typing import Any
 
     Header = tuple[bytes, bytes]
+    _Envelope = dict[str, Any]
 else:
+    _Envelope = dict  # without parameters on Python 3.8
     binascii = load("binascii")
     re = load("re")
 
@@ -50,8 +52,8 @@ _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NOT_IN_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/]")
 _NOT_IN_QUERY_PART = re.compile(rb"[^A-Za-z0-9\-._~]")
 _NOT_IN_ENCODED = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%\[\]|]")
-# Headers about one connection (RFC 9110, 7.6.1; also those that begin with "proxy-"). An application's end here:
-# the connection to the client belongs to the event source.
+# Headers about one connection (RFC 9110, 7.6.1; also those that begin with "proxy-"). They are not sent on,
+# because the connection to the client belongs to the event source.
 _HOP_BY_HOP = (b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade")
 # Media types that are text; so are those that begin with "text/", and those that end in such a suffix.
 _TEXT_TYPES = (
@@ -279,8 +281,19 @@ def read(event: Any, base_path: str = "") -> Request:
     )
 
 
-def complete(head: dict[str, Any], body: bytes, text_types: Collection[str] = ()) -> dict[str, Any]:
-    """A buffered answer: ``head`` and all of the body, as text if it is text, else in base64.
+class Envelope(_Envelope):
+    """A buffered response: the members of the head, ``body`` and ``isBase64Encoded``.
+
+    Return it, or ``yield from`` it in a handler that is a generator: then it is one chunk, its JSON. Lambda
+    gives an event source that does not stream all chunks in one piece, so both give the same response.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        yield codec.encode_response(self)[0]
+
+
+def complete(head: dict[str, Any], body: bytes, text_types: Collection[str] = ()) -> Envelope:
+    """Make a buffered response of ``head`` and all of the body, as text if it is text, else in base64.
 
     ``text_types``: media types that are text beside those that are known to be.
     """
@@ -288,10 +301,11 @@ def complete(head: dict[str, Any], body: bytes, text_types: Collection[str] = ()
     headers = {**head.get("headers", {}), **lists}
     if not headers.get("content-encoding") and _is_text(headers.get("content-type", ""), text_types):
         try:
-            return {**head, "body": body.decode(), "isBase64Encoded": False}
+            return Envelope(head, body=body.decode(), isBase64Encoded=False)
         except UnicodeDecodeError:
             pass  # text in another encoding
-    return {**head, "body": binascii.b2a_base64(body, newline=False).decode(), "isBase64Encoded": bool(body)}
+    encoded = binascii.b2a_base64(body, newline=False).decode()
+    return Envelope(head, body=encoded, isBase64Encoded=bool(body))
 
 
 def _read_path(event: dict[str, Any], sender: str, base_path: str) -> tuple[bytes, bytes, bytes]:
@@ -299,12 +313,12 @@ def _read_path(event: dict[str, Any], sender: str, base_path: str) -> tuple[byte
 
     The first two are decoded, because one path may be encoded in several ways.
 
-    A stage with a name, ``prod``, is part of an HTTP API's path on every domain. With payload 2.0 and a custom
-    domain the client's address does not have it, but has the API mapping, which the event lacks: for
-    ``https://example.com/shop/a`` the path is ``/prod/a``. AWS's guide, "Create AWS Lambda proxy integrations
-    for HTTP APIs", says the latter (rawPath has no mapping); events that were published show the former
-    (serverless-express, issue 465; powertools-lambda-python, issue 621). So there the stage is replaced by
-    ``base_path``. Everywhere else a stage in the path is one that the client sent: it is the root path.
+    A named stage, such as ``prod``, is part of an HTTP API's path on every domain. On a custom domain the
+    client's address has the API mapping instead: ``https://example.com/shop/a`` comes with payload 2.0 as
+    ``/prod/a``. That the mapping is missing is in AWS's guide ("Create AWS Lambda proxy integrations for HTTP
+    APIs": rawPath); that the stage is there is what users found (issue 465 of serverless-express, issue 621
+    of powertools-lambda-python). So there ``base_path`` takes the stage's place. Everywhere else the client's
+    address has the stage too, and it is the root path.
     """
     context = event["requestContext"]
     path: str = event.get("rawPath" if sender in PAYLOAD_2 else "path") or "/"

@@ -24,26 +24,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any
 
-    from .context import LambdaContext
     from .http_event import Request
 
-    Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+    Application = Callable[[Any, Any], Iterable[bytes]]  # Any: frameworks give the environ different types
 else:
     io = load("io")
 
 
 def handler(
     app: Application, *, streaming: bool = True, base_path: str = "", text_types: Collection[str] = ()
-) -> Callable[[Any, LambdaContext], Any]:
+) -> Callable[[Any, Any], Any]:
     """The Lambda handler that serves ``app``. ``base_path``: see `http_event.read`; it is SCRIPT_NAME.
 
     ``text_types``: see `http_event.complete`. The environ is that of PEP 3333, with ``aws.event`` and
     ``aws.context``, and without request headers that have an underscore in their name.
+
+    The handler's result can be returned or ``yield from``'d, whatever the event source: it is a generator of
+    the prelude and the blocks, or an `http_event.Envelope`.
     """
     http_event.check_application(app, "WSGI", 2)
     http_event.check_options(base_path, text_types)
 
-    def handle(event: Any, context: LambdaContext) -> Any:
+    def handle(event: Any, context: Any) -> Any:
         request = http_event.read(event, base_path)
         environ = _environ(request)
         environ.update({"aws.event": event, "aws.context": context})
