@@ -124,7 +124,7 @@ later(note)"""
         self.assertEqual(len(errors), 6, errors)
         for error, name in zip(errors, [*names, "ValueError: bad later"]):
             self.assertIn(name, error)
-            self.assertIn("The caller has had its answer before", error)
+            self.assertIn("Raised in a context.after_response callback", error)
         self.assertIn("in fail\r", errors[0])
         kept = [["fail"], ["sys."], ["later"], ["asyn"], ["{}['"], ["rais"], []]
         self.assertAnswer(function, None, kept)

@@ -36,7 +36,10 @@ def run(calls: list[Call], log: FunctionLog, *, accepted: bool) -> None:
             diagnostic = diagnostics.describe(error)
             if issubclass(type(error), SystemExit):
                 diagnostic.message = "sys.exit was called after the response, where it ends nothing"
+            by_application = getattr(function, "__module__", "") == f"{__package__}.asgi"
             diagnostic.notes.append(
-                "The caller has had its answer before: context.after_response made this call"
+                "Raised by the web application after its response; the caller already has it"
+                if by_application
+                else "Raised in a context.after_response callback; the caller already has its response"
             )
             log.write_error(diagnostic)
