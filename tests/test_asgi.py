@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -209,6 +210,8 @@ class Responses(AsgiTestCase):
             self.assertEqual((answer.status, answer.text, answer.cut_short), (200, "fine", False))
         log = self.function.log_text()
         self.assertIn("[ERROR] ValueError: too late", log)
+        self.assertEqual(log.count("Raised by the web application after its response; the caller"), 2, log)
+        self.assertNotIn("context.after_response", log)
         self.assertIn(
             "function.app has sent http.response.body, expected nothing more, as its response is", log
         )
@@ -753,6 +756,30 @@ class Lifespans(AsgiTestCase):
             self.start_app(f"            raises = True\n{failing}"), "ConnectionError", "no database"
         )
         self.assertIn("in app\n", body["stackTrace"][-1])
+
+    def test_several_handlers_of_one_application_share_it(self) -> None:
+        making = """
+            first = asgi.handler(app)
+            buffered = asgi.handler(app, streaming=False, lifespan="on")
+            handlers = {"/first": first, "/buffered": buffered}
+            handler = lambda event, context: handlers[event["rawPath"]](event, context)
+        """
+        function = self.start(joined(PREAMBLE, self.COUNTING, making))
+        body = split_prelude(self.invoke(function, url_event(path="/first")).payload)[1]
+        self.assertEqual(eval(body), [{"pool": "open!"}, 1, True])
+        answer = self.answer(function, url_event(path="/buffered"))
+        body = base64.b64decode(answer["body"])
+        self.assertEqual(eval(body), [{"pool": "open!"}, 1, True])
+        function.close()
+        self.assertEqual(function.log_text().count("shut down on True\n"), 1)
+
+    def test_on_demands_it_though_another_handler_does_not(self) -> None:
+        making = """
+            async def app(scope, receive, send): raise KeyError("lifespan")
+            asgi.handler(app)
+            handler = asgi.handler(app, lifespan="on")
+        """
+        self.assertInitError(self.start(joined(PREAMBLE, making)), "KeyError", "lifespan")
 
     def test_an_unknown_choice_is_an_init_error(self) -> None:
         function = self.start_app("async def app(scope, receive, send): pass", ', lifespan="perhaps"')

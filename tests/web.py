@@ -142,7 +142,7 @@ EVENTS: dict[str, dict[str, Any]] = {
 
 
 def read_response(payload: bytes, *, streamed: bool) -> tuple[int, str, str]:
-    """Status, header ``x-own`` and text of a response: if ``streamed`` a prelude and a body, or an envelope."""
+    """Status, header ``x-own`` and text of a response: a prelude first if ``streamed``, else an envelope."""
     if streamed:
         head, body = split_prelude(payload)
     else:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from . import codec, http_event
 from .http_event import ApplicationError, tell
-from .lifespan import Lifespan
+from .lifespan import lifespan_of
 from .standard import load
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .context import LambdaContext
     from .http_event import Request
-    from .lifespan import Application, Message, Receive, Send
+    from .lifespan import Application, Lifespan, Message, Receive, Send
 
     _Coroutine = Coroutine[Any, Any, Any]
 
@@ -69,7 +69,7 @@ def handler(
     """
     http_event.check_application(app, "ASGI", 3)
     http_event.check_options(base_path, text_types)
-    lives = Lifespan(app, lifespan)
+    lives = lifespan_of(app, lifespan)
     lives.begin_on_load()
 
     def handle(event: Any, context: Any) -> PendingResponse:

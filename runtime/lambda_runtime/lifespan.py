@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Message = dict[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
-    Application = Callable[[Message, Receive, Send], Awaitable[None]]
+    Application = Callable[[Any, Any, Any], Awaitable[Any]]  # Any: frameworks give messages different types
 else:
     asyncio, atexit = load("asyncio"), load("atexit")
     signal, threading = load("signal"), load("threading")
@@ -35,20 +35,39 @@ STARTUP = ("lifespan.startup.complete", "lifespan.startup.failed")
 SHUTDOWN = ("lifespan.shutdown.complete", "lifespan.shutdown.failed")
 # How long a shutdown may take: Lambda kills the process 300 ms after SIGTERM.
 SHUTDOWN_S = 0.25
+_shared: list[Lifespan] = []
+
+
+def lifespan_of(app: Application, choice: str) -> Lifespan:
+    """Give the one lifespan that all handlers of ``app`` share; with ``"off"``, one that does nothing."""
+    if choice not in CHOICES:
+        raise ValueError(f"lifespan is {choice!r}, expected 'auto', 'on' or 'off'")
+    lifespan = next((one for one in _shared if one._app is app), None)
+    if lifespan is None or choice == "off":
+        lifespan = Lifespan(app, choice)
+        if choice != "off":
+            _shared.append(lifespan)
+    elif choice == "on":
+        lifespan.demand()
+    return lifespan
 
 
 class Lifespan:
     """The application's startup and shutdown, in one task that lives as long as the environment."""
 
     def __init__(self, app: Application, choice: str) -> None:
-        if choice not in CHOICES:
-            raise ValueError(f"lifespan is {choice!r}, expected 'auto', 'on' or 'off'")
         self._app = app
         self._choice = choice
         self._state: dict[str, Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None  # the one that the startup has run on
         self._expected: tuple[str, ...] = ()  # what the application may send next
         self._stopping = False
+
+    def demand(self) -> None:
+        """Start it again, with ``"on"``, unless it has started."""
+        self._choice = "on"
+        if self._expected is not SHUTDOWN:
+            self._loop = None
 
     def begin_on_load(self) -> None:
         """Run the startup now, if this is the init phase; elsewhere, to import a module must do nothing.
