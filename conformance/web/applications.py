@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from conformance.expectations import Difference, expect, expect_in
 from conformance.web.beside import APIG_WSGI, MANGUM, UPLOAD
+from conformance.web.senders import SENDERS, Request
 from conformance.web.site import Answer, Site, expect_pieces
 
 Observation = str
@@ -246,6 +247,27 @@ def buffered(site: Site) -> Observation:
         for target in targets:
             expect(target, visible(other.ask(target)), visible(site.ask(target)))
     return ", ".join(targets)
+
+
+@FASTAPI.case("handlers around it may await, return or iterate, for every event source")
+def around_asgi(site: Site) -> Observation:
+    return same_responses(site, ("awaiting", "returning", "iterating"))
+
+
+@FLASK.case("handlers around it may delegate, return or iterate, for every event source")
+def around_wsgi(site: Site) -> Observation:
+    return same_responses(site, ("delegating", "returning", "iterating"))
+
+
+def same_responses(site: Site, around: tuple[str, ...]) -> Observation:
+    """The handlers named in ``around`` give the bytes that the one they are around gives."""
+    for sender, make_event in SENDERS.items():
+        for target in ("/json", "/cookies", "/picture", "/stream", "/missing"):
+            event = make_event(Request(target, target=target))
+            expected = site.payload(event, "streamed")
+            for name in around:
+                expect(f"{name}, {sender}, {target}", site.payload(event, name), expected)
+    return f"{', '.join(around)}: the same for all {len(SENDERS)} event sources"
 
 
 def visible(answer: Answer) -> object:

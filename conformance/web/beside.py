@@ -161,6 +161,7 @@ def normal(answer: Event) -> tuple[object, dict[str, list[str]], bytes]:
     if answer.get("cookies"):
         headers["set-cookie"] = [cookie.strip() for cookie in answer["cookies"]]
     headers.pop("date", None)
+    headers.pop("content-length", None)  # event sources compute it; ours leaves it to them
     body = answer.get("body") or ""
     return (
         answer["statusCode"],

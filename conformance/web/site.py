@@ -90,6 +90,10 @@ class Site:
         connection.close()
         return answer
 
+    def payload(self, event: Event, by: str) -> bytes:
+        """What the handler that ``by`` names gives to an event."""
+        return self.function.invoke(json.dumps({"by": by, "event": event}).encode()).payload
+
     def answer(self, event: Event, by: str) -> Event:
         """What ``us`` or ``them`` answer to an event, whole. An error is its type and message."""
         result = self.function.invoke(json.dumps({"by": by, "event": event}).encode())

@@ -1,11 +1,11 @@
-"""One function for three handlers, so that an application is loaded once and asked in each way."""
+"""One function for several handlers, so that an application is loaded once and asked in each way."""
 
 # mypy: ignore-errors
 
 
-def choose(streamed, buffered, theirs):
-    """The handler: ``by`` in the event, beside ``event``, names one of the last two; or else the first."""
-    handlers = {"us": buffered, "them": theirs}
+def choose(streamed, buffered, theirs, **around):
+    """The handler: ``by`` in the event, beside ``event``, names one of the others; or else the first."""
+    handlers = {"streamed": streamed, "us": buffered, "them": theirs, **around}
 
     def handler(event, context):
         if "by" in event:

@@ -198,5 +198,22 @@ async def socket(websocket: WebSocket):
     await websocket.accept()
 
 
-buffered = asgi.handler(app, streaming=False, lifespan="off")
-handler = choose(asgi.handler(app), buffered, Mangum(app, lifespan="off"))
+buffered = asgi.handler(app, streaming=False)
+web = asgi.handler(app)
+
+
+async def awaiting(event, context):
+    return await web(event, context)
+
+
+async def returning(event, context):
+    return web(event, context)
+
+
+async def iterating(event, context):
+    async for part in web(event, context):
+        yield part
+
+
+around = {"awaiting": awaiting, "returning": returning, "iterating": iterating}
+handler = choose(web, buffered, Mangum(app, lifespan="off"), **around)

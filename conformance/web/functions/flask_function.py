@@ -136,4 +136,21 @@ def get_events():
 
 
 buffered = wsgi.handler(app, streaming=False)
-handler = choose(wsgi.handler(app), buffered, make_lambda_handler(app, binary_support=True))
+web = wsgi.handler(app)
+
+
+def delegating(event, context):
+    yield from web(event, context)
+
+
+async def returning(event, context):
+    return web(event, context)
+
+
+async def iterating(event, context):
+    for part in web(event, context):
+        yield part
+
+
+around = {"delegating": delegating, "returning": returning, "iterating": iterating}
+handler = choose(web, buffered, make_lambda_handler(app, binary_support=True), **around)
