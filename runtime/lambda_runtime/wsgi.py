@@ -21,12 +21,13 @@ from .standard import load
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from typing import Any
 
     from .http_event import Request
 
-    Application = Callable[[Any, Any], Iterable[bytes]]  # Any: frameworks give the environ different types
+    # What type checkers infer of Django, which has no annotations, is less than Iterable[bytes].
+    Application = Callable[[Any, Any], Any]
 else:
     io = load("io")
 
