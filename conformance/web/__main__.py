@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from conformance import suite
 from conformance.expectations import Difference
 from conformance.suite import Observation, Suite, forget_settings, installed_version
+from conformance.web import type_checks
 from conformance.web.applications import APPLICATIONS, Application
 from conformance.web.beside import KNOWN, REQUESTS, Comparison, Known
 from conformance.web.senders import Request
@@ -47,6 +48,7 @@ SUITE: Suite[Sites] = Suite("conformance.web")
 def main() -> int:
     for app in APPLICATIONS:
         declare(app)
+    type_checks.add_cases(SUITE)
     options = SUITE.parser(__doc__).parse_args()
     if not options.k:  # they are seen only if all is tried
         for known in KNOWN:

@@ -1,0 +1,87 @@
+"""Check with mypy and pyright what users copy, the Python of the README, docs/ and examples/, and typed/."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from conformance.expectations import Difference
+from conformance.suite import NotHere, Observation, Place, Suite
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TYPED = Path(__file__).resolve().parent / "typed"
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+Collect = Callable[[Path], bool]  # puts modules into a folder; whether they have annotations
+# Pyright's wrapper would ask for its newest version.
+ENVIRONMENT = {**os.environ, "MYPYPATH": str(ROOT / "runtime"), "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+
+
+def add_cases(suite: Suite[Place]) -> None:
+    group = "types"
+    suite.add(group, "mypy accepts the README, docs and examples", lambda _: mypy(copied))
+    suite.add(group, "pyright accepts the README, docs and examples", lambda _: pyright(copied))
+    suite.add(group, "mypy, strict, accepts typed functions, not mistakes", lambda _: mypy(typed))
+    suite.add(group, "pyright, strict, accepts typed functions, not mistakes", lambda _: pyright(typed))
+
+
+def copied(folder: Path) -> bool:
+    """Put what users copy into ``folder``, each block as a module; it has no annotations."""
+    for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]:
+        text = page.read_text("utf-8")
+        for block in BLOCK.finditer(text):
+            line = text.count("\n", 0, block.start()) + 1
+            (folder / f"{page.stem}_line_{line}.py").write_text(block.group(1), "utf-8")
+    for example in ROOT.glob("examples/*.py"):
+        shutil.copy(example, folder)
+    return False
+
+
+def typed(folder: Path) -> bool:
+    for module in TYPED.glob("*.py"):
+        shutil.copy(module, folder)
+    return True
+
+
+def mypy(collect: Collect) -> Observation:
+    with tempfile.TemporaryDirectory() as name:
+        strict = collect(Path(name))
+        options = ["--strict"] if strict else ["--check-untyped-defs"]
+        # Django has no annotations.
+        options += ["--config-file=", "--cache-dir=/dev/null", "--disable-error-code=import-untyped"]
+        return check("mypy", [*options, "."], name)
+
+
+def pyright(collect: Collect) -> Observation:
+    with tempfile.TemporaryDirectory() as name:
+        settings = {
+            "extraPaths": [str(ROOT / "runtime")],
+            "reportUnnecessaryTypeIgnoreComment": True,
+            # Not django_functions.py, where nothing has annotations.
+            "strict": ["frameworks.py"] if collect(Path(name)) else [],
+        }
+        Path(name, "pyrightconfig.json").write_text(json.dumps(settings))
+        version = run("pyright", ["--version"], name)  # needs Node.js
+        if version.returncode:
+            raise NotHere(f"pyright does not run here: {version.stdout.strip()[-300:]}")
+        return check("pyright", ["--pythonpath", sys.executable], name)
+
+
+def check(checker: str, options: list[str], folder: str) -> Observation:
+    done = run(checker, options, folder)
+    if done.returncode:
+        raise Difference(done.stdout.replace(f"{folder}/", ""))
+    return f"{len(list(Path(folder).glob('*.py')))} files"
+
+
+def run(checker: str, options: list[str], folder: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", checker, *options]
+    return subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
