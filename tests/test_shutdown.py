@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
 import os
 import pathlib
@@ -643,6 +644,73 @@ runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
                 os.kill(process.pid if whom == "the first process" else -process.pid, number)
                 self.assertAllEnd(process, server, 128 + number)
                 self.assertEqual(server.registrations, [])
+
+
+class Throttled(ShutdownTestCase):
+    """On a slow machine: 7 ms of running in 100, as a function of 128 MB may get.
+
+    RUNS says how often each is tried (`make soak`: 500).
+    """
+
+    RUNS = int(os.environ.get("RUNS", "2"))
+    UVLOOP = "import uvloop\nasyncio.set_event_loop_policy(uvloop.EventLoopPolicy())"
+    OTHER_THREADS = """
+        import threading
+        for _ in range(3):
+            threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        """
+    WHILE_IDLE = """
+        async def handler(event, context):
+            return event
+        """
+    WHILE_HANDLING = """
+        async def handler(event, context):
+            if event is None:
+                begun()
+                await end.wait()
+            return event
+        """
+
+    def throttle(self, process: int) -> None:
+        """Let the process run for 7 ms in 100, until it has ended."""
+        while True:
+            for number, seconds in ((signal.SIGSTOP, 0.093), (signal.SIGCONT, 0.007)):
+                try:
+                    os.kill(process, number)
+                except ProcessLookupError:
+                    return
+                time.sleep(seconds)
+
+    def terminate_throttled(self, function: Function) -> int:
+        assert function.pid is not None
+        thread = threading.Thread(target=self.throttle, args=(function.pid,))
+        thread.start()
+        time.sleep(0.05)
+        status = self.terminate(function)
+        thread.join()
+        return status
+
+    def test_the_calls_of_an_event_loop_are_made(self) -> None:
+        loops = {"asyncio": ""}
+        if importlib.util.find_spec("uvloop"):
+            loops["uvloop"] = self.UVLOOP
+        for name, policy in loops.items():
+            for number in range(self.RUNS):
+                with self.subTest(name, number=number, when="idle"):
+                    sources = (HOOK, policy, LOOP, self.OTHER_THREADS, self.WHILE_IDLE)
+                    function = self.start_patiently(*sources)
+                    self.assertAnswer(function, 1, 1)
+                    self.assertEqual(self.terminate_throttled(function), TERMINATED)
+                    self.assertLog(function, "told", "at exit")
+                    function.close()
+                with self.subTest(name, number=number, when="during an invocation"):
+                    sources = (LENIENT, HOOK, policy, LOOP, self.OTHER_THREADS, self.WHILE_HANDLING)
+                    function = self.start_patiently(*sources)
+                    self.assertAnswer(function, 1, 1)
+                    self.begin_invocation(function)
+                    self.assertEqual(self.terminate_throttled(function), TERMINATED)
+                    self.assertLog(function, "told", "at exit")
+                    function.close()
 
 
 if __name__ == "__main__":

@@ -77,8 +77,10 @@ class Connection:
         self._port = int(port)
         self._socket: ApiSocket | None = None
 
-    def exchange(self, head: bytes, body: bytes = b"", *, repeatable: bool = False) -> http1.Response:
-        """Send a request, wait for its response.
+    def exchange(
+        self, head: bytes, body: bytes = b"", *, repeatable: bool = False, look_up_s: float | None = None
+    ) -> http1.Response:
+        """Send a request, wait for its response; ``look_up_s``: see `receive`.
 
         A request is sent a second time only when nothing of it can have been processed, or when it is
         ``repeatable`` and the connection had been idle. ConnectionLost: nobody can tell whether the
@@ -90,12 +92,12 @@ class Connection:
         if not reused:
             self.open()
         try:
-            return self._send_and_receive(head, body)
+            return self._send_and_receive(head, body, look_up_s)
         except ConnectionLost as error:
             if not reused or error.reply_began or not repeatable:
                 raise
         self.open()
-        return self._send_and_receive(head, body)
+        return self._send_and_receive(head, body, look_up_s)
 
     def detach(self) -> ApiSocket:
         """The connection itself, opened if need be, for one exchange that ends it. Raises as `exchange`."""
@@ -135,14 +137,14 @@ class Connection:
         """
         return self._socket is not None and self._socket.is_ours() and not has_input(self._socket)
 
-    def _send_and_receive(self, head: bytes, body: bytes) -> http1.Response:
+    def _send_and_receive(self, head: bytes, body: bytes, look_up_s: float | None) -> http1.Response:
         assert self._socket is not None
         try:
             if len(body) < JOINED_BYTES:
                 sent = self._send(self._socket, head + body)
             else:
                 sent = self._send(self._socket, head) and self._send(self._socket, body)
-            response = receive(self._socket)
+            response = receive(self._socket, look_up_s)
         except BaseException:
             # Also when a signal handler raised: the rest of this reply must not meet the next request.
             self.close()
@@ -188,17 +190,20 @@ def is_of_a_signal_handler(error: OSError) -> bool:
     return trace is not None and trace.tb_next is not None
 
 
-def receive(sock: Socket) -> http1.Response:
-    """Wait for a response. Raises ConnectionLost; RuntimeApiError if it is not HTTP."""
+def receive(sock: Socket, look_up_s: float | None = None) -> http1.Response:
+    """Wait for a response. Raises ConnectionLost; RuntimeApiError if it is not HTTP.
+
+    Every ``look_up_s`` seconds, if given, Python has an opportunity to call signal handlers.
+    """
     reader = http1.ResponseReader()
     while True:
         try:
+            sock.settimeout(look_up_s)
             data = sock.recv(RECEIVE_BYTES)
         except OSError as error:
             if is_of_a_signal_handler(error):
                 raise
-            if isinstance(error, BlockingIOError):
-                sock.setblocking(True)  # uvloop, or the function, changed the mode of the descriptor
+            if isinstance(error, (BlockingIOError, _socket.timeout)):
                 continue
             raise ConnectionLost(
                 f"The connection to the Runtime API broke: {error}", reply_began=reader.began

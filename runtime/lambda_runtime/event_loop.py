@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from typing import Any
 
-TURN_S = 0.01  # within it a loop notices a signal
+TURN_S = 0.01  # long enough for another thread to hand on a signal that it has received
+TURNS = 10  # of the loop, more than it needs from noticing a signal to the last callback, however slow it is
 
 _STOPPED = "Event loop stopped before Future completed."  # the words of asyncio, and of uvloop
 
@@ -60,7 +61,7 @@ def stay(task: Any) -> None:
 
 
 def let_run(seconds: float, signal: int | None = None) -> None:
-    """Give what waits on the loop its turn, and its tasks at most ``seconds``, if it is not running now.
+    """Give pending callbacks of the loop their turn, and its tasks at most ``seconds``, if it is not running now.
 
     First ``signal`` is raised, if there is one. No task of ours takes part: what the function does in the
     end may be to cancel all tasks, or to stop the loop.
@@ -82,10 +83,17 @@ def let_run(seconds: float, signal: int | None = None) -> None:
 
 
 def _run(loop: AbstractEventLoop, seconds: float) -> None:
-    """Run the loop until somebody stops it, or the time is over."""
-    timer = loop.call_later(max(0.0, seconds), loop.stop)
+    """Run the loop until somebody stops it, or the time is over; some turns in any case."""
+    timer = loop.call_later(max(0.0, seconds), _stop_after, loop, TURNS)
     loop.run_forever()
     timer.cancel()
+
+
+def _stop_after(loop: AbstractEventLoop, turns: int) -> None:
+    if turns:
+        loop.call_soon(_stop_after, loop, turns - 1)
+    else:
+        loop.stop()
 
 
 def _current() -> AbstractEventLoop:

@@ -25,7 +25,7 @@ from .errors import RuntimeApiError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from .diagnostics import Diagnostic
@@ -86,8 +86,10 @@ class LambdaRuntimeClient:
         """``alone``: whether no other worker of this environment uses the Runtime API at ``address``."""
         self.invocation: Invocation | None = None  # the one at hand
         self.answering = False  # whether there is one to answer, or nothing to do but wait
+        self.before_next: Callable[[], None] | None = None  # called when an invocation is over
+        self.look_up_s: float | None = None  # how often to let Python call signal handlers while idle
         self._alone = alone
-        self._connection = Connection(address)
+        self.connection = Connection(address)
         self.log = log
         self._headers = [("Host", address), ("User-Agent", _USER_AGENT)]
         self._next = http1.format_request("GET", f"{_BASE}/invocation/next", self._headers)
@@ -98,14 +100,16 @@ class LambdaRuntimeClient:
         If that fails, the first request says so.
         """
         try:
-            self._connection.open()
+            self.connection.open()
         except RuntimeApiError:
             pass
 
     def wait_next_invocation(self) -> Invocation:
         """Ask for the next event, which also ends the invocation before. Raises RuntimeApiError."""
         self.answering = False
-        response = self._connection.exchange(self._next, repeatable=True)
+        if self.before_next is not None:
+            self.before_next()
+        response = self.connection.exchange(self._next, repeatable=True, look_up_s=self.look_up_s)
         if response.status != 200:
             raise RuntimeApiError(
                 f"GET {_BASE}/invocation/next was answered {response.status} "
@@ -153,7 +157,7 @@ class LambdaRuntimeClient:
 
         path, headers = _address(invocation, "response", _STREAMING)
         headers = [*self._headers, *headers, ("Content-Type", content_type)]
-        return Upload(self._connection, http1.format_request("POST", path, headers))
+        return Upload(self.connection, http1.format_request("POST", path, headers))
 
     def finish_response(self, invocation: Invocation, upload: Upload) -> bool:
         """Send the rest of such an answer; whether Lambda has accepted it. Raises RuntimeApiError."""
@@ -173,8 +177,8 @@ class LambdaRuntimeClient:
     def restore_next(self) -> None:
         """Let the snapshot be taken. Returns, perhaps days later, in the restored environment."""
         path = f"{_BASE}/restore/next"
-        response = self._connection.exchange(http1.format_request("GET", path, self._headers))
-        self._connection.close()  # its other end stayed where the snapshot was taken
+        response = self.connection.exchange(http1.format_request("GET", path, self._headers))
+        self.connection.close()  # its other end stayed where the snapshot was taken
         if response.status != 200:
             raise RuntimeApiError(
                 f"GET {path} was answered {response.status} {_excerpt(response.body)}, expected 200"
@@ -189,7 +193,7 @@ class LambdaRuntimeClient:
         body = diagnostic.payload("")
         headers = _error_headers(diagnostic, error_type)
         try:
-            response = self._connection.exchange(self._format_post(path, headers, body), body)
+            response = self.connection.exchange(self._format_post(path, headers, body), body)
         except RuntimeApiError as error:
             self.log.write_runtime_message(f"POST {path} failed. {error}")
             return
@@ -208,9 +212,9 @@ class LambdaRuntimeClient:
         """
         path, headers = _address(invocation, kind, headers)
         try:
-            response = self._connection.exchange(self._format_post(path, headers, body), body)
+            response = self.connection.exchange(self._format_post(path, headers, body), body)
         except RuntimeApiError as error:
-            self._connection.close()
+            self.connection.close()
             self._note_lost(path, error)
             return 0
         if response.status != 202:

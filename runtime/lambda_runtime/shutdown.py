@@ -1,40 +1,42 @@
-"""Shutdown: the function's SIGTERM handler is really called before Lambda ends the environment.
+"""Shutdown: call the function's SIGTERM handler before Lambda ends the environment.
 
-Lambda sends SIGTERM only to environments that have an extension, so one is registered, an internal one,
-which wants no events: its `event/next` is asked once, without which the init phase would not end, and never
+Lambda sends SIGTERM only to environments that have an extension. So an internal extension is registered that
+asks for no events: its `event/next`, without which the init phase would not end, is sent once and never
 answered. Source: AWS's developer guide, "Using the Lambda Extensions API", and aws-lambda-go, sigterm.go.
 """
 
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
-import os
 from time import monotonic
 
-from . import ending, http1, wakeup
-from .connection import Connection
+from . import diagnostics, ending, http1
 from .errors import RuntimeApiError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
-    from typing import Any, NoReturn
+    from typing import Any
 
+    from .connection import Connection
     from .environment import Settings
     from .logs import FunctionLog
     from .runtime_api import LambdaRuntimeClient
 
 _BASE = "/2020-01-01/extension"
 _NAME = "custom-lambda-runtime-python"
-# Lambda grants 500 ms if all extensions are internal, 300 ms otherwise, then it kills.
-GRACE_S = 0.2  # for the handler, to answer
-LOOP_S = 0.1  # for what waits on an event loop, after the answer
-TOTAL_S = 0.28  # for that, and for what was registered with `atexit`
+# Lambda kills the process 500 ms after SIGTERM if all extensions are internal, else after 300 ms.
+GRACE_S = 0.2  # for the handler to respond, or for the event loop's tasks while idle
+LOOP_S = 0.1  # for the event loop's tasks after the response
+TOTAL_S = 0.28  # for that and for the functions registered with `atexit`
 STATUS = 128 + _signal.SIGTERM
 
-# The handlers of these only wake the loop, which then calls what `loop.add_signal_handler` was given.
+# The system may give the signal to another thread, whereas Python calls signal handlers in the main thread.
+# So that thread, which waits for the next event, looks up this often.
+LOOK_UP_S = 0.05
+
+# Packages whose signal handler does nothing, because their loop calls what `loop.add_signal_handler` was given.
 _EVENT_LOOPS = ("asyncio", "uvloop")
-_RESUME = _signal.SIGURG  # nobody minds it
 
 _kept: list[Any] = []  # the connection on which `event/next` waits
 
@@ -42,101 +44,91 @@ _kept: list[Any] = []  # the connection on which `event/next` waits
 def prepare(hook: Any, settings: Settings, client: LambdaRuntimeClient, log: FunctionLog) -> None:
     """Make Lambda send SIGTERM; when it comes, call ``hook`` and end, `atexit` included, within 300 ms.
 
-    If it comes during an invocation, the hook may only have noted that the end is near, so the handler gets
-    a moment to answer. A handler that the function installs later takes the place of all this.
+    If SIGTERM comes during an invocation, the handler has a short time to respond after the hook was called.
+    A SIGTERM handler that the function installs later replaces all this.
     """
     try:
         # With several workers it is enough that one of them has registered.
-        _register(settings.runtime_api, alone=not settings.workers)
+        _register(client.connection, alone=not settings.workers)
     except (RuntimeApiError, OSError) as error:
         log.write_runtime_message(f"The SIGTERM handler may never be called: {error}")
     termination = Termination(hook, client, log)
+    client.before_next = termination.leave_if_begun
+    client.look_up_s = LOOK_UP_S
     _signal.signal(_signal.SIGTERM, termination.handle)
-    wakeup.insist(_signal.SIGTERM, termination.handle, lambda: termination.begun)
 
 
 class Termination:
     """The end of this process, which SIGTERM begins."""
 
     def __init__(self, hook: Any, client: LambdaRuntimeClient, log: FunctionLog) -> None:
-        self.begun = False
+        self._begun = False
         self._hook = hook
         self._client = client
         self._log = log
-        self._process = os.getpid()
-        self._thread = ending.get_ident()
         package = str(getattr(hook, "__module__", "")).partition(".")[0]
         self._event_loop = package if package in _EVENT_LOOPS else ""
-        self._loop_was_running = False
+        self._loop_missed_it = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """The signal handler."""
-        if os.getpid() != self._process:  # one that the function has forked
+        """Handle SIGTERM; Python calls this in the main thread."""
+        if ending.in_child():
             self._hook(number, frame)
-        elif not (self.begun or ending.leaving):  # it may come twice: to the process, and to its group
-            self.begun = True
-            ending.end_at = monotonic() + TOTAL_S
-            if self._client.answering:
-                self._call_and_go_on(number, frame)
-            else:
-                self._call_and_leave(number, frame)
+            return
+        if self._begun or ending.leaving:  # it may come twice: to the process and to its group
+            return
+        self._begun = True
+        ending.end_at = monotonic() + TOTAL_S
+        if self._event_loop:
+            from . import event_loop
 
-    def _call_and_go_on(self, number: int, frame: FrameType | None) -> None:
-        """Call the hook in the middle of an invocation, and leave when that is answered.
-
-        What it raises comes out in the handler; sys.exit is a good way to end.
-        """
-        try:
-            if self._event_loop:
-                from . import event_loop
-
-                self._loop_was_running = event_loop.is_running()
-                _signal.signal(_RESUME, self._resume)
+            # The loop of uvloop notices only signals that come while it runs.
+            self._loop_missed_it = self._event_loop == "uvloop" and not event_loop.is_running()
+            if not self._loop_missed_it:
+                _signal.signal(number, _signal.SIG_IGN)  # else the loop would make its calls once more
+        if self._client.answering:
+            # The hook may only note that the end is near, or raise in the handler. So the invocation goes on.
+            ending.start_new_thread(self._leave_in_time, ())
             self._hook(number, frame)
-        finally:
-            ending.start_new_thread(self._leave_when_answered, (monotonic() + GRACE_S,))
+        else:
+            ending.leave(self._call_while_idle(number, frame))
 
-    def _call_and_leave(self, number: int, frame: FrameType | None) -> NoReturn:
-        """Call the hook while there is no invocation. What it raises, sys.exit included, gives the status."""
-        status = STATUS
+    def _call_while_idle(self, number: int, frame: FrameType | None) -> int:
+        """Call the hook; the exit status, which is the hook's if it raises, for example SystemExit."""
         try:
             self._hook(number, frame)
-            if self._event_loop:
-                self._let_loop_run(GRACE_S)
+            self._let_loop_run(GRACE_S)
         except BaseException as error:
-            status = ending.exit_status(error)
-            if not issubclass(type(error), SystemExit):
-                from . import diagnostics
-
+            if not isinstance(error, SystemExit):
                 self._log.write_error(diagnostics.describe(error))
-        ending.leave(status)
+            return ending.exit_status(error)
+        return STATUS
 
-    def _let_loop_run(self, at_most: float) -> None:
-        """Let the event loop make the calls that it was given for this signal; takes seconds."""
-        from . import event_loop
+    def leave_if_begun(self) -> None:
+        """End the process if SIGTERM came during the invocation that now has its response."""
+        if self._begun:
+            self._let_loop_run(LOOP_S)
+            ending.leave(STATUS)
 
-        # That of uvloop notices only signals that come while it runs.
-        again = self._event_loop == "uvloop" and not self._loop_was_running
-        event_loop.let_run(ending.time_left(at_most), signal=_signal.SIGTERM if again else None)
-
-    def _leave_when_answered(self, until: float) -> NoReturn:
-        """Leave, from another thread, when the invocation is answered, or at ``until``."""
-        while self._client.answering and monotonic() < until:
-            ending.sleep(0.002)
-        if self._event_loop and not self._client.answering:
-            _signal.pthread_kill(self._thread, _RESUME)  # the loop is that thread's
+    def _leave_in_time(self) -> None:
+        """End the process from another thread, should the main thread not come to it."""
+        ending.sleep(GRACE_S)
+        if not self._client.answering:
             ending.sleep(ending.time_left(LOOP_S))
         ending.leave(STATUS)
 
-    def _resume(self, number: int, frame: FrameType | None) -> NoReturn:
-        """The invocation is answered: what waits on the event loop gets its turn."""
-        self._let_loop_run(LOOP_S)
-        ending.leave(STATUS)
+    def _let_loop_run(self, seconds: float) -> None:
+        """Let the event loop make the calls that it was given for this signal, and finish its tasks."""
+        if self._event_loop:
+            from . import event_loop
+
+            signal = _signal.SIGTERM if self._loop_missed_it else None
+            event_loop.let_run(ending.time_left(seconds), signal)
 
 
-def _register(address: str, *, alone: bool) -> None:
-    """Register the extension, and ask for its first event. Raises RuntimeApiError or OSError."""
-    connection = Connection(address)
+def _register(connection: Connection, *, alone: bool) -> None:
+    """Register the extension and ask for its first event. Raises RuntimeApiError or OSError."""
+    address = connection.address
     body = b'{"events":[]}'
     headers = [("Host", address), ("Lambda-Extension-Name", _NAME)]
     length = ("Content-Length", str(len(body)))
@@ -150,7 +142,7 @@ def _register(address: str, *, alone: bool) -> None:
             return  # the name is taken, or it is too late: another worker was first
         raise RuntimeApiError(
             f"POST {path} was answered {response.status} {response.body[:300]!r}, expected 200 and an "
-            "identifier; Lambda sends SIGTERM only to who registers as an extension"
+            "identifier; Lambda sends SIGTERM only to environments with an extension"
         )
     sock = connection.detach()
     _kept.append(sock)
