@@ -33,12 +33,12 @@ OUTPUT_OPTION = $(if $(OUTPUT),--output '$(OUTPUT)')
 BUILD = $(BYTECODE:%=--bytecode %) $(OUTPUT_OPTION) $(CHECKS)
 
 FUNCTION = --handler '$(HANDLER)' --task-root '$(TASK_ROOT)'
-CONFORMANCE = .venv/conformance/bin/python
-VENDORS = .venv/vendors/bin/python
-WEB = .venv/web/bin/python
-PUBLISH = .venv/publish/bin/python
+CONFORMANCE = .environments/conformance/bin/python
+VENDORS = .environments/vendors/bin/python
+WEB = .environments/web/bin/python
+PUBLISH = .environments/publish/bin/python
 SUITES = conformance vendors web publish
-LINT = .venv/tools/bin
+LINT = .environments/tools/bin
 
 .DEFAULT_GOAL := help
 
@@ -75,7 +75,7 @@ verify-layer: ## check ZIP, or several that go together, before Lambda does
 	@$(PYTHON) tools/verify.py $(or $(ZIP),$(error Say which: make verify-layer ZIP=layers/lambda.zip)) \
 	    $(TARGET) $(CHECKS) $(if $(STRICT),--strict) $(if $(ALL),--all)
 
-conformance: $(SUITES:%=.venv/%/ready) ## compare with AWS's emulator, runtime, CLI, SDK and SAM, and try vendors' tools
+conformance: $(SUITES:%=.environments/%/ready) ## compare with AWS's emulator, runtime, CLI, SDK and SAM, and try vendors' tools
 	@$(CONFORMANCE) conformance/fetch_rie.py
 	@status=0; \
 	for suite in "$(CONFORMANCE) -m conformance" "$(CONFORMANCE) -m conformance.differential" \
@@ -85,10 +85,10 @@ conformance: $(SUITES:%=.venv/%/ready) ## compare with AWS's emulator, runtime, 
 	    printf '\n== %s\n' "$${suite#*-m }"; $$suite || status=1; \
 	done; exit $$status
 
-benchmark: .venv/conformance/ready ## measure start, memory and speed beside AWS's runtime
+benchmark: .environments/conformance/ready ## measure start, memory and speed beside AWS's runtime
 	@$(CONFORMANCE) -m benchmarks
 
-lint: .venv/tools/ready ## check style and types, of Dockerfiles and scripts too
+lint: .environments/tools/ready ## check style and types, of Dockerfiles and scripts too
 	@$(LINT)/ruff check --quiet .
 	@$(LINT)/ruff format --check --quiet .
 	@$(LINT)/mypy --no-error-summary runtime emulator tests tools conformance benchmarks
@@ -103,8 +103,8 @@ explore-lambda-environment: ## open a shell in a container that resembles Lambda
 	@$(DOCKER) run --rm --interactive $$(test -t 0 && echo --tty) --read-only --tmpfs /tmp:size=512m,exec --ipc none \
 	    $(DOCKER_FLAGS) $@ $(EXPLORE_CMD)
 
-package: .venv/build/ready ## build a wheel and a source distribution into layers/, and layers/lambda.zip
-	@.venv/build/bin/python -m build --no-isolation --outdir layers
+package: .environments/build/ready ## build a wheel and a source distribution into layers/, and layers/lambda.zip
+	@.environments/build/bin/python -m build --no-isolation --outdir layers
 
 publish: ## publish layers/*.zip with AWS CLI and print the ARNs; ZIPS="FILE …", OPTIONS="--region …"
 	@$(PYTHON) tools/publish.py $(ZIPS) -- $(OPTIONS)
@@ -115,20 +115,20 @@ deploy: ## deploy examples/template.yaml with AWS SAM CLI; STACK=…, BUCKET=…
 	    $(if $(BUCKET),--s3-bucket '$(BUCKET)',--resolve-s3) --capabilities CAPABILITY_IAM $(OPTIONS)
 
 clean: ## remove what the targets built
-	@rm -rf layers .venv .mypy_cache .ruff_cache
-	@find . -name __pycache__ -prune -exec rm -rf {} +
+	@rm -rf layers .environments .mypy_cache .ruff_cache
+	@find . -name '.?*' -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
-.venv/vendors/ready: conformance/vendors/requirements.txt
-.venv/conformance/ready: conformance/requirements.txt
-.venv/web/ready: conformance/web/requirements.txt
-.venv/tools/ready: tools/requirements.txt
-.venv/build/ready: tools/build-requirements.txt
-.venv/publish/ready: conformance/publish/requirements.txt
-.venv/%/ready:
-	@echo "Installing $< into .venv/$* (once)"
-	@rm -rf .venv/$*
-	@$(PYTHON) -m venv .venv/$*
-	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+.environments/vendors/ready: conformance/vendors/requirements.txt
+.environments/conformance/ready: conformance/requirements.txt
+.environments/web/ready: conformance/web/requirements.txt
+.environments/tools/ready: tools/requirements.txt
+.environments/build/ready: tools/build-requirements.txt
+.environments/publish/ready: conformance/publish/requirements.txt
+.environments/%/ready:
+	@echo "Installing $< into .environments/$* (once)"
+	@rm -rf .environments/$*
+	@$(PYTHON) -m venv .environments/$*
+	@.environments/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 .PHONY: help run serve test test-all dist dist-python dist-deps dist-function verify-layer conformance benchmark lint explore-lambda-environment package publish deploy clean

@@ -25,7 +25,7 @@ SHA256 = {
     "arm64": "ec2e5d09633d853834c008b1ef264bf834b258a94d551d2b2074966494b39a21",
 }
 ROOT = Path(__file__).resolve().parent.parent
-DESTINATION = ROOT / ".venv" / "conformance" / "bin" / "aws-lambda-rie"
+DESTINATION = ROOT / ".environments" / "conformance" / "bin" / "aws-lambda-rie"
 
 
 def main() -> None:

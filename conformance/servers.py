@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
-AWS_EMULATOR = ROOT / ".venv" / "conformance" / "bin" / "aws-lambda-rie"
+AWS_EMULATOR = ROOT / ".environments" / "conformance" / "bin" / "aws-lambda-rie"
 
 START_TIMEOUT_S = 10
 STOP_TIMEOUT_S = 3

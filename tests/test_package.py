@@ -143,6 +143,20 @@ class Metadata(unittest.TestCase):
         self.assertEqual(json.loads(found[1]), ["runtime/lambda_runtime"])
 
 
+@unittest.skipUnless(shutil.which("make"), "make is not installed")
+class Cleaning(FunctionTestCase):
+    """``make clean`` in a copy of the Makefile, where all that it could delete is in a folder of the test."""
+
+    def test_it_removes_what_the_targets_built_and_not_the_users_virtual_environment(self) -> None:
+        built = {".environments/tools/ready": "", "layers/lambda.zip": "", "app/__pycache__/a.pyc": ""}
+        own = {".venv/pyvenv.cfg": "home = /usr/bin", ".venv/lib/__pycache__/a.pyc": "", "app/app.py": ""}
+        folder = Path(self.write({**built, **own}))
+        shutil.copy(ROOT / "Makefile", folder)
+        subprocess.run(["make", "clean"], cwd=folder, check=True)
+        left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        self.assertEqual(left, {"Makefile", *own})
+
+
 AWS_CLI = """\
 #!{python}
 import base64, hashlib, json, sys

@@ -96,7 +96,7 @@ def built_layers() -> list[Path]:
 
 def find_aws_cli() -> str:
     """AWS CLI, version 1 or 2: that of this machine, or the one that `make conformance` has installed."""
-    for program in ("aws", str(ROOT / ".venv" / "conformance" / "bin" / "aws")):
+    for program in ("aws", str(ROOT / ".environments" / "conformance" / "bin" / "aws")):
         found = shutil.which(program)
         if found is not None and works(found):
             return found

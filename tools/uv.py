@@ -1,7 +1,7 @@
 """Runs uv, which fetches Pythons and packages for other machines, and installs it where it is missing.
 
 uv (https://docs.astral.sh/uv/) checks what it downloads against hashes that it brings. It is installed once,
-into .venv/packaging; where that cannot be done, a uv on PATH is taken as it is.
+into .environments/packaging; where that cannot be done, a uv on PATH is taken as it is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "tools" / "packaging-requirements.txt"
-FOLDER = ROOT / ".venv" / "packaging"
+FOLDER = ROOT / ".environments" / "packaging"
 PYTHONS = FOLDER / "pythons"  # fetched to compile with
 READY = FOLDER / "ready"
 
@@ -85,7 +85,7 @@ def program() -> str:
 
 def _install() -> str:
     """Install what the requirements name into a virtual environment; "" or what went wrong."""
-    print(f"Installing {REQUIREMENTS.name} into .venv/{FOLDER.name} (once)", file=sys.stderr)
+    print(f"Installing {REQUIREMENTS.name} into .environments/{FOLDER.name} (once)", file=sys.stderr)
     python = str(FOLDER / "bin" / "python")
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--only-binary", ":all:"]
     for words in ([sys.executable, "-m", "venv", "--clear", str(FOLDER)], [*pip, "-r", str(REQUIREMENTS)]):

@@ -192,8 +192,8 @@ def finds_nothing(linter: str, files: list[str], folder: Path) -> Observation:
     """Run a linter beside this interpreter, or of this machine."""
     places = [
         Path(sys.executable).parent,
-        ROOT / ".venv" / "tools" / "bin",
-        ROOT / ".venv" / "publish" / "bin",
+        ROOT / ".environments" / "tools" / "bin",
+        ROOT / ".environments" / "publish" / "bin",
     ]
     path = os.pathsep.join([*map(str, places), os.environ.get("PATH", os.defpath)])
     program = shutil.which(linter, path=path)

@@ -21,7 +21,7 @@ from conformance.suite import NotHere
 from tools.lambda_os import LIBRARIES
 
 CERTIFICATES = "etc/pki/tls/certs/ca-bundle.crt"  # where Amazon Linux 2023 has them
-CACHE = ROOT / ".venv" / "layers"
+CACHE = ROOT / ".environments" / "layers"
 
 
 class Kind:

@@ -129,7 +129,7 @@ def no_collision(laboratory: Laboratory) -> Observation:
 
 @SUITE.case(INSTALL, "mypy --strict knows the types of the context")
 def typed(laboratory: Laboratory) -> Observation:
-    mypy = ROOT / ".venv" / "tools" / "bin" / "mypy"
+    mypy = ROOT / ".environments" / "tools" / "bin" / "mypy"
     if not mypy.exists():
         raise NotHere("mypy is not installed; `make lint` installs it")
     source = laboratory.folder / "typed.py"

@@ -27,7 +27,7 @@ from conformance.servers import ROOT, free_port
 from conformance.suite import NotHere, Observation
 from emulator.function import Function
 
-AWS_EMULATOR = ROOT / ".venv" / "conformance" / "bin" / "aws-lambda-rie"
+AWS_EMULATOR = ROOT / ".environments" / "conformance" / "bin" / "aws-lambda-rie"
 RECIPES = ("debian", "alpine", "pypy")
 HELLO = {"message": "Hello, Ada!"}
 EVENT = b'{"name": "Ada"}'
