@@ -69,11 +69,12 @@ dist-deps: ## build layers/deps-….zip: the packages in REQUIREMENTS, likewise
 	@$(PYTHON) tools/dependencies.py '$(REQUIREMENTS)' $(TARGET) $(CHOSEN:%=--version-of %) $(LIBRARIES:%=--libraries %) $(BUILD)
 
 dist-function: ## build layers/function.zip: the files in TASK_ROOT, with bytecode likewise
-	@$(PYTHON) tools/function.py '$(TASK_ROOT)' $(COMPILE_FOR:%=--bytecode %) $(TARGET) $(OUTPUT_OPTION) $(CHECKS)
+	@$(PYTHON) tools/function.py '$(TASK_ROOT)' $(COMPILE_FOR:%=--bytecode %) $(TARGET) $(CHOSEN:%=--version-of %) \
+	    $(OUTPUT_OPTION) $(CHECKS)
 
 verify-layer: ## check ZIP, or several that go together, before Lambda does
 	@$(PYTHON) tools/verify.py $(or $(ZIP),$(error Say which: make verify-layer ZIP=layers/lambda.zip)) \
-	    $(TARGET) $(CHECKS) $(if $(STRICT),--strict) $(if $(ALL),--all)
+	    $(TARGET) $(CHOSEN:%=--version-of %) $(CHECKS) $(if $(STRICT),--strict) $(if $(ALL),--all)
 
 conformance: $(SUITES:%=.environments/%/ready) ## compare with AWS's emulator, runtime, CLI, SDK and SAM, and try vendors' tools
 	@$(CONFORMANCE) conformance/fetch_rie.py

@@ -19,7 +19,7 @@ import unittest
 import zipfile
 from pathlib import Path
 
-from tests.layer_files import ARM64, X86_64, elf
+from tests.layer_files import ARM64, X86_64, elf, write_zip
 from tests.support import PYPY, ROOT
 from tools import dependencies, listing, pyc, pythons, trimming, uv, versions, wheels
 from tools import elf as elf_facts
@@ -176,7 +176,10 @@ class TheRuntimesLayer(ToolTestCase):
         self.assertNotIn("\033", outcome.stdout + outcome.stderr)
 
     def test_the_project_finds_no_error_in_it(self) -> None:
-        outcome = self.run_tool("verify", self.build("layer", "--bytecode", sys.executable), "--strict")
+        if PYPY:
+            self.skipTest("its bytecode has no version of CPython's")
+        layer = self.build("layer", "--bytecode", sys.executable)
+        outcome = self.run_tool("verify", layer, "--strict", "--python", VERSION)
         self.assertEqual(outcome.returncode, 0, outcome.stdout)
         self.assertEqual(outcome.stdout.splitlines()[-1], "0 errors, 0 warnings")
 
@@ -229,6 +232,29 @@ class TheRuntimesLayer(ToolTestCase):
         files = self.write({"bootstrap": "#!/usr/bin/env python3\r\n"})
         self.assertProblem("CR LF", "function", files, "--output", self.folder / "a.zip")
         self.assertEqual((self.folder / "a.zip").read_text(), "as it was")
+
+
+class AnyZip(ToolTestCase):
+    def verify(self, files: Mapping[str, str | bytes], *options: str) -> tuple[int, list[str]]:
+        """The exit status and the lines of the tool for a zip of these files."""
+        write_zip(self.folder / "a.zip", files)
+        outcome = self.run_tool("verify", self.folder / "a.zip", *options)
+        return outcome.returncode, outcome.stdout.splitlines()
+
+    def test_it_is_checked_for_the_default_python_and_architecture_unless_others_are_chosen(self) -> None:
+        files = {"a.cpython-311-aarch64-linux-gnu.so": elf(ARM64)}
+        status, lines = self.verify(files)
+        self.assertEqual((status, lines[-1]), (1, "2 errors, 0 warnings"))
+        expected = "checked for Python 3.13 on x86_64 (choose others with PYTHON_VERSION=… and ARCH=…)"
+        self.assertIn(expected, lines)
+        status, lines = self.verify(files, "--python", "3.11", "--arch", "arm64")
+        self.assertEqual((status, lines[-2]), (0, "checked for Python 3.11 on arm64"))
+
+    def test_an_interpreter_in_the_zips_decides_for_which_python_and_machine_they_are_checked(self) -> None:
+        program = elf(ARM64, loader="/lib/ld-linux-aarch64.so.1")
+        files: dict[str, str | bytes] = {"bin/python3.12": program, "lib/python3.12/os.py": ""}
+        _, lines = self.verify(files)
+        self.assertIn("checked for Python 3.12 on arm64 (", "\n".join(lines))
 
 
 class AFunction(ToolTestCase):
@@ -326,6 +352,27 @@ class AFunction(ToolTestCase):
     def test_help_says_what_is_left_out(self) -> None:
         words = " ".join(self.run_tool("function", "--help").stdout.split())
         self.assertIn("Left out, in each folder: .env, .env.*, .envrc, .aws, .ssh, .DS_Store", words)
+
+    def test_it_is_checked_for_the_default_python_and_architecture_unless_others_are_chosen(self) -> None:
+        for name, problem, options in (
+            ("a.cpython-311-x86_64-linux-gnu.so", "is for cpython-311", ["--python", "3.11"]),
+            ("a.cpython-313-aarch64-linux-gnu.so", "is for arm64", ["--arch", "arm64"]),
+        ):
+            with self.subTest(name):
+                files = self.write({"app.py": "", name: elf(ARM64 if "aarch64" in name else X86_64)})
+                text = self.assertProblem(problem, "function", files)
+                self.assertIn("Checked for Python 3.13 on x86_64 (choose others with PYTHON_VERSION=", text)
+                chosen = {"--python": "3.13", "--arch": "x86_64", options[0]: options[1]}
+                outcome = self.run_tool("function", files, *options)
+                expected = f"checked for Python {chosen['--python']} on {chosen['--arch']}"
+                self.assertIn(expected, outcome.stdout, outcome.stderr)
+                shutil.rmtree(files)
+
+    @unittest.skipIf(PYPY, "it has no version of CPython's")
+    def test_the_python_that_compiles_decides_for_which_one_it_is_checked(self) -> None:
+        files = self.write({"app.py": ""})
+        outcome = self.run_tool("function", files, "--bytecode", sys.executable)
+        self.assertIn(f"checked for Python {VERSION} ", outcome.stdout, outcome.stderr)
 
     def test_modules_named_like_standard_ones_do_not_disturb_the_compiler(self) -> None:
         files = self.write({"struct.py": "raise SystemExit(1)", "py_compile.py": "raise SystemExit(1)"})

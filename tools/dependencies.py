@@ -32,19 +32,18 @@ def main() -> int:
     """Build the layer that the arguments describe and say what it is."""
     parser = argparse.ArgumentParser(prog="tools/dependencies.py", description="Build a layer of packages.")
     parser.add_argument("requirements", type=Path, metavar="REQUIREMENTS", help="a requirements.txt")
-    options.add(parser, python="3.13", architecture="x86_64")
+    options.add(parser)
     parser.add_argument(
         "--libraries", action="append", default=[], type=Path, metavar="FOLDER", help="where libraries are"
     )
     parser.add_argument("--bytecode", default="", metavar="PYTHON", help="compile with it; or `none`")
     parser.add_argument("--output", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    target = options.target(arguments)
-    assert target.python is not None and target.architecture is not None
+    target, version, architecture = options.definite_target(arguments)
     if not arguments.requirements.is_file():
         remedy = "Say REQUIREMENTS=FILE: a package a line, as pip reads it."
         raise Problem(f"{arguments.requirements} does not exist.", remedy)
-    name = f"deps-python{target.python.name}-{target.architecture.name}.zip"
+    name = f"deps-python{version.name}-{architecture.name}.zip"
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         install(arguments.requirements, target, tree / PACKAGES)

@@ -62,7 +62,7 @@ def main() -> int:
         epilog=f"Left out, in each folder: {', '.join([*SECRETS, *sorted(NOT_FOR_LAMBDA)])}.",
     )
     parser.add_argument("task_root", type=Path, metavar="TASK_ROOT", help="the folder of its files")
-    options.add(parser, python="")
+    options.add(parser)
     parser.add_argument(
         "--bytecode", action="append", default=[], metavar="PYTHON", help="or `none`; may be repeated"
     )
@@ -72,8 +72,8 @@ def main() -> int:
         raise Problem(
             f"{arguments.task_root} is no folder.", "Say TASK_ROOT=FOLDER, where the function's files are."
         )
-    target = options.target(arguments, several=True)
     programs = compilers.programs(arguments.bytecode)
+    target = options.target(arguments, programs)
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder, "task")
         contents = Contents(arguments.task_root, (arguments.output, LAYERS))

@@ -37,7 +37,7 @@ CERTIFICATES_LINE = (
 def main() -> int:
     """Build the layer that the arguments describe and say what it is."""
     parser = argparse.ArgumentParser(prog="tools/interpreter.py", description="Build a layer with a Python.")
-    options.add(parser, python="3.13", architecture="x86_64")
+    options.add(parser)
     parser.add_argument(
         "--from", dest="source", type=Path, metavar="PATH", help="a prefix, or a tar file of one"
     )
@@ -47,17 +47,16 @@ def main() -> int:
     parser.add_argument("--bytecode", default="", metavar="PYTHON", help="compile with it; or `none`")
     parser.add_argument("--output", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    target = options.target(arguments)
-    assert target.python is not None and target.architecture is not None
-    name = f"python{target.python.name}-{target.architecture.name}.zip"
+    target, version, architecture = options.definite_target(arguments)
+    name = f"python{version.name}-{architecture.name}.zip"
     with tempfile.TemporaryDirectory() as folder:
-        source = obtain(arguments.source, target.python, target.architecture, Path(folder, "source"))
-        python = installation.find(source, target.python, target.architecture, arguments.source or source)
+        source = obtain(arguments.source, version, architecture, Path(folder, "source"))
+        python = installation.find(source, version, architecture, arguments.source or source)
         tree = Path(folder, "layer")
         assemble(python, arguments.libraries, tree)
         bytecode = arguments.bytecode != compilers.NOBODY
         if bytecode:
-            add_bytecode(arguments.bytecode, target.python, tree)
+            add_bytecode(arguments.bytecode, version, tree)
         output = arguments.output or Path("layers", name)
         packing.pack(tree, output, target, compress=True, allowed=arguments.allow, bytecode=bytecode)
     return 0

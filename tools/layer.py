@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def main() -> int:
     """Build the zip that the arguments describe and say what it is."""
     parser = argparse.ArgumentParser(prog="tools/layer.py", description="Build the runtime's layer.")
-    options.add(parser, python="")
+    options.add(parser)
     parser.add_argument("--output", type=Path, default=Path("layers/lambda.zip"), metavar="FILE")
     parser.add_argument(
         "--bytecode",
@@ -35,8 +35,9 @@ def main() -> int:
         help="compile for this interpreter or version, or `none`; may be repeated",
     )
     arguments = parser.parse_args()
-    target = options.target(arguments, several=True)
     programs = compilers.programs(arguments.bytecode)
+    target = options.target(arguments, programs)
+    target.defaults = None  # it works with every Python on every machine
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         collect(tree)

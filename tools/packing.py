@@ -48,7 +48,7 @@ def pack(
         zips.write(tree, partial, compress=compress)
         partial.chmod(0o666 & ~_umask())  # mkstemp's file is for its owner alone
         expected = () if bytecode else (NO_BYTECODE,)
-        _check(partial, output, target, allowed, expected)
+        checked_for = _check(partial, output, target, allowed, expected)
         os.replace(partial, output)
     except OSError as error:
         raise _cannot_write(output, error) from None
@@ -58,23 +58,31 @@ def pack(
     with zips.Archive(output) as archive:
         print(listing.sizes_text([archive]))
         print(listing.hash_line(archive))
+    if target.defaults is not None:
+        print(f"checked for {checked_for}")
 
 
 def _check(
     partial: Path, output: Path, target: Target, allowed: Sequence[str], expected: Sequence[str]
-) -> None:
-    """Print the warnings, but not those of the kinds that are expected; raises Problem with the errors."""
+) -> str:
+    """Print the warnings except those of the expected kinds; return what was checked for.
+
+    Raises Problem with the errors.
+    """
     with zips.Archive(partial) as archive:
-        findings = checks.check(Upload([archive], target), allowed)
+        upload = Upload([archive], target)
+        findings = checks.check(upload, allowed)
     findings = [one for one in findings if one.kind not in expected]
     for finding in findings:
         finding.file = finding.file.replace(partial.name, output.name)
     errors = [finding for finding in findings if finding.severity == ERROR]
     if errors:
         text = listing.findings_text(errors, sys.stderr, shown=ERRORS_SHOWN)
-        raise Problem(f"{output} was not written: {listing.counted(errors)}.", text)
+        found = f"{output} was not written: {listing.counted(errors)}. Checked for {upload.checked_for}."
+        raise Problem(found, text)
     if findings:
         print(listing.findings_text(findings, sys.stderr), file=sys.stderr)
+    return upload.checked_for
 
 
 def _cannot_write(output: Path, error: OSError) -> Problem:

@@ -24,17 +24,19 @@ def main() -> int:
     """Check the zips that are named; 1 if there is an error."""
     parser = argparse.ArgumentParser(prog="tools/verify.py", description="Check zips for Lambda.")
     parser.add_argument("zips", nargs="+", type=Path, metavar="ZIP")
-    options.add(parser, python="")
+    options.add(parser)
     parser.add_argument("--strict", action="store_true", help="take warnings for errors")
     parser.add_argument("--all", action="store_true", help="show all findings, not three of each kind")
     arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
         archives = [stack.enter_context(Archive(path)) for path in arguments.zips]
-        findings = checks.check(Upload(archives, options.target(arguments)), arguments.allow)
+        upload = Upload(archives, options.target(arguments))
+        findings = checks.check(upload, arguments.allow)
         shown = len(findings) if arguments.all else listing.SHOWN
         text = listing.findings_text(findings, sys.stdout, shown=shown, several=len(archives) > 1)
         print(f"{text}\n" if text else "", end="")
         print(listing.sizes_text(archives))
+        print(f"checked for {upload.checked_for}")
     print(listing.counted(findings))
     return 1 if any(arguments.strict or one.severity == ERROR for one in findings) else 0
 

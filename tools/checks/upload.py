@@ -22,19 +22,24 @@ INTERPRETER = re.compile(r"(?:bin/|lib/)(python3\.\d+t?)(?:$|/os\.py$)")
 
 
 class Target:
-    """Where the zips will work. What is None is found out from what is in them."""
+    """Where the zips will work.
 
-    __slots__ = ("architecture", "glibc", "python")
+    An interpreter in the zips decides about what is None, or else ``defaults``, which has no defaults itself.
+    """
+
+    __slots__ = ("architecture", "defaults", "glibc", "python")
 
     def __init__(
         self,
         python: PythonVersion | None = None,
         architecture: Architecture | None = None,
         glibc: str = GLIBC,
+        defaults: Target | None = None,
     ) -> None:
         self.python = python
         self.architecture = architecture
         self.glibc = glibc  # the newest that may be needed, e.g. "2.34"
+        self.defaults = defaults
 
 
 class File:
@@ -79,8 +84,10 @@ class Upload:
                     self.damaged.append((file, str(error)))
         self.portable = self._portable()
         self.glibc = target.glibc
-        self.python = target.python or self._python()
-        self.architecture = target.architecture or self._architecture()
+        defaults = target.defaults or Target()
+        self.python = target.python or self._python() or defaults.python
+        self.architecture = target.architecture or self._architecture(defaults)
+        self._asked = target
 
     def _regular_files(self) -> list[File]:
         return [
@@ -89,6 +96,15 @@ class Upload:
             for member in archive.members.values()
             if not member.obstacle and not member.is_link
         ]
+
+    @property
+    def checked_for(self) -> str:
+        """Say what the checks compare with, and how to choose something else."""
+        python = f"Python {self.python.name}" if self.python else "any Python"
+        machine = self.architecture.name if self.architecture else "any architecture"
+        asked = {"PYTHON_VERSION": self._asked.python, "ARCH": self._asked.architecture}
+        others = " and ".join(f"{variable}=…" for variable, value in asked.items() if value is None)
+        return f"{python} on {machine}" + (f" (choose others with {others})" if others else "")
 
     @property
     def is_too_large(self) -> bool:
@@ -145,14 +161,15 @@ class Upload:
                 return versions.parse(match.group(1))
         return None
 
-    def _architecture(self) -> Architecture | None:
-        """The interpreter's, or that of most files."""
-        machines = Counter(facts.machine for _, facts in self.binaries)
-        for file, facts in self.binaries:
-            if file.name.startswith("bin/python3"):
-                machines[facts.machine] += len(self.files)
+    def _architecture(self, defaults: Target) -> Architecture | None:
+        """The interpreter's, or the default, or that of most files."""
         known = {architecture.elf: architecture for architecture in ARCHITECTURES.values()}
-        return next((known[machine] for machine, _ in machines.most_common() if machine in known), None)
+        for file, facts in self.binaries:
+            if file.name.startswith("bin/python3") and facts.machine in known:
+                return known[facts.machine]
+        machines = Counter(facts.machine for _, facts in self.binaries if facts.machine in known)
+        most = next((known[machine] for machine, _ in machines.most_common()), None)
+        return defaults.architecture or most
 
 
 def link_place(archive: Archive, name: str) -> str:
