@@ -196,6 +196,12 @@ class TheRuntimesLayer(ToolTestCase):
                     self.assertNotIn("warning", outcome.stderr)
                     self.assertEqual("with bytecode: make dist" in outcome.stderr, remark)
 
+    def test_an_interpreter_named_by_a_relative_path_compiles(self) -> None:
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin" / "python").symlink_to(sys.executable)
+        with zipfile.ZipFile(self.build("layer", "--bytecode", "bin/../bin/python")) as archive:
+            self.assertTrue([name for name in archive.namelist() if name.endswith(".pyc")])
+
     @unittest.skipIf(PYPY, "its bytecode has no version of CPython's")
     def test_several_versions_of_which_one_is_at_hand(self) -> None:
         words = ["--bytecode", sys.executable, "--bytecode", "none", "--python", "3.8", "--python", "3.99"]
@@ -491,6 +497,24 @@ class AnInterpreter(ToolTestCase):
                 self.assertIn("There is no room to write", outcome.stderr)
                 self.assertIn("Make room", outcome.stderr)
                 self.assertEqual(self.files(), before)
+
+    def test_a_python_without_the_module_for_a_compression(self) -> None:
+        prefix = self.prefix()
+        for kind, module in (("xztar", "lzma"), ("bztar", "bz2")):
+            with self.subTest(kind):
+                packed = Path(shutil.make_archive(str(self.folder / "python"), kind, prefix))
+                names = [module, f"_{module}"]
+                lacking = f"import runpy, sys; sys.modules.update(dict.fromkeys({names})); sys.argv.pop(0)"
+                program = f"{lacking}; runpy.run_path(sys.argv[0], run_name='__main__')"
+                command = [sys.executable, "-c", program, str(ROOT / "tools" / "interpreter.py")]
+                command += [*self.options(), "--libraries", str(prefix / "libraries"), "--from"]
+                for source, status in ((prefix, 0), (packed, 2)):
+                    outcome = subprocess.run(
+                        [*command, str(source)], cwd=self.folder, capture_output=True, text=True, check=False
+                    )
+                    self.assertEqual(outcome.returncode, status, outcome.stderr)
+                    self.assertNotIn("Traceback", outcome.stderr)
+                self.assertIn(f"{packed} cannot be unpacked: this Python has no module", outcome.stderr)
 
     def test_an_archive_that_would_write_elsewhere(self) -> None:
         packed = self.folder / "python.tar"

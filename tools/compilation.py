@@ -34,7 +34,7 @@ def compile_folder(
     ``environment`` comes on top of this process's, whose settings for Python do not count. Raises Problem
     if ``python`` cannot compile at all.
     """
-    words = [python, *COMMAND, destination, str(folder)]
+    words = [os.path.abspath(python), *COMMAND, destination, os.path.abspath(folder)]
     try:
         process = subprocess.run(
             words,

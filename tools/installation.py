@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import lzma
+import importlib
 import re
+import sys
 import tarfile
-import zlib
 from pathlib import Path
 
 from tools import elf
@@ -21,6 +21,8 @@ PROGRAM = re.compile(r"python(3\.\d+t?)$")
 # In an archive the prefix may be below a folder or two: python/, or usr/local/.
 PLACES = ("bin/python3.*", "*/bin/python3.*", "*/*/bin/python3.*")
 A_PYTHON = "bin/python3.X for Linux beside lib/python3.X"
+# How compressed archives begin, and the modules that a Python may have been built without.
+COMPRESSIONS = {b"BZh": "bz2", b"\xfd7zXZ\0": "lzma"}
 MACH_O = (b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
 
@@ -85,6 +87,7 @@ def unpack(archive: Path, folder: Path) -> None:
     remedy = (
         "Give a .tar.gz, .tar.xz or .tar.bz2 of an installed Python, as python-build-standalone has them."
     )
+    _refuse_unknown_compression(archive)
     try:
         with tarfile.open(archive) as file:
             if hasattr(tarfile, "data_filter"):
@@ -94,9 +97,23 @@ def unpack(archive: Path, folder: Path) -> None:
                 file.extractall(folder)
     except tarfile.ReadError:
         raise Problem(f"{archive} is not a Python: it is no tar file that Python can read.", remedy) from None
-    except (OSError, EOFError, tarfile.TarError, zlib.error, lzma.LZMAError) as error:
+    except Exception as error:  # a damaged archive: what is raised depends on its compression
         refuse_full_disk(str(error))
         raise Problem(f"{archive} is not a Python: it cannot be unpacked ({error}).", remedy) from None
+
+
+def _refuse_unknown_compression(archive: Path) -> None:
+    """Raise Problem if this Python lacks the module that decompresses the archive."""
+    with archive.open("rb") as file:
+        head = file.read(6)
+    for magic, module in COMPRESSIONS.items():
+        if head.startswith(magic):
+            try:
+                importlib.import_module(module)
+            except ImportError:
+                found = f"{archive} cannot be unpacked: this Python has no module {module}."
+                remedy = f"Use another one than {sys.executable}: PYTHON=python3.X."
+                raise Problem(found, remedy) from None
 
 
 def _refuse_escapes(file: tarfile.TarFile) -> None:
