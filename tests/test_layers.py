@@ -244,6 +244,36 @@ class SeededDefects(ZipTestCase):
         files = {"lib/a.so": elf()[:150]}
         self.assertFound("damaged", "lib/a.so", files, words="not what its first bytes say")
 
+    def test_a_library_whose_end_is_missing(self) -> None:
+        data = elf(needed=["libc.so.6"], loader="/lib/ld-linux-aarch64.so.1")[:-1]
+        self.assertFound("damaged", "lib/a.so", {"lib/a.so": data}, words="bytes and has")
+
+    def test_files_that_are_called_libraries_and_that_no_loader_can_load(self) -> None:
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+        object_file = bytearray(elf())
+        object_file[16] = 1  # ET_REL
+        for content, kind, words in (
+            ("", "not-a-library", "is empty"),
+            ("libone.so.1.2", "not-a-library", "is a link to libone.so.1.2 that was stored as a text file"),
+            ("/* GNU ld script */ INPUT(libone.so.1)\n", "not-a-library", "does not begin as an ELF file"),
+            (b"MZ\x90\x00", "not-a-library", "does not begin as an ELF file"),
+            (bytes(object_file), "not-a-library", "an object file"),
+            (pointer, "git-lfs", "is a pointer of git-lfs"),
+        ):
+            for name in (
+                "lib/libone.so.1",
+                "python/a/core.cpython-313-x86_64-linux-gnu.so",
+                "python/a.abi3.so",
+            ):
+                with self.subTest(name, content=content):
+                    self.assertFound(kind, name, {name: content}, words=words)
+
+    def test_a_pointer_of_git_lfs_in_the_place_of_any_file(self) -> None:
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+        files = {**MODULE, "python/model.bin": pointer}
+        words = "is a pointer of git-lfs"
+        self.assertFound("git-lfs", "python/model.bin", files, severity=WARNING, words=words)
+
     def test_a_table_beyond_what_any_machine_could_address(self) -> None:
         data = bytearray(elf())
         data[32:40] = b"\xff" * 8  # e_phoff

@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 
 MAGIC = b"\x7fELF"
+ET_DYN = 3
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 DT_NEEDED, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RPATH, DT_RUNPATH = 1, 4, 5, 6, 15, 29
 DT_GNU_HASH, DT_VERSYM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFE, 0x6FFFFFFF
@@ -38,7 +39,9 @@ class VersionNeed:
 class Elf:
     """What the dynamic loader learns about a file."""
 
-    __slots__ = ("bits", "has_runpath", "interpreter", "machine", "needed", "run_path", "versions")
+    __slots__ = (
+        "bits", "has_runpath", "interpreter", "is_library", "machine", "needed", "run_path", "versions"
+    )  # fmt: skip
 
     def __init__(self, machine: int, bits: int) -> None:
         self.machine = machine  # e_machine: 62 is x86_64, 183 is arm64
@@ -47,6 +50,7 @@ class Elf:
         self.needed: list[str] = []
         self.run_path: list[str] = []  # RUNPATH, or else RPATH, split at colons
         self.has_runpath = False
+        self.is_library = False  # or a program that can be loaded like one
         self.versions: list[VersionNeed] = []
 
 
@@ -79,18 +83,22 @@ class _Reader:
         self._dynamic: list[tuple[int, int]] = []
 
     def fill(self, elf: Elf) -> None:
+        (kind,) = struct.unpack_from("<H", self._data, 16)
         (table,) = struct.unpack_from("<Q", self._data, 32)
         size, count = struct.unpack_from("<HH", self._data, 54)
         dynamic = None
         for number in range(count):
             header = struct.unpack_from("<IIQQQQ", self._data, table + number * size)
-            kind, _, offset, address, _, length = header
-            if kind == PT_LOAD:
+            segment, _, offset, address, _, length = header
+            if segment == PT_LOAD:
+                if offset + length > len(self._data):
+                    raise IndexError(f"it should have {offset + length} bytes and has {len(self._data)}")
                 self._segments.append((address, length, offset))
-            elif kind == PT_DYNAMIC:
+            elif segment == PT_DYNAMIC:
                 dynamic = offset, length
-            elif kind == PT_INTERP:
+            elif segment == PT_INTERP:
                 elf.interpreter = self._text(offset)
+        elf.is_library = kind == ET_DYN and dynamic is not None
         if dynamic is None:
             return  # statically linked
         self._dynamic = self._read_dynamic(*dynamic)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 
+from tools import elf
 from tools.checks.finding import ERROR, WARNING, Finding, within
 from tools.lambda_os import (
     LIBRARIES,
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from tools.elf import Elf
 
 MACH_O = (b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+LIBRARY = re.compile(r"\.so(\.\d+)*$")
+GIT_LFS = b"version https://git-lfs.github.com/spec/"  # how the text file begins that git-lfs keeps in git
+LINK_LIMIT = 255  # bytes; a longer text is not the target of a link
 # Versions without a number, and the glibc that brought them.
 NAMED_VERSIONS = {"GLIBC_ABI_DT_RELR": "2.36", "GLIBC_ABI_GNU2_TLS": "2.42", "GLIBC_ABI_GNU_TLS": "2.42"}
 LOADERS = ("ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1")
@@ -38,12 +42,16 @@ def check(upload: Upload) -> Iterator[Finding]:
     for file, problem in upload.damaged:
         yield from within(file.archive, _damaged(file, problem))
     for file in upload.files:
-        yield from within(file.archive, _macos(upload, file))
+        yield from within(file.archive, _content(upload, file))
 
 
 def _elf(upload: Upload, libraries: Libraries, file: File, facts: Elf) -> Iterator[Finding]:
     yield from _machine(upload, file, facts)
     if facts.machine == _expected_machine(upload, facts):  # else one finding is enough
+        if LIBRARY.search(file.name) and not facts.is_library:
+            problem = "is not a library, but for example an object file or a static program"
+            remedy = "Link it as a library (-shared), or leave it out."
+            yield Finding(_severity(upload, file), "not-a-library", file.name, problem, remedy)
         yield from _musl(file, facts) or _libc(upload, libraries, file, facts)
         yield from _run_path(file, facts)
 
@@ -53,10 +61,31 @@ def _damaged(file: File, problem: str) -> Iterator[Finding]:
     yield Finding(ERROR, "damaged", file.name, problem, "Copy it anew.")
 
 
-def _macos(upload: Upload, file: File) -> Iterator[Finding]:
-    if file.name.endswith(".so") and file.head(4) in MACH_O:
+def _content(upload: Upload, file: File) -> Iterator[Finding]:
+    """Check that a file which is called a library is one, and that git-lfs has fetched the file."""
+    is_library = LIBRARY.search(file.name) is not None
+    head = file.head(LINK_LIMIT + 1)
+    if head.startswith(GIT_LFS):
+        problem = "is a pointer of git-lfs, not the file itself"
+        severity = _severity(upload, file) if is_library else WARNING
+        yield Finding(severity, "git-lfs", file.name, problem, "Fetch the file: git lfs pull.")
+    elif is_library and head[:4] in MACH_O:
         remedy = "Build or install it for Linux: `make dist-deps` takes wheels for Lambda."
         yield Finding(_severity(upload, file), "machine", file.name, "is for macOS, not for Linux", remedy)
+    elif is_library and not elf.is_elf(head):
+        problem, remedy = _not_a_library(head)
+        yield Finding(_severity(upload, file), "not-a-library", file.name, problem, remedy)
+
+
+def _not_a_library(head: bytes) -> tuple[str, str]:
+    """Return what a file is that should be a library and is not, and the remedy."""
+    if not head:
+        return "is empty", "Copy or build the library anew."
+    text = head.decode("utf-8", "replace").strip()
+    if len(head) <= LINK_LIMIT and LIBRARY.search(text) and "\n" not in text:
+        remedy = "Copy the library itself into its place, or zip with links: zip --symlinks."
+        return f"is a link to {text} that was stored as a text file", remedy
+    return "is not a library: it does not begin as an ELF file does", "Build it for Linux, or leave it out."
 
 
 def _severity(upload: Upload, file: File) -> str:
