@@ -358,6 +358,23 @@ class SeededDefects(ZipTestCase):
         files = {"python/mine.pth": "/home/ada/mine/src\n/opt/vendor\nimport os\n"}
         self.assertFound("editable", "python/mine.pth", files, words="/home/ada/mine/src")
 
+    def test_a_path_file_that_is_not_utf_8(self) -> None:
+        latin_1, macos = (
+            "# Grüße\nvendor\n".encode("latin-1"),
+            b"\0\x05\x16\x07\0\2\0\0Mac OS X        \0\xa3",
+        )
+        site_packages = "lib/python3.13/site-packages"
+        for name, content, severity in (
+            ("python/a.pth", latin_1, WARNING),
+            ("python/lib/python3.13/site-packages/a.pth", latin_1, WARNING),
+            ("python/._a.pth", macos, WARNING),
+            (f"{site_packages}/a.pth", latin_1, ERROR),
+            (f"{site_packages}/._a.pth", macos, ERROR),
+        ):
+            with self.subTest(name):
+                files = {**PYTHON, name: content}
+                self.assertFound("path-file", name, files, severity=severity, words="is not UTF-8")
+
     def test_a_script_for_an_interpreter_of_the_building_machine(self) -> None:
         files = {"python/bin/tool": "#!/home/ada/.venv/bin/python\n"}
         self.assertFound(

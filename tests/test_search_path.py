@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 import time
 import unittest
 import warnings
@@ -308,6 +309,39 @@ class Shadows(SearchPathTestCase):
                 )
                 self.assertAnswer(function, "hello", "hello")
                 function.close()
+
+
+class Layers(FunctionTestCase):
+    """What the runtime does with layers in /opt/python, here in another folder."""
+
+    def arrange(self, files: dict[str, str | bytes]) -> tuple[list[str], str]:
+        """The entries of sys.path that a layer with these files adds, as names in it, and the log."""
+        layer = self.write(files)
+        code = f"""
+            import json, sys
+            sys.path.insert(0, {str(ROOT / "runtime")!r})
+            from lambda_runtime import search_path
+            search_path.LAYERS = {layer!r}
+            search_path.arrange("/var/task")
+            print(json.dumps(sys.path))
+        """
+        outcome = self.run_bootstrap(command=[sys.executable, "-c", textwrap.dedent(code)])
+        self.assertEqual(outcome.status, 0, outcome.errors)
+        path = json.loads(outcome.output)
+        return [os.path.relpath(entry, layer) for entry in path if entry.startswith(layer)], outcome.errors
+
+    def test_a_path_file_that_is_not_utf_8_is_named_and_the_others_are_read(self) -> None:
+        latin_1 = "# Grüße\n".encode("latin-1")
+        files: dict[str, str | bytes] = {"m.pth": latin_1, "a.pth": "one\n", "z.pth": "two\n"}
+        path, log = self.arrange({**files, "one/a.py": "", "two/a.py": ""})
+        self.assertEqual(path, [".", "one", "two"])
+        self.assertEqual(len(log.splitlines()), 1, log)
+        self.assertRegex(log, r"/m\.pth is ignored: it is not UTF-8\. Save it as UTF-8\.\n")
+
+    def test_what_a_mac_adds_beside_path_files_does_no_harm(self) -> None:
+        path, log = self.arrange({"._a.pth": b"\0\x05\x16\x07\0\xa3", "a.pth": "one\n", "one/a.py": ""})
+        self.assertEqual(path, [".", "one"])
+        self.assertNotIn("Traceback", log)
 
 
 class Homes(SearchPathTestCase):

@@ -38,4 +38,13 @@ def arrange(task_root: str) -> None:
 def _add_site_folder(folder: str) -> None:
     import site  # loaded already, unless the interpreter was started with -S
 
-    site.addsitedir(folder)
+    try:
+        site.addsitedir(folder)
+    except UnicodeDecodeError:
+        # Python does not name the .pth file that is not UTF-8, and has not read those that follow it.
+        for name in sorted(name for name in os.listdir(folder) if name.endswith(".pth")):
+            try:
+                site.addpackage(folder, name, None)  # no harm in reading a file twice
+            except UnicodeDecodeError:
+                remedy = "Delete it" if name.startswith(".") else "Save it as UTF-8"
+                sys.stderr.write(f"LAMBDA_RUNTIME {folder}/{name} is ignored: it is not UTF-8. {remedy}.\n")

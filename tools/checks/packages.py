@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 
 from tools import wheels
@@ -77,7 +78,18 @@ def _origin(file: File) -> Iterator[Finding]:
 
 
 def _path_file(file: File) -> Iterator[Finding]:
-    for line in file.read().decode("utf-8", "replace").splitlines():
+    content = file.read()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        # Python's own start, in which it reads its site-packages, fails; this runtime ignores a layer's file.
+        severity = ERROR if file.name.startswith("lib/") else WARNING
+        added_by_macos = posixpath.basename(file.name).startswith("._")
+        problem = "is not UTF-8, as Python expects of .pth files"
+        remedy = "Delete it: macOS has added it." if added_by_macos else "Save it as UTF-8, or delete it."
+        yield Finding(severity, "path-file", file.name, problem, remedy)
+        return
+    for line in text.splitlines():
         if line.startswith("/") and not f"{line}/".startswith(OWN):
             problem = f"adds {line} to sys.path, a folder of the machine that built it"
             remedy = "Install the package itself into the zip, not an editable link to it."
