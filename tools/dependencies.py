@@ -2,8 +2,8 @@
 
     python3 tools/dependencies.py REQUIREMENTS [--python 3.13] [--arch arm64] [--bytecode PYTHON|none]
 
-uv installs them; where there is no uv, pip does. Nothing is built here: what it would be built for is this
-machine, not Lambda's.
+uv installs them; where there is no uv, pip does. Relative paths in the file are relative to its folder. A
+package that is named by its path is built; any other is not, because it would be built for this machine.
 """
 
 from __future__ import annotations
@@ -105,7 +105,15 @@ def install_with_pip(
     if pip is None:
         remedy = "Install uv (https://docs.astral.sh/uv/), or pip for this Python: python3 -m ensurepip."
         raise because or Problem("There is neither uv nor pip on this machine.", remedy)
-    words = [*pip, "install", "--quiet", "--requirement", str(requirements), "--target", str(folder)]
+    words = [
+        *pip,
+        "install",
+        "--quiet",
+        "--requirement",
+        str(requirements.absolute()),
+        "--target",
+        str(folder),
+    ]
     words += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", target.python.full]
     for abi in (target.python.abi, *([] if target.python.free_threaded else ["abi3"]), "none"):
         words += ["--abi", abi]
@@ -113,6 +121,7 @@ def install_with_pip(
         words += ["--platform", platform]
     process = subprocess.run(
         [*words, "--no-compile", "--disable-pip-version-check", "--no-input"],
+        cwd=requirements.parent,  # relative paths are relative to the file
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

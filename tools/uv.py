@@ -30,6 +30,9 @@ READY = FOLDER / "ready"
 
 LINES_SHOWN = 12
 
+# A package that is named by its place is built, as far as it needs it; the wheel is checked like any other.
+SOURCE_REFUSED = re.compile(r"Building source distributions is disabled, but attempted to build `([^`]+)`")
+
 # What the messages of uv and pip, which are long, come down to: words in them, what was found, the remedy.
 # The first that fits counts: a pip that has reached nothing says that there is no package, too.
 MEANINGS = (
@@ -37,11 +40,20 @@ MEANINGS = (
         re.compile(
             "dns error|tcp connect|client error|error sending request|timed out|network was disabled"  # uv
             "|after connection broken by|Max retries exceeded|Failed to establish a new connection"  # pip
-            "|Could not resolve host",  # git
+            "|Could not resolve host|Failed to connect",  # git
             re.IGNORECASE,
         ),
         "What is to be fetched cannot be reached",
         "Check the network and its proxy, and try again.",
+    ),
+    (
+        re.compile(
+            "Distribution not found at|failed to read from file .* No such file"  # uv
+            "|looks like a (path|filename)|not a valid editable requirement"  # pip
+            "|Could not open requirements",
+        ),
+        "A file or folder in the requirements does not exist",
+        "Write paths relative to the folder of REQUIREMENTS, also in the files that it includes.",
     ),
     (
         re.compile("No download found for request"),
@@ -117,16 +129,37 @@ def install_packages(
 ) -> None:
     """Install wheels for Lambda, and nothing but wheels, into ``folder``; raises Problem."""
     platform = f"{architecture.wheel}-manylinux_{glibc.replace('.', '_')}"
-    words = ["pip", "install", "--quiet", "--requirement", str(requirements), "--target", str(folder)]
+    words = [
+        "pip",
+        "install",
+        "--quiet",
+        "--requirement",
+        str(requirements.absolute()),
+        "--target",
+        str(folder),
+    ]
     words += ["--python", sys.executable, "--python-version", version.full, "--python-platform", platform]
-    _run([*words, "--only-binary", ":all:", "--link-mode", "copy"])
+    words += ["--only-binary", ":all:", "--link-mode", "copy"]
+    own: set[str] = set()  # the names of source folders that the requirements refer to by path or URL
+    while True:
+        try:
+            return _run(words, folder=requirements.parent)
+        except Problem as problem:
+            match = SOURCE_REFUSED.search(problem.found)
+            if match is None or match.group(1) in own:
+                raise
+            own.add(match.group(1))
+            words += ["--no-binary", match.group(1)]
 
 
-def _run(arguments: Sequence[str]) -> None:
+def _run(arguments: Sequence[str], folder: Path | None = None) -> None:
+    """Run uv, in a folder in whose place relative paths are meant; raises Problem."""
     process = subprocess.run(
         [program(), *arguments],
-        # Whom the machine trusts, as pip does: a company's proxy, for example, with a certificate of its own.
-        env={"UV_SYSTEM_CERTS": "1", **os.environ},
+        cwd=folder,
+        # Trust what the machine trusts, as pip does: for example the certificate of a company's proxy. Pack
+        # the content of editable packages.
+        env={"UV_SYSTEM_CERTS": "1", "UV_NO_EDITABLE": "1", **os.environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import sys
+import zipfile
+from io import BytesIO
 from pathlib import Path
 
 from conformance.expectations import expect
@@ -74,6 +76,57 @@ def reproducible(workshop: Workshop) -> Observation:
         expect(f"the same bytes with {python}", built_by(workshop, python, listed) == first, True)
         os.utime(path, (1, 1))
     return f"{len(others[:1]) + 1} interpreters"
+
+
+# Builds a wheel of the one module beside it, with nothing but the standard library (PEP 517).
+BACKEND = """\
+import zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name, info = "shared-1.0-py3-none-any.whl", "shared-1.0.dist-info"
+    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
+        wheel.write("shared.py")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: shared\\nVersion: 1.0\\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{info}/RECORD", "".join(f"{file},,\\n" for file in wheel.namelist()))
+    return name
+
+build_editable = build_wheel
+"""
+PROJECT = """\
+[project]
+name = "shared"
+version = "1.0"
+
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+
+
+@case(GROUP, "relative paths in the requirements are relative to the folder of the file")
+def relative_paths(workshop: Workshop) -> Observation:
+    folder = workshop.new_folder()
+    for name, text in {
+        "shared/pyproject.toml": PROJECT,
+        "shared/backend.py": BACKEND,
+        "shared/shared.py": "x = 1\n",
+        "more/other.txt": "-c limits.txt\n./wheels/mine-1.0-py3-none-any.whl\n",
+        "more/limits.txt": "mine == 1.0\n",
+    }.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    (folder / "wheels").mkdir()
+    wheel(folder / "wheels", "py3-none-any")
+    listed = folder / "requirements.txt"
+    for own in ("./shared", "-e ./shared"):
+        listed.write_text(f"{own}\n-r more/other.txt\n")
+        with zipfile.ZipFile(BytesIO(built_by(workshop, sys.executable, listed))) as layer:
+            found = [name for name in layer.namelist() if name.endswith(".py")]
+        expect(f"modules with {own}", found, ["python/mine.py", "python/shared.py"])
+    return ", ".join(found)
 
 
 @case(GROUP, "an interpreter that is no CPython builds for CPython, too")
