@@ -70,7 +70,7 @@ dist-deps: ## build layers/deps-….zip: the packages in REQUIREMENTS, likewise
 
 dist-function: ## build layers/function.zip: the files in TASK_ROOT, with bytecode likewise
 	@$(PYTHON) tools/function.py '$(TASK_ROOT)' $(COMPILE_FOR:%=--bytecode %) $(TARGET) $(CHOSEN:%=--version-of %) \
-	    $(OUTPUT_OPTION) $(CHECKS)
+	    $(foreach pattern,$(EXCLUDE),--exclude '$(pattern)') $(OUTPUT_OPTION) $(CHECKS)
 
 verify-layer: ## check ZIP, or several that go together, before Lambda does
 	@$(PYTHON) tools/verify.py $(or $(ZIP),$(error Say which: make verify-layer ZIP=layers/lambda.zip)) \

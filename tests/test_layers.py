@@ -409,6 +409,27 @@ class SeededDefects(ZipTestCase):
                 found = [one for one in self.findings(self.zip(files)) if one.kind == "root"]
                 self.assertEqual([one.severity for one in found], [WARNING])
 
+    def test_files_for_secrets_and_private_keys(self) -> None:
+        for name, content, words in (
+            (".env", "KEY=1", "is a file for secrets"),
+            ("a/.netrc", "", "is a file for secrets"),
+            (".aws/credentials", "", "is a file for secrets"),
+            ("python/terraform.tfstate", "", "is a file for secrets"),
+            ("a/id_ed25519", "", "may be a private key"),
+            ("a/b.pem", "-----BEGIN PRIVATE KEY-----", "may be a private key"),
+        ):
+            with self.subTest(name):
+                self.assertFound("secret", name, {name: content, **MODULE}, severity=WARNING, words=words)
+
+    def test_certificates_and_what_packages_bring_are_not_secrets(self) -> None:
+        record = "tornado/test/test.key,,\ntornado-1.dist-info/RECORD,,\n"
+        files: dict[str, Content] = {
+            "python/certifi/cacert.pem": "-----BEGIN CERTIFICATE-----",
+            "python/tornado/test/test.key": "-----BEGIN PRIVATE KEY-----",
+            "python/tornado-1.dist-info/RECORD": record,
+        }
+        self.assertEqual(self.findings(self.zip(files)), [])
+
 
 class WhatIsSaid(ZipTestCase):
     def test_which_zip_is_meant(self) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.layer_files import ARM64, X86_64, elf, write_zip
 from tests.support import PYPY, ROOT
-from tools import dependencies, listing, pyc, pythons, trimming, uv, versions, wheels
+from tools import dependencies, exclusion, listing, pyc, pythons, trimming, uv, versions, wheels
 from tools import elf as elf_facts
 from tools.lambda_os import ARCHITECTURES
 from tools.problems import Problem
@@ -284,6 +284,51 @@ class AFunction(ToolTestCase):
         self.assertEqual(outcome.returncode, 0)
         self.assertIn(": .env, a/.env.local;", outcome.stderr)
 
+    def test_credentials_and_the_output_of_other_tools_are_left_out(self) -> None:
+        secrets = [".netrc", ".npmrc", ".pypirc", "a/terraform.tfstate", "terraform.tfstate.backup"]
+        output = [".chalice/a", ".serverless/a", ".terraform/a", "cdk.out/a", "node_modules/a"]
+        files = self.write(dict.fromkeys(["app.py", *secrets, *output], ""))
+        outcome = self.run_tool("function", files, "--output", self.folder / "a.zip")
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:
+            self.assertEqual(archive.namelist(), ["app.py"])
+        self.assertIn(f": {', '.join(secrets)};", outcome.stderr)
+        expected = "left out: .chalice, .serverless, .terraform, cdk.out, node_modules"
+        self.assertIn(expected, outcome.stderr.splitlines())
+
+    def test_patterns_in_a_file_and_on_the_command_line_leave_out_more(self) -> None:
+        lines = "# documents\n\n*.md\n!README.md\ntests/\n/data\n**/fixtures/*.json  \n.lambdaignore\n"
+        kept = ["README.md", "app.py", "a/data/b", "a/fixtures/b/c.json"]
+        left_out = ["NEWS.md", "a/tests/b", "data/b", "a/fixtures/b.json", "notes/a.txt", "notes/b.txt"]
+        files = self.write({".lambdaignore": lines, **dict.fromkeys([*kept, *left_out], "")})
+        words = ["--exclude", "*.txt", "--exclude", "!b.txt", "--output", self.folder / "a.zip"]
+        outcome = self.run_tool("function", files, *words)
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:
+            self.assertEqual(archive.namelist(), sorted([*kept, "notes/b.txt"]))
+        expected = "left out: NEWS.md, a/fixtures/b.json, a/tests, data, notes/a.txt"
+        self.assertIn(expected, outcome.stderr.splitlines())
+
+    def test_what_is_left_out_otherwise_can_be_kept(self) -> None:
+        files = self.write(
+            {".lambdaignore": "!node_modules/\n!.npmrc", ".npmrc": "", "node_modules/a.js": ""}
+        )
+        outcome = self.run_tool("function", files, "--output", self.folder / "a.zip")
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:
+            self.assertEqual(archive.namelist(), [".npmrc", "node_modules/a.js"])
+        self.assertIn("warning  .npmrc is a file for secrets", outcome.stderr)
+
+    def test_a_pattern_that_is_not_valid(self) -> None:
+        files = self.write({"app.py": ""})
+        self.assertProblem("The pattern '[z-a]' is not valid", "function", files, "--exclude", "[z-a]")
+        files = self.write({".lambdaignore": b"caf\xe9\n"})
+        self.assertProblem(".lambdaignore is not UTF-8", "function", files)
+
+    def test_what_a_mac_adds_to_folders_is_left_out_without_a_word(self) -> None:
+        files = self.write({"app.py": "", "._app.py": b"\0\x05\x16\x07", "a/.DS_Store": "", "a/b.py": ""})
+        outcome = self.run_tool("function", files, "--output", self.folder / "a.zip")
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:
+            self.assertEqual(archive.namelist(), ["a/b.py", "app.py"])
+        self.assertNotIn("left out", outcome.stderr)
+
     def test_what_is_left_out_is_said_in_one_line(self) -> None:
         names = (
             ".aws-sam/a",
@@ -322,12 +367,14 @@ class AFunction(ToolTestCase):
         outcome = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=True)
         self.assertIn("left out: layers\n", outcome.stderr)
 
-    def test_private_keys_are_packed_and_that_is_said(self) -> None:
+    def test_private_keys_are_packed_with_a_warning(self) -> None:
         key = "-----BEGIN RSA PRIVATE KEY-----"
         names = {"app.py": "", "ca.pem": "-----BEGIN CERTIFICATE-----", "id_rsa_notes.txt": ""}
         files = self.write({**names, "a/b.pem": key, "c.key": "", "id_rsa": key})
         outcome = self.run_tool("function", files, "--output", self.folder / "a.zip")
-        self.assertIn("private keys are in such files: a/b.pem, c.key, id_rsa;", outcome.stderr)
+        for name in ("a/b.pem", "c.key", "id_rsa"):
+            self.assertIn(f"warning  {name} may be a private key", outcome.stderr)
+        self.assertNotIn("ca.pem", outcome.stderr)
         with zipfile.ZipFile(self.folder / "a.zip") as archive:
             self.assertIn("c.key", archive.namelist())
 
@@ -357,7 +404,7 @@ class AFunction(ToolTestCase):
 
     def test_help_says_what_is_left_out(self) -> None:
         words = " ".join(self.run_tool("function", "--help").stdout.split())
-        self.assertIn("Left out, in each folder: .env, .env.*, .envrc, .aws, .ssh, .DS_Store", words)
+        self.assertIn("Left out, in each folder: .env, .env.*, .envrc, .aws, ", words)
 
     def test_it_is_checked_for_the_default_python_and_architecture_unless_others_are_chosen(self) -> None:
         for name, problem, options in (
@@ -682,6 +729,29 @@ class Facts(unittest.TestCase):
             except elf_facts.ElfError:
                 pass
 
+    def test_of_patterns(self) -> None:
+        """As `git check-ignore` has them."""
+        names = ["a.md", "ab/c", "data/b", "data/x/b", "docs/a.png", "docs/x/y/a.png", "x/a.md", "x/data/b"]
+        for pattern, expected in (
+            ("*.md", ["a.md", "x/a.md"]),
+            ("/*.md", ["a.md"]),
+            ("?.md", ["a.md", "x/a.md"]),
+            ("[!b].md", ["a.md", "x/a.md"]),
+            (r"\a.md", ["a.md", "x/a.md"]),
+            ("data/b", ["data/b"]),
+            ("**/data/b", ["data/b", "x/data/b"]),
+            ("data/**", ["data/b", "data/x/b"]),
+            ("data/*", ["data/b"]),
+            ("docs/**/*.png", ["docs/a.png", "docs/x/y/a.png"]),
+            ("a**/c", ["ab/c"]),
+            ("b/", []),  # folders only
+            ("x/a.m", []),
+        ):
+            with self.subTest(pattern):
+                rule = exclusion.Rule(pattern)
+                self.assertEqual([name for name in names if rule.matches(name, is_folder=False)], expected)
+        self.assertTrue(exclusion.Rule("b/").matches("a/b", is_folder=True))
+
     def test_of_wheels(self) -> None:
         python, architecture = versions.parse("3.13"), ARCHITECTURES["arm64"]
         for tags, problem in (
@@ -780,7 +850,8 @@ class Facts(unittest.TestCase):
                 versions.parse(text)
 
     def test_what_stays_out_of_an_interpreter(self) -> None:
-        for name in ("test/a.py", "unittest/test/a.py", "ctypes/tests/a.py", "turtle.py", "curses/ascii.py"):
+        names = ("test/a.py", "unittest/test/a.py", "ctypes/tests/a.py", "turtle.py", "curses/ascii.py")
+        for name in (*names, "._os.py", "json/._decoder.py"):
             with self.subTest(name):
                 self.assertTrue(trimming.is_left_out(name))
         for name in (

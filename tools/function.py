@@ -1,9 +1,10 @@
 """Builds layers/function.zip: the files of a function, with bytecode.
 
-    python3 tools/function.py TASK_ROOT [--bytecode PYTHON]… [--output FILE]
+    python3 tools/function.py TASK_ROOT [--exclude PATTERN]… [--bytecode PYTHON]… [--output FILE]
 
-Left out, in each folder, and said: SECRETS, what tools leave behind (NOT_FOR_LAMBDA), virtual environments
-whatever they are called, and what this project has built.
+Left out, and listed: files that are for secrets (SECRETS), what tools leave behind (NOT_FOR_LAMBDA), virtual
+environments whatever they are called, what this project has built, and what the patterns in the task root's
+.lambdaignore and in ``--exclude`` match. Later patterns win: ``!.npmrc`` packs that file nevertheless.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import os
 import shutil
 import sys
 import tempfile
-from fnmatch import fnmatch
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import compilation, compilers, options, packing, problems
+from tools import compilation, compilers, exclusion, options, packing, problems
+from tools.checks.secrets import SECRETS
 from tools.lambda_os import TASK
 from tools.problems import Problem
 
@@ -26,30 +27,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tools.exclusion import Rule
+
+# What operating systems and Python leave everywhere, and nobody misses.
+NOT_LISTED = (".DS_Store", "._*", "__MACOSX/", "Thumbs.db", "desktop.ini", "__pycache__/", exclusion.FILE)
 # What tools leave in a folder of sources. Everything else belongs to the function, except SECRETS.
-NOT_FOR_LAMBDA = frozenset(
-    {
-        ".DS_Store",
-        ".aws-sam",
-        ".git",
-        ".hg",
-        ".idea",
-        ".mypy_cache",
-        ".pytest_cache",
-        ".ruff_cache",
-        ".tox",
-        ".venv",
-        ".vscode",
-        "__pycache__",
-        "node_modules",
-        "venv",
-    }
+NOT_FOR_LAMBDA = (
+    *(".git", ".hg", ".svn"),
+    *(".idea/", ".vscode/", ".ipynb_checkpoints/"),
+    *(".aws-sam/", ".chalice/", ".serverless/", ".sst/", ".terraform/", ".terraform.lock.hcl", "cdk.out/"),
+    *(".mypy_cache/", ".pytest_cache/", ".ruff_cache/", ".hypothesis/", ".coverage", "htmlcov/"),
+    *(".nox/", ".tox/", ".venv", "venv/", ".eggs/", "node_modules/"),
 )
-UNSAID = (".DS_Store", "__pycache__")  # they are everywhere, and nobody misses them
-# Variables for this machine, with passwords and keys among them; on Lambda they are in the configuration.
-SECRETS = (".env", ".env.*", ".envrc", ".aws", ".ssh")
-KEYS = ("*.key", "id_rsa", "id_rsa.*")
-CERTIFICATES = "*.pem"  # or keys
 LAYERS = Path(__file__).resolve().parent.parent / "layers"  # what this project has built
 NAMES_SHOWN = 10
 
@@ -59,7 +48,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="tools/function.py",
         description="Build a function's zip.",
-        epilog=f"Left out, in each folder: {', '.join([*SECRETS, *sorted(NOT_FOR_LAMBDA)])}.",
+        epilog=f"Left out, in each folder: {', '.join([*SECRETS, *NOT_FOR_LAMBDA, *NOT_LISTED])}; and what "
+        f"the patterns in {exclusion.FILE} match. Patterns are as in .gitignore: *.md, tests/, /data, "
+        "docs/**/*.png, !README.md. The last one that matches a file decides.",
     )
     parser.add_argument("task_root", type=Path, metavar="TASK_ROOT", help="the folder of its files")
     options.add(parser)
@@ -67,6 +58,9 @@ def main() -> int:
         "--bytecode", action="append", default=[], metavar="PYTHON", help="or `none`; may be repeated"
     )
     parser.add_argument("--output", type=Path, default=Path("layers/function.zip"), metavar="FILE")
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="PATTERN", help="leave out; may be repeated"
+    )
     arguments = parser.parse_args()
     if not arguments.task_root.is_dir():
         raise Problem(
@@ -76,7 +70,12 @@ def main() -> int:
     target = options.target(arguments, programs)
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder, "task")
-        contents = Contents(arguments.task_root, (arguments.output, LAYERS))
+        rules = [
+            *exclusion.rules([*SECRETS, *NOT_FOR_LAMBDA, *NOT_LISTED]),
+            *exclusion.read(arguments.task_root),
+            *exclusion.rules(arguments.exclude),
+        ]
+        contents = Contents(arguments.task_root, rules, (arguments.output, LAYERS))
         contents.copy(tree)
         if not any(path.is_file() for path in tree.rglob("*")):
             raise Problem(f"{arguments.task_root} holds no files.", "Say TASK_ROOT=FOLDER of a function.")
@@ -103,12 +102,12 @@ def main() -> int:
 class Contents:
     """The files in a task root, and what of them is not for Lambda."""
 
-    def __init__(self, task_root: Path, built: Sequence[Path]) -> None:
+    def __init__(self, task_root: Path, rules: Sequence[Rule], built: Sequence[Path]) -> None:
         self.task_root = task_root
+        self._rules = rules
         self._built = {os.path.realpath(path) for path in built}  # not packed again
         self._secrets: list[str] = []
         self._left_out: list[str] = []
-        self._keys: list[str] = []
 
     def copy(self, tree: Path) -> None:
         """Copy the function's files, through links; raises Problem if that cannot be."""
@@ -122,15 +121,14 @@ class Contents:
             ) from None
 
     def report(self) -> None:
-        """Say what is not in the zip, and what perhaps should not be."""
+        """Print what is not in the zip."""
         for names, words in (
             (self._left_out, "left out: {}"),
             (
                 self._secrets,
-                "left out, because secrets are in such files: {}; on Lambda such variables are in the"
-                " function's configuration, or in Secrets Manager",
+                "left out, because such files hold secrets: {}; on Lambda, put variables into the function's"
+                " configuration, and secrets into Secrets Manager",
             ),
-            (self._keys, "packed, though private keys are in such files: {}; is that meant to be?"),
         ):
             if names:
                 print(words.format(_listed(sorted(names))), file=sys.stderr)
@@ -141,32 +139,21 @@ class Contents:
         for name in names:
             path = os.path.join(folder, name)
             shown = os.path.relpath(path, self.task_root)
-            if any(fnmatch(name, pattern) for pattern in SECRETS):
-                self._secrets.append(shown)
+            rule = exclusion.deciding(self._rules, shown, is_folder=os.path.isdir(path))
+            if rule is not None and not rule.keeps:
+                listed = self._secrets if rule.pattern in SECRETS else self._left_out
+                listed += [] if rule.pattern in NOT_LISTED else [shown]
                 ignored.append(name)
-            elif self._is_left_behind(path):
-                self._left_out += [] if name in UNSAID else [shown]
+            elif self._is_built(path):
+                self._left_out.append(shown)
                 ignored.append(name)
             else:
                 refuse_endless_and_broken_links(path)
-                self._keys += [shown] if may_be_a_key(path) else []
         return ignored
 
-    def _is_left_behind(self, path: str) -> bool:
-        """By tools, by `python -m venv`, or by this one."""
-        return (
-            os.path.basename(path) in NOT_FOR_LAMBDA
-            or os.path.isfile(os.path.join(path, "pyvenv.cfg"))
-            or os.path.realpath(path) in self._built
-        )
-
-
-def may_be_a_key(path: str) -> bool:
-    """By its name; but of certificates, which are public, most packages bring some."""
-    name = os.path.basename(path)
-    if fnmatch(name, CERTIFICATES) and os.path.isfile(path):
-        return b"PRIVATE KEY" in Path(path).read_bytes()
-    return any(fnmatch(name, pattern) for pattern in KEYS)
+    def _is_built(self, path: str) -> bool:
+        """Whether `python -m venv` or this project has made it."""
+        return os.path.isfile(os.path.join(path, "pyvenv.cfg")) or os.path.realpath(path) in self._built
 
 
 def refuse_endless_and_broken_links(path: str) -> None:

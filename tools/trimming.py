@@ -55,6 +55,9 @@ LEFT_OUT = (
     "*.a",
     "*.o",
     "*.exe",
+    # added by macOS
+    "._*",
+    "*/._*",
     # compiled anew
     "*.pyc",
 )

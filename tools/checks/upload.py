@@ -82,7 +82,9 @@ class Upload:
                     file.elf = elf.parse(file.read())
                 except elf.ElfError as error:
                     self.damaged.append((file, str(error)))
-        self.portable = self._portable()
+        self.installed: set[str] = set()  # files of packages that an installer has put there
+        self.portable: set[str] = set()  # those for any platform, which choose by themselves what they load
+        self._read_records()
         self.glibc = target.glibc
         defaults = target.defaults or Target()
         self.python = target.python or self._python() or defaults.python
@@ -141,17 +143,18 @@ class Upload:
     def binaries(self) -> Iterator[tuple[File, Elf]]:
         return ((file, file.elf) for file in self.files if file.elf is not None)
 
-    def _portable(self) -> set[str]:
-        """Files of packages for any platform: what they bring for one of them, they choose by themselves."""
+    def _read_records(self) -> None:
+        """Find the files of the packages whose RECORD is in the zips."""
         files = {file.name: file for file in self.files}
-        names = set()
-        for name, file in files.items():
-            record = files.get(name.replace(".dist-info/WHEEL", ".dist-info/RECORD"))
-            if name.endswith(".dist-info/WHEEL") and record is not None and b"-none-any" in file.read():
+        for name, record in files.items():
+            if name.endswith(".dist-info/RECORD"):
                 folder = posixpath.dirname(posixpath.dirname(name))
                 lines = record.read().decode("utf-8", "replace").splitlines()
-                names |= {posixpath.join(folder, line.rsplit(",", 2)[0]) for line in lines}
-        return names
+                listed = {posixpath.join(folder, line.rsplit(",", 2)[0]) for line in lines}
+                self.installed |= listed
+                wheel = files.get(name.replace("/RECORD", "/WHEEL"))
+                if wheel is not None and b"-none-any" in wheel.read():
+                    self.portable |= listed
 
     def _python(self) -> PythonVersion | None:
         """The interpreter that is in the zips."""
