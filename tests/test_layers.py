@@ -511,6 +511,114 @@ class ZipsThatGoTogether(ZipTestCase):
         self.assertEqual(self.kinds(self.zip({**self.LAMBDA, **example}), self.zip(example)), [])
 
 
+class Imports(ZipTestCase):
+    """What the function's modules import must be in one of the zips, or on Lambda."""
+
+    def missing(
+        self,
+        source: str,
+        *others: Path,
+        python: str = "3.13",
+        name: str = "app.py",
+        more: Mapping[str, Content] | None = None,
+    ) -> list[str]:
+        """What is reported about a function of this source and ``more`` files, and the zips beside it."""
+        function = self.zip({name: source, **(more or {})})
+        findings = self.findings(function, *others, target=Target(versions.parse(python)))
+        ours = [one for one in findings if one.kind == "import"]
+        self.assertEqual({one.severity for one in ours} | {WARNING}, {WARNING})
+        return [f"{one.file} {one.problem}" for one in ours]
+
+    def test_a_package_that_no_zip_brings(self) -> None:
+        source = "import json, requests.adapters\nfrom yaml import load\nclass A:\n    import attr\n"
+        self.assertEqual(
+            self.missing(source),
+            [
+                f"app.py imports {name}, which is neither in the zips nor on Lambda"
+                for name in ("requests", "yaml", "attr")
+            ],
+        )
+
+    def test_packages_in_the_zips(self) -> None:
+        source = "import alone, compiled, inlayer, insite, namespace.a, linked, own"
+        layer = self.zip(
+            {
+                "python/inlayer.py": "",
+                "python/lib/python3.13/site-packages/insite/__init__.py": "",
+                "python/compiled.cpython-313-x86_64-linux-gnu.so": elf(),
+                "python/more.pth": "vendor/more\n",
+                "python/vendor/more/linked.py": "",
+            }
+        )
+        own: dict[str, Content] = {
+            "own/__init__.py": "from . import b",
+            "alone.pyc": "",
+            "namespace/a.py": "",
+        }
+        self.assertEqual(self.missing(source, layer, more=own), [])
+
+    def test_what_lambda_brings(self) -> None:
+        source = (
+            "import __future__, boto3, botocore.config, lambda_runtime, snapshot_restore_py, sqlite3, zlib"
+        )
+        self.assertEqual(self.missing(source), [])
+        self.assertEqual(
+            self.missing(source, self.zip(PYTHON)),
+            [
+                f"app.py imports {name}, which is neither in the zips nor on Lambda"
+                for name in ("boto3", "botocore")
+            ],
+        )
+
+    def test_modules_that_the_standard_library_has_in_some_versions_only(self) -> None:
+        source = "import distutils, tomllib, zoneinfo"
+        since = "which is not in the standard library since Python 3.12"
+        self.assertEqual(self.missing(source), [f"app.py imports distutils, {since}"])
+        neither = "which is neither in the zips nor on Lambda"
+        self.assertEqual(self.missing(source, python="3.10"), [f"app.py imports tomllib, {neither}"])
+        self.assertEqual(len(self.missing(source, python="3.8")), 2)
+
+    def test_imports_that_need_not_succeed(self) -> None:
+        for source in (
+            "try:\n    import one\nexcept ImportError:\n    import two\n",
+            "try:\n    import one\nexcept (ValueError, ModuleNotFoundError):\n    one = None\n",
+            "try:\n    import one\nexcept Exception:\n    pass\n",
+            "try:\n    import one\nexcept:\n    pass\n",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import one\n",
+            "import sys\nif sys.version_info < (3, 11):\n    import tomli as tomllib\n",
+            "import contextlib\nwith contextlib.suppress(ImportError):\n    import one\n",
+            "def handler(event, context):\n    import one\n",
+            "from . import one",
+            "this is not Python",
+        ):
+            with self.subTest(source):
+                self.assertEqual(self.missing(source), [])
+        self.assertEqual(len(self.missing("try:\n    import one\nexcept ValueError:\n    pass\n")), 1)
+        self.assertEqual(len(self.missing("try:\n    import one\nfinally:\n    pass\n")), 1)
+
+    def test_a_module_where_python_does_not_look(self) -> None:
+        files: dict[str, Content] = {"app/helpers.py": "", "app/vendor/toml/__init__.py": ""}
+        found = self.missing("import helpers", name="app/orders.py", more=files)
+        place = "which is at app/helpers.py, where Python does not look"
+        self.assertEqual(found, [f"app/orders.py imports helpers, {place}"])
+        self.assertEqual(len(self.missing("import toml", name="app/orders.py", more=files)), 1)
+        source = "import sys\nsys.path.insert(0, 'app/vendor')\nimport toml"
+        self.assertEqual(self.missing(source, name="app/orders.py", more=files), [])
+
+    def test_each_package_is_one_finding_and_tests_and_installed_packages_are_not_read(self) -> None:
+        more: dict[str, Content] = {
+            "b.py": "import one",
+            "test_app.py": "import pytest",
+            "a/tests/b.py": "import moto",
+            "six.py": "import optional",
+            "six-1.dist-info/RECORD": "six.py,,\nsix-1.dist-info/RECORD,,\n",
+        }
+        self.assertEqual(
+            self.missing("import one", more=more),
+            ["app.py imports one, which is neither in the zips nor on Lambda (2 modules import it)"],
+        )
+
+
 class SoundZips(ZipTestCase):
     def assertSound(self, *paths: Path, target: Target | None = None) -> None:
         self.assertEqual(

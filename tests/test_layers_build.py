@@ -256,6 +256,14 @@ class AnyZip(ToolTestCase):
         status, lines = self.verify(files, "--python", "3.11", "--arch", "arm64")
         self.assertEqual((status, lines[-2]), (0, "checked for Python 3.11 on arm64"))
 
+    def test_a_package_that_is_missing_is_a_warning(self) -> None:
+        status, lines = self.verify({"app.py": "import requests"})
+        self.assertEqual((status, lines[-1]), (0, "0 errors, 2 warnings"))
+        self.assertIn("warning  app.py imports requests, which is neither in the zips nor on Lambda.", lines)
+        self.assertEqual(
+            self.verify({"app.py": "import requests"}, "--allow", "app.py")[1][-1], "0 errors, 1 warning"
+        )
+
     def test_an_interpreter_in_the_zips_decides_for_which_python_and_machine_they_are_checked(self) -> None:
         program = elf(ARM64, loader="/lib/ld-linux-aarch64.so.1")
         files: dict[str, str | bytes] = {"bin/python3.12": program, "lib/python3.12/os.py": ""}
@@ -430,6 +438,11 @@ class AFunction(ToolTestCase):
     def test_modules_named_like_standard_ones_do_not_disturb_the_compiler(self) -> None:
         files = self.write({"struct.py": "raise SystemExit(1)", "py_compile.py": "raise SystemExit(1)"})
         self.build("function", files, "--bytecode", sys.executable)
+
+    def test_packages_that_another_zip_may_bring_are_not_missed(self) -> None:
+        outcome = self.run_tool("function", self.write({"app.py": "import requests"}))
+        self.assertEqual(outcome.returncode, 0)
+        self.assertNotIn("requests", outcome.stderr)
 
     @unittest.skipIf(PYPY, "PyPy does not always write the same bytecode")
     def test_two_builds_are_equal(self) -> None:

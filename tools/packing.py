@@ -10,6 +10,7 @@ from pathlib import Path
 from tools import checks, listing, zips
 from tools.checks import ERROR, Target, Upload
 from tools.checks.bytecode import NO_BYTECODE
+from tools.checks.imports import MISSING_IMPORT
 from tools.problems import Problem, refuse_full_disk
 
 TYPE_CHECKING = False
@@ -47,7 +48,8 @@ def pack(
     try:
         zips.write(tree, partial, compress=compress)
         partial.chmod(0o666 & ~_umask())  # mkstemp's file is for its owner alone
-        expected = () if bytecode else (NO_BYTECODE,)
+        # What is imported may be in another zip; nobody asked for bytecode, perhaps.
+        expected = (MISSING_IMPORT,) if bytecode else (MISSING_IMPORT, NO_BYTECODE)
         checked_for = _check(partial, output, target, allowed, expected)
         os.replace(partial, output)
     except OSError as error:

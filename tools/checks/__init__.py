@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatch
 
-from tools.checks import binaries, bytecode, layout, packages, secrets, together
+from tools.checks import binaries, bytecode, imports, layout, packages, secrets, together
 from tools.checks.finding import ERROR, WARNING, Finding
 from tools.checks.upload import Target, Upload
 
@@ -17,7 +17,7 @@ __all__ = ["ERROR", "WARNING", "Finding", "Target", "Upload", "check"]
 
 def check(upload: Upload, allowed: Sequence[str] = ()) -> list[Finding]:
     """All findings, the errors first; not those about files that a pattern in ``allowed`` matches."""
-    modules = (together, layout, binaries, bytecode, packages, secrets)
+    modules = (together, layout, binaries, bytecode, packages, secrets, imports)
     findings = [finding for module in modules for finding in module.check(upload)]
     findings = [one for one in findings if not any(fnmatch(one.file, pattern) for pattern in allowed)]
     return sorted(findings, key=lambda one: one.severity != ERROR)
