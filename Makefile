@@ -44,7 +44,7 @@ LINT = .environments/tools/bin
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name note; do printf '  make %-26s %s\n' "$$name" "$$note"; done
-	@printf '\nVariables: HANDLER, TASK_ROOT, EVENT, OPTIONS, PYTHON, PORT; for zips PYTHON_VERSION, ARCH, FROM,\nREQUIREMENTS, ZIP, ZIPS. For example\n'
+	@printf '\nVariables: HANDLER, TASK_ROOT, EVENT, OPTIONS, PYTHON, PORT; for zips PYTHON_VERSION, ARCH, FROM,\nREQUIREMENTS, EXCLUDE, ZIP, ZIPS. For example\n'
 	@printf '  make run HANDLER=hello.handler TASK_ROOT=examples EVENT='\''{"name": "Ada"}'\'' PYTHON=python3.13\n'
 
 run: ## invoke HANDLER once with EVENT, as Lambda would
