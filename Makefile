@@ -79,12 +79,15 @@ verify-layer: ## check ZIP, or several that go together, before Lambda does
 conformance: $(SUITES:%=.environments/%/ready) ## compare with AWS's emulator, runtime, CLI, SDK and SAM, and try vendors' tools
 	@$(CONFORMANCE) conformance/fetch_rie.py
 	@status=0; \
-	for suite in "$(CONFORMANCE) -m conformance" "$(CONFORMANCE) -m conformance.differential" \
+	for suite in "$(CONFORMANCE) -m tests Throttled Uvloop" "$(CONFORMANCE) -m conformance" "$(CONFORMANCE) -m conformance.differential" \
 	    "$(CONFORMANCE) -m conformance.streaming" "$(VENDORS) -m conformance.vendors" \
 	    "$(VENDORS) -m conformance.sandbox" "$(WEB) -m conformance.web" "$(CONFORMANCE) -m conformance.layers" \
 	    "$(PUBLISH) -m conformance.explore" "$(PUBLISH) -m conformance.publish" "$(PUBLISH) -m conformance.packages"; do \
 	    printf '\n== %s\n' "$${suite#*-m }"; $$suite || status=1; \
 	done; exit $$status
+
+soak: .environments/conformance/ready ## repeat RUNS times (500) what only a slow machine gets wrong
+	@RUNS=$(or $(RUNS),500) $(CONFORMANCE) -m tests Throttled
 
 benchmark: .environments/conformance/ready ## measure start, memory and speed beside AWS's runtime
 	@$(CONFORMANCE) -m benchmarks
@@ -132,4 +135,4 @@ clean: ## remove what the targets built
 	@.environments/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-.PHONY: help run serve test test-all dist dist-python dist-deps dist-function verify-layer conformance benchmark lint explore-lambda-environment package publish deploy clean
+.PHONY: help run serve test test-all soak dist dist-python dist-deps dist-function verify-layer conformance benchmark lint explore-lambda-environment package publish deploy clean

@@ -385,7 +385,8 @@ class Descriptors(FunctionTestCase):
                     self.assertEqual(len(self.streamed(function, event)), size)
             with self.subTest("an error"):
                 self.assertEqual(
-                    self.error(function, {"disturb": "unblock", "then": "fail"})["errorType"], "ZeroDivisionError"
+                    self.error(function, {"disturb": "unblock", "then": "fail"})["errorType"],
+                    "ZeroDivisionError",
                 )
         self.assertNotIn("LAMBDA_RUNTIME", function.log_text())
         self.assertOneAnswerEach(function)
@@ -395,7 +396,9 @@ class Descriptors(FunctionTestCase):
         function = self.start(self.HOSTILE.replace("5_000_000", "10_000_000"))
         for _ in range(2):
             result = self.invoke(function, {"disturb": "unblock", "then": "stream"})
-            self.assertEqual(json.loads(result.payload.decode())["errorType"], "Function.ResponseSizeTooLarge")
+            self.assertEqual(
+                json.loads(result.payload.decode())["errorType"], "Function.ResponseSizeTooLarge"
+            )
         self.assertStillWorks(function)
 
     def test_they_may_be_closed(self) -> None:
@@ -406,7 +409,8 @@ class Descriptors(FunctionTestCase):
                     self.assertEqual(len(self.streamed(function, {"disturb": "close", "then": then})), size)
             with self.subTest("an error"):
                 self.assertEqual(
-                    self.error(function, {"disturb": "close", "then": "fail"})["errorType"], "ZeroDivisionError"
+                    self.error(function, {"disturb": "close", "then": "fail"})["errorType"],
+                    "ZeroDivisionError",
                 )
         self.assertStillWorks(function)
         self.assertNotIn("LAMBDA_RUNTIME", function.log_text())
@@ -434,7 +438,6 @@ class Descriptors(FunctionTestCase):
                             except socket.timeout:
                                 pass  # nothing was written
                     self.assertAnswer(function, {"disturb": "unblock", "then": "small"}, "small")
-
 
 
 if __name__ == "__main__":

@@ -637,33 +637,52 @@ class Robustness(FunctionTestCase):
 
 
 USED_UP = [
-    ("descriptors", "OSError", """
+    (
+        "descriptors",
+        "OSError",
+        """
         held = []
         while True:
             held.append(open("/dev/null"))
-        """),
-    ("memory, in large pieces", "MemoryError", """
+        """,
+    ),
+    (
+        "memory, in large pieces",
+        "MemoryError",
+        """
         import resource
         resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
         held = []
         while True:
             held.append(bytes(1 << 20))
-        """),
-    ("memory, in small pieces", "MemoryError", """
+        """,
+    ),
+    (
+        "memory, in small pieces",
+        "MemoryError",
+        """
         import resource
         resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
         held = ()
         while True:
             held = (held,)
-        """),
-    ("memory, by a list that grows", "MemoryError", """
+        """,
+    ),
+    (
+        "memory, by a list that grows",
+        "MemoryError",
+        """
         import resource
         resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
         held = []
         while True:
             held.append([1, 2, 3])
-        """),
-    ("the ways to import, to open a file, to find a folder", "ZeroDivisionError", """
+        """,
+    ),
+    (
+        "the ways to import, to open a file, to find a folder",
+        "ZeroDivisionError",
+        """
         import builtins, os, sys
         def refuse(*arguments, **keywords):
             raise RuntimeError("refused")
@@ -671,12 +690,17 @@ USED_UP = [
         sys.path.clear()
         sys.path_importer_cache.clear()
         1 / 0
-        """),
-    ("the folder of the function", "ZeroDivisionError", """
+        """,
+    ),
+    (
+        "the folder of the function",
+        "ZeroDivisionError",
+        """
         import os, shutil
         shutil.rmtree(os.environ["LAMBDA_TASK_ROOT"])
         1 / 0
-        """),
+        """,
+    ),
 ]
 
 

@@ -109,7 +109,9 @@ class ForkedChildren(FunctionTestCase):
         for code, status in ENDINGS.items():
             with self.subTest(code):
                 self.assertAnswer(function, code, None)
-                self.assertAnswer(function, code, None)  # what came after the first response is in the log now
+                self.assertAnswer(
+                    function, code, None
+                )  # what came after the first response is in the log now
                 self.assertIn(f"the child has ended with {status}\n", function.log_text())
         self.assertOneAnswerEach(function)
         function.close()

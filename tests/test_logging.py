@@ -346,7 +346,7 @@ class UnhandledErrors(LogTestCase):
         function = self.start("def handler(event, context): return {1}")
         text = own_log(self.invoke(function))
         self.assertRegex(
-            text, r"\A\[ERROR\] Runtime\.MarshalError: [^\r\n]+\rTraceback \(most recent call last\):\n\Z"
+            text, r"\A\[ERROR\] Runtime\.MarshalError: [^\r\n]+\rConvert it: list\(value\) [^\r\n]+\n\Z"
         )
 
     def test_the_whole_chain_is_told(self) -> None:

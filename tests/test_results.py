@@ -244,7 +244,7 @@ class Json(FunctionTestCase):
             """
         )
         rows = [
-            ("fetch()", "await it"),
+            ("fetch()", "Await it"),
             ("map(str, [1])", "list("),
             ("(n for n in (1, 2))", "list("),
             ("datetime.datetime(2026, 1, 1)", ".isoformat()"),

@@ -498,6 +498,13 @@ class Registration(ShutdownTestCase):
                     rf"was answered {status} ",
                 )
 
+    def test_invocations_share_a_connection_also_where_the_main_thread_looks_up(self) -> None:
+        events = [reply for number in range(3) for reply in (event(f"r{number}"), accepted())]
+        slow = Reply(event("slow").data, wait_s=0.2)
+        no = Reply(refusal(500).data, CLOSE)
+        outcome = self.play(no, *events, slow, accepted(), source=joined(HOOK, ECHO))
+        self.assertEqual([request.connection for request in outcome.requests[1:]], [2] * 9)
+
     def test_a_server_that_does_not_answer_is_no_different(self) -> None:
         outcome = self.play(Reply(b"", CLOSE), event("r1"), accepted(), source=joined(HOOK, ECHO))
         self.assertEqual(outcome.calls[1:], ["next", "r1/response", "next"])
@@ -704,8 +711,8 @@ class Throttled(ShutdownTestCase):
                     self.assertLog(function, "told", "at exit")
                     function.close()
                 with self.subTest(name, number=number, when="during an invocation"):
-                    sources = (LENIENT, HOOK, policy, LOOP, self.OTHER_THREADS, self.WHILE_HANDLING)
-                    function = self.start_patiently(*sources)
+                    busy = (LENIENT, HOOK, policy, LOOP, self.OTHER_THREADS, self.WHILE_HANDLING)
+                    function = self.start_patiently(*busy)
                     self.assertAnswer(function, 1, 1)
                     self.begin_invocation(function)
                     self.assertEqual(self.terminate_throttled(function), TERMINATED)

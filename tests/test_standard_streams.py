@@ -6,6 +6,10 @@ import unittest
 
 from tests.support import FunctionTestCase, own_log
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # What a module does while it is loaded, then what the handler does, then what the log has of it.
 STREAMS = [
     ("plain print", "", "print('é')", "é\n"),
@@ -15,19 +19,40 @@ STREAMS = [
         "print('é')",
         "é\n",
     ),
-    ("stdout in a writer", "import codecs\nsys.stdout = codecs.getwriter('utf-8')(sys.stdout.buffer)", "print('é')", "é\n"),
-    ("stderr wrapped anew", "import io\nsys.stderr = io.TextIOWrapper(sys.stderr.buffer)", "print('x', file=sys.stderr)", "x\n"),
+    (
+        "stdout in a writer",
+        "import codecs\nsys.stdout = codecs.getwriter('utf-8')(sys.stdout.buffer)",
+        "print('é')",
+        "é\n",
+    ),
+    (
+        "stderr wrapped anew",
+        "import io\nsys.stderr = io.TextIOWrapper(sys.stderr.buffer)",
+        "print('x', file=sys.stderr)",
+        "x\n",
+    ),
     ("the original stdout", "", "sys.__stdout__.write('original\\n')", "original\n"),
     ("the original stderr", "", "sys.__stderr__.write('original\\n')", "original\n"),
-    ("the original stdout after another took its place", "import io\nsys.stdout = io.StringIO()", "sys.__stdout__.write('original\\n')", "original\n"),
+    (
+        "the original stdout after another took its place",
+        "import io\nsys.stdout = io.StringIO()",
+        "sys.__stdout__.write('original\\n')",
+        "original\n",
+    ),
     ("the buffer", "", "sys.stdout.buffer.write(b'bytes\\n')", "bytes\n"),
     ("the original's buffer", "", "sys.__stdout__.buffer.write(b'bytes\\n')", "bytes\n"),
-    ("a stream kept from before", "out = sys.stdout\nimport io\nsys.stdout = io.StringIO()", "print('kept', file=out)", "kept\n"),
+    (
+        "a stream kept from before",
+        "out = sys.stdout\nimport io\nsys.stdout = io.StringIO()",
+        "print('kept', file=out)",
+        "kept\n",
+    ),
     ("reconfigured", "sys.stdout.reconfigure(encoding='latin-1')", "print('x')", "x\n"),
     (
         "redirect_stdout",
         "import contextlib, io",
-        "with contextlib.redirect_stdout(io.StringIO()) as caught: print('caught')\nprint('not', caught.getvalue())",
+        "with contextlib.redirect_stdout(io.StringIO()) as caught: print('caught')\n"
+        "print('not', caught.getvalue())",
         "not caught\n\n",
     ),
     (
@@ -43,7 +68,12 @@ STREAMS = [
         "logger.warning('logged')",
         "logged\n",
     ),
-    ("another file on the descriptor", "", "import os\nwith os.fdopen(1, 'w', closefd=False) as out: out.write('x\\n')", "x\n"),
+    (
+        "another file on the descriptor",
+        "",
+        "import os\nwith os.fdopen(1, 'w', closefd=False) as out: out.write('x\\n')",
+        "x\n",
+    ),
     ("the descriptor", "", "import os\nos.write(1, b'x\\n')", "x\n"),
     (
         "captured as pytest does",
@@ -58,14 +88,24 @@ STREAMS = [
         "was captured\n\n",
     ),
     ("closed by a with block", "", "with sys.stdout: print('inside')\nprint('after')", "inside\nafter\n"),
-    ("faulthandler", "import faulthandler\nfaulthandler.enable()", "faulthandler.dump_traceback()", "most recent call first"),
+    (
+        "faulthandler",
+        "import faulthandler\nfaulthandler.enable()",
+        "faulthandler.dump_traceback()",
+        "most recent call first",
+    ),
     ("text without a line end", "", "print('no end', end='')", "no end"),
-    ("a child process", "import subprocess", "print('before')\nsubprocess.run(['echo', 'child'])", "before\nchild\n"),
-]  # fmt: skip
+    (
+        "a child process",
+        "import subprocess",
+        "print('before')\nsubprocess.run(['echo', 'child'])",
+        "before\nchild\n",
+    ),
+]
 
 
 class StandardStreams(FunctionTestCase):
-    def check(self, **settings: object) -> None:
+    def check(self, **settings: Any) -> None:
         for name, load, handle, expected in STREAMS:
             with self.subTest(name):
                 body = "".join(f"    {line}\n" for line in handle.splitlines())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from lambda_runtime.streaming import PRELUDE_LIMIT_BYTES, encode_prelude
 
 from tests.scripted_server import CLOSE, RESET, refusal
 from tests.support import PYPY, FunctionTestCase, Outcome, Reply, accepted, event, joined, posts
+from tests.web import url_event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -243,7 +245,9 @@ class Values(StreamingTestCase):
         self.assertEqual(function.log_text().count(f"LAMBDA_RUNTIME {self.MESSAGE} after its chunks"), 2)
         self.assertIn("[WARNING]", function.log_text())
         self.assertEqual(self.streamed(function, source("a generator", "yield 'fine'\nreturn None")), b"fine")
-        self.assertEqual(self.streamed(function, source("a generator", "return (yield from iter('ab'))")), b"ab")
+        self.assertEqual(
+            self.streamed(function, source("a generator", "return (yield from iter('ab'))")), b"ab"
+        )
         self.assertStillWorks(function)
 
 
@@ -782,6 +786,60 @@ class Forms(StreamingTestCase):
                 payload = self.error(function, f"generate = lambda: {value}")
                 self.assertEqual(payload["errorType"], "Runtime.MarshalError")
                 self.assertRegex(payload["errorMessage"], f"Object of type ({pattern})")
+        self.assertStillWorks(function)
+
+
+@unittest.skipUnless(importlib.util.find_spec("uvloop"), "uvloop is not installed")
+class OnUvloop(StreamingTestCase):
+    """uvloop leaves descriptors that it has watched in another mode."""
+
+    LOOP = "import asyncio, uvloop\nasyncio.set_event_loop_policy(uvloop.EventLoopPolicy())"
+    CHUNKS = """
+        async def handler(event, context):
+            context.after_response(print, "after", event)
+            for _ in range(24):
+                yield b"x" * 1_048_576
+            if event == "fail":
+                raise ValueError("midway")
+        """
+    APPLICATION = """
+        from lambda_runtime import asgi
+
+        async def app(scope, receive, send):
+            assert scope["type"] == "http"
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for _ in range(24):
+                await send({"type": "http.response.body", "body": b"x" * 1_048_576, "more_body": True})
+            await send({"type": "http.response.body"})
+
+        handler = asgi.handler(app, lifespan="off")
+        """
+
+    def check(self, function: Function, event: object, size: int) -> None:
+        for _ in range(3):
+            payload = self.streamed(function, event)
+            self.assertEqual(len(payload.rpartition(bytes(8))[2]), size)
+        self.assertNotIn("LAMBDA_RUNTIME", function.log_text())
+        self.assertStillWorks(function)
+        self.assertOneAnswerEach(function)
+
+    def test_chunks_arrive_whole_and_the_connection_is_kept(self) -> None:
+        function = self.start(joined(self.LOOP, self.CHUNKS))
+        self.check(function, 1, 24 * 1_048_576)
+        self.assertIn("after 1", function.log_text())
+
+    def test_a_web_application_is_streamed(self) -> None:
+        function = self.start(joined(self.LOOP, self.APPLICATION))
+        self.check(function, url_event("/"), 24 * 1_048_576)
+
+    def test_an_error_midway_and_a_refusal_are_understood(self) -> None:
+        function = self.start(joined(self.LOOP, self.CHUNKS))
+        for _ in range(2):
+            result = function.invoke_streaming(b'"fail"')
+            self.assertEqual(len(b"".join(result)), 24 * 1_048_576)
+            self.assertIn(b"midway", result.error_body)
+            refused = self.invoke(function, 1)  # too large for a caller that takes no stream
+            self.assertIn(b"ResponseSizeTooLarge", refused.payload)
         self.assertStillWorks(function)
 
 

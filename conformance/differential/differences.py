@@ -53,10 +53,6 @@ class Difference:
 
 _BYTES = "application/octet-stream"
 _HTTP_RESPONSE = "application/vnd.awslambda.http-integration-response"
-_RETURNED = (
-    "The generator has returned a value of type str, which nobody gets: yield it "
-    "(for HTTP yield the head first, a dict with statusCode and headers, and then the body)"
-)
 _NO_CHUNK = "A chunk of type {} was yielded, expected bytes or str (or first of all a dict: the HTTP head)"
 
 # How an expectation is put together.
@@ -387,7 +383,7 @@ def _import_notes(case: Case, record: Record) -> Record:
         missing = _NO_MODULE.search(payload["errorMessage"])
         if missing is None or "." in missing[2]:
             return {}
-        return {"notes": [_searched(missing[2])]}
+        return {"notes": [_searched(missing[2]), *(["Did you mean 'app'?"] if missing[2] == " app" else [])]}
 
     return rewrite.with_members(record, notes)
 
@@ -405,34 +401,6 @@ _wrong_arguments = _with_more(
             "the handler takes keywords only",
             "the handler is a class that takes no argument",
             "awaited: too many arguments",
-        )
-    }
-)
-
-_ONE_BY_ONE = {"notes": ["It makes its items one by one: list() collects them"]}
-_iterators = _with_more(
-    {
-        name: _ONE_BY_ONE
-        for name in (
-            "returned: a zip",
-            "returned: a generator within a list",
-            "result: an iterator of a list",
-            "result: an iterator of text",
-            "result: a map",
-            "result: a filter",
-            "result: an enumerate",
-            "result: a reversed",
-            "result: a chain",
-            "result: an endless iterator",
-            "result: matches of a pattern",
-            "result: an iterator that calls",
-            "result: an open file",
-            "result: a file of bytes",
-            "result: an iterator of the function's own",
-            "result: a generator as a member",
-            "result: a generator in a tuple",
-            "result: a generator within bytes",
-            "result: an exhausted iterator",
         )
     }
 )
@@ -533,37 +501,54 @@ _causes = _with_more(
 _KEYS = "keys must be str, int, float, bool or None, not "
 
 
-def _at(paths: Dict[str, Tuple[str, str]]) -> Expectation:
-    """In the cases named, the end of the message is followed by where it was."""
-    return _retold({name: (words, f"{words} (at {path})") for name, (words, path) in paths.items()})
+_INSTEAD = {
+    "coroutine": "Await it in an async def handler: it has not run yet",
+    "bytearray": "Convert it: bytes(value)",
+    "Data": "Convert it: dataclasses.asdict(value)",
+    "Colour": "Convert it: value.value",
+    "timedelta": "Convert it: value.total_seconds()",
+    **dict.fromkeys(("set", "frozenset"), "Convert it: list(value) or sorted(value)"),
+    **dict.fromkeys(("UUID", "PosixPath", "PurePosixPath"), "Convert it: str(value)"),
+    **dict.fromkeys(("datetime", "date", "time"), "Convert it: value.isoformat()"),
+    **dict.fromkeys(("array", "memoryview"), "Convert it: value.tolist()"),
+    **dict.fromkeys(
+        (
+            *("dict_keys", "dict_values", "deque", "generator", "map", "zip", "filter", "enumerate", "chain"),
+            *("list_iterator", "str_iterator", "str_ascii_iterator", "list_reverseiterator", "reversed"),
+            *("count", "callable_iterator", "TextIOWrapper", "BytesIO", "BufferedReader", "Iterator"),
+        ),
+        "Convert it: list(value)",
+    ),
+}
+_PLACES = {
+    "returned: bytes that are not UTF-8 within": "['a'][1]",
+    "returned: a list that contains itself": "[0]",
+    "returned: an object that contains itself": "['me']",
+    "returned: an unserialisable value deep inside": "['a'][1]['b c'][1]",
+    "returned: an unserialisable value below a number key": "[1][None][1.5]",
+    "returned: a generator within a list": "[0]",
+    "result: a generator as a member": "['a']",
+    "result: a generator in a tuple": "[0]",
+    "result: a generator within bytes": "[1]",
+    "result: an asynchronous generator within a list": "[0]",
+    "key: an object": "['a']",
+    "key: a bad key deep inside": "['a'][0]['b']",
+    "python3.12: an unserialisable value": "['é']",
+}
 
 
-_marshal_paths = _at(
-    {
-        "returned: bytes that are not UTF-8 within": ("invalid start byte", "response['a'][1]"),
-        "returned: a list that contains itself": ("Circular reference detected", "response[0]"),
-        "returned: an object that contains itself": ("Circular reference detected", "response['me']"),
-        "returned: an unserialisable value deep inside": (
-            "set is not JSON serializable",
-            "response['a'][1]['b c'][1]",
-        ),
-        "returned: an unserialisable value below a number key": (
-            "object is not JSON serializable",
-            "response[1][None][1.5]",
-        ),
-        "returned: a generator within a list": ("generator is not JSON serializable", "response[0]"),
-        "result: a generator as a member": ("generator is not JSON serializable", "response['a']"),
-        "result: a generator in a tuple": ("generator is not JSON serializable", "response[0]"),
-        "result: a generator within bytes": ("generator is not JSON serializable", "response[1]"),
-        "result: an asynchronous generator within a list": (
-            "async_generator is not JSON serializable",
-            "response[0]",
-        ),
-        "key: an object": (f"{_KEYS}UUID", "response['a']"),
-        "key: a bad key deep inside": (f"{_KEYS}tuple", "response['a'][0]['b']"),
-        "python3.12: an unserialisable value": ("set is not JSON serializable", "response['é']"),
-    }
-)
+def _marshal_notes(case: Case, record: Record) -> Record:
+    """Where in the response the value is that JSON cannot hold, and what to return instead."""
+
+    def notes(payload: Any) -> Dict[str, Any]:
+        if payload["errorType"] != "Runtime.MarshalError":
+            return {}
+        found = [f"The value is at response{_PLACES[case.name]}"] if case.name in _PLACES else []
+        kind = re.search(r"Object of type (\S+) is not JSON serializable", payload["errorMessage"])
+        found += [_INSTEAD[kind[1]]] if kind and kind[1] in _INSTEAD else []
+        return {"notes": found} if found else {}
+
+    return rewrite.with_members(record, notes)
 
 
 def _words_of_json(case: Case, record: Record) -> Record:
@@ -1047,7 +1032,7 @@ _streams_of_chunks = _instead(
         "stream: empty chunks": _streams_twice(b"end"),
         "stream: a chunk of 100 000 bytes": _streams_twice(b"x" * 100_000 + b"y"),
         "stream: a value that is returned at the end": record(
-            *(streamed(number, b"a", error=("TypeError", _RETURNED)) for number in (0, 1))
+            *(streamed(number, b"a", stdout=OWN_LINES) for number in (0, 1))
         ),
         "stream: an object that acts like a generator": _streams_twice(b"ab", "closed\n"),
         "stream: a generator of a library function": _streams_twice(b"a"),
@@ -1197,6 +1182,10 @@ _awaited = _instead(
 
 # Everywhere.
 
+_suggestions = _with_more(
+    {"a space at the end of the handler string": {"notes": ["Did you mean 'handler'?"]}}
+)
+
 
 def _error_type(request: Request) -> Request:
     """`Function.` and the class, without what is not a letter, digit, dot or underscore in ASCII."""
@@ -1274,7 +1263,7 @@ DIFFERENCES: Tuple[Difference, ...] = (
         "exits-are-reported",
         "`sys.exit` is reported to the caller before the process ends, with the status that was asked for",
         "With AWS's runtime the caller learns only that the runtime exited. While loading, status 0 "
-        "becomes 1.",
+        "becomes 1. In a SnapStart hook, where both runtimes end with 64 or 65, only the message differs.",
         _exits_are_reported,
     ),
     Difference(
@@ -1313,18 +1302,6 @@ DIFFERENCES: Tuple[Difference, ...] = (
         "usual "
         "members are the same.",
         _causes,
-    ),
-    Difference(
-        "marshal-path",
-        "`Runtime.MarshalError` says where in the answer the value is: `(at response['items'][3])`",
-        "In a large answer it is hard to find.",
-        _marshal_paths,
-    ),
-    Difference(
-        "iterators",
-        "When an answer holds an iterator or something to be awaited, a note says what to do about it",
-        "The type of such a value, `map` or `coroutine`, does not tell what is wrong with it.",
-        _iterators,
     ),
     Difference(
         "json-words",
@@ -1448,6 +1425,19 @@ DIFFERENCES: Tuple[Difference, ...] = (
         _registered,
     ),
     Difference(
+        "marshal-notes",
+        "When a response holds what JSON cannot, `notes` say where it is and what to return instead",
+        "In a large response it is hard to find, and its type, such as `map`, does not say what to do. "
+        "The message is that of AWS's runtime.",
+        _marshal_notes,
+    ),
+    Difference(
+        "did-you-mean",
+        "A handler setting that is nearly right gets a suggestion in `notes`",
+        "`creat` for `create`, or a file name such as `app/orders.py`.",
+        _suggestions,
+    ),
+    Difference(
         "init-error-encoding",
         "An init error with non-ASCII text is valid JSON",
         "AWS's runtime for Python 3.12 and newer sends it in Latin-1.",
@@ -1469,9 +1459,16 @@ DIFFERENCES: Tuple[Difference, ...] = (
     ),
     Difference(
         "no-update-warning",
-        "Init errors are logged without the `LAMBDA_WARNING` about updates of the managed runtime",
-        "Nobody updates this runtime but you.",
+        "No `LAMBDA_WARNING` is logged: about updates of the managed runtime, with init errors; about "
+        "preview runtimes",
+        "Only you update this runtime.",
         _on_record(rewrite.without_warning_line),
+    ),
+    Difference(
+        "no-empty-traceback",
+        "`Traceback (most recent call last):` is logged only if frames follow",
+        "AWS's runtime logs it also for errors that have none.",
+        _on_record(rewrite.without_empty_tracebacks),
     ),
     Difference(
         "error-type",

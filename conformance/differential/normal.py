@@ -42,7 +42,7 @@ _OWN_JSON_FRAME = frame_in_json_log(_OWN_FILE)
 _TEXT_TIME = re.compile(r"(?<=\]\t)(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{3}Z(?=\t)")
 _JSON_TIME = re.compile(r'(?<="timestamp": ")(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z(?=")')
 _OWN_LINE = re.compile(
-    r"^(?:\[ERROR\] \[\d{13}\] |\[ERROR\]\t[^\t\n]*\t[^\t\n]*\t|)LAMBDA_RUNTIME [^\n]*\n\n?",
+    r"^(?:\[ERROR\] \[\d{13}\] |\[(?:ERROR|WARNING)\]\t[^\t\n]*\t[^\t\n]*\t|)LAMBDA_RUNTIME [^\n]*\n\n?",
     re.M,
 )
 _OWN_JSON_LINE = re.compile(

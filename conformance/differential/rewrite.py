@@ -14,6 +14,7 @@ _IMPORT_FILE = r'(?:[^"\\]*/importlib/__init__\.py|<frozen importlib\.[^"\\]*>)'
 _IMPORT_ENTRY = re.compile(rf'  File "{_IMPORT_FILE}"')
 _IMPORT_FRAME = normal.frame_in_log(_IMPORT_FILE)
 _IMPORT_JSON_FRAME = normal.frame_in_json_log(_IMPORT_FILE)
+_EMPTY_TRACEBACK = re.compile(r"[\r\n]Traceback \(most recent call last\):(?![\r\n](?:\xa0\xa0|  )File)")
 _WARNING_LINE = re.compile(
     r'(?:\[WARNING\]\t<time>\t\t|\{"timestamp": "<time>", "level": "WARNING", "message": '
     r'")LAMBDA_WARNING: [^\n]*\n'
@@ -103,6 +104,8 @@ def _logged(output: str, added: Dict[str, Any], separator: str) -> str:
 
     The lines of a text are joined by ``separator``, see `wanted.joined`.
     """
+    if output.endswith(wanted.OWN_LINES):
+        return _logged(output[: -len(wanted.OWN_LINES)], added, separator) + wanted.OWN_LINES
     text = output.rstrip("\n")
     line_end = output[len(text) :]
     if text.rpartition("\n")[2].startswith('{"timestamp": '):
@@ -127,6 +130,11 @@ def without_import_frames(record: Record) -> Record:
         return _IMPORT_JSON_FRAME.sub("", _IMPORT_FRAME.sub("", text))
 
     return each_output(each_request(record, in_request), in_output)
+
+
+def without_empty_tracebacks(record: Record) -> Record:
+    """Leave out the line that announces a trace where none follows."""
+    return each_output(record, lambda text: _EMPTY_TRACEBACK.sub("", text))
 
 
 def without_warning_line(record: Record) -> Record:

@@ -26,22 +26,22 @@ JSON = "application/json"
 _WHITESPACE = " \t\n\r"
 # The name of a class, or of an attribute of a class: what to do with its instances.
 _REMEDIES = (
-    ("__await__", "It has not run yet: await it in an async def handler"),
-    ("__next__", "It gives its items one by one: return list(…) of it"),
-    ("__dataclass_fields__", "Return dataclasses.asdict(…) of it"),
-    ("model_dump", "Return its .model_dump(mode='json')"),
-    ("isoformat", "Return its .isoformat()"),
-    ("total_seconds", "Return its .total_seconds()"),
-    ("tolist", "Return its .tolist()"),
-    ("Enum", "Return its .value"),
-    ("UUID", "Return str(…) of it"),
-    ("PurePath", "Return str(…) of it"),
-    ("set", "Return list(…) or sorted(…) of it"),
-    ("frozenset", "Return list(…) or sorted(…) of it"),
-    ("dict_keys", "Return list(…) of it"),
-    ("dict_values", "Return list(…) of it"),
-    ("deque", "Return list(…) of it"),
-    ("bytearray", "Return bytes(…) of it"),
+    ("__await__", "Await it in an async def handler: it has not run yet"),
+    ("__next__", "Convert it: list(value)"),
+    ("__dataclass_fields__", "Convert it: dataclasses.asdict(value)"),
+    ("model_dump", "Convert it: value.model_dump(mode='json')"),
+    ("isoformat", "Convert it: value.isoformat()"),
+    ("total_seconds", "Convert it: value.total_seconds()"),
+    ("tolist", "Convert it: value.tolist()"),
+    ("Enum", "Convert it: value.value"),
+    ("UUID", "Convert it: str(value)"),
+    ("PurePath", "Convert it: str(value)"),
+    ("set", "Convert it: list(value) or sorted(value)"),
+    ("frozenset", "Convert it: list(value) or sorted(value)"),
+    ("dict_keys", "Convert it: list(value)"),
+    ("dict_values", "Convert it: list(value)"),
+    ("deque", "Convert it: list(value)"),
+    ("bytearray", "Convert it: bytes(value)"),
 )
 _INFINITY = float("inf")
 

@@ -22,20 +22,16 @@ JOINED_BYTES = 65536  # below this, head and body are sent as one piece
 
 
 class ApiSocket(Socket):
-    """A connection to the Runtime API that the function may have closed: `os.closerange` takes any descriptor.
+    """A connection to the Runtime API. The function may close it: `os.closerange` takes any descriptor.
 
     By then the number of its descriptor may belong to another file of the function.
     """
 
     __slots__ = ("_cookie",)
 
-    def open(self, host: str, port: int) -> None:
-        """Connect. Raises OSError."""
+    def __init__(self, family: int) -> None:
+        super().__init__(family, _socket.SOCK_STREAM)
         self._cookie = b""
-        self.settimeout(CONNECT_TIMEOUT_S)
-        self.connect((host, port))
-        self.settimeout(None)
-        self.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         try:
             self._cookie = self.getsockopt(SOL_SOCKET, SO_COOKIE, 8)
         except OSError:  # a system that has no cookies
@@ -80,7 +76,9 @@ class Connection:
     def exchange(
         self, head: bytes, body: bytes = b"", *, repeatable: bool = False, look_up_s: float | None = None
     ) -> http1.Response:
-        """Send a request, wait for its response; ``look_up_s``: see `receive`.
+        """Send a request, wait for its response.
+
+        While waiting, Python can call signal handlers every ``look_up_s`` seconds, if given.
 
         A request is sent a second time only when nothing of it can have been processed, or when it is
         ``repeatable`` and the connection had been idle. ConnectionLost: nobody can tell whether the
@@ -118,9 +116,12 @@ class Connection:
         """Open the connection anew. Raises RuntimeApiError."""
         self.close()
         family = _socket.AF_INET6 if ":" in self._host else _socket.AF_INET
-        sock = ApiSocket(family, _socket.SOCK_STREAM)
+        sock = ApiSocket(family)
         try:
-            sock.open(self._host, self._port)
+            sock.settimeout(CONNECT_TIMEOUT_S)
+            sock.connect((self._host, self._port))
+            sock.settimeout(None)
+            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         except OSError as error:
             sock.close()
             if is_of_a_signal_handler(error):
@@ -144,7 +145,11 @@ class Connection:
                 sent = self._send(self._socket, head + body)
             else:
                 sent = self._send(self._socket, head) and self._send(self._socket, body)
-            response = receive(self._socket, look_up_s)
+            if look_up_s is not None:
+                self._socket.settimeout(look_up_s)
+            response = receive(self._socket)
+            if look_up_s is not None:
+                self._socket.settimeout(None)
         except BaseException:
             # Also when a signal handler raised: the rest of this reply must not meet the next request.
             self.close()
@@ -190,20 +195,20 @@ def is_of_a_signal_handler(error: OSError) -> bool:
     return trace is not None and trace.tb_next is not None
 
 
-def receive(sock: Socket, look_up_s: float | None = None) -> http1.Response:
+def receive(sock: Socket) -> http1.Response:
     """Wait for a response. Raises ConnectionLost; RuntimeApiError if it is not HTTP.
 
-    Every ``look_up_s`` seconds, if given, Python has an opportunity to call signal handlers.
+    Neither a timeout of the socket nor another mode of its descriptor, as uvloop leaves it, ends the wait.
     """
     reader = http1.ResponseReader()
     while True:
         try:
-            sock.settimeout(look_up_s)
             data = sock.recv(RECEIVE_BYTES)
         except OSError as error:
             if is_of_a_signal_handler(error):
                 raise
             if isinstance(error, (BlockingIOError, _socket.timeout)):
+                sock.settimeout(sock.gettimeout())
                 continue
             raise ConnectionLost(
                 f"The connection to the Runtime API broke: {error}", reply_began=reader.began

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-
 from _frozen_importlib_external import decode_source
 
 from . import codec
@@ -336,6 +335,8 @@ def _trace(trace: TracebackType | None) -> list[Frame]:
 
 def _source_lines(path: str, module: dict[str, Any]) -> list[str]:
     """The lines of a source file, or of a module in a zip file; none if they cannot be had."""
+    if path.startswith("<"):  # such as "<string>"
+        return []
     try:
         try:
             with io.FileIO(path) as file:

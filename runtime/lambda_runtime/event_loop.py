@@ -61,7 +61,7 @@ def stay(task: Any) -> None:
 
 
 def let_run(seconds: float, signal: int | None = None) -> None:
-    """Give pending callbacks of the loop their turn, and its tasks at most ``seconds``, if it is not running now.
+    """Give pending callbacks their turn, and tasks at most ``seconds``, if the loop is not running now.
 
     First ``signal`` is raised, if there is one. No task of ours takes part: what the function does in the
     end may be to cancel all tasks, or to stop the loop.

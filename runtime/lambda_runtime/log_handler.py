@@ -65,7 +65,11 @@ class LambdaLoggerHandlerWithFrameType(LambdaLoggerHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record in a frame of its level."""
         text = self.format(record)
-        self.log_sink.write(text, self.log_sink.frame_type(_round_level(record.levelno)))
+        frame_type = self.log_sink.frame_type(_round_level(record.levelno))
+        own_type = getattr(record, "_frame_type", None)  # 4 bytes, which a function may give with ``extra=``
+        if own_type and not self.log_sink.as_json:
+            frame_type = int.from_bytes(own_type, "big")
+        self.log_sink.write(text, frame_type)
 
 
 class LambdaLoggerFilter(logging.Filter):

@@ -127,8 +127,8 @@ def replace_standard_streams(*, line_buffering: bool) -> None:
     """
     # Also under the names that stay when the function puts streams of its own in their place: these often
     # write to the buffers of ours, which close when nothing refers to ours any more.
-    sys.stdout = sys.__stdout__ = _unbuffered(sys.stdout, line_buffering)  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = _unbuffered(sys.stderr, line_buffering)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _unbuffered(sys.stdout, line_buffering)  # type: ignore[assignment,misc]
+    sys.stderr = sys.__stderr__ = _unbuffered(sys.stderr, line_buffering)  # type: ignore[assignment,misc]
 
 
 def _unbuffered(stream: TextIO | None, line_buffering: bool) -> TextIO:

@@ -29,13 +29,13 @@ _NAME = "custom-lambda-runtime-python"
 GRACE_S = 0.2  # for the handler to respond, or for the event loop's tasks while idle
 LOOP_S = 0.1  # for the event loop's tasks after the response
 TOTAL_S = 0.28  # for that and for the functions registered with `atexit`
-STATUS = 128 + _signal.SIGTERM
+STATUS: int = 128 + _signal.SIGTERM
 
 # The system may give the signal to another thread, whereas Python calls signal handlers in the main thread.
 # So that thread, which waits for the next event, looks up this often.
 LOOK_UP_S = 0.05
 
-# Packages whose signal handler does nothing, because their loop calls what `loop.add_signal_handler` was given.
+# Their signal handlers do nothing: the loop calls what `loop.add_signal_handler` was given.
 _EVENT_LOOPS = ("asyncio", "uvloop")
 
 _kept: list[Any] = []  # the connection on which `event/next` waits

@@ -285,6 +285,10 @@ for name, source in (
         "raise ExceptionGroup('eg', [ValueError('a'), ExceptionGroup('inner', [TypeError('b')])])",
     ),
     ("a StopIteration in a generator", "def numbers():\n    raise StopIteration\n    yield\nlist(numbers())"),
+    (
+        "a trace of 602 frames",
+        "def even(n): return odd(n - 1) if n else 1 / 0\ndef odd(n): return even(n - 1)\neven(600)",
+    ),
     ("endless recursion", "def forever():\n    forever()\nforever()"),
     ("a message of 50 000 characters", "raise ValueError('x' * 50_000)"),
     ("a message of 100 000 characters", "raise ValueError('x' * 100_000)"),

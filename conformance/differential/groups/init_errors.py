@@ -145,6 +145,12 @@ for name, environment, telemetry in (
             f"{what}, logged as {name}", source, handler=handler, environment=variables, telemetry=telemetry
         )
 
+GROUP.case(
+    "an exception with a preview runtime",
+    "raise ValueError('v')",
+    environment={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.15"},
+)
+
 for status in (200, 400, 403, 500):
     GROUP.case(
         f"the server answers {status} to the init error",

@@ -125,6 +125,7 @@ _STATEMENTS = (
         "extra with the names of the record's own fields",
         "root.warning('more', extra={'aws_request_id': 'mine', 'tenant_id': 'mine'})",
     ),
+    ("extra with a frame type", "root.warning('x', extra={'_frame_type': b'\\xa5\\x5a\\x00\\x17'})"),
     ("a LoggerAdapter", "logging.LoggerAdapter(named, {'adapted': 1}).warning('adapted')"),
     ("a thread", "in_thread(root.warning, 'from a thread')"),
     ("warnings.warn", "warnings.warn('careful', stacklevel=1)"),
