@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _imp
 import json
 import os
 import shutil
@@ -261,6 +262,7 @@ class Shadows(SearchPathTestCase):
     def _names(self) -> list[str]:
         """Names under which a function's file can be imported at all: not yet taken when it is loaded."""
         taken = self.modules_of_a_bare_interpreter() | set(sys.builtin_module_names)
+        taken |= {name for name in STANDARD if _imp.is_frozen(name)}  # found before any file
         if PYPY:  # whose json is Python, needed from the start
             function = self.start("import sys\nloaded = list(sys.modules)\ndef handler(e, c): return loaded")
             taken |= set(self.answer(function))
