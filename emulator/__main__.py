@@ -37,8 +37,6 @@ LONGEST_TIMEOUT = 900
 LEAST_MEMORY, MOST_MEMORY = 128, 32_768
 MEMORY_RANGE = f"{LEAST_MEMORY} to 10240 MB, on managed instances up to {MOST_MEMORY} MB"
 
-CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-
 # Exit statuses.
 FUNCTION_FAILED = 1
 USAGE = 2
@@ -223,7 +221,8 @@ def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
         task_root,
         command=find_command(options),
         environment=environment,
-        inherit=[*inherit, *(CREDENTIALS if options.credentials else ())],
+        inherit=inherit,
+        credentials=options.credentials,
         name=options.name or default_name(options.handler),
         memory_mb=options.memory,
         timeout_s=options.timeout,
@@ -316,7 +315,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--runtime", metavar="COMMAND", help="another runtime, as a command line, instead of the two above")
     add("--name", help="the function's name (default: from the handler)")
     add("--env", action="append", default=[], metavar="NAME[=VALUE]", help="set a variable, or pass it on")
-    add("--credentials", action="store_true", help="pass on this machine's AWS credentials")
+    add("--credentials", action="store_true", help="let the function use this machine's AWS credentials")
     add(
         "--timeout",
         type=_timeout,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import configparser
+import locale
 import os
 import time
 import uuid
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +25,35 @@ PRIVATE_VARIABLES = {
     "_LAMBDA_TELEMETRY_LOG_FD",
 }
 
+LANG = "en_US.UTF-8"
+
+# Where AWS's SDKs look for credentials and for what leads to them: keys, profiles (whose SSO tokens are
+# below HOME), roles. ``os.path.expanduser`` finds the home folder without HOME, but not a different one.
+CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_EC2_METADATA_DISABLED",
+    "HOME",
+)
+# Without them, the SDKs would still find ``~/.aws`` through the user database, and a virtual machine's role.
+NO_CREDENTIALS = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
 
 @dataclass
 class Configuration:
@@ -32,6 +64,7 @@ class Configuration:
     command: Sequence[str]  # program and arguments; the managed services run `bootstrap` here
     environment: Mapping[str, str | None] = field(default_factory=dict)  # None removes a variable
     inherit: Sequence[str] = ()  # names of this machine's variables to pass on
+    credentials: bool = False  # whether the function may use this machine's AWS credentials
     name: str = "function"
     version: str = "$LATEST"
     memory_mb: int = 128
@@ -56,14 +89,17 @@ class Configuration:
 
     @property
     def region(self) -> str:
-        return os.environ.get("AWS_REGION") or "us-east-1"
+        """Where the function is: as the environment says, or the profile whose credentials it uses."""
+        given = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        return given or (_profile_region() if self.credentials else "") or "us-east-1"
 
 
 def variables(configuration: Configuration, runtime_api: str) -> dict[str, str]:
     """The environment variables of the process, as on an OS-only runtime (``provided.al2023``).
 
     They are documented in AWS's developer guide, "Defined runtime environment variables". Credentials
-    are not among them unless inherited: code under trial should not act on a real account by accident.
+    are not among them unless the function may have them: code under trial should not act on a real
+    account by accident.
     """
     result = {
         "_HANDLER": configuration.handler,
@@ -80,7 +116,7 @@ def variables(configuration: Configuration, runtime_api: str) -> dict[str, str]:
         "_AWS_XRAY_DAEMON_PORT": "2000",
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "LAMBDA_TASK_ROOT": configuration.task_root,
-        "LANG": "en_US.UTF-8",
+        "LANG": LANG,
         "PATH": LAMBDA_PATH + os.pathsep + os.environ.get("PATH", os.defpath),
         "TZ": ":UTC",
     }
@@ -88,8 +124,14 @@ def variables(configuration: Configuration, runtime_api: str) -> dict[str, str]:
         day = time.strftime("%Y/%m/%d", time.gmtime())
         result["AWS_LAMBDA_LOG_GROUP_NAME"] = f"/aws/lambda/{configuration.name}"
         result["AWS_LAMBDA_LOG_STREAM_NAME"] = f"{day}/[{configuration.version}]{uuid.uuid4().hex}"
+    if not _is_installed(LANG):
+        # CPython sets this itself then, on Lambda too (PEP 538). PyPy 3.11 ends before its first line.
+        result["LC_CTYPE"] = "C.UTF-8"
+    if not configuration.credentials:
+        result.update(NO_CREDENTIALS)
     # An interpreter may need the host's LD_LIBRARY_PATH to start at all.
-    for name in ("LD_LIBRARY_PATH", *configuration.inherit):
+    credentials = CREDENTIALS if configuration.credentials else ()
+    for name in ("LD_LIBRARY_PATH", *credentials, *configuration.inherit):
         if name in os.environ:
             result[name] = os.environ[name]
     for name, value in configuration.environment.items():
@@ -98,3 +140,27 @@ def variables(configuration: Configuration, runtime_api: str) -> dict[str, str]:
         elif not name.startswith("_") or name in PRIVATE_VARIABLES:
             result[name] = value
     return result
+
+
+def _profile_region() -> str:
+    """Return the region in the AWS profile that this machine's environment selects, "" without one."""
+    profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read(os.path.expanduser(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"))
+    except (configparser.Error, UnicodeDecodeError):
+        return ""  # the function's SDK will complain about the file
+    section = profile if profile == "default" else f"profile {profile}"
+    return parser.get(section, "region", fallback="")
+
+
+@lru_cache(maxsize=None)
+def _is_installed(name: str) -> bool:
+    """Return whether this machine has a locale."""
+    before = locale.setlocale(locale.LC_CTYPE)
+    try:
+        locale.setlocale(locale.LC_CTYPE, name)
+    except locale.Error:
+        return False
+    locale.setlocale(locale.LC_CTYPE, before)
+    return True

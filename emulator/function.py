@@ -57,6 +57,7 @@ class Function:
         arguments: Sequence[str] = (),
         environment: Mapping[str, str | None] | None = None,
         inherit: Sequence[str] = (),
+        credentials: bool = False,
         name: str = "function",
         version: str = "$LATEST",
         memory_mb: int = 128,
@@ -79,7 +80,8 @@ class Function:
 
         ``command`` is the runtime, by default this interpreter and the repository's ``bootstrap``.
         ``environment`` comes on top of what Lambda sets, a value None removes a variable; ``inherit``
-        names variables of this machine to pass on. ``init_timeout_s`` is 10 by default, or with the
+        names variables of this machine to pass on, ``credentials`` lets the function use this machine's AWS
+        credentials: keys, profiles, SSO. ``init_timeout_s`` is 10 by default, or with the
         ``initialization_type`` "snap-start" what Lambda grants before a snapshot. ``shutdown_grace_s``:
         from SIGTERM to SIGKILL if there is an extension; Lambda has 0.3 if one of them is external.
         ``invocation_ids``: send an id for each delivery of an event and refuse a different one.
@@ -96,6 +98,7 @@ class Function:
             command=[os.fspath(word) for word in [*(command or default), *arguments]],
             environment=environment or {},
             inherit=inherit,
+            credentials=credentials,
             name=name,
             version=version,
             memory_mb=memory_mb,

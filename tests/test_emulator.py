@@ -22,6 +22,7 @@ import threading
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from emulator.__main__ import default_url_port
 from emulator.function import Function, Result
@@ -830,6 +831,55 @@ class TheEnvironment(EmulatorTestCase):
         self.assertEqual("1", variables["EMULATOR_TEST"])
         self.assertFalse({"PYTHONWARNINGS", "AWS_SECRET_ACCESS_KEY", "EMULATOR_NO_SUCH"} & set(variables))
         self.assertNotIn("AWS_EXECUTION_ENV", variables)
+
+    def with_profiles(self) -> Path:
+        """Give this machine's user AWS profiles; the user's home folder."""
+        home = self.folder / "home"
+        (home / ".aws").mkdir(parents=True)
+        profiles = "[default]\nregion = eu-west-1\n[profile work]\nregion = eu-north-1\n"
+        (home / ".aws" / "config").write_text(profiles)
+        unset = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE")
+        changed = mock.patch.dict(os.environ, {"HOME": str(home)})
+        changed.start()
+        self.addCleanup(changed.stop)
+        for name in unset:
+            os.environ.pop(name, None)
+        return home
+
+    def test_leads_to_no_credentials_of_this_machine(self) -> None:
+        self.with_profiles()
+        os.environ.update(AWS_PROFILE="work", AWS_ACCESS_KEY_ID="key")
+        variables = self.variables()
+        self.assertNotIn("AWS_PROFILE", variables)
+        self.assertNotIn("AWS_ACCESS_KEY_ID", variables)
+        self.assertNotIn("HOME", variables)
+        # Unless they are named, SDKs look for these below the home folder that the user database has.
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            self.assertEqual(b"", Path(variables[name]).read_bytes())
+        self.assertEqual("true", variables["AWS_EC2_METADATA_DISABLED"])
+        self.assertEqual("us-east-1", variables["AWS_REGION"])
+        mine = {"AWS_CONFIG_FILE": "mine"}
+        self.assertEqual("mine", self.variables(environment=mine)["AWS_CONFIG_FILE"])
+
+    def test_leads_to_this_machines_credentials_if_they_are_wanted(self) -> None:
+        home = str(self.with_profiles())
+        variables = self.variables(credentials=True)
+        self.assertEqual((home, "eu-west-1"), (variables["HOME"], variables["AWS_REGION"]))
+        names = {"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_PROFILE"}
+        self.assertFalse(names & set(variables), "an SDK would find something else than on this machine")
+        mine = {
+            "AWS_PROFILE": "work",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SHARED_CREDENTIALS_FILE": "/mine",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials",
+        }
+        os.environ.update(mine)
+        variables = self.variables(credentials=True)
+        self.assertEqual(mine, {name: variables.get(name) for name in mine})
+        self.assertEqual("eu-north-1", variables["AWS_REGION"])
+        for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+            os.environ[name] = f"of-{name}"
+            self.assertEqual(f"of-{name}", self.variables(credentials=True)["AWS_REGION"])
 
     def test_has_the_functions_own_variables_but_no_private_ones(self) -> None:
         mine = {"A": "1", "TZ": None, "LANG": "C", "_PRIVATE": "no", "_HANDLER": "yes"}
