@@ -187,7 +187,8 @@ class ScriptedServer:
         parts = [body]
         missing = length - len(body)
         while missing > 0:
-            piece = _receive(self._connection)
+            # After an early reply, the next request may follow the body at once.
+            piece = _receive(self._connection, missing)
             if not piece:
                 break
             parts.append(piece)
@@ -281,10 +282,10 @@ class _Input:
         return bool(piece)
 
 
-def _receive(connection: socket.socket) -> bytes:
+def _receive(connection: socket.socket, most: int = 262_144) -> bytes:
     """What has come; nothing if that was all."""
     try:
-        return connection.recv(262_144)
+        return connection.recv(min(most, 262_144))
     except ConnectionResetError:
         return b""
 

@@ -12,7 +12,7 @@ import threading
 import time
 
 from tests.scripted_server import CLOSE, reply_bytes
-from tests.support import ROOT, Reply, accepted, event, joined, own_log
+from tests.support import ROOT, SMALL_NURSERY, Reply, accepted, event, joined, own_log
 from tests.web import EVENTS, WebTestCase, read_response, split_prelude, url_event
 
 TYPE_CHECKING = False
@@ -282,7 +282,8 @@ class Responses(AsgiTestCase):
                     await body(send, bytes(100_000), True)
                 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
                 await body(send, b"%10d" % grown)
-            """
+            """,
+            environment=SMALL_NURSERY,
         )
         answer = self.ask(url)
         self.assertEqual(len(answer.body), 30_000_010)

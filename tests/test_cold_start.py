@@ -58,7 +58,7 @@ class Modules(FunctionTestCase):
     def bare(self) -> set[str]:
         script = self.write({"bare.py": BARE})
         command = [sys.executable, "-S", f"{script}/bare.py"]
-        output = subprocess.check_output(command, env={"LANG": "en_US.UTF-8"})
+        output = subprocess.check_output(command, env={"LANG": "C.UTF-8"})
         return set(json.loads(output.decode()))
 
     @unittest.skipIf(PYPY, "PyPy's json is written in Python, and needed from the start")
@@ -87,7 +87,7 @@ class Modules(FunctionTestCase):
         function = self.start(RECORD, command=WITHOUT_SITE)
         at_import, _ = map(set, self.answer(function))
         output = subprocess.check_output(
-            [sys.executable, "-S", "-c", f"import json, _socket; {BARE}"], env={"LANG": "en_US.UTF-8"}
+            [sys.executable, "-S", "-c", f"import json, _socket; {BARE}"], env={"LANG": "C.UTF-8"}
         )
         extra = at_import - set(json.loads(output.decode())) - BUILT_IN - ALLOWED
         self.assertEqual(sorted(extra), [])
@@ -111,7 +111,7 @@ class Modules(FunctionTestCase):
                     "print(sorted({'typing', 'dataclasses', 'http.client'} & added))\n"
                 )
                 command = [sys.executable, "-S", "-c", code]
-                output = subprocess.check_output(command, env={"LANG": "en_US.UTF-8"})
+                output = subprocess.check_output(command, env={"LANG": "C.UTF-8"})
                 # logging and asyncio bring them on some versions; that is not ours to change.
                 late = ("asgi", "event_loop", "lifespan", "log_handler", "logging_import", "snapstart")
                 if path.stem not in late:

@@ -93,7 +93,7 @@ class StackDump(FunctionTestCase):
         self.assertStillWorks(function)
 
     def test_whatever_belongs_to_an_invocation_is_shown(self) -> None:
-        function = self.start_dumping(0.05)
+        function = self.start_dumping(0.2)  # PyPy takes its time for the first event loop
         # A coroutine that waits is on no stack: there one only sees that the event loop has nothing to do.
         shown = {"block_here": "block_here", "stream_here": "stream_here", "put_off": "sleep_here"}
         for event, name in {**shown, "hang": "run_until_complete"}.items():

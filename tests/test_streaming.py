@@ -17,7 +17,17 @@ from pathlib import Path
 from lambda_runtime.streaming import PRELUDE_LIMIT_BYTES, encode_prelude
 
 from tests.scripted_server import CLOSE, RESET, refusal
-from tests.support import PYPY, FunctionTestCase, Outcome, Reply, accepted, event, joined, posts
+from tests.support import (
+    PYPY,
+    SMALL_NURSERY,
+    FunctionTestCase,
+    Outcome,
+    Reply,
+    accepted,
+    event,
+    joined,
+    posts,
+)
 from tests.web import url_event
 
 TYPE_CHECKING = False
@@ -576,7 +586,7 @@ class Memory(StreamingTestCase):
         for number, megabytes in enumerate([2, 200]):
             script += [event(f"s{number}", str(megabytes).encode()), accepted()]
             script += [event(f"m{number}", b"null"), accepted()]
-        outcome = self.play(*script, source=source)
+        outcome = self.play(*script, source=source, environment=SMALL_NURSERY)
         answers = {request.call: request for request in outcome.requests}
         sizes = [answers[f"s{number}/response"].body_bytes for number in (0, 1)]
         self.assertEqual(sizes, [2_000_000, 200_000_000])
