@@ -20,6 +20,8 @@ from emulator.runtime_api import RuntimeApi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from emulator.configuration import Configuration
     from emulator.invocation import Answer, Invocation
     from emulator.log import Frame, Log
@@ -35,6 +37,9 @@ RESTORE_TIMED_OUT = "restore timed out"
 
 # A runtime that has reported its init error should exit by itself; we wait that long for it.
 EXIT_GRACE_S = 2.0
+
+# How often somebody looks up while an invocation goes on.
+POLL_S = 0.1
 
 # How long requests of a process that is gone may still take to be read, at most.
 SETTLE_S = 0.5
@@ -161,15 +166,24 @@ class Environment:
         self._platform.init_report(self.init_ms)
         self._platform.restore_start()
 
-    def run(self, invocation: Invocation, timeout_s: float) -> str:
-        """Hand over one event and wait until the runtime asks for another: COMPLETED, EXITED or TIMED_OUT."""
+    def run(self, invocation: Invocation, timeout_s: float, meanwhile: Callable[[], None]) -> str:
+        """Hand over one event and wait until the runtime asks for another: COMPLETED, EXITED or TIMED_OUT.
+
+        ``meanwhile`` is called every now and then.
+        """
         api = self.api
         with api.changed:
             if api.closed:
                 return EXITED
             invocation.deadline_ms = int((time.time() + timeout_s) * 1000)
+            end = time.monotonic() + timeout_s
             api.offer(invocation)
-            api.changed.wait_for(lambda: api.invocation is None or api.closed, timeout_s)
+            while not api.changed.wait_for(
+                lambda: api.invocation is None or api.closed, min(POLL_S, max(0, end - time.monotonic()))
+            ):
+                if time.monotonic() >= end:
+                    break
+                meanwhile()
             if api.invocation is None:
                 return COMPLETED
             if api.closed:

@@ -36,14 +36,22 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from emulator.http_server import Request, Response
+
 __all__ = ["Function", "Result", "StreamingResult"]
 
 ACCOUNT_ID = "123456789012"
+# How many environments may go on for clients that have left. One more, and the oldest is ended.
+MOST_LEFT = 3
+
 BOOTSTRAP = Path(__file__).resolve().parent.parent / "bootstrap"
 
 
 class Function:
     """A Lambda function with one execution environment, which handles one invocation at a time.
+
+    When the client of an invocation has left, its environment goes on until the invocation ends, and the next
+    event that comes before gets a new one.
 
     ``with`` starts it, which includes the init phase; leaving the block ends it and its processes.
     ``invoke`` may be called from many threads; events are handled in the order of the calls.
@@ -75,6 +83,7 @@ class Function:
         bandwidth: float | None = None,
         reload: bool = False,
         log: Callable[[bytes], None] | None = None,
+        request_log: Callable[[str], None] | None = None,
     ) -> None:
         """Describe the function; nothing is started yet.
 
@@ -89,7 +98,8 @@ class Function:
         ``answer_grace_s``: how long an answer waits for the runtime to ask for the next event before the
         caller gets it. ``bandwidth``: how many bytes per second of a streamed response are let through
         after its first 6 MiB, by default all; Lambda has 2 MiB. ``reload``: restart when a source file
-        has changed. ``log`` gets the log as it is written.
+        has changed. ``log`` gets the log as it is written, ``request_log`` a line for each request of those
+        who call through the Invoke API or the function URL.
         """
         default = [sys.executable, BOOTSTRAP]
         self._configuration = Configuration(
@@ -120,6 +130,7 @@ class Function:
         self._answer_grace_s = answer_grace_s
         self._sources = Sources(self._configuration.task_root) if reload else None
         self._log = Log(log)
+        self._request_log = request_log
         self._platform = platform_log(self._log, self._configuration)
         self._environment: Environment | None = None
         self._starts = 0
@@ -128,6 +139,8 @@ class Function:
         self._exit_status: int | None = None
         self._queue: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
         self._worker = threading.Thread(target=self._work, name="function", daemon=True)
+        self._left: dict[Environment, threading.Thread] = {}  # whose clients have left, oldest first
+        self._lock = threading.Lock()  # for these, and that no environment is left once it is closed
         self._closed = False
 
     @property
@@ -159,6 +172,11 @@ class Function:
         """Add a line to the log: something went wrong between the function and its callers."""
         self._platform.error(text, request_id)
 
+    def log_request(self, request: Request, response: Response) -> None:
+        """Tell the listener of a request, which is no part of the function's own log."""
+        if self._request_log is not None:
+            self._request_log(self._platform.request(request, response))
+
     def __enter__(self) -> Function:
         try:
             self.start()
@@ -179,14 +197,17 @@ class Function:
 
     def close(self) -> None:
         """End the environment, in the middle of an invocation if need be; callers that wait get an error."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
+            left = dict(self._left)
         self._queue.put(None)
-        environment = self._environment
-        if environment is not None:
-            environment.end()
-        if self._worker.is_alive():
-            self._worker.join()
-        self._stop_environment()
+        for environment in [*left, self._environment]:
+            if environment is not None:
+                environment.end()
+        for worker in [*left.values(), self._worker]:
+            if worker.is_alive():
+                worker.join()
+        self._stop_environment(self._environment)
 
     def arn(self, name: str | None = None, qualifier: str | None = None) -> str:
         """The ARN as an invoker names the function, by default its own name without a qualifier."""
@@ -208,6 +229,7 @@ class Function:
         request_id: str | None = None,
         qualifier: str | None = None,
         arn: str | None = None,
+        client_has_left: Callable[[], bool] = lambda: False,
         prompt: bool = False,
     ) -> Result:
         """Put one event in the queue and, unless it is an ``Event``, wait for its result.
@@ -216,7 +238,8 @@ class Function:
         ``client_context`` is JSON text in UTF-8, ``cognito_identity`` JSON; ``trace_id`` is the whole
         trace header, made up if None and absent if empty. ``log_type`` is for the Invoke API: the
         result always has its log, which waits for the end of the invocation; unless it is to be ``prompt``:
-        then it is there as soon as its payload is, and the function may still work on.
+        then it is there as soon as its payload is, and the function may still work on. While
+        ``client_has_left`` says so, the next event need not wait for this one.
         """
         invocation = self._invocation(
             event,
@@ -228,6 +251,8 @@ class Function:
             client_context=client_context,
             cognito_identity=cognito_identity,
             tenant_id=tenant_id,
+            # Nobody ever waits for an ``Event``.
+            client_has_left=(lambda: False) if invocation_type == "Event" else client_has_left,
         )
         result = Result(200, invocation.request_id, self._configuration.version)
         if invocation_type == "DryRun":
@@ -285,10 +310,10 @@ class Function:
             **details,
         )
 
-    # From here on everything happens on the one thread that works off the queue.
+    # From here on everything happens on the thread that works off the queue.
 
     def _work(self) -> None:
-        while True:
+        while threading.current_thread() is self._worker:
             invocation = self._queue.get()
             if invocation is None:
                 return
@@ -303,7 +328,7 @@ class Function:
                 self._platform.error(reason, invocation.request_id)
                 message = f"RequestId: {invocation.request_id} Error: {reason}"
                 invocation.settle(platform_error("Sandbox.Failure", message))
-                self._stop_environment()
+                self._stop_environment(self._environment)
                 invocation.finished.set()
 
     def _handle(self, invocation: Invocation) -> None:
@@ -320,10 +345,10 @@ class Function:
 
         outcome = environment.init_outcome
         if outcome == COMPLETED:
-            outcome = environment.run(invocation, timeout_s)
+            outcome = environment.run(invocation, timeout_s, lambda: self._make_room(invocation, environment))
         ended = environment.api.idle_since if outcome == COMPLETED else time.monotonic()
-        if outcome != COMPLETED:
-            self._stop_environment()
+        if outcome != COMPLETED or environment is not self._environment:
+            self._stop_environment(environment)
 
         invocation.report = Report(
             duration_ms=(ended - began) * 1000,
@@ -364,18 +389,39 @@ class Function:
         report.error_type = "" if outcome == TIMED_OUT else failure.error_type
         invocation.settle(failure)
 
+    def _make_room(self, invocation: Invocation, environment: Environment) -> None:
+        """Leave the next event to another thread and environment if the client of this one has left.
+
+        On Lambda the function goes on, too, while other clients get environments of their own.
+        """
+        with self._lock:
+            waiting = not self._queue.empty() and not self._closed and environment is self._environment
+            if not waiting or not invocation.unwanted:
+                return
+            self._left[environment] = self._worker
+            self._environment = None
+            self._worker = threading.Thread(target=self._work, name="function", daemon=True)
+            self._worker.start()
+            surplus = list(self._left)[:-MOST_LEFT]
+        self._platform.warning(
+            f"The client of RequestId {invocation.request_id} has left. The function goes on, as on Lambda;"
+            " the next event gets a new environment."
+        )
+        for oldest in surplus:
+            oldest.end()
+
     def _ready_environment(self) -> Environment:
         """The environment for the next invocation: the one that waits, or a new one."""
         changed = self._sources.changed() if self._sources is not None else []
         if changed:
-            self._stop_environment()
+            self._stop_environment(self._environment)
             files = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
             self._platform.warning(f"A source file has changed: {files}. A new environment starts.")
         return self._environment or self._start_environment(self._init_timeout_s)
 
     def _start_environment(self, init_timeout_s: float) -> Environment:
         """Start an environment, in place of the present one, and wait for the end of its init phase."""
-        self._stop_environment()
+        self._stop_environment(self._environment)
         environment = Environment(self._configuration, self._log, self._platform, self.frames, self.requests)
         self._environment = environment
         self._starts += 1
@@ -385,8 +431,12 @@ class Function:
         environment.init(init_timeout_s)
         return environment
 
-    def _stop_environment(self) -> None:
-        environment, self._environment = self._environment, None
-        if environment is not None:
-            environment.stop()
-            self._exit_status = environment.exit_status
+    def _stop_environment(self, environment: Environment | None) -> None:
+        if environment is None:
+            return
+        if environment is self._environment:
+            self._environment = None
+        environment.stop()
+        self._exit_status = environment.exit_status
+        with self._lock:
+            self._left.pop(environment, None)

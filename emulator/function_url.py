@@ -52,7 +52,7 @@ class FunctionUrl:
         """Listen at once; OSError if the address is taken."""
         self._function = function
         self._answer = self._stream if invoke_mode == RESPONSE_STREAM else self._invoke
-        self._server = HttpServer(self._handle, function.log_error, host, port)
+        self._server = HttpServer(self._handle, function.log_error, host, port, function.log_request)
         name = function.configuration.name.encode()
         url_id = hashlib.sha256(name).hexdigest()[:32]  # the same each time
         self._endpoint = Endpoint(url_id, function.configuration.region, self._server.port)
@@ -73,7 +73,10 @@ class FunctionUrl:
         if len(event) > SYNCHRONOUS_LIMIT:  # base64 and quoting take their share
             return text_reply(413, "Request Entity Too Large")
         try:
-            response = self._answer(request, event, request_id=request_id, trace_id=trace_id)
+            left = request.client_has_left
+            response = self._answer(
+                request, event, request_id=request_id, trace_id=trace_id, client_has_left=left
+            )
         except BadAnswer as problem:
             self._function.log_error(f"the function URL answers 502, because {problem}", request_id)
             response = text_reply(502, "Internal Server Error")

@@ -73,12 +73,14 @@ class Request:
     def __init__(
         self, stream: BufferedReader, method: str, target: str, version: str, headers: Fields
     ) -> None:
+        self.began = time.monotonic()
         self.method = method
         self.target = target
         path, _, self.query = target.partition("?")
         self.path = unquote(path)
         self.version = version
         self.client = ""  # the address of who sent it
+        self.connection: socket.socket | None = None
         self.headers = headers  # as sent: order, case and repetitions kept
         self.trailers: Fields = []  # known once the body has been read
         self.truncated = False
@@ -90,6 +92,19 @@ class Request:
     def header(self, name: str) -> str:
         """The first value of a header, ``""`` if there is none: to Lambda, empty is absent."""
         return find(self.headers, name)
+
+    def client_has_left(self) -> bool:
+        """Whether the client has closed its side of the connection, or all of it.
+
+        One that still reads looks the same, so this alone is no reason to stop sending.
+        """
+        assert self.connection is not None
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def read(self, limit: int | None = None) -> bytes:
         """The whole body; BodyTooLarge as soon as it is known to exceed ``limit`` bytes."""
@@ -149,7 +164,7 @@ class Response:
     tells a client of HTTP/1.0 that it goes on, which others expect anyway. ``parts`` stand in place of
     ``body``: each is sent at once and as a chunk of its own. If they raise CutShort, the connection ends
     without a last chunk. ``done`` is called when nobody will ask for another part: all were sent, the client
-    has gone, or there was none to send.
+    has gone, or there was none to send. ``note`` is for the log: what the status does not tell.
     """
 
     status: int
@@ -160,6 +175,7 @@ class Response:
     keep_alive: bool = False
     parts: Iterable[bytes] | None = None
     done: Callable[[], None] = lambda: None
+    note: str = ""
 
     def has_body(self, method: str) -> bool:
         """Whether a body follows the head in reply to a request of ``method`` (RFC 9110, 6.4.1)."""
@@ -206,11 +222,17 @@ class HttpServer:
     """Listens from the moment it is made; ``handle`` runs on the connection's own thread.
 
     ``handle`` returns None to drop the connection without a reply. If it raises anything, the client gets
-    500, and ``on_error`` a line that says why.
+    500, and ``on_error`` a line that says why. ``on_reply`` gets each request and its reply, which has
+    been sent as far as possible.
     """
 
     def __init__(
-        self, handle: Handle, on_error: Callable[[str], None], host: str = "127.0.0.1", port: int = 0
+        self,
+        handle: Handle,
+        on_error: Callable[[str], None],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        on_reply: Callable[[Request, Response], None] = lambda request, response: None,
     ) -> None:
         socket.getaddrinfo(host, port)  # says what is wrong with a name, which create_server() hides
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -219,6 +241,7 @@ class HttpServer:
         self.port: int = self._listener.getsockname()[1]
         self._handle = handle
         self._on_error = on_error
+        self._on_reply = on_reply
         self._closed = False
         self._lock = threading.Lock()
         self._connections: dict[threading.Thread, socket.socket] = {}
@@ -310,7 +333,7 @@ class HttpServer:
             return False
         if request is None:
             return False
-        request.client = client
+        request.client, request.connection = client, connection
         if request.header("Expect").lower() == "100-continue":  # curl, for bodies above 1 MB
             request.before_body = lambda: connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
@@ -324,13 +347,20 @@ class HttpServer:
             _skip_body(request)
         response.keep_alive = request.version == "HTTP/1.0"
         response.close |= request.truncated or not _is_persistent(request)
+        complete = False
         try:
-            complete = _send(connection, request, response)
+            _send(connection, request, response)
+            complete = True
+        except CutShort:
+            response.note = "cut short"
         except OSError:
+            response.note = "the client has left"
             raise
         except Exception as error:  # too late for another status
+            response.note = "cut short"
             self._report(request, error)
-            complete = False
+        finally:
+            self._on_reply(request, response)
         if request.unread:
             connection.shutdown(socket.SHUT_WR)
             time.sleep(LINGER_S)
@@ -365,18 +395,15 @@ def find(fields: Fields, name: str) -> str:
     return next((value for field_name, value in fields if field_name.lower() == wanted), "")
 
 
-def _send(connection: socket.socket, request: Request, response: Response) -> bool:
-    """Send the reply; False if its parts were cut short."""
+def _send(connection: socket.socket, request: Request, response: Response) -> None:
+    """Send the reply. Raises CutShort if its parts do."""
     try:
         if response.parts is not None and response.has_body(request.method):
             _send_parts(connection, request, response, response.parts)
         else:
             connection.sendall(response.encode(request.method))
-    except CutShort:
-        return False
     finally:
         response.done()
-    return True
 
 
 def _send_parts(

@@ -15,7 +15,7 @@ from emulator.response_stream import ResponseStream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from emulator.http_server import Fields
     from emulator.log import Log
@@ -179,6 +179,7 @@ class Invocation:
         tenant_id: str | None = None,
         invocation_id: str | None = None,
         streaming: bool = False,
+        client_has_left: Callable[[], bool] = lambda: False,
     ) -> None:
         self.event = event
         self.arn = arn
@@ -189,6 +190,7 @@ class Invocation:
         self.cognito_identity = cognito_identity
         self.tenant_id = tenant_id
         self.invocation_id = invocation_id
+        self._client_has_left = client_has_left
         self.deadline_ms = 0  # Unix time, milliseconds; known when the event is handed over
         self.stream = ResponseStream() if streaming else None  # for the body of an answer without error
         self.answer: Answer | None = None
@@ -197,6 +199,11 @@ class Invocation:
         self.log_start = 0
         self.answered = threading.Event()
         self.finished = threading.Event()
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether nobody waits for the answer any more, which is not there yet."""
+        return self.answer is None and self._client_has_left()
 
     def settle(self, answer: Answer) -> None:
         """Fix the answer; the first one counts. A streamed one is known when the stream ends."""

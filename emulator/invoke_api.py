@@ -1,7 +1,8 @@
 """Speak Lambda's Invoke API to AWS CLI, the SDKs and curl.
 
-The operations are described in AWS's Lambda API reference under "Invoke" and "InvokeWithResponseStream".
-There is one function here, and it answers to every name and every qualifier.
+The operations are described in AWS's Lambda API reference under "Invoke", "InvokeAsync" and
+"InvokeWithResponseStream". There is one function here, which answers to its name. It is in every account and
+region that an ARN may have, and every qualifier leads to it, because the emulator knows of no deployment.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # Limits of the service, bytes.
 SYNCHRONOUS_LIMIT = 6_291_456
 ASYNCHRONOUS_LIMIT = 1_048_576
+INVOKE_ASYNC_LIMIT = 262_144
 CLIENT_CONTEXT_LIMIT = 3583
 
 # A body that is longer than this is not even read to the end; AWS's SDKs expect that it is.
@@ -37,6 +39,7 @@ STREAMING_INVOCATION_TYPES = ("RequestResponse", "DryRun")
 LOG_TYPES = ("None", "Tail")
 
 _INVOKE_PATH = re.compile("/2015-03-31/functions/([^/]+)/invocations/?")
+_ASYNC_PATH = re.compile("/2014-11-13/functions/([^/]+)/invoke-async/?")
 _STREAMING_PATH = re.compile("/2021-11-15/functions/([^/]+)/response-streaming-invocations/?")
 _TENANT_ID = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
 
@@ -44,17 +47,18 @@ _TENANT_ID = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
 _FUNCTION = re.compile(
     r"(?P<prefix>(arn:(aws[a-zA-Z-]*):lambda:)?([a-z]{2}(-[a-z]+)+-\d:)?(\d{12}:)?(function:)?)"
     r"(?P<name>[a-zA-Z0-9-_.]{1,140})"
-    r"(:(?P<qualifier>\$LATEST|[a-zA-Z0-9-_]+))?"
+    r"(:(?P<qualifier>\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
 )
 
 
 class ApiError(Exception):
-    """A request that never reaches the function."""
+    """A request that never reaches the function. ``hint`` is for the emulator's log only."""
 
-    def __init__(self, status: int, name: str, message: str) -> None:
+    def __init__(self, status: int, name: str, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.name = name
+        self.hint = hint
 
     def response(self) -> Response:
         """As the service sends it. The text's key is spelled with a capital by some exceptions."""
@@ -65,7 +69,7 @@ class ApiError(Exception):
             ("x-amzn-RequestId", str(uuid.uuid4())),
             ("x-amzn-ErrorType", self.name),
         ]
-        return Response(self.status, body, headers)
+        return Response(self.status, body, headers, note=f"{self.name}: {self}{self.hint}")
 
 
 class Target(NamedTuple):
@@ -84,7 +88,7 @@ class InvokeApi:
         """Listen at once; OSError if the address is taken. ``function_url`` is for who asks what is here."""
         self._function = function
         self._function_url = function_url
-        self._server = HttpServer(self._handle, function.log_error, host, port)
+        self._server = HttpServer(self._handle, function.log_error, host, port, function.log_request)
         self.url = f"http://{self._server.address}"
 
     def close(self) -> None:
@@ -103,12 +107,16 @@ class InvokeApi:
         named = _STREAMING_PATH.fullmatch(request.path)
         if named is not None and request.method == "POST":
             return self._invoke_streaming(request, named.group(1))
+        named = _ASYNC_PATH.fullmatch(request.path)
+        if named is not None and request.method == "POST":
+            return self._invoke_async(request, named.group(1))
         if request.path == "/" and request.method in ("GET", "HEAD"):
             return Response(200, self._welcome().encode(), [("Content-Type", "text/plain; charset=utf-8")])
         found = f"{request.method} {request.path}"
         operations = (
-            "POST /2015-03-31/functions/NAME/invocations and"
-            " POST /2021-11-15/functions/NAME/response-streaming-invocations"
+            "POST /2015-03-31/functions/NAME/invocations,"
+            " POST /2021-11-15/functions/NAME/response-streaming-invocations and"
+            " POST /2014-11-13/functions/NAME/invoke-async"
         )
         raise ApiError(404, "UnknownOperationException", f"{found} is not here; there are {operations}")
 
@@ -118,6 +126,18 @@ class InvokeApi:
         prompt = details["log_type"] != "Tail"  # else the log is to be complete
         result = self._function.invoke(event, invocation_type=invocation_type, prompt=prompt, **details)
         return _response(result, details["log_type"])
+
+    def _invoke_async(self, request: Request, name: str) -> Response:
+        """The oldest operation, deprecated: an ``Event`` that can say less."""
+        target = find_target(self._function, name, "")
+        payload = _read_payload(request)
+        if len(payload) > INVOKE_ASYNC_LIMIT:
+            message = f"Request must be smaller than {INVOKE_ASYNC_LIMIT} bytes for the InvokeAsync operation"
+            raise ApiError(413, "RequestEntityTooLargeException", message)
+        result = self._function.invoke(
+            check_payload(payload), invocation_type="Event", qualifier=target.qualifier, arn=target.arn
+        )
+        return _response(result, "None")
 
     def _invoke_streaming(self, request: Request, name: str) -> Response:
         types = STREAMING_INVOCATION_TYPES
@@ -130,11 +150,7 @@ class InvokeApi:
         """Read the request as the service does, and complain in its words: event and keywords of `invoke`."""
         target = find_target(self._function, name, parse_qs(request.query).get("Qualifier", [""])[0])
         log_type = one_of(request, "X-Amz-Log-Type", "logType", LOG_TYPES)
-        try:
-            payload = request.read(READ_LIMIT)
-        except (BodyTooLarge, TruncatedBody) as error:
-            raise ApiError(413, "RequestEntityTooLargeException", "The body could not be read") from error
-        return check_payload(payload, invocation_type), {
+        return check_payload(_read_payload(request), invocation_type), {
             "log_type": log_type,
             "client_context": _client_context(request),
             "cognito_identity": request.header("X-Amz-Cognito-Identity") or None,  # as AWS's emulator has it
@@ -142,6 +158,7 @@ class InvokeApi:
             "trace_id": request.header("X-Amzn-Trace-Id") or None,
             "qualifier": target.qualifier,
             "arn": target.arn,
+            "client_has_left": request.client_has_left,
         }
 
     def _welcome(self) -> str:
@@ -156,6 +173,13 @@ class InvokeApi:
         if self._function_url:
             lines.append(f"Its function URL: {self._function_url}")
         return "\n".join([*lines, ""])
+
+
+def _read_payload(request: Request) -> bytes:
+    try:
+        return request.read(READ_LIMIT)
+    except (BodyTooLarge, TruncatedBody) as error:
+        raise ApiError(413, "RequestEntityTooLargeException", "The body could not be read") from error
 
 
 def check_payload(payload: bytes, invocation_type: str = "RequestResponse") -> bytes:
@@ -195,10 +219,14 @@ def find_target(function: Function, named: str, qualifier: str) -> Target:
         message = "The derived qualifier from the function name does not match the specified qualifier."
         raise ApiError(400, "InvalidParameterValueException", message)
     qualifier = own_qualifier or qualifier
+    name, arn = match.group("name"), function.arn(match.group("name"), qualifier)
     if match.group("prefix").startswith("arn:"):
-        unqualified = match.group("prefix") + match.group("name")
-        return Target(f"{unqualified}:{qualifier}" if qualifier else unqualified, qualifier or None)
-    return Target(function.arn(match.group("name"), qualifier), qualifier or None)
+        arn = match.group("prefix") + name + (f":{qualifier}" if qualifier else "")
+    served = function.configuration.name
+    if name != served:
+        hint = f" (this emulator serves {served!r}; --name changes that)"
+        raise ApiError(404, "ResourceNotFoundException", f"Function not found: {arn}", hint)
+    return Target(arn, qualifier or None)
 
 
 def one_of(request: Request, header: str, member: str, values: tuple[str, ...]) -> str:
@@ -252,7 +280,8 @@ def _response(result: Result, log_type: str) -> Response:
         headers.append(("X-Amz-Function-Error", result.function_error))
     if result.status == 200 and log_type == "Tail":
         headers.append(("X-Amz-Log-Result", base64.b64encode(result.log_tail).decode("ascii")))
-    return Response(result.status, result.payload, headers)
+    note = "the function failed" if result.function_error else ""
+    return Response(result.status, result.payload, headers, note=note)
 
 
 def _streaming_response(result: StreamingResult, log_type: str) -> Response:

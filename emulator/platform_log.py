@@ -9,13 +9,17 @@ usual one. Among these, here are those that have a line of text, too: successes 
 from __future__ import annotations
 
 import json
+import time
 from datetime import datetime, timezone
+
+from emulator.http_server import find
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from emulator.configuration import Configuration
+    from emulator.http_server import Request, Response
     from emulator.invocation import Invocation
     from emulator.log import Log
 
@@ -81,6 +85,15 @@ class PlatformLog:
     def warning(self, text: str) -> None:
         self._log.write_line(text)
 
+    def request(self, request: Request, response: Response) -> str:
+        """A line for the terminal: one request, when it has been answered."""
+        record = _request_record(request, response)
+        note = f": {record['note']}" if response.note else ""
+        return (
+            f"{record['method']} {record['target']} {response.status} in {record['durationMs']:.0f} ms,"
+            f" RequestId: {record['requestId']}{note}"
+        )
+
     def _columns(self, *columns: str) -> None:
         """A line as CloudWatch shows it: columns separated, and ended, by tabs."""
         self._log.write_line("\t".join([*columns, ""]))
@@ -134,6 +147,9 @@ class JsonLog(PlatformLog):
     def warning(self, text: str) -> None:
         self._write("emulator.warning", {"message": text})
 
+    def request(self, request: Request, response: Response) -> str:
+        return encode("emulator.request", _request_record(request, response))
+
     def _runtime_done(self, invocation: Invocation, status: str, error_type: str = "") -> None:
         record = {"requestId": invocation.request_id}
         self._finish("runtimeDone", record, status, error_type, durationMs=invocation.report.duration_ms)
@@ -160,6 +176,23 @@ def encode(kind: str, record: dict[str, Any]) -> str:
 
 def timestamp() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _request_record(request: Request, response: Response) -> dict[str, Any]:
+    record = {
+        "requestId": find(response.headers, "x-amzn-RequestId"),
+        "method": _printable(request.method),
+        "target": _printable(request.target),
+        "status": response.status,
+        "durationMs": round((time.monotonic() - request.began) * 1000, 3),
+    }
+    return {**record, "note": _printable(response.note, 1000)} if response.note else record
+
+
+def _printable(text: str, limit: int = 200) -> str:
+    """What a client has sent, with nothing in it that a terminal would obey."""
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[:limit])
+    return shown if len(text) <= limit else f"{shown}…"
 
 
 def _ending(status: str, error_type: str) -> list[str]:

@@ -53,7 +53,11 @@ class Terminal:
         for line in lines:
             # Lambda's runtimes join the lines of one record with a carriage return; CloudWatch breaks them.
             text = line.decode("utf-8", "replace").rstrip("\r").replace("\r", "\n")
-            self.say(text, self._style(text))
+            self.line(text)
+
+    def line(self, text: str) -> None:
+        """Show a line of the platform, or of the function, in the colour that it has by what it says."""
+        self.say(text, self._style(text))
 
     def say(self, text: str = "", style: str = "") -> None:
         line = f"{style}{text}{_PLAIN}\n" if style and self._colour else text + "\n"

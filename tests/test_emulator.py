@@ -950,7 +950,8 @@ class TheInvokeApi(EmulatorTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.started = self.start(self.RUNTIME)
+        self.shown: list[str] = []
+        self.started = self.start(self.RUNTIME, name="hello", request_log=self.shown.append)
         self.api = InvokeApi(self.started)
         self.addCleanup(self.api.close)
         host, port = self.api.url[len("http://") :].split(":")
@@ -994,12 +995,13 @@ class TheInvokeApi(EmulatorTestCase):
 
     def test_knows_a_function_by_each_of_its_names(self) -> None:
         here = self.started.arn("hello")
-        there = "arn:aws-cn:lambda:cn-north-1:111122223333:function:other"
+        there = "arn:aws-cn:lambda:cn-north-1:111122223333:function:hello"
         cases = [
             ("hello", here),
             ("hello:prod", f"{here}:prod"),
             ("hello%3Aprod", f"{here}:prod"),
             ("hello:$LATEST", f"{here}:$LATEST"),
+            ("hello:$LATEST.PUBLISHED", f"{here}:$LATEST.PUBLISHED"),
             ("123456789012:function:hello", here),
             (there, there),
             (there.replace(":", "%3A") + "%3A7", f"{there}:7"),
@@ -1009,6 +1011,64 @@ class TheInvokeApi(EmulatorTestCase):
                 self.assertEqual(arn, json.loads(self.invoke(name=name)[1])[1])
         body = self.post("hello/invocations?Qualifier=blue")[1]
         self.assertEqual(f"{here}:blue", json.loads(body)[1])
+
+    def test_does_not_know_any_other_function(self) -> None:
+        there = "arn:aws-cn:lambda:cn-north-1:111122223333:function:other"
+        cases = [
+            ("other", self.started.arn("other")),
+            ("Hello", self.started.arn("Hello")),
+            ("other:prod", self.started.arn("other:prod")),
+            ("123456789012:function:other", self.started.arn("other")),
+            (there, there),
+            (f"{there}:7", f"{there}:7"),
+        ]
+        for name, arn in cases:
+            with self.subTest(name):
+                status, body, headers = self.invoke(name=name)
+                self.assertEqual((404, "ResourceNotFoundException"), (status, headers["x-amzn-ErrorType"]))
+                expected = {"Type": "User", "Message": f"Function not found: {arn}"}
+                self.assertEqual(expected, json.loads(body))
+                self.wait_until(lambda: "(this emulator serves 'hello'; --name" in "".join(self.shown))
+                self.shown.clear()
+        self.assertEqual([("next", None)], self.statuses(self.started), "none of these reaches the function")
+
+    def invoke_async(self, body: bytes, name: str = "hello") -> tuple[int, bytes, http.client.HTTPMessage]:
+        self.connection.request("POST", f"/2014-11-13/functions/{name}/invoke-async/", body)
+        reply = self.connection.getresponse()
+        return reply.status, reply.read(), reply.headers
+
+    def test_takes_the_deprecated_invoke_async(self) -> None:
+        status, body, headers = self.invoke_async(b'{"a": 1}', "hello:prod")
+        self.assertEqual((202, b""), (status, body))
+        request_id = headers["x-amzn-RequestId"]
+        self.wait_for_log(self.started, f"END RequestId: {request_id}\n")
+        answer = json.loads(self.started.requests[1].body)
+        self.assertEqual(['{"a": 1}', self.started.arn("hello:prod")], answer[:2])
+        for name, event, status, error in [
+            ("hello", b"nope", 400, "InvalidRequestContentException"),
+            ("hello", b"1" * 262_145, 413, "RequestEntityTooLargeException"),
+            ("other", b"{}", 404, "ResourceNotFoundException"),
+        ]:
+            with self.subTest(error):
+                refused = self.invoke_async(event, name)
+                self.assertEqual((status, error), (refused[0], refused[2]["x-amzn-ErrorType"]))
+        self.assertEqual(202, self.invoke_async(b"1" * 262_144)[0])
+
+    def test_shows_a_line_for_each_request_with_its_id(self) -> None:
+        request_ids = []
+        for body, name in [(b"[1]", "hello"), (b'"fail"', "hello:prod"), (b"nope", "hello"), (b"", "other%0A")]:
+            request_ids.append(self.invoke(body, name)[2]["x-amzn-RequestId"])
+        self.wait_until(lambda: len(self.shown) == len(request_ids))
+        expected = [
+            r"POST /2015-03-31/functions/hello/invocations 200 in \d+ ms, RequestId: ID",
+            r"POST /2015-03-31/functions/hello:prod/invocations 200 in \d+ ms, RequestId: ID: the function failed",
+            r"POST /2015-03-31/functions/hello/invocations 400 in \d+ ms, RequestId: ID: InvalidReq.*: Could not.*",
+            r"POST /2015-03-31/functions/other%0A/invocations 400 in \d+ ms, RequestId: ID: Inv.*'other\\n'.*",
+        ]
+        for pattern, request_id, line in zip(expected, request_ids, self.shown):
+            self.assertRegex(line, f"^{pattern.replace('ID', request_id)}$")
+        self.assertIn(f"START RequestId: {request_ids[0]} ", self.started.log_text())
+        self.assertNotIn("POST", self.started.log_text(), "it is no part of the function's log")
 
     def test_passes_on_what_concerns_the_function(self) -> None:
         context = base64.b64encode(b'{"custom":\n{"k": "v"}}').decode()
@@ -1129,7 +1189,7 @@ class TheInvokeApi(EmulatorTestCase):
 
     def test_asks_curl_to_continue(self) -> None:
         with socket.create_connection((self.connection.host, self.connection.port), 10) as client:
-            head = "POST /2015-03-31/functions/f/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+            head = "POST /2015-03-31/functions/hello/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
             client.sendall(f"{head}Expect: 100-continue\r\nConnection: close\r\n\r\n".encode())
             self.assertEqual(b"HTTP/1.1 100 Continue\r\n\r\n", client.recv(1000))
             client.sendall(b"{}")
@@ -1141,7 +1201,7 @@ class TheInvokeApi(EmulatorTestCase):
         self.assertEqual((200, "text/plain; charset=utf-8"), (reply.status, reply.headers["Content-Type"]))
         welcome = reply.read()
         self.assertIn(b"hello.handler", welcome)
-        self.assertIn(b"/2021-11-15/functions/function/response-streaming-invocations\n", welcome)
+        self.assertIn(b"/2021-11-15/functions/hello/response-streaming-invocations\n", welcome)
         self.assertNotIn(b"function URL", welcome)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ from pathlib import Path
 from unittest import mock
 
 from emulator.function import Function, StreamingResult
+from emulator.invoke_api import InvokeApi
 from emulator.terminal import Terminal
 from tests.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
 
@@ -246,6 +248,95 @@ class AStreamingInvocation(StreamingTestCase):
         thread.join()
         self.assertEqual([], self.assertEndsWith(running, "Runtime.ExitError", "signal: killed"))
         self.assertEndsWith(waiting[0], "Sandbox.Failure", "stopped")
+
+
+class AClientThatLeaves(StreamingTestCase):
+    """The function goes on, as on Lambda, and does not keep the next client waiting."""
+
+    RUNTIME = """
+    while True:
+        r, event, _ = take()
+        if event == '"stream"':
+            stream = Stream(r)
+            stream.write("so far")
+            wait_for("finish")
+            for n in range(100):
+                stream.write(bytes(100_000))
+            print("streamed", stream.end())
+        elif event == '"wait"':
+            print("waiting")
+            wait_for("finish")
+            print("waited", respond(r, 1)[0])
+        else:
+            respond(r, event)
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.started = self.start(self.RUNTIME, timeout_s=60)
+        self.api = InvokeApi(self.started)
+        self.addCleanup(self.api.close)
+
+    def leave(self, event: bytes, operation: str) -> None:
+        """Invoke, and go away when the function is at work."""
+        host, port = self.api.url[len("http://") :].split(":")
+        began = self.started.log_text().count("START ")
+        with socket.create_connection((host, int(port)), 10) as client:
+            head = f"POST {operation} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(event)}\r\n\r\n"
+            client.sendall(head.encode() + event)
+            if event == b'"stream"':
+                client.recv(12)
+            self.wait_for_log(self.started, "START ", began + 1)
+
+    def assertNextIsServed(self, restarts: int) -> None:
+        result = self.started.invoke(b"2")
+        self.assertSucceeds(result, 2)
+        self.assertEqual(restarts, self.started.restarts)
+        self.assertEqual(restarts, self.started.log_text().count(" has left. The function goes on"))
+
+    def test_a_silent_stream_goes_on_beside_the_next_invocation(self) -> None:
+        self.leave(b'"stream"', "/2021-11-15/functions/function/response-streaming-invocations")
+        self.assertNextIsServed(1)
+        self.assertNextIsServed(1)  # in the same environment
+        self.let("finish")
+        self.wait_for_log(self.started, "streamed 202\n")
+        self.wait_for_log(self.started, "REPORT ", 3)
+        self.assertNextIsServed(1)
+
+    def test_an_invocation_goes_on_beside_the_next_one(self) -> None:
+        self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
+        self.assertNextIsServed(1)
+        self.let("finish")
+        self.wait_for_log(self.started, "waited 202\n")
+
+    def test_that_is_followed_by_nobody_changes_nothing(self) -> None:
+        self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
+        time.sleep(0.3)
+        self.let("finish")
+        self.wait_for_log(self.started, "REPORT ")
+        self.assertNextIsServed(0)
+
+    def test_an_event_is_nobodys_and_the_next_invocation_waits_for_it(self) -> None:
+        self.started.invoke(b'"wait"', invocation_type="Event", client_has_left=lambda: True)
+        threading.Timer(0.5, self.let, ["finish"]).start()
+        self.assertNextIsServed(0)
+
+    def test_again_and_again_does_not_fill_the_machine(self) -> None:
+        for number in range(1, 6):
+            self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
+            self.assertNextIsServed(number)
+        self.wait_for_log(self.started, "signal: killed", 2)
+        self.let("finish")
+        self.wait_for_log(self.started, "waited 202\n", 3)
+
+    def test_leaves_nothing_behind_when_the_function_is_closed(self) -> None:
+        self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
+        first = self.started.pid
+        self.assertNextIsServed(1)
+        self.started.close()
+        assert first is not None
+        with self.assertRaises(ProcessLookupError):
+            os.kill(first, 0)
 
 
 class AStreamThatBreaksOff(StreamingTestCase):

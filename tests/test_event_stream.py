@@ -77,7 +77,7 @@ class TheStreamingInvokeApi(StreamingTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.started = self.start(self.RUNTIME)
+        self.started = self.start(self.RUNTIME, name="hello")
         self.api = InvokeApi(self.started)
         self.addCleanup(self.api.close)
         self.address = self.api.url[len("http://") :]
@@ -124,7 +124,7 @@ class TheStreamingInvokeApi(StreamingTestCase):
         self.let("arrived")
         host, port = self.address.split(":")
         with socket.create_connection((host, int(port)), 10) as client:
-            path = "/2021-11-15/functions/f/response-streaming-invocations"
+            path = "/2021-11-15/functions/hello/response-streaming-invocations"
             client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
             body = b"".join(iter(lambda: client.recv(65536), b"")).partition(b"\r\n\r\n")[2]
         frames = [payload_chunk(b"one "), payload_chunk(b"two"), invoke_complete()]
@@ -180,11 +180,12 @@ class TheStreamingInvokeApi(StreamingTestCase):
     def test_lets_the_function_run_on_when_the_client_has_left(self) -> None:
         host, port = self.address.split(":")
         with socket.create_connection((host, int(port)), 10) as client:
-            path = "/2021-11-15/functions/f/response-streaming-invocations"
+            path = "/2021-11-15/functions/hello/response-streaming-invocations"
             head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n"
             client.sendall(f'{head}"much"'.encode())
             client.recv(12)
         self.let("arrived")
+        self.wait_for_log(self.started, "REPORT ")
         end = json.loads(self.frame(self.post(b'"fail"'))[1])
         self.assertEqual("Unhandled", end["ErrorCode"])
         self.assertIn(("response", 202), self.statuses(self.started))
