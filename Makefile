@@ -56,7 +56,7 @@ serve: ## keep HANDLER up for AWS CLI, boto3 and curl on PORT
 test: ## test everything that ships with PYTHON
 	@$(PYTHON) -m tests
 
-test-all: ## the same with every Python on this machine
+test-all: ## the same with every Python on this machine; tools/debian_pythons.sh gets newer ones
 	@$(PYTHON) tools/test_all.py
 
 dist: ## build layers/lambda.zip, with bytecode for PYTHON_VERSION
@@ -97,7 +97,7 @@ lint: .environments/tools/ready ## check style and types, of Dockerfiles and scr
 	@$(LINT)/ruff format --check --quiet .
 	@$(LINT)/mypy --no-error-summary runtime emulator tests tools conformance benchmarks
 	@$(LINT)/hadolint Dockerfile.explore examples/images/*.Dockerfile
-	@$(LINT)/shellcheck .ci/run tools/explore/*.sh
+	@$(LINT)/shellcheck .ci/run tools/*.sh tools/explore/*.sh
 	@echo "ruff, mypy, hadolint and shellcheck found nothing"
 
 explore-lambda-environment: ## open a shell in a container that resembles Lambda

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from tools.problems import Problem
 
@@ -21,6 +22,7 @@ HAS_THREADS = "import sys; print('t' if 't' in sys.abiflags else '')"  # which a
 PYENV = os.path.join(os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv")), "versions", "*", "bin")
 UV_DATA = os.environ.get("XDG_DATA_HOME", os.path.expanduser("~/.local/share"))
 UV = os.path.join(os.environ.get("UV_PYTHON_INSTALL_DIR", os.path.join(UV_DATA, "uv", "python")), "*", "bin")
+DEBIAN = str(Path(__file__).resolve().parent.parent / ".pythons" / "*" / "usr" / "bin")
 PATIENCE_S = 30
 
 
@@ -64,10 +66,10 @@ def _answer(program: str, question: str) -> str:
 
 
 def _installed(version: PythonVersion) -> Iterator[str]:
-    """On PATH, and where pyenv and uv put them."""
+    """On PATH, and where pyenv, uv and `tools/debian_pythons.sh` put them."""
     for name in (f"python{version.number}", f"python{version.number}t", "python3"):
         program = shutil.which(name)
         if program is not None:
             yield program
-        for folder in (PYENV, UV):
+        for folder in (PYENV, UV, DEBIAN):
             yield from sorted(glob.glob(os.path.join(folder, name)))

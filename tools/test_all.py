@@ -2,7 +2,8 @@
 
     python3 tools/test_all.py
 
-Found are python3.8 and newer, free-threaded builds and PyPy: on the path, and those that pyenv has.
+It finds Python 3.8 and newer, free-threaded builds and PyPy: on PATH, what pyenv has, and what
+`tools/debian_pythons.sh` has fetched.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from __future__ import annotations
 import glob
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ["python3", "pypy3", *(f"python3.{minor}{build}" for minor in range(8, 20) for build in ("", "t"))]
-PYENV = os.path.join(os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv")), "versions", "*", "bin")
+VERSIONED = [f"{name}3.{minor}" for minor in range(8, 20) for name in ("python", "pypy")]
+NAMES = ["python3", "pypy3", *VERSIONED, *(f"{name}t" for name in VERSIONED)]
+FOLDERS = [
+    os.path.join(os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv")), "versions", "*", "bin"),
+    os.path.join(ROOT, ".pythons", "*", "usr", "bin"),
+]
 DESCRIBE = (
     "import sys, sysconfig; i = sys.implementation; v = sys.version_info;"
     "t = 't' if sysconfig.get_config_var('Py_GIL_DISABLED') else '';"
@@ -44,10 +48,12 @@ def main() -> int:
 
 def find_interpreters() -> list[tuple[str, str, str]]:
     """Implementation, version and program of one interpreter for each minor version, oldest first."""
-    candidates = [path for path in map(shutil.which, NAMES) if path]
-    candidates += sorted(path for name in NAMES for path in glob.glob(os.path.join(PYENV, name)))
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    folders += [folder for pattern in FOLDERS for folder in sorted(glob.glob(pattern))]
+    # In each folder of PATH, because an older pypy3 may come before a newer one.
+    candidates = [os.path.join(folder, name) for folder in folders for name in NAMES]
     found: dict[tuple[str, str], tuple[str, str, str]] = {}
-    for program in candidates:
+    for program in filter(os.path.isfile, candidates):
         try:
             description = subprocess.run(
                 [program, "-c", DESCRIBE],
