@@ -182,7 +182,13 @@ def _introduce(
     name = function.configuration.name
     region = function.configuration.region
     payload = shlex.quote(DEFAULT_EVENT)
-    terminal.headline(f"{options.handler} is up at {url} and waits for events. Ctrl-C ends it.")
+    if function.initialized:
+        terminal.headline(f"{options.handler} is up at {url} and waits for events. Ctrl-C ends it.")
+    else:
+        terminal.complain(
+            f"{options.handler} failed to initialize, see above. {url} answers with this error."
+        )
+        terminal.say("After you have corrected it, the next event starts it anew. Ctrl-C ends the emulator.")
     terminal.say()
     terminal.say(
         f"aws lambda invoke --endpoint-url {url} --no-sign-request --region {region} --function-name {name}"
@@ -231,6 +237,7 @@ def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
         # Who invokes once sees the invocation to its end, what runs after the response included.
         answer_grace_s=options.timeout + 1 if options.command == "run" else 1.0,
         log=terminal.log,
+        request_log=terminal.line,
     )
 
 

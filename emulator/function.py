@@ -148,6 +148,11 @@ class Function:
         return self._configuration
 
     @property
+    def initialized(self) -> bool:
+        """Whether the present environment has come through its init phase."""
+        return self._environment is not None and self._environment.init_outcome == COMPLETED
+
+    @property
     def restarts(self) -> int:
         """How often an environment was replaced by a new one."""
         return max(0, self._starts - 1)

@@ -21,7 +21,7 @@ _PLAIN = "\x1b[0m"
 # How a line begins, and how it is shown.
 _STYLES = (
     (("START RequestId: ", "END RequestId: ", "REPORT RequestId: ", "INIT_REPORT "), _DIM),
-    (("A source file has changed: ", "More memory was used "), _YELLOW),
+    (("A source file has changed: ", "More memory was used ", "The client of RequestId "), _YELLOW),
     (("[ERROR]", "[CRITICAL]", "RequestId: ", "Error: ", "Runtime."), _RED),
     (("[WARNING]",), _YELLOW),
 )

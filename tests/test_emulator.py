@@ -1055,17 +1055,22 @@ class TheInvokeApi(EmulatorTestCase):
         self.assertEqual(202, self.invoke_async(b"1" * 262_144)[0])
 
     def test_shows_a_line_for_each_request_with_its_id(self) -> None:
-        request_ids = []
-        for body, name in [(b"[1]", "hello"), (b'"fail"', "hello:prod"), (b"nope", "hello"), (b"", "other%0A")]:
-            request_ids.append(self.invoke(body, name)[2]["x-amzn-RequestId"])
-        self.wait_until(lambda: len(self.shown) == len(request_ids))
-        expected = [
-            r"POST /2015-03-31/functions/hello/invocations 200 in \d+ ms, RequestId: ID",
-            r"POST /2015-03-31/functions/hello:prod/invocations 200 in \d+ ms, RequestId: ID: the function failed",
-            r"POST /2015-03-31/functions/hello/invocations 400 in \d+ ms, RequestId: ID: InvalidReq.*: Could not.*",
-            r"POST /2015-03-31/functions/other%0A/invocations 400 in \d+ ms, RequestId: ID: Inv.*'other\\n'.*",
+        cases = [
+            ("hello", b"[1]", "200 in [0-9]+ ms, RequestId: ID"),
+            ("hello:prod", b'"fail"', "200 in [0-9]+ ms, RequestId: ID: the function failed"),
+            (
+                "hello",
+                b"nope",
+                "400 in [0-9]+ ms, RequestId: ID: InvalidRequestContentException: Could.*",
+            ),
+            ("other%0A", b"", r"400 in [0-9]+ ms, RequestId: ID: InvalidParameterValue.* 'other\\n'.*"),
         ]
-        for pattern, request_id, line in zip(expected, request_ids, self.shown):
+        request_ids = []
+        for name, body, _ in cases:
+            request_ids.append(self.invoke(body, name)[2]["x-amzn-RequestId"])
+        self.wait_until(lambda: len(self.shown) == len(cases))
+        for (name, _, outcome), request_id, line in zip(cases, request_ids, self.shown):
+            pattern = f"POST /2015-03-31/functions/{name}/invocations {outcome}"
             self.assertRegex(line, f"^{pattern.replace('ID', request_id)}$")
         self.assertIn(f"START RequestId: {request_ids[0]} ", self.started.log_text())
         self.assertNotIn("POST", self.started.log_text(), "it is no part of the function's log")
@@ -1337,8 +1342,11 @@ class TheCommandLine(EmulatorTestCase):
         self.addCleanup(server.kill)
         assert server.stdout is not None
         self.addCleanup(server.stdout.close)
-        found = re.search(r"http://(\S+)", server.stdout.readline())
-        assert found is not None
+        found = None
+        self.introduction = ""
+        while found is None:
+            self.introduction += server.stdout.readline()
+            found = re.search(r"http://(\S+)", self.introduction)
         return server, found.group(1)
 
     def test_serves_until_it_is_told_to_stop_and_leaves_nothing_behind(self) -> None:
@@ -1370,6 +1378,46 @@ class TheCommandLine(EmulatorTestCase):
                 self.assertIn(f"http://{address}/2015-03-31/functions/hello/invocations\n", output)
                 self.assertIn("\nREPORT RequestId: ", output)
                 client.close()
+
+    def test_does_not_announce_as_up_what_could_not_be_initialized(self) -> None:
+        self.serve()
+        self.assertTrue(self.introduction.startswith("hello.handler is up at "), self.introduction)
+        script = self.folder / "runtime_script.py"
+        source = script.read_text()
+        script.write_text("print('oh no'); raise SystemExit(3)")
+        address = self.serve()[1]
+        self.assertRegex(
+            self.introduction,
+            r"^oh no\nINIT_REPORT .*\t\nhello\.handler failed to initialize, see above\. http://\S+ answers",
+        )
+        client = http.client.HTTPConnection(address, timeout=10)
+        self.addCleanup(client.close)
+
+        def invoke() -> Any:
+            client.request("POST", "/2015-03-31/functions/hello/invocations", b"[1]")
+            return json.loads(client.getresponse().read())
+
+        self.assertEqual("Runtime.ExitError", invoke()["errorType"])
+        script.write_text(source)
+        self.assertEqual("[1]", invoke()[0])
+
+    def test_shows_requests_as_objects_beside_a_log_in_json(self) -> None:
+        server, address = self.serve("--log-format=JSON")
+        client = http.client.HTTPConnection(address, timeout=10)
+        self.addCleanup(client.close)
+        client.request("POST", "/2015-03-31/functions/other/invocations", b"[1]")
+        reply = client.getresponse()
+        assert server.stdout is not None
+        line = ""
+        while not line.startswith('{"time"'):
+            line = server.stdout.readline()
+        shown = json.loads(line)
+        self.assertEqual("emulator.request", shown["type"])
+        record = shown["record"]
+        self.assertIn("this emulator serves 'hello'", record.pop("note"))
+        self.assertGreaterEqual(record.pop("durationMs"), 0)
+        expected = {"requestId": reply.headers["x-amzn-RequestId"], "method": "POST", "status": 404}
+        self.assertEqual({**expected, "target": "/2015-03-31/functions/other/invocations"}, record)
 
     def test_serves_the_function_url_beside_the_invoke_api(self) -> None:
         server, address = self.serve("--invoke-mode=BUFFERED")
