@@ -234,12 +234,12 @@ CASES = (
         not_on_aws_emulator=ONE_AT_A_TIME,
     ),
     Case(
-        "any name, qualifier or ARN",
+        "any qualifier or ARN",
         "function.describe_arn",
         (
-            Step(call(None, function_name="hello"), succeeds(arn("hello"))),
-            Step(call(None, function_name="hello:prod"), succeeds(arn("hello:prod"))),
-            Step(call(None, function_name=arn("hello:prod")), succeeds(arn("hello:prod"))),
+            Step(call(None, function_name="function:prod"), succeeds(arn("function:prod"))),
+            Step(call(None, function_name=arn("function:prod")), succeeds(arn("function:prod"))),
+            Step(call(None, function_name="other"), refused("ResourceNotFoundException", 404)),
         ),
         not_on_aws_emulator=ONE_NAME,
     ),

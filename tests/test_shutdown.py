@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import json
 import os
@@ -16,6 +15,11 @@ import time
 import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+try:
+    import ctypes
+except ImportError:  # a Python that was built without libffi
+    ctypes = None  # type: ignore[assignment]
+
 from tests.scripted_server import CLOSE, refusal
 from tests.support import BOOTSTRAP, PATIENCE_S, ROOT, FunctionTestCase, Reply, accepted, event, joined
 
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.support import Function, Result
 
-TGKILL = {"x86_64": 234, "aarch64": 131}  # the number of the system call
+TGKILL = {"x86_64": 234, "aarch64": 131} if ctypes else {}  # the number of the system call
 TERMINATED = 128 + signal.SIGTERM
 REGISTER = "POST /2020-01-01/extension/register"
 EVENT_NEXT = "GET /2020-01-01/extension/event/next"
