@@ -237,7 +237,10 @@ CASES = (
         "any qualifier or ARN",
         "function.describe_arn",
         (
-            Step(call(None, function_name="function:prod"), succeeds(arn("function:prod"))),
+            Step(
+                call(None, function_name="123456789012:function:function:prod"),
+                succeeds(arn("function:prod")),
+            ),
             Step(call(None, function_name=arn("function:prod")), succeeds(arn("function:prod"))),
             Step(call(None, function_name="other"), refused("ResourceNotFoundException", 404)),
         ),

@@ -160,7 +160,7 @@ class OurEmulator(Server):
 
     def command(self) -> list[str]:
         return [
-            *(sys.executable, "-m", "emulator", "serve"),
+            *(sys.executable, "-m", "emulator", "serve", "--name", "function"),
             *("--handler", self.setup.handler, "--task-root", str(self.setup.task_root)),
             *("--python", sys.executable, "--bootstrap", str(self.setup.bootstrap)),
             *("--port", str(self.port), "--url-port", str(self.url_port)),
