@@ -26,6 +26,7 @@ from conformance.sandbox.machine import INTERPRETER
 from conformance.servers import ROOT, free_port
 from conformance.suite import NotHere, Observation
 from emulator.function import Function
+from tools.test_all import find_interpreters
 
 AWS_EMULATOR = ROOT / ".environments" / "conformance" / "bin" / "aws-lambda-rie"
 RECIPES = ("debian", "alpine", "pypy")
@@ -99,16 +100,20 @@ def debian_stand_in(tree: Path) -> str:
 
 
 def pypy_stand_in(tree: Path) -> str:
-    """The same with Debian's PyPy in place of CPython."""
-    pypy = shutil.which("pypy3")
-    if pypy is None:
+    """The same with the newest PyPy of this machine in place of CPython."""
+    found = [program for kind, _, program in find_interpreters() if kind == "pypy"]
+    if not found:
         raise NotHere("PyPy is not installed (Debian's package: pypy3)")
     ask = "import os, sysconfig; print(os.path.dirname(os.__file__), sysconfig.get_path('purelib'))"
-    library, site_packages = map(Path, subprocess.check_output([pypy, "-c", ask], text=True).split())
+    library, site_packages = map(Path, subprocess.check_output([found[-1], "-c", ask], text=True).split())
     shutil.move(trees.os_only(tree.with_name("machine")), tree)
-    program = Path(pypy).resolve()
-    trees.add_program(tree, program, str(program).lstrip("/"))
-    (tree / "usr" / "bin" / "pypy3").symlink_to(program.name)
+    program = Path(found[-1]).resolve()
+    if FETCHED in program.parents:  # it brings its C library and all others
+        library = FETCHED / program.relative_to(FETCHED).parts[0]
+    else:
+        trees.add_program(tree, program, str(program).lstrip("/"))
+    (tree / "usr" / "bin" / "pypy3").symlink_to(program)
+    shutil.copytree(LOCALE, tree / LOCALE.relative_to("/"))
     unused = shutil.ignore_patterns("EXTERNALLY-MANAGED", "test", "idlelib", "tkinter")
     shutil.copytree(library, tree / library.relative_to("/"), symlinks=True, ignore=unused)
     add_pip(tree / site_packages.relative_to("/"), tree / "usr" / "bin" / "pip", "pypy3")
