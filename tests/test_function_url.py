@@ -544,6 +544,7 @@ class TheConnection(UrlTestCase):
                     else:
                         self.wait_for_log(function, "begun\n")
                 self.let("gone")
+                self.wait_for_log(function, "REPORT ")
                 self.assertEqual(5_000_002, len(self.request().read()))
                 self.wait_for_log(function, "reply 202\n", 2)
                 self.assertEqual(0, function.restarts)

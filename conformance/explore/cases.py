@@ -21,7 +21,7 @@ from conformance.explore.laboratory import (
     Visit,
 )
 from conformance.suite import NotHere, Observation
-from emulator.configuration import Configuration, variables
+from emulator.configuration import NO_CREDENTIALS, Configuration, variables
 
 EVENT = '\'{"name": "Ada"}\''
 INVOKE = f"invoke {EVENT}"
@@ -38,6 +38,7 @@ ALONE = "env -u AWS_LAMBDA_RUNTIME_API /opt/bootstrap"
 COMMANDS = (INVOKE, IDENTITY, FOLDER, VARIABLES, WRITABLE, EXECUTABLE, SHARED_MEMORY, BOOTSTRAP, ALONE)
 # Of these the value differs from function to function, or the emulator's is of this machine.
 NOT_COMPARED = {"PATH", "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_LOG_STREAM_NAME", "LD_LIBRARY_PATH"}
+NOT_COMPARED |= {"LC_CTYPE", *NO_CREDENTIALS}  # not of Lambda's
 PYTHON = "A base with Python"
 BARE = "A base without Python"
 TOOLS = "Tools"

@@ -40,3 +40,11 @@ class Pace:
         return (
             f"{self._chunks} chunks, {min(delays_ms):.1f} to {max(delays_ms):.1f} ms after they were yielded"
         )
+
+
+def finishes(folder: Path, timeout_s: float = 20) -> bool:
+    """Whether the function ``paced.finish`` comes to its end, for which one may have to wait."""
+    deadline = time.monotonic() + timeout_s
+    while not (folder / "finished").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return (folder / "finished").exists()

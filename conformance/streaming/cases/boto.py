@@ -10,7 +10,7 @@ from pathlib import Path
 from conformance.expectations import Difference, expect, expect_in
 from conformance.functions import volume
 from conformance.streaming.laboratory import Laboratory, case
-from conformance.streaming.pace import Pace
+from conformance.streaming.pace import Pace, finishes
 from conformance.streaming.readers import Boto3Reader
 from conformance.suite import Observation
 
@@ -175,7 +175,7 @@ def reader_leaves(laboratory: Laboratory) -> Observation:
             next(reader.pieces())
         with Boto3Reader(server.url, {"folder": str(laboratory.new_folder()), "chunks": 1}) as reader:
             expect("the next answer", len(reader.read()), 65_536)
-    expect("the generator was closed", (folder / "finished").exists(), True)
+        expect("the generator was closed", finishes(folder), True)
     return "its `finally` has run"
 
 

@@ -7,7 +7,7 @@ import urllib3.exceptions  # type: ignore[import-not-found,import-untyped,unused
 from conformance.expectations import Difference, expect, expect_in
 from conformance.servers import OurEmulator
 from conformance.streaming.laboratory import Laboratory, case
-from conformance.streaming.pace import Pace
+from conformance.streaming.pace import Pace, finishes
 from conformance.streaming.readers import CURL_PARTIAL_FILE, Curl, Urllib3, with_query
 from conformance.suite import Observation
 
@@ -98,5 +98,5 @@ def client_leaves(laboratory: Laboratory) -> Observation:
             next(reader.pieces())
         with Urllib3(url(server, folder=other, chunks=1)) as pooled:
             expect("the next answer", sum(map(len, pooled.pieces())), 65_536)
-    expect("the generator was closed", (folder / "finished").exists(), True)
+        expect("the generator was closed", finishes(folder), True)
     return "its `finally` has run"
