@@ -88,11 +88,9 @@ class PlatformLog:
     def request(self, request: Request, response: Response) -> str:
         """A line for the terminal: one request, when it has been answered."""
         record = _request_record(request, response)
-        note = f": {record['note']}" if response.note else ""
-        return (
-            f"{record['method']} {record['target']} {response.status} in {record['durationMs']:.0f} ms,"
-            f" RequestId: {record['requestId']}{note}"
-        )
+        parts = [f"{record['method']} {record['target']} {response.status} in {record['durationMs']:.0f} ms"]
+        parts += [f"{label}{record[name]}" for name, label in _SHOWN if name in record]
+        return "".join(parts)
 
     def _columns(self, *columns: str) -> None:
         """A line as CloudWatch shows it: columns separated, and ended, by tabs."""
@@ -178,15 +176,21 @@ def timestamp() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+# What a line of text shows of a request beside what each has.
+_SHOWN = (("requestId", ", RequestId: "), ("note", ": "))
+
+
 def _request_record(request: Request, response: Response) -> dict[str, Any]:
+    """What there is to say of a request. Neither a page of the emulator's own nor a mistake has an id."""
     record = {
         "requestId": find(response.headers, "x-amzn-RequestId"),
         "method": _printable(request.method),
         "target": _printable(request.target),
         "status": response.status,
         "durationMs": round((time.monotonic() - request.began) * 1000, 3),
+        "note": _printable(response.note, 1000),
     }
-    return {**record, "note": _printable(response.note, 1000)} if response.note else record
+    return {name: value for name, value in record.items() if value != ""}
 
 
 def _printable(text: str, limit: int = 200) -> str:

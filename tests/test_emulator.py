@@ -1436,6 +1436,11 @@ class TheCommandLine(EmulatorTestCase):
         self.addCleanup(client.close)
         client.request("GET", "/")
         self.assertIn(f"function URL: http://{found.group(1)}/\n", client.getresponse().read().decode())
+        lines: list[str] = []
+        while not lines or not lines[-1].startswith("GET / 200 "):
+            lines.append(server.stdout.readline())
+        shown = [line for line in lines if line.startswith("GET ")]
+        self.assertRegex(shown[0], "^GET /path 200 in [0-9]+ ms, RequestId: [0-9a-f-]{36}$")
 
     def test_starts_from_a_snapshot_if_wanted(self) -> None:
         done = self.emulate("run", *self.options, "--snap-start")

@@ -273,7 +273,8 @@ class AClientThatLeaves(StreamingTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.started = self.start(self.RUNTIME, timeout_s=60)
+        self.shown: list[str] = []
+        self.started = self.start(self.RUNTIME, timeout_s=60, request_log=self.shown.append)
         self.api = InvokeApi(self.started)
         self.addCleanup(self.api.close)
 
@@ -302,6 +303,8 @@ class AClientThatLeaves(StreamingTestCase):
         self.wait_for_log(self.started, "streamed 202\n")
         self.wait_for_log(self.started, "REPORT ", 3)
         self.assertNextIsServed(1)
+        self.wait_until(lambda: self.shown != [])
+        self.assertRegex(self.shown[0], "^POST .* 200 in [0-9]+ ms, RequestId: .*: the client has left$")
 
     def test_an_invocation_goes_on_beside_the_next_one(self) -> None:
         self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
