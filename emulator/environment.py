@@ -38,7 +38,7 @@ RESTORE_TIMED_OUT = "restore timed out"
 # A runtime that has reported its init error should exit by itself; we wait that long for it.
 EXIT_GRACE_S = 2.0
 
-# How often somebody looks up while an invocation goes on.
+# How often `meanwhile` is called during an invocation, seconds.
 POLL_S = 0.1
 
 # How long requests of a process that is gone may still take to be read, at most.
@@ -169,7 +169,7 @@ class Environment:
     def run(self, invocation: Invocation, timeout_s: float, meanwhile: Callable[[], None]) -> str:
         """Hand over one event and wait until the runtime asks for another: COMPLETED, EXITED or TIMED_OUT.
 
-        ``meanwhile`` is called every now and then.
+        Call ``meanwhile`` regularly until then.
         """
         api = self.api
         with api.changed:

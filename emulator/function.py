@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Function", "Result", "StreamingResult"]
 
 ACCOUNT_ID = "123456789012"
-# How many environments may go on for clients that have left. One more, and the oldest is ended.
+# How many environments may continue after their client has left. One more ends the oldest.
 MOST_LEFT = 3
 
 BOOTSTRAP = Path(__file__).resolve().parent.parent / "bootstrap"
@@ -50,8 +50,8 @@ BOOTSTRAP = Path(__file__).resolve().parent.parent / "bootstrap"
 class Function:
     """A Lambda function with one execution environment, which handles one invocation at a time.
 
-    When the client of an invocation has left, its environment goes on until the invocation ends, and the next
-    event that comes before gets a new one.
+    When the client of an invocation has left, the invocation continues, but the next event does not wait for
+    it: it gets a new environment.
 
     ``with`` starts it, which includes the init phase; leaving the block ends it and its processes.
     ``invoke`` may be called from many threads; events are handled in the order of the calls.
@@ -98,8 +98,8 @@ class Function:
         ``answer_grace_s``: how long an answer waits for the runtime to ask for the next event before the
         caller gets it. ``bandwidth``: how many bytes per second of a streamed response are let through
         after its first 6 MiB, by default all; Lambda has 2 MiB. ``reload``: restart when a source file
-        has changed. ``log`` gets the log as it is written, ``request_log`` a line for each request of those
-        who call through the Invoke API or the function URL.
+        has changed. ``log`` gets the log as it is written, ``request_log`` a line for each request to
+        the Invoke API or the function URL.
         """
         default = [sys.executable, BOOTSTRAP]
         self._configuration = Configuration(
@@ -178,7 +178,7 @@ class Function:
         self._platform.error(text, request_id)
 
     def log_request(self, request: Request, response: Response) -> None:
-        """Tell the listener of a request, which is no part of the function's own log."""
+        """Pass a request to the listener. It does not belong to the function's own log."""
         if self._request_log is not None:
             self._request_log(self._platform.request(request, response))
 
@@ -395,9 +395,9 @@ class Function:
         invocation.settle(failure)
 
     def _make_room(self, invocation: Invocation, environment: Environment) -> None:
-        """Leave the next event to another thread and environment if the client of this one has left.
+        """Start another thread and environment for the next event if the client of this one has left.
 
-        On Lambda the function goes on, too, while other clients get environments of their own.
+        On Lambda, too, the function continues, and other clients get other environments.
         """
         with self._lock:
             waiting = not self._queue.empty() and not self._closed and environment is self._environment
@@ -409,7 +409,7 @@ class Function:
             self._worker.start()
             surplus = list(self._left)[:-MOST_LEFT]
         self._platform.warning(
-            f"The client of RequestId {invocation.request_id} has left. The function goes on, as on Lambda;"
+            f"The client of RequestId {invocation.request_id} has left. The function continues, as on Lambda;"
             " the next event gets a new environment."
         )
         for oldest in surplus:

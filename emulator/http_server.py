@@ -96,7 +96,7 @@ class Request:
     def client_has_left(self) -> bool:
         """Whether the client has closed its side of the connection, or all of it.
 
-        One that still reads looks the same, so this alone is no reason to stop sending.
+        A client that only stopped sending looks the same, so keep sending until that fails.
         """
         assert self.connection is not None
         try:

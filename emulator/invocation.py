@@ -202,7 +202,7 @@ class Invocation:
 
     @property
     def unwanted(self) -> bool:
-        """Whether nobody waits for the answer any more, which is not there yet."""
+        """Whether the client has left before it got the answer."""
         return self.answer is None and self._client_has_left()
 
     def settle(self, answer: Answer) -> None:

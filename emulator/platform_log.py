@@ -181,7 +181,7 @@ _SHOWN = (("requestId", ", RequestId: "), ("note", ": "))
 
 
 def _request_record(request: Request, response: Response) -> dict[str, Any]:
-    """What there is to say of a request. Neither a page of the emulator's own nor a mistake has an id."""
+    """Describe a request. The emulator's own pages and failures have no request id."""
     record = {
         "requestId": find(response.headers, "x-amzn-RequestId"),
         "method": _printable(request.method),

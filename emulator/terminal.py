@@ -56,7 +56,7 @@ class Terminal:
             self.line(text)
 
     def line(self, text: str) -> None:
-        """Show a line of the platform, or of the function, in the colour that it has by what it says."""
+        """Show a line of the log in the colour of its kind."""
         self.say(text, self._style(text))
 
     def say(self, text: str = "", style: str = "") -> None:

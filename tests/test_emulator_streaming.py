@@ -293,7 +293,7 @@ class AClientThatLeaves(StreamingTestCase):
         result = self.started.invoke(b"2")
         self.assertSucceeds(result, 2)
         self.assertEqual(restarts, self.started.restarts)
-        self.assertEqual(restarts, self.started.log_text().count(" has left. The function goes on"))
+        self.assertEqual(restarts, self.started.log_text().count(" has left. The function continues"))
 
     def test_a_silent_stream_goes_on_beside_the_next_invocation(self) -> None:
         self.leave(b'"stream"', "/2021-11-15/functions/function/response-streaming-invocations")
