@@ -22,7 +22,9 @@ from conformance.suite import NotHere, Suite
 from tools import zips
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-NOT_SOURCE = shutil.ignore_patterns(".git", ".environments", ".pythons", ".venv", "layers", "__pycache__", ".*_cache")
+NOT_SOURCE = shutil.ignore_patterns(
+    ".git", ".environments", ".pythons", ".venv", "layers", "__pycache__", ".*_cache"
+)
 TARGET = "explore-lambda-environment"
 WITH_PYTHON = "localhost/lambda/python"  # as public.ecr.aws/lambda/python:3.13
 OS_ONLY = "localhost/lambda/provided"  # as public.ecr.aws/lambda/provided:al2023

@@ -16,7 +16,9 @@ from conformance.packages import building, images
 from conformance.packages.laboratory import ROOT, SUITE, Laboratory
 
 __all__ = ["building", "images"]  # imported for the cases in them
-NOT_SOURCE = shutil.ignore_patterns(".git", ".environments", ".pythons", ".venv", "layers", "__pycache__", ".*_cache")
+NOT_SOURCE = shutil.ignore_patterns(
+    ".git", ".environments", ".pythons", ".venv", "layers", "__pycache__", ".*_cache"
+)
 
 
 def main() -> int:

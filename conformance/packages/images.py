@@ -29,6 +29,8 @@ from emulator.function import Function
 from tools.test_all import find_interpreters
 
 AWS_EMULATOR = ROOT / ".environments" / "conformance" / "bin" / "aws-lambda-rie"
+FETCHED = ROOT / ".pythons"  # by tools/debian_pythons.sh
+LOCALE = Path("/usr/lib/locale/C.utf8")  # of Debian's C library
 RECIPES = ("debian", "alpine", "pypy")
 HELLO = {"message": "Hello, Ada!"}
 EVENT = b'{"name": "Ada"}'

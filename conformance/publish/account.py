@@ -254,6 +254,6 @@ def stand_in_for_an_interpreter(path: Path) -> None:
 
 def copy_sources(root: Path, folder: Path) -> Path:
     """The repository without what was built in it, so that building here disturbs nobody."""
-    built = shutil.ignore_patterns(".git", ".environments", ".pythons", ".venv", "layers", "__pycache__", ".*_cache")
-    shutil.copytree(root, folder, ignore=built)
+    built = (".git", ".environments", ".pythons", ".venv", "layers", "__pycache__", ".*_cache")
+    shutil.copytree(root, folder, ignore=shutil.ignore_patterns(*built))
     return folder
