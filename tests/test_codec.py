@@ -262,5 +262,38 @@ def random_value(generator: random.Random, depth: int) -> Any:
     return dict(zip(keys, items))
 
 
+class LongTexts(unittest.TestCase):
+    TEXTS = (
+        "x",
+        'a"b\\c\n\r\t/',
+        "é\u2028\U0001f600\x7f",
+        "\x00\x1f",
+        "\ud800",
+        '"',
+        "x" * 99 + '"\n\\\t\x08',
+    )
+
+    def test_they_are_encoded_as_json_encodes_them(self) -> None:
+        for text in self.TEXTS:
+            for length in (10, 3000):
+                long = text * (length // len(text) + 1)
+                for value in (
+                    long,
+                    {"statusCode": 200, "headers": {"a": long}, "body": long},
+                    {"a": long, "é": [long], "b": long},
+                    {7: long, None: 2, False: long, 2.5: [1]},
+                    [long, {"a": long}],
+                ):
+                    with self.subTest(text, length=length, kind=type(value)):
+                        expected = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
+                        self.assertEqual(codec.encode_response(value), (expected, "application/json"))
+
+    def test_what_json_cannot_hold_beside_them_is_refused(self) -> None:
+        for value in ({"a": "x" * 3000, "b": {1}}, {"a": "x" * 3000, (1,): 2}):
+            with self.assertRaises(Fault) as raised:
+                codec.encode_response(value)
+            self.assertEqual(raised.exception.error_type, "Runtime.MarshalError")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -6,7 +6,7 @@ import json
 import sys
 import unittest
 
-from tests.support import PYPY, FunctionTestCase, own_log, posts
+from tests.support import PYPY, FunctionTestCase, Reply, accepted, event, own_log, posts
 
 SHOW = """
     def handler(event, context):
@@ -193,6 +193,13 @@ class Speed(FunctionTestCase):
     def test_parsing_an_event_does_not_import_json(self) -> None:
         function = self.start("import sys\ndef handler(event, context): return 'json' in sys.modules")
         self.assertAnswer(function, {"a": [1, 2.5, "text", None]}, False)
+
+
+class OddRequestIds(FunctionTestCase):
+    def test_bytes_that_are_not_utf8_are_echoed_as_they_came(self) -> None:
+        odd = Reply(event("r1").data.replace(b"Request-Id: r1", b"Request-Id: r1\xff\xe9 \xc3\xa9"))
+        outcome = self.play(odd, accepted())
+        self.assertEqual(outcome.calls[1], "r1%FF%E9%20%C3%A9/response")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ RESPONSES: list[tuple[str, bytes, int, dict[str, str], bytes, bool]] = [
     ("UTF-8 values", OK + "Content-Length: 0\r\nA: té 中 😀\r\n\r\n".encode(), 200,
      {"content-length": "0", "a": "té 中 😀"}, b"", True),
     ("values that are not UTF-8", OK + b"Content-Length: 0\r\nA: t\xff\r\n\r\n", 200,
-     {"content-length": "0", "a": "t\ufffd"}, b"", True),
+     {"content-length": "0", "a": "t\udcff"}, b"", True),
     ("colons in values", OK + b"Content-Length: 0\r\nA: b: c\r\n\r\n", 200,
      {"content-length": "0", "a": "b: c"}, b"", True),
     ("repeated names", OK + b"Content-Length: 0\r\nA: b\r\na: c\r\n\r\n", 200,

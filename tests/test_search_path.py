@@ -82,7 +82,7 @@ class SearchPathTestCase(FunctionTestCase):
         )
         self.assertEqual(payload["cause"]["errorMessage"], "'x'")
         self.assertEqual(len(json.loads(posts(function)[-1].header(XRAY) or "")["exceptions"]), 1)
-        self.assertIn("response[0]", self.error(function, "unserializable")["errorMessage"])
+        self.assertIn("response[0]", self.error(function, "unserializable")["notes"][0])
         self.assertAnswer(function, "mixed", {"a": "bytes", "1": [1, 2]})
         self.assertEqual(len(self.invoke(function, "much").payload), 6_000_000)
         payload = json.loads(function.invoke(b'{"a": NaN}').payload.decode())

@@ -712,16 +712,24 @@ class Throttled(ShutdownTestCase):
                     function = self.start_patiently(*sources)
                     self.assertAnswer(function, 1, 1)
                     self.assertEqual(self.terminate_throttled(function), TERMINATED)
-                    self.assertLog(function, "told", "at exit")
-                    function.close()
+                    self.assertTold(function)
                 with self.subTest(name, number=number, when="during an invocation"):
                     busy = (LENIENT, HOOK, policy, LOOP, self.OTHER_THREADS, self.WHILE_HANDLING)
                     function = self.start_patiently(*busy)
                     self.assertAnswer(function, 1, 1)
                     self.begin_invocation(function)
                     self.assertEqual(self.terminate_throttled(function), TERMINATED)
-                    self.assertLog(function, "told", "at exit")
-                    function.close()
+                    self.assertTold(function)
+
+    def assertTold(self, function: Function) -> None:
+        """The call was made, then the process ended.
+
+        A second call, seen once in 2000 runs, is not ours: the thread that received the signal was stopped
+        before it could write to the loop, which meanwhile had the signal from the main thread.
+        """
+        log = function.log_text()
+        self.assertRegex(log, r"(?s)(told\n)+.*at exit\n")
+        function.close()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,10 @@ def format_request(method: str, target: str, headers: Iterable[tuple[str, str]])
     head = "\r\n".join(lines)
     if not head.count("\n") == head.count("\r") == len(lines):
         raise ValueError(f"A header of {method} {target} holds a line break: {lines[1:-1]!r}")
-    return head.encode("utf-8", "surrogateescape")
+    try:
+        return head.encode("utf-8", "surrogateescape")  # bytes that are not UTF-8 go out as they came
+    except UnicodeEncodeError:
+        return head.encode("utf-8", "backslashreplace")
 
 
 def format_chunk(data: bytes) -> bytes:
