@@ -32,6 +32,7 @@ CHECKS = $(foreach pattern,$(ALLOW),--allow '$(pattern)')
 OUTPUT_OPTION = $(if $(OUTPUT),--output '$(OUTPUT)')
 BUILD = $(BYTECODE:%=--bytecode %) $(OUTPUT_OPTION) $(CHECKS)
 
+EMULATOR = PYTHONPATH='emulator'$${PYTHONPATH:+:$$PYTHONPATH} $(PYTHON) -m lambda_emulator
 FUNCTION = --handler '$(HANDLER)' --task-root '$(TASK_ROOT)'
 CONFORMANCE = .environments/conformance/bin/python
 VENDORS = .environments/vendors/bin/python
@@ -48,10 +49,10 @@ help: ## list the targets
 	@printf '  make run HANDLER=hello.handler TASK_ROOT=examples EVENT='\''{"name": "Ada"}'\'' PYTHON=python3.13\n'
 
 run: ## invoke HANDLER once with EVENT, as Lambda would
-	@$(PYTHON) -m emulator run $(FUNCTION) --event "$$EVENT" $(OPTIONS)
+	@$(EMULATOR) run $(FUNCTION) --event "$$EVENT" $(OPTIONS)
 
 serve: ## keep HANDLER up for AWS CLI, boto3 and curl on PORT
-	@$(PYTHON) -m emulator serve $(FUNCTION) --port '$(PORT)' $(OPTIONS)
+	@$(EMULATOR) serve $(FUNCTION) --port '$(PORT)' $(OPTIONS)
 
 test: ## test everything that ships with PYTHON
 	@$(PYTHON) -m tests

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from emulator.function import Result
-from emulator.invocation import StreamingResult
+from lambda_emulator.function import Result
+from lambda_emulator.invocation import StreamingResult
 
 PLATFORM_LINES = ("START ", "END ", "REPORT ", "INIT_REPORT ")
 

@@ -150,7 +150,7 @@ class AwsEmulator(Server):
 
 
 class OurEmulator(Server):
-    """python -m emulator serve, as `make serve` runs it."""
+    """python -m lambda_emulator serve, as `make serve` runs it."""
 
     name = "our emulator"
 
@@ -158,9 +158,12 @@ class OurEmulator(Server):
         super().__init__(setup, log)
         self.url_port = free_port()  # of the function URL
 
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "PYTHONPATH": str(ROOT / "emulator")}
+
     def command(self) -> list[str]:
         return [
-            *(sys.executable, "-m", "emulator", "serve", "--name", "function"),
+            *(sys.executable, "-m", "lambda_emulator", "serve", "--name", "function"),
             *("--handler", self.setup.handler, "--task-root", str(self.setup.task_root)),
             *("--python", sys.executable, "--bootstrap", str(self.setup.bootstrap)),
             *("--port", str(self.port), "--url-port", str(self.url_port)),

@@ -9,5 +9,6 @@ python3 -m unittest discover -s tests -t .
 import sys
 from pathlib import Path
 
-# Where `bootstrap` puts it too; the tables of the pure modules import them directly.
-sys.path.append(str(Path(__file__).resolve().parent.parent / "runtime"))
+# Where `bootstrap` and `make run` find the packages; the tables of the pure modules import them directly.
+ROOT = Path(__file__).resolve().parent.parent
+sys.path += [str(ROOT / "runtime"), str(ROOT / "emulator")]

@@ -35,12 +35,14 @@ def main(arguments: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a failure may show what no terminal can
     began = time.monotonic()
-    files = sorted(FOLDER.glob("test_*.py"), key=lambda path: path.stat().st_size, reverse=True)
-    width = max(len(path.stem) for path in files)
+    files = sorted(FOLDER.glob("*/test_*.py"), key=lambda path: path.stat().st_size, reverse=True)
+    width = max(len(module_name(path)) for path in files)
     total = {"passed": 0, "failed": 0, "skipped": 0}
     with ThreadPoolExecutor(PROCESSES) as pool:
         try:
-            for future in as_completed([pool.submit(report_of, path.stem, arguments) for path in files]):
+            for future in as_completed(
+                [pool.submit(report_of, module_name(path), arguments) for path in files]
+            ):
                 report = future.result()
                 for outcome in total:
                     total[outcome] += report[outcome]
@@ -58,6 +60,11 @@ def main(arguments: Sequence[str]) -> int:
     if not any(total.values()):
         return 2
     return 1 if total["failed"] else 0
+
+
+def module_name(path: Path) -> str:
+    """``runtime.test_errors`` for tests/runtime/test_errors.py."""
+    return f"{path.parent.name}.{path.stem}"
 
 
 def report_of(name: str, patterns: Sequence[str]) -> dict[str, Any]:

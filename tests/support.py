@@ -19,7 +19,8 @@ import time
 import unittest
 from pathlib import Path
 
-from emulator.function import Function, Result
+from lambda_emulator.function import Function, Result
+
 from tests.scripted_server import Reply, ScriptedServer, accepted, event
 
 TYPE_CHECKING = False
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, Union
 
-    from emulator.runtime_api import Recorded
+    from lambda_emulator.runtime_api import Recorded
+
     from tests.scripted_server import Request
 
     Files = Mapping[str, Union[str, bytes]]
@@ -37,6 +39,8 @@ __all__ += ["SMALL_NURSERY", "accepted", "event", "joined", "own_log", "posts"]
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOTSTRAP = ROOT / "bootstrap"
+EMULATOR = [sys.executable, "-m", "lambda_emulator"]  # with this environment:
+EMULATOR_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "emulator")}
 PYPY = platform.python_implementation() == "PyPy"
 
 # For tests that measure memory. PyPy's garbage collector fills half of the processor's L3 cache, which may be

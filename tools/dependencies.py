@@ -18,10 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import compilation, compilers, libraries, options, packing, problems, uv, wheels
-from tools.checks import Target
-from tools.lambda_os import OPT
-from tools.problems import Problem
+from tools.build import compilation, compilers, libraries, options, packing, problems, uv, wheels
+from tools.build.checks import Target
+from tools.build.lambda_os import OPT
+from tools.build.problems import Problem
 
 # Written by the installer for this machine: scripts for its interpreter, a lock, where sources were.
 NOT_FOR_LAMBDA = ("bin", ".lock", "*.dist-info/direct_url.json", "*.dist-info/uv_cache.json")

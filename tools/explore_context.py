@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import problems
-from tools.problems import Problem
-from tools.zips import Archive
+from tools.build import problems
+from tools.build.problems import Problem
+from tools.build.zips import Archive
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_BYTECODE = shutil.ignore_patterns("__pycache__")

@@ -18,16 +18,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import compilation, compilers, exclusion, options, packing, problems
-from tools.checks.secrets import SECRETS
-from tools.lambda_os import TASK
-from tools.problems import Problem
+from tools.build import compilation, compilers, exclusion, options, packing, problems
+from tools.build.checks.secrets import SECRETS
+from tools.build.lambda_os import TASK
+from tools.build.problems import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tools.exclusion import Rule
+    from tools.build.exclusion import Rule
 
 # What operating systems and Python leave everywhere, and nobody misses.
 NOT_LISTED = (".DS_Store", "._*", "__MACOSX/", "Thumbs.db", "desktop.ini", "__pycache__/", exclusion.FILE)

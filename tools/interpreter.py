@@ -15,15 +15,25 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import compilation, compilers, installation, libraries, options, packing, problems, trimming, uv
-from tools.lambda_os import CERTIFICATES, OPT
-from tools.problems import Problem
+from tools.build import (
+    compilation,
+    compilers,
+    installation,
+    libraries,
+    options,
+    packing,
+    problems,
+    trimming,
+    uv,
+)
+from tools.build.lambda_os import CERTIFICATES, OPT
+from tools.build.problems import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tools.installation import Installation
-    from tools.lambda_os import Architecture
-    from tools.versions import PythonVersion
+    from tools.build.installation import Installation
+    from tools.build.lambda_os import Architecture
+    from tools.build.versions import PythonVersion
 
 # OpenSSL looks for certificates where they were on the system that it was built on. `site` executes this line
 # at each start; what the function's configuration says goes first.

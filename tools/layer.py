@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import compilation, compilers, options, packing, problems
-from tools.problems import Problem
+from tools.build import compilation, compilers, options, packing, problems
+from tools.build.problems import Problem
 
 ROOT = Path(__file__).resolve().parent.parent
 

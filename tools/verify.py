@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
 
-from tools import checks, listing, options, problems
-from tools.checks import ERROR, Upload
-from tools.zips import Archive
+from tools.build import checks, listing, options, problems
+from tools.build.checks import ERROR, Upload
+from tools.build.zips import Archive
 
 
 def main() -> int:

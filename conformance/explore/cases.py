@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lambda_emulator.configuration import NO_CREDENTIALS, Configuration, variables
+
 from conformance.expectations import Difference, expect, expect_in, the_one
 from conformance.explore.laboratory import (
     OS_ONLY,
@@ -21,7 +23,6 @@ from conformance.explore.laboratory import (
     Visit,
 )
 from conformance.suite import NotHere, Observation
-from emulator.configuration import NO_CREDENTIALS, Configuration, variables
 
 EVENT = '\'{"name": "Ada"}\''
 INVOKE = f"invoke {EVENT}"

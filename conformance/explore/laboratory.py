@@ -19,7 +19,7 @@ from conformance.explore import trees
 from conformance.explore.engine import Engine
 from conformance.servers import AWS_EMULATOR
 from conformance.suite import NotHere, Suite
-from tools import zips
+from tools.build import zips
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOT_SOURCE = shutil.ignore_patterns(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from conformance.sandbox.machine import ROOT, Machine, make_skeleton
 from conformance.suite import NotHere
-from tools.lambda_os import LIBRARIES
+from tools.build.lambda_os import LIBRARIES
 
 CERTIFICATES = "etc/pki/tls/certs/ca-bundle.crt"  # where Amazon Linux 2023 has them
 CACHE = ROOT / ".environments" / "layers"

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lambda_emulator.function import Function
+
 from conformance import suite
 from conformance.expectations import Difference
 from conformance.layers import system
@@ -22,7 +24,6 @@ from conformance.sandbox.homes import LAMBDA_LIBRARIES, LAMBDA_PATH
 from conformance.sandbox.machine import ROOT
 from conformance.servers import AWS_EMULATOR, AwsEmulator, Setup
 from conformance.suite import NotHere, Suite
-from emulator.function import Function
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"  # of the interpreter at hand, which is packed
 PREFIX = Path(sys.base_prefix)

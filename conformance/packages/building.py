@@ -13,10 +13,11 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from lambda_emulator.function import Function
+
 from conformance.expectations import expect, expect_in, value
 from conformance.packages.laboratory import ROOT, SUITE, Laboratory
 from conformance.suite import NotHere, Observation
-from emulator.function import Function
 from tools import test_all
 
 BUILD = "python -m build"

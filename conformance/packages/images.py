@@ -18,6 +18,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from lambda_emulator.function import Function
+
 from conformance.expectations import Difference, expect, value
 from conformance.explore import trees
 from conformance.explore.engine import EngineError
@@ -25,7 +27,6 @@ from conformance.packages.laboratory import SUITE, Laboratory
 from conformance.sandbox.machine import INTERPRETER
 from conformance.servers import ROOT, free_port
 from conformance.suite import NotHere, Observation
-from emulator.function import Function
 from tools.test_all import find_interpreters
 
 AWS_EMULATOR = ROOT / ".environments" / "conformance" / "bin" / "aws-lambda-rie"

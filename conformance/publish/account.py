@@ -22,6 +22,9 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
+from lambda_emulator.function import Function
+from lambda_emulator.function_url import FunctionUrl
+from lambda_emulator.invoke_api import InvokeApi
 from moto.backends import get_backend  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from moto.server import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
     DomainDispatcherApplication,
@@ -33,9 +36,6 @@ from werkzeug.serving import make_server  # type: ignore[import-not-found,import
 from conformance.publish.transform import transform
 from conformance.sandbox.homes import LAMBDA_LIBRARIES, LAMBDA_PATH, MANAGED
 from conformance.sandbox.machine import INTERPRETER, PREFIX, Machine
-from emulator.function import Function
-from emulator.function_url import FunctionUrl
-from emulator.invoke_api import InvokeApi
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"

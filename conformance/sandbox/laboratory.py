@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from lambda_emulator.function import Function
+
 from conformance import suite
 from conformance.sandbox.homes import LAMBDA_LIBRARIES, LAMBDA_PATH, OS_ONLY, Home
 from conformance.sandbox.machine import AWS_PACKAGES, PREFIX, Machine, origin
 from conformance.suite import NotHere, Observation, Suite
-from emulator.function import Function
 
 # Where AWS's runtime would be. Whoever executes it in our homes has made a mistake.
 NOT_TO_BE_EXECUTED = "raise SystemExit('the runtime whose place we take has been executed')\n"

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lambda_emulator.function import Function, Result
+
 from conformance import suite
 from conformance.expectations import Difference
 from conformance.suite import NotHere, Observation, Suite, installed_version
-from emulator.function import Function, Result
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FUNCTIONS = Path(__file__).resolve().parent / "functions"

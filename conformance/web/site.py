@@ -13,10 +13,11 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+from lambda_emulator.function import Function
+from lambda_emulator.function_url import BUFFERED, RESPONSE_STREAM, FunctionUrl
+
 from conformance.expectations import Difference, shorten
 from conformance.web.senders import Event
-from emulator.function import Function
-from emulator.function_url import BUFFERED, RESPONSE_STREAM, FunctionUrl
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FUNCTIONS = Path(__file__).resolve().parent / "functions"

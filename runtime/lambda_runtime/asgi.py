@@ -12,10 +12,11 @@ in any case. Source: https://asgi.readthedocs.io, "HTTP & WebSocket ASGI Message
 
 from __future__ import annotations
 
-from . import codec, http_event
-from .http_event import ApplicationError, tell
-from .lifespan import lifespan_of
-from .standard import load
+from . import codec
+from .stdlib_import import load_stdlib
+from .web import http_event
+from .web.http_event import ApplicationError, tell
+from .web.lifespan import lifespan_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from .context import LambdaContext
-    from .http_event import Request
-    from .lifespan import Application, Lifespan, Message, Receive, Send
+    from .web.http_event import Request
+    from .web.lifespan import Application, Lifespan, Message, Receive, Send
 
     _Coroutine = Coroutine[Any, Any, Any]
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     Offer = Optional[tuple[Any, bool, asyncio.Future[None]]]
 else:
     _Coroutine = object
-    asyncio = load("asyncio")
+    asyncio = load_stdlib("asyncio")
 
 START, BODY = "http.response.start", "http.response.body"
 # How long an application may go on when its client has left; then it is cancelled.

@@ -224,9 +224,9 @@ def _is_plain_in_depth(value: Any) -> bool:
 
 
 def _decode_thoroughly(text: str) -> Any:
-    from .standard import load
+    from .stdlib_import import load_stdlib
 
-    json = load("json")
+    json = load_stdlib("json")
 
     def refuse_where_it_stands(constant: str) -> Any:
         raise json.JSONDecodeError("Expecting value", text, _find_constant(text))
@@ -236,9 +236,9 @@ def _decode_thoroughly(text: str) -> Any:
 
 def _find_constant(text: str) -> int:
     """Where the first NaN or Infinity stands; outside strings nothing else looks like it."""
-    from .standard import load
+    from .stdlib_import import load_stdlib
 
-    for token in load("re").finditer(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', text):
+    for token in load_stdlib("re").finditer(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', text):
         if token.group()[0] != '"':
             return int(token.start())
     return 0

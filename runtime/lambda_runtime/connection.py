@@ -5,8 +5,8 @@ from __future__ import annotations
 import _socket  # `socket` adds enum and selectors, twice the start of the interpreter itself
 
 from . import http1
-from .ending import stop_child
 from .errors import ConnectionLost, RuntimeApiError
+from .process_exit import stop_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -225,9 +225,9 @@ def receive(sock: Socket) -> http1.Response:
 
 def _wait_until_writable(sock: Socket) -> bool:
     """Wait until more can be sent; False if a reply (or the end) comes first."""
-    from .standard import load
+    from .stdlib_import import load_stdlib
 
-    select = load("select")  # late: only a body that the socket's buffer cannot hold comes here
+    select = load_stdlib("select")  # late: only a body that the socket's buffer cannot hold comes here
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN | select.POLLOUT)
     ((_, events),) = poll.poll()

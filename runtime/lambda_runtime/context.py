@@ -10,7 +10,7 @@ import time
 from . import codec
 from .environment import FunctionFacts
 from .errors import Fault
-from .standard import load
+from .stdlib_import import load_stdlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,4 +175,4 @@ def _parse_json(text: str) -> Any:
     try:
         return codec.decode_json(text)
     except (ValueError, RecursionError):
-        return load("json").loads(text)  # takes NaN for a number here, as AWS's runtime does
+        return load_stdlib("json").loads(text)  # takes NaN for a number here, as AWS's runtime does

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from time import monotonic
 
-from . import ending
-from .standard import load
+from . import process_exit
+from .stdlib_import import load_stdlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ TURNS = 10  # of the loop, more than it needs from noticing a signal to the last
 
 _STOPPED = "Event loop stopped before Future completed."  # the words of asyncio, and of uvloop
 
-_staying: list[Any] = []
+_excluded: list[Any] = []
 _loop: AbstractEventLoop | None = None
 
 
@@ -32,7 +32,7 @@ def wait_for(awaitable: Any) -> Any:
     Should anything else interrupt the wait (a signal handler that raises), ``awaitable`` is cancelled: it
     must not go on in the middle of a later invocation.
     """
-    asyncio = load("asyncio")
+    asyncio = load_stdlib("asyncio")
     loop = _current()
     future = asyncio.ensure_future(awaitable, loop=loop)
     try:
@@ -41,7 +41,7 @@ def wait_for(awaitable: Any) -> Any:
                 return loop.run_until_complete(future)
             except RuntimeError as error:
                 # After SIGTERM many stop their loop; the handler may answer all the same.
-                if ending.end_at is None or str(error) != _STOPPED:
+                if process_exit.end_at is None or str(error) != _STOPPED:
                     raise
     except BaseException:
         if not future.done():
@@ -55,31 +55,31 @@ def is_running() -> bool:
     return _loop is not None and _loop.is_running()
 
 
-def stay(task: Any) -> None:
+def exclude_from_drain(task: Any) -> None:
     """Note a task that ends only with the process: nobody is to wait for it."""
-    _staying.append(task)
+    _excluded.append(task)
 
 
-def let_run(seconds: float, signal: int | None = None) -> None:
+def drain(seconds: float, signal: int | None = None) -> None:
     """Give pending callbacks their turn, and tasks at most ``seconds``, if the loop is not running now.
 
     First ``signal`` is raised, if there is one. No task of ours takes part: what the function does in the
     end may be to cancel all tasks, or to stop the loop.
     """
-    asyncio = load("asyncio")
+    asyncio = load_stdlib("asyncio")
     loop = _current()
     if loop.is_running():
         return
     if signal is not None:
-        loop.call_soon(load("signal").raise_signal, signal)
+        loop.call_soon(load_stdlib("signal").raise_signal, signal)
     until = monotonic() + seconds
     _run(loop, min(seconds, TURN_S))
-    tasks = asyncio.all_tasks(loop).difference(_staying)
+    tasks = asyncio.all_tasks(loop).difference(_excluded)
     while tasks and monotonic() < until:
         for task in tasks:
             task.add_done_callback(lambda _: loop.stop())
         _run(loop, until - monotonic())
-        tasks = asyncio.all_tasks(loop).difference(_staying)
+        tasks = asyncio.all_tasks(loop).difference(_excluded)
 
 
 def _run(loop: AbstractEventLoop, seconds: float) -> None:
@@ -100,7 +100,7 @@ def _current() -> AbstractEventLoop:
     """The loop that is kept; at first the one that the function has made, or a new one."""
     global _loop
     if _loop is None or _loop.is_closed():
-        asyncio, warnings = load("asyncio"), load("warnings")
+        asyncio, warnings = load_stdlib("asyncio"), load_stdlib("warnings")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # there may be none yet: Python 3.12 would warn, and make one
             try:
@@ -113,9 +113,9 @@ def _current() -> AbstractEventLoop:
     return _loop
 
 
-async def ready(descriptor: int) -> None:
+async def wait_fd(descriptor: int) -> None:
     """Wait until ``descriptor`` can be written to, or has something to read."""
-    loop = load("asyncio").get_running_loop()
+    loop = load_stdlib("asyncio").get_running_loop()
     future = loop.create_future()
 
     def wake() -> None:

@@ -11,7 +11,7 @@ import os
 import sys
 
 from .diagnostics import message_of
-from .standard import function_folders, load
+from .stdlib_import import function_folders, load_stdlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def explain(error: ImportError) -> list[str]:
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> list[str]:
     """A note with the candidate that ``name`` is probably a misspelling of; none if there is none."""
-    matches = load("difflib").get_close_matches(name, candidates, n=1, cutoff=0.75)
+    matches = load_stdlib("difflib").get_close_matches(name, candidates, n=1, cutoff=0.75)
     return [f"Did you mean {match!r}?" for match in matches]
 
 

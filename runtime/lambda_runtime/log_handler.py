@@ -1,6 +1,6 @@
 """The handler that AWS's runtime puts on the root logger: text lines, or JSON objects.
 
-Imported at the end of the first import of `logging`, see `logging_import`.
+Imported at the end of the first import of `logging`, see `logging_hook`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 
-from .standard import load
+from .stdlib_import import load_stdlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .logs import FunctionLog
 
-json = load("json")
+json = load_stdlib("json")
 
 _TEXT_FORMAT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
 _TEXT_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
@@ -119,7 +119,7 @@ class JsonFormatter(logging.Formatter):
             return {}
         exception_type, exception, trace = record.exc_info
         return {
-            "stackTrace": load("traceback").format_tb(trace),
+            "stackTrace": load_stdlib("traceback").format_tb(trace),
             "errorType": exception_type.__name__,
             "errorMessage": str(exception),
         }

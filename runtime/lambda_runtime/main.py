@@ -10,12 +10,12 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found] # `signal` adds enum
 import sys
 
-from . import codec, diagnostics, environment, logging_import, logs, search_path
+from . import codec, diagnostics, environment, logging_hook, logs, search_path
 from .context import LambdaContext
-from .ending import clean_up, exit_status, in_child, leave
 from .errors import RuntimeApiError
 from .handler import load as _get_handler  # the name that tools know from AWS's runtime
 from .logs import FunctionLog
+from .process_exit import exit_now, exit_status, flush_output, in_child
 from .runtime_api import LambdaRuntimeClient
 
 TYPE_CHECKING = False
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from .environment import Settings
     from .handler import Handler
+    from .lifecycle.stack_dump import StackDump
+    from .lifecycle.workers import Parent
     from .runtime_api import Invocation
-    from .stack_dump import StackDump
-    from .workers import Parent
 
 # Classes of which nothing can be awaited or streamed: what handlers usually return.
 _VALUES = frozenset((dict, str, list, tuple, int, float, bool, bytes, type(None)))
@@ -45,27 +45,27 @@ def main(arguments: Sequence[str] = ()) -> int:
         return 2
     parent = None  # ordinarily this process is the only one
     if settings.workers:
-        from . import workers
+        from .lifecycle import workers
 
         parent = workers.become_worker(settings.workers, settings.worker_output_path)
     logs.replace_standard_streams(line_buffering=bool(settings.workers))
     log = FunctionLog(settings)
-    logging_import.add_root_handler_in_time(log)
+    logging_hook.add_root_handler_in_time(log)
     try:
-        client = LambdaRuntimeClient(settings.runtime_api, log, alone=not settings.workers)
+        client = LambdaRuntimeClient(settings.runtime_api, log, sole_worker=not settings.workers)
         handler = initialize(settings, client, log)
         if parent is not None:
             parent.note_initialized()
         stack_dump = None
         if settings.dump_stacks_ms:
-            from .stack_dump import StackDump
+            from .lifecycle.stack_dump import StackDump
 
             stack_dump = StackDump(settings.dump_stacks_ms)
         process_invocations(client, handler, log, stack_dump)
     except BaseException as error:
         if in_child():
             raise  # the function forked this process: Python ends it as it ends any other
-        leave(_report_end(error, parent))
+        exit_now(_report_end(error, parent))
 
 
 def _report_end(error: BaseException, parent: Parent | None) -> int:
@@ -88,9 +88,9 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
     """Load the handler, which runs the function's static code; report an error, and end the process."""
     try:
         if settings.exec_wrapper:
-            from . import wrapper
+            from .lifecycle import exec_wrapper
 
-            wrapper.execute(settings)
+            exec_wrapper.execute(settings)
         search_path.arrange(settings.task_root)
         client.connect()
         handler = _get_handler(settings.handler)
@@ -100,18 +100,18 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
         diagnostic = diagnostics.describe(error)
         log.write_error(diagnostic)
         client.post_init_error(diagnostic)
-        leave(exit_status(error) or 1)  # not 0, even if the function says so: it cannot serve anything
+        exit_now(exit_status(error) or 1)  # not 0, even if the function says so: it cannot serve anything
     sigterm_handler = _signal.getsignal(_signal.SIGTERM)
     if callable(sigterm_handler):
-        from . import shutdown
+        from .lifecycle import shutdown
 
         shutdown.prepare(sigterm_handler, settings, client, log)
     if settings.snap_start:
-        from . import snapstart
+        from .lifecycle import snapstart
 
         status = snapstart.wait_for_restore(client, log)
         if status:
-            leave(status)
+            exit_now(status)
     return handler
 
 
@@ -119,7 +119,7 @@ def process_invocations(
     client: LambdaRuntimeClient, handler: Handler, log: FunctionLog, stack_dump: StackDump | None = None
 ) -> NoReturn:
     """Get an event, answer it, and so on. Ends with RuntimeApiError, if not with the process."""
-    handler = completing(handler, client)
+    handler = await_or_stream(handler, client)
     while True:
         invocation = client.wait_next_invocation()
         environment.set_trace_id(invocation.trace_id)
@@ -129,7 +129,7 @@ def process_invocations(
         handle_event_request(client, handler, invocation, log)
         if stack_dump is not None:
             stack_dump.end()
-        clean_up()
+        flush_output()
 
 
 def handle_event_request(
@@ -154,19 +154,19 @@ def handle_event_request(
         accepted = client.post_invocation_error(invocation, diagnostic)
         diagnostics.keep_reserve()
         if issubclass(type(error), SystemExit):
-            leave(exit_status(error))
+            exit_now(exit_status(error))
     else:
         if invocation.stream is None:
             accepted = client.post_invocation_result(invocation, body, content_type)
         else:
             accepted = invocation.stream.end()
     if context is not None and context._after_response:
-        from . import after_response  # late: few functions have such work
+        from .lifecycle import after_response  # late: few functions have such work
 
         after_response.run(context._after_response, log, accepted=accepted)
 
 
-def completing(handler: Handler, client: LambdaRuntimeClient) -> Handler:
+def await_or_stream(handler: Handler, client: LambdaRuntimeClient) -> Handler:
     """``handler``, but what it returns is waited for if it is awaitable, and sent if it is a generator.
 
     Inside the call, so that tools which wrap the handler see the errors and the duration of all of it.

@@ -82,13 +82,13 @@ class Invocation:
 class LambdaRuntimeClient:
     """Our side of the Runtime API. Class and methods are named as in AWS's runtime: tools patch them."""
 
-    def __init__(self, address: str, log: FunctionLog, *, alone: bool = True) -> None:
-        """``alone``: whether no other worker of this environment uses the Runtime API at ``address``."""
+    def __init__(self, address: str, log: FunctionLog, *, sole_worker: bool = True) -> None:
+        """``sole_worker``: whether no other worker of this environment uses the Runtime API."""
         self.invocation: Invocation | None = None  # the one at hand
         self.answering = False  # whether there is one to answer, or nothing to do but wait
         self.before_next: Callable[[], None] | None = None  # called when an invocation is over
         self.look_up_s: float | None = None  # how often to let Python call signal handlers while idle
-        self._alone = alone
+        self._sole_worker = sole_worker
         self.connection = Connection(address)
         self.log = log
         self._headers = [("Host", address), ("User-Agent", _USER_AGENT)]
@@ -167,7 +167,7 @@ class LambdaRuntimeClient:
         except RuntimeApiError as error:
             self._note_lost(path, error)
             return False
-        self._heed(path, response, upload.size_bytes, streamed=True)
+        self._check_status(path, response, upload.size_bytes, streamed=True)
         return _is_success(response.status)
 
     def post_init_error(self, diagnostic: Diagnostic, error_type: str | None = None) -> None:
@@ -197,7 +197,7 @@ class LambdaRuntimeClient:
         except RuntimeApiError as error:
             self.log.write_runtime_message(f"POST {path} failed. {error}")
             return
-        if response.status == 403 and not self._alone:
+        if response.status == 403 and not self._sole_worker:
             return  # another worker has reported the same
         if not _is_success(response.status):
             self.log.write_runtime_message(
@@ -218,13 +218,15 @@ class LambdaRuntimeClient:
             self._note_lost(path, error)
             return 0
         if response.status != 202:
-            self._heed(path, response, len(body))
+            self._check_status(path, response, len(body))
         return response.status
 
     def _note_lost(self, path: str, error: RuntimeApiError) -> None:
         self.log.write_runtime_message(f"POST {path}: {error}; going on with the next event")
 
-    def _heed(self, path: str, response: http1.Response, size_bytes: int, *, streamed: bool = False) -> None:
+    def _check_status(
+        self, path: str, response: http1.Response, size_bytes: int, *, streamed: bool = False
+    ) -> None:
         """Follow the table above: log, or raise RuntimeApiError."""
         status = response.status
         if _is_success(status):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import standard
+from . import stdlib_import
 
 LAYERS = "/opt/python"
 
@@ -31,8 +31,8 @@ def arrange(task_root: str) -> None:
     added = sys.path[before:]
     sys.path[:] = [task_root, *added, *rest, runtime]
     layered = [entry for entry in rest if entry.startswith(LAYERS)]
-    standard.function_folders = [task_root, *added, *layered]
-    standard.standard_folders = [entry for entry in rest if entry not in layered]
+    stdlib_import.function_folders = [task_root, *added, *layered]
+    stdlib_import.standard_folders = [entry for entry in rest if entry not in layered]
 
 
 def _add_site_folder(folder: str) -> None:

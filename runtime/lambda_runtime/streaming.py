@@ -14,9 +14,9 @@ response streaming; the prelude: "Response streaming for Lambda proxy integratio
 from __future__ import annotations
 
 from . import codec, http1
-from .ending import stop_child
 from .errors import Fault
-from .standard import load
+from .process_exit import stop_child
+from .stdlib_import import load_stdlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def _send(chunks: Any, stream: ResponseStream) -> None:
                 if stop.value is not None:
                     stream.refuse_value(stop.value)
                 break
-            problem = stream.take(chunk)
+            problem = stream.write(chunk)
             if problem is not None:
                 _refuse(problem, chunks)
             stream.upload.flush()
-            if not stream.upload.wanted:
+            if not stream.upload.accepts_more:
                 break
     finally:
         chunks.close()
@@ -91,12 +91,12 @@ async def _send_awaited(chunks: Any, stream: ResponseStream) -> None:
                 chunk = await chunks.__anext__()
             except StopAsyncIteration:
                 break
-            problem = stream.take(chunk)
+            problem = stream.write(chunk)
             if problem is not None:
                 await _refuse_awaited(problem, chunks)
             while not stream.upload.flush_some():
-                await event_loop.ready(stream.upload.fileno())
-            if not stream.upload.wanted:
+                await event_loop.wait_fd(stream.upload.fileno())
+            if not stream.upload.accepts_more:
                 break
     finally:
         await chunks.aclose()
@@ -120,7 +120,7 @@ class ResponseStream:
         self._invocation = invocation
         self._has_body = False
 
-    def take(self, chunk: Any) -> Exception | None:
+    def write(self, chunk: Any) -> Exception | None:
         """Put a chunk in line; or what is wrong with it. The first one begins the answer."""
         stop_child()
         first = self._invocation.stream is None
@@ -175,7 +175,7 @@ class ResponseStream:
         error_type = diagnostic.header_type
         room = TRAILERS_LIMIT_BYTES - len(error_type)
         body = diagnostic.payload_within(room * 3 // 4, self._invocation.request_id)
-        encoded = load("binascii").b2a_base64(body, newline=False).decode("ascii")
+        encoded = load_stdlib("binascii").b2a_base64(body, newline=False).decode("ascii")
         trailers = [
             ("Lambda-Runtime-Function-Error-Type", error_type),
             ("Lambda-Runtime-Function-Error-Body", encoded),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import _socket
 
 from .connection import has_input, is_of_a_signal_handler, receive
-from .ending import stop_child
 from .errors import ConnectionLost, RuntimeApiError
-from .standard import load
+from .process_exit import stop_child
+from .stdlib_import import load_stdlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 class Upload:
     """A request under way, on a connection that ends with it.
 
-    ``wanted`` becomes False when the server has replied before the end, or is gone; what is added from then
-    on is thrown away. Bytes that could not be sent yet are kept, so a signal handler that raises in the
-    middle of a chunk leaves no gap: the chunk is completed before whatever comes next.
+    ``accepts_more`` becomes False when the server replied before the end or closed the connection; data that
+    is added after that is dropped. Bytes that could not be sent yet are kept, so a signal handler that raises
+    in the middle of a chunk leaves no gap: the chunk is completed before the next one.
     """
 
     def __init__(self, connection: Connection, head: bytes) -> None:
         """Take ``connection``, put ``head`` in line. If that fails, nothing is wanted and `finish` raises."""
-        self.wanted = True
+        self.accepts_more = True
         self.size_bytes = 0  # of the body, as far as it was added, with its framing
         # A number before a piece: so many of its bytes are sent.
         self._unsent: list[memoryview | int] = [memoryview(head)]
@@ -34,7 +34,7 @@ class Upload:
             self._socket = connection.detach()
         except RuntimeApiError as problem:
             self._problem = problem
-            self.wanted = False
+            self.accepts_more = False
 
     def add(self, *pieces: bytes) -> None:
         """Put the next bytes of the body in line."""
@@ -44,16 +44,16 @@ class Upload:
     def flush(self) -> None:
         """Send all that is in line, however long the server takes: that is the back-pressure."""
         while not self.flush_some():
-            select = load("select")
+            select = load_stdlib("select")
             poll = select.poll()
             poll.register(self._socket.fileno(), select.POLLIN | select.POLLOUT)
             poll.poll()
 
     def flush_some(self) -> bool:
         """Send what the connection takes at once; False if more remains, for when `fileno` is ready."""
-        if self.wanted and (not self._socket.is_ours() or has_input(self._socket)):
-            self.wanted = False  # the function closed it; an early reply (RFC 9112, 9.3); or the end
-        while self.wanted and self._unsent:
+        if self.accepts_more and (not self._socket.is_ours() or has_input(self._socket)):
+            self.accepts_more = False  # the function closed it; an early reply (RFC 9112, 9.3); or the end
+        while self.accepts_more and self._unsent:
             first = self._unsent[0]
             if isinstance(first, int):
                 rest = self._unsent[1][first:]  # type: ignore[index] # never two numbers
@@ -67,8 +67,8 @@ class Upload:
                     raise
                 if isinstance(error, BlockingIOError):
                     return False
-                self.wanted = False
-        if not self.wanted:
+                self.accepts_more = False
+        if not self.accepts_more:
             self._unsent.clear()
         return True
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import sys
 
-from . import http_event
-from .http_event import ApplicationError
-from .standard import load
+from .stdlib_import import load_stdlib
+from .web import http_event
+from .web.http_event import ApplicationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from typing import Any
 
-    from .http_event import Request
+    from .web.http_event import Request
 
     # What type checkers infer of Django, which has no annotations, is less than Iterable[bytes].
     Application = Callable[[Any, Any], Any]
 else:
-    io = load("io")
+    io = load_stdlib("io")
 
 
 def handler(

@@ -5,5 +5,5 @@ event=${1:-'{"name": "world"}'}
 [ "$#" -eq 0 ] || shift
 
 cd /usr/local/share/explore || exit
-exec python3 -m emulator run --bootstrap /opt/bootstrap --task-root "$LAMBDA_TASK_ROOT" --handler "$_HANDLER" \
+PYTHONPATH=emulator exec python3 -m lambda_emulator run --bootstrap /opt/bootstrap --task-root "$LAMBDA_TASK_ROOT" --handler "$_HANDLER" \
     --name "$AWS_LAMBDA_FUNCTION_NAME" --event "$event" "$@"

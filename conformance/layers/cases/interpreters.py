@@ -12,12 +12,13 @@ import sys
 import time
 import zipfile
 
+from lambda_emulator.function import Function
+
 from conformance.expectations import Difference, expect, expect_in
 from conformance.layers.system import CERTIFICATES
 from conformance.layers.workshop import VERSION, Workshop, case
 from conformance.sandbox.machine import ROOT
 from conformance.suite import Observation
-from emulator.function import Function
 
 GROUP = "The packed interpreter"
 EVENT = {"name": "Ada"}

@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from lambda_emulator.function import Function
+
 from conformance.expectations import Difference, expect, value
 from conformance.sandbox.homes import AWS_MANAGED, IMAGE, MANAGED, OS_ONLY, Home
 from conformance.sandbox.laboratory import Laboratory, case
 from conformance.suite import Observation
-from emulator.function import Function
 
 GROUP = "SnapStart"
 HOMES = (OS_ONLY, MANAGED, IMAGE)

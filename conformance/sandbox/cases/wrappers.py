@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 
+from lambda_emulator.function import Function
+
 from conformance.expectations import error, expect, expect_in, lines, the_one, value
 from conformance.sandbox.homes import FUNCTION_ZIP, IMAGE, MANAGED, OS_ONLY, Home
 from conformance.sandbox.laboratory import Laboratory, case
 from conformance.suite import Observation
-from emulator.function import Function
 
 GROUP = "Vendors' wrappers"
 UNMANAGED = (OS_ONLY, IMAGE, FUNCTION_ZIP)

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lambda_emulator.function import Function, Result
+
 from conformance.expectations import error, expect, expect_in, the_one, value
 from conformance.suite import Observation
 from conformance.vendors.case import Trial, case
-from emulator.function import Function, Result
 
 PACKAGE = "opentelemetry-instrumentation-aws-lambda"
 TRACE_ID = "5759e988bd862e3fe1be46a994272793"

@@ -1,0 +1,406 @@
+"""Read the command line: ``run`` invokes a function once, ``serve`` keeps it up for AWS CLI and browsers."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+from lambda_emulator.function import BOOTSTRAP, Function
+from lambda_emulator.function_url import BUFFERED, RESPONSE_STREAM, FunctionUrl
+from lambda_emulator.http_answer import INTEGRATION_TYPE, BadAnswer, read_prelude
+from lambda_emulator.http_event import typed_request
+from lambda_emulator.invoke_api import ApiError, InvokeApi, check_payload
+from lambda_emulator.terminal import Terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from lambda_emulator.invocation import StreamingResult
+
+DEFAULT_EVENT = '{"name": "world"}'
+
+# What Lambda takes: seconds, though whole ones only; megabytes, the most of them on managed instances.
+LONGEST_TIMEOUT = 900
+LEAST_MEMORY, MOST_MEMORY = 128, 32_768
+MEMORY_RANGE = f"{LEAST_MEMORY} to 10240 MB, on managed instances up to {MOST_MEMORY} MB"
+
+# Exit statuses.
+FUNCTION_FAILED = 1
+USAGE = 2
+INTERRUPTED = 128 + signal.SIGINT
+
+
+class UsageError(Exception):
+    """Something on the command line cannot work; the text says what was found and what to do."""
+
+
+class Terminated(BaseException):
+    """Somebody asks us to stop, politely."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    complaints = Terminal(sys.stderr)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
+    try:
+        return run(options) if options.command == "run" else serve(options)
+    except UsageError as error:
+        complaints.complain(f"emulator: {error}")
+        return USAGE
+    except KeyboardInterrupt:
+        return 0 if options.command == "serve" else INTERRUPTED  # the usual end of one, not of the other
+    except Terminated:
+        return 0 if options.command == "serve" else 128 + signal.SIGTERM
+
+
+def run(options: argparse.Namespace) -> int:
+    """Invoke once: the log on stderr, the response on stdout, 1 if the function failed."""
+    event = read_event(options.event)
+    terminal = Terminal(sys.stderr)
+    function = make_function(options, terminal)
+    try:
+        event = check_payload(event)
+    except ApiError as error:
+        terminal.complain(f"{error.name}: {error}")
+        terminal.say(f"An event is JSON, e.g. '{DEFAULT_EVENT}', or a request, e.g. 'GET /path?a=b'.")
+        terminal.say(f"This one is: {_excerpt(event)}")
+        return FUNCTION_FAILED
+    log = Terminal(sys.stderr, logs_json=function.configuration.logs_json)
+    with function:
+        return show(function.invoke_streaming(event), log, Terminal(sys.stdout))
+
+
+def show(result: StreamingResult, log: Terminal, output: Terminal) -> int:
+    """Put out a response, each part of a streamed one as it comes; the exit status for it."""
+    streamed = result.response_mode == "streaming"
+    payload = b"" if streamed else b"".join(result)
+    problem = show_stream(result, log, output) if streamed else ""
+    _ = result.report  # wait until it is logged
+    log.say()
+    if result.function_error:
+        midway = " midway" if streamed else ""
+        log.complain(f"The function failed{midway} ({result.function_error}). What its caller gets:")
+        (log if streamed else output).payload(result.error_body)
+        return FUNCTION_FAILED
+    if problem:
+        log.complain(f"The response is no HTTP response: {problem}")
+        return FUNCTION_FAILED
+    if not streamed:
+        output.payload(payload)
+    return 0
+
+
+def show_stream(result: StreamingResult, log: Terminal, output: Terminal) -> str:
+    """The head, if there is one, on the log, the body on the output; gives what is wrong with the head."""
+    parts = iter(result)
+    if result.content_type == INTEGRATION_TYPE:
+        try:
+            head, beginning = read_prelude(parts)
+        except BadAnswer as problem:
+            result.close()
+            return str(problem)
+        log.remark(f"HTTP {head.status}")
+        for name, value in head.headers:
+            log.remark(f"{name}: {value}")
+        log.say()
+        output.part(beginning)
+    for part in parts:
+        output.part(part)
+    output.end_parts()
+    return ""
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Answer the Invoke API until a signal comes."""
+    terminal = Terminal(sys.stdout)
+    function = make_function(options, terminal)
+    url_port, url_option = options.url_port, "--url-port"
+    if url_port is None:
+        url_port, url_option = default_url_port(options.port), "--port"
+    servers: list[InvokeApi | FunctionUrl] = []
+    try:
+        with _usage_error("the function URL", options.host, url_port, url_option):
+            url = FunctionUrl(function, options.host, url_port, options.invoke_mode)
+        servers.append(url)
+        with _usage_error("the Invoke API", options.host, options.port, "--port"):
+            api = InvokeApi(function, options.host, options.port, url.url)
+        servers.append(api)
+        with function:
+            _introduce(terminal, options, function, api.url, url.url)
+            while not threading.Event().wait(0.2):
+                pass  # awake now and then: a signal that another thread was given is handled in this one only
+    finally:
+        for server in servers:
+            server.close()
+    return 0
+
+
+def default_url_port(port: int) -> int:
+    """The port after that of the Invoke API; like it, a free one if it is 0."""
+    return (port + 1) % 65536 if port else 0
+
+
+@contextmanager
+def _usage_error(what: str, host: str, port: int, option: str) -> Iterator[None]:
+    """Explain why a server cannot listen."""
+    try:
+        yield
+    except (OSError, UnicodeError) as error:  # a name that cannot be one is a UnicodeError
+        if isinstance(error, (socket.gaierror, UnicodeError)):
+            option, reason = "--host", getattr(error, "strerror", "") or "no host can have that name"
+        else:
+            option = "--host" if error.errno == errno.EADDRNOTAVAIL else option
+            reason = os.strerror(error.errno or 0)
+        with_make = "PORT=…" if option == "--port" else f"OPTIONS='{option} …'"
+        remedy = f"choose another {option} (with make: {with_make})"
+        raise UsageError(f"{what} cannot listen on {host}:{port}: {reason.lower()}; {remedy}") from error
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 to 65535")
+    return int(text)
+
+
+def _introduce(
+    terminal: Terminal, options: argparse.Namespace, function: Function, url: str, function_url: str
+) -> None:
+    name = function.configuration.name
+    region = function.configuration.region
+    payload = shlex.quote(DEFAULT_EVENT)
+    if function.initialized:
+        terminal.headline(f"{options.handler} is up at {url} and waits for events. Ctrl-C ends it.")
+    else:
+        terminal.complain(
+            f"{options.handler} failed to initialize, see above. {url} answers with this error."
+        )
+        terminal.say("After you have corrected it, the next event starts it anew. Ctrl-C ends the emulator.")
+    terminal.say()
+    terminal.say(
+        f"aws lambda invoke --endpoint-url {url} --no-sign-request --region {region} --function-name {name}"
+        f" --cli-binary-format raw-in-base64-out --payload {payload} /dev/stdout"
+    )
+    terminal.say("(AWS CLI version 1 knows no --cli-binary-format: leave it out there.)")
+    terminal.say()
+    terminal.say(f"curl -d {payload} {url}/2015-03-31/functions/{name}/invocations")
+    terminal.say()
+    terminal.say(f"The function URL: open {function_url} in a browser, or curl -N {function_url}")
+    if options.invoke_mode == RESPONSE_STREAM:
+        terminal.say("It streams, and sends what the function returns as it is. To have it understand a")
+        terminal.say('{"statusCode": …, "body": …} that is returned, start this with --invoke-mode BUFFERED.')
+    terminal.say()
+
+
+def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
+    """The function that the options describe; UsageError if one of them cannot work."""
+    if not options.handler:
+        raise UsageError(
+            "no handler given; name the file and the function in it, e.g. --handler hello.handler"
+        )
+    task_root = Path(options.task_root)
+    if not task_root.is_dir():
+        raise UsageError(
+            f"there is no folder {task_root.absolute()};"
+            " --task-root names the one that holds the handler's file"
+        )
+    environment, inherit = read_variables(options.env)
+    if options.log_format:
+        environment["AWS_LAMBDA_LOG_FORMAT"] = options.log_format
+    if options.log_level:
+        environment["AWS_LAMBDA_LOG_LEVEL"] = options.log_level
+    return Function(
+        options.handler,
+        task_root,
+        command=find_command(options),
+        environment=environment,
+        inherit=inherit,
+        credentials=options.credentials,
+        name=options.name or default_name(options.handler),
+        memory_mb=options.memory,
+        timeout_s=options.timeout,
+        initialization_type="snap-start" if options.snap_start else "on-demand",
+        reload=getattr(options, "reload", False),
+        # Who invokes once sees the invocation to its end, what runs after the response included.
+        answer_grace_s=options.timeout + 1 if options.command == "run" else 1.0,
+        log=terminal.log,
+        request_log=terminal.line,
+    )
+
+
+def find_command(options: argparse.Namespace) -> list[str]:
+    """What to start as the runtime."""
+    if options.runtime:
+        words = shlex.split(options.runtime)
+        if not words or not shutil.which(words[0]):
+            raise UsageError(f"there is no program {options.runtime!r}; --runtime takes a command line")
+        return [os.path.abspath(shutil.which(words[0]) or words[0]), *words[1:]]
+    bootstrap = Path(options.bootstrap)
+    if not bootstrap.is_file():
+        raise UsageError(f"there is no file {bootstrap.absolute()}; --bootstrap names the runtime's program")
+    return [find_interpreter(options.python), str(bootstrap.absolute())]
+
+
+def find_interpreter(program: str | None) -> str:
+    """The interpreter's own file: a version manager's shim would need variables that Lambda does not have."""
+    if program is None:
+        return sys.executable
+    found = shutil.which(program)
+    if found is None:
+        raise UsageError(
+            f"there is no program {program!r}; --python takes the name or path of an interpreter"
+        )
+    asked = subprocess.run(
+        [found, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True, check=False
+    )
+    if asked.returncode != 0:
+        raise UsageError(f"{found} is no Python interpreter that works: {asked.stderr.strip()}")
+    return asked.stdout.strip()
+
+
+def read_event(text: str) -> bytes:
+    """The event's bytes: typed, ``@file``, ``-`` for standard input; ``GET /path`` asks a function URL."""
+    if text == "-":
+        return sys.stdin.buffer.read()
+    if text.startswith("@"):
+        try:
+            return Path(text[1:]).read_bytes()
+        except OSError as error:
+            raise UsageError(f"cannot read the event: {error.strerror}: {text[1:]}") from error
+    if re.fullmatch(r"[A-Z]+ /\S*", text):
+        return typed_request(*text.split(" "))
+    return os.fsencode(text)
+
+
+def read_variables(settings: list[str]) -> tuple[dict[str, str | None], list[str]]:
+    """``NAME=VALUE`` sets a variable, ``NAME`` alone passes on this machine's."""
+    environment: dict[str, str | None] = {}
+    inherit = []
+    for setting in settings:
+        name, given, value = setting.partition("=")
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+            raise UsageError(f"{setting!r} names no environment variable; --env takes NAME=VALUE, or NAME")
+        if given:
+            environment[name] = value
+        elif name in os.environ:
+            inherit.append(name)
+        else:
+            raise UsageError(f"{name} is not set here, so --env cannot pass it on; --env {name}=… sets it")
+    return environment, inherit
+
+
+def default_name(handler: str) -> str:
+    """A name for the function: its module's, e.g. ``hello`` for ``hello.handler``."""
+    return re.sub("[^A-Za-z0-9_-]+", "-", handler.rpartition(".")[0]).strip("-") or "function"
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    add = common.add_argument
+    add("--handler", default="", metavar="FILE.FUNCTION", help="the handler, e.g. hello.handler")
+    add("--task-root", default=".", metavar="DIR", help="the folder with the function's code (default: here)")
+    add("--python", metavar="PROGRAM", help="the interpreter to use (default: the one that runs this)")
+    add(
+        "--bootstrap",
+        default=BOOTSTRAP,
+        metavar="PATH",
+        help="the runtime's program (default: this repository's)",
+    )
+    add("--runtime", metavar="COMMAND", help="another runtime, as a command line, instead of the two above")
+    add("--name", help="the function's name (default: from the handler)")
+    add("--env", action="append", default=[], metavar="NAME[=VALUE]", help="set a variable, or pass it on")
+    add("--credentials", action="store_true", help="let the function use this machine's AWS credentials")
+    add(
+        "--timeout",
+        type=_timeout,
+        default=3.0,
+        metavar="SECONDS",
+        help=f"up to {LONGEST_TIMEOUT}; fractions are for trying, Lambda takes whole seconds (default: 3)",
+    )
+    add(
+        "--memory",
+        type=_memory,
+        default=LEAST_MEMORY,
+        metavar="MB",
+        help=f"what the function is told, {MEMORY_RANGE} (default: {LEAST_MEMORY})",
+    )
+    add("--snap-start", action="store_true", help="start as if from a snapshot, with hooks before and after")
+    add("--log-format", choices=("Text", "JSON"))
+    add("--log-level", choices=("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))
+
+    parser = argparse.ArgumentParser(
+        prog="python3 -m lambda_emulator", description="AWS Lambda on this machine."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="run | serve")
+    once = commands.add_parser("run", parents=[common], help="invoke a function once")
+    once.add_argument(
+        "--event",
+        default=DEFAULT_EVENT,
+        metavar="JSON|@FILE|-|'GET /PATH'",
+        help=f"(default: {DEFAULT_EVENT})",
+    )
+    kept = commands.add_parser(
+        "serve", parents=[common], help="keep a function up for AWS CLI, SDKs and curl"
+    )
+    kept.add_argument("--host", default="127.0.0.1", help="(default: 127.0.0.1)")
+    kept.add_argument("--port", type=_port, default=9000, help="0 takes a free one (default: 9000)")
+    kept.add_argument(
+        "--url-port",
+        type=_port,
+        metavar="PORT",
+        help="where the function URL listens, 0 takes a free one (default: the port after the other)",
+    )
+    kept.add_argument(
+        "--invoke-mode",
+        choices=(RESPONSE_STREAM, BUFFERED),
+        default=RESPONSE_STREAM,
+        help="of the function URL: send parts as they come, or wait and understand an object with statusCode"
+        f" (default: {RESPONSE_STREAM})",
+    )
+    kept.add_argument(
+        "--no-reload", dest="reload", action="store_false", help="do not restart when a .py file has changed"
+    )
+    return parser
+
+
+def _timeout(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= LONGEST_TIMEOUT:  # which NaN is not
+        expected = f"expected a number of seconds above 0, up to {LONGEST_TIMEOUT}"
+        raise argparse.ArgumentTypeError(f"{text!r} is no timeout; {expected}")
+    return value
+
+
+def _memory(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not LEAST_MEMORY <= int(text) <= MOST_MEMORY:
+        raise argparse.ArgumentTypeError(f"{text!r} is no memory size; expected {MEMORY_RANGE}")
+    return int(text)
+
+
+def _excerpt(data: bytes, limit: int = 200) -> str:
+    text = data.decode("utf-8", "replace")
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(data)} bytes)"
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+if __name__ == "__main__":
+    sys.exit(main())

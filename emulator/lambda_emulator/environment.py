@@ -1,0 +1,247 @@
+"""Run the function's process the way Lambda does, from its start to its end.
+
+An environment is used for many invocations, one after the other, and thrown away when its process has
+ended, has timed out, or could not be initialized.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+
+from lambda_emulator.configuration import variables
+from lambda_emulator.invocation import exit_reason
+from lambda_emulator.log import FrameDecoder, Pipe, PipeReader
+from lambda_emulator.peak_memory import peak_memory_kb
+from lambda_emulator.runtime_api import RuntimeApi
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lambda_emulator.configuration import Configuration
+    from lambda_emulator.invocation import Answer, Invocation
+    from lambda_emulator.log import Frame, Log
+    from lambda_emulator.platform_log import PlatformLog
+    from lambda_emulator.runtime_api import Recorded
+
+# How an init phase, or an invocation, came to its end.
+COMPLETED = "completed"  # the runtime called `next`
+FAILED = "failed"  # the runtime reported that it cannot be initialized
+EXITED = "exited"
+TIMED_OUT = "timed out"  # an init phase is then tried again
+RESTORE_TIMED_OUT = "restore timed out"
+
+# A runtime that has reported its init error should exit by itself; we wait that long for it.
+EXIT_GRACE_S = 2.0
+
+# How often `meanwhile` is called during an invocation, seconds.
+POLL_S = 0.1
+
+# How long requests of a process that is gone may still take to be read, at most.
+SETTLE_S = 0.5
+
+
+class Environment:
+    """One process of the function, from its start to its end."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        log: Log,
+        platform: PlatformLog,
+        frames: list[Frame],
+        requests: list[Recorded],
+    ) -> None:
+        self.exit_status: int | None = None  # negative: the signal
+        self.max_memory_mb = 0  # stays 0 if the runtime ends before its first call
+        self.started = time.monotonic()
+        self.init_ms = 0.0
+        self.restore_ms: float | None = None  # None: there was nothing to restore
+        self._restore_began: float | None = None
+        self.init_outcome = COMPLETED
+        self.log_start = len(log)
+        self.used = False  # an invocation has been reported, and the init phase with it
+        self._configuration = configuration
+        self._platform = platform
+        self._ended = threading.Event()  # the process has, its effects may still be under way
+        self._pipes = [Pipe(log.write)]
+        telemetry = Pipe(FrameDecoder(frames, log).write) if configuration.telemetry else None
+        if telemetry is not None:
+            self._pipes.append(telemetry)
+        self.api = RuntimeApi(
+            requests=requests,
+            on_pause=self._take_stock,
+            on_restore=self._restore,
+            on_error=platform.error,
+            metadata={
+                "functionName": configuration.name,
+                "functionVersion": configuration.version,
+                "handler": configuration.handler,
+            },
+            snap_start=configuration.snap_start,
+            max_response_bytes=configuration.max_response_bytes,
+            early_413=configuration.early_413,
+            max_stream_bytes=configuration.max_stream_bytes,
+            bandwidth=configuration.bandwidth,
+        )
+        environment = variables(configuration, self.api.address)
+        passed: tuple[int, ...] = ()
+        if telemetry is not None:
+            environment["_LAMBDA_TELEMETRY_LOG_FD"] = str(telemetry.writer)
+            passed = (telemetry.writer,)
+        self._reader = PipeReader(self._pipes)
+        self.start_error: OSError | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            self._process = subprocess.Popen(
+                configuration.command,
+                cwd=configuration.task_root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=self._pipes[0].writer,
+                stderr=self._pipes[0].writer,
+                pass_fds=passed,
+                start_new_session=True,  # a process group of its own, which can be killed as a whole
+            )
+        except OSError as error:
+            self.start_error = error
+        for pipe in self._pipes:
+            pipe.close_writer()
+        self._watcher = threading.Thread(target=self._watch, name="exit", daemon=True)
+        self._watcher.start()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def init_error(self) -> Answer | None:
+        return self.api.init_error
+
+    def init(self, timeout_s: float) -> str:
+        """Wait for the end of the init phase, and of the restore phase that may follow: see the outcomes."""
+        api = self.api
+        with api.changed:
+            api.changed.wait_for(lambda: self._restore_began is not None or self._is_initialized(), timeout_s)
+            if self._restore_began is None:
+                self.init_ms = (time.monotonic() - self.started) * 1000
+            else:
+                api.changed.wait_for(self._is_initialized, self._configuration.restore_timeout_s)
+                self.restore_ms = (time.monotonic() - self._restore_began) * 1000
+            if api.init_error is not None:
+                self.init_outcome = FAILED
+                api.changed.wait_for(lambda: api.closed, EXIT_GRACE_S)
+            elif api.closed:
+                self.init_outcome = EXITED
+            elif not api.ready:
+                self.init_outcome = TIMED_OUT if self.restore_ms is None else RESTORE_TIMED_OUT
+        self._report_init()
+        return self.init_outcome
+
+    def _is_initialized(self) -> bool:
+        """Whether it is, or never will be."""
+        return self.api.ready or self.api.init_error is not None or self.api.closed
+
+    def _report_init(self) -> None:
+        """Log how a restore went, but of a mere init phase only what went wrong."""
+        status, error_type = "success", ""
+        if self.init_outcome in (TIMED_OUT, RESTORE_TIMED_OUT):
+            status = "timeout"
+        elif self.init_outcome != COMPLETED:
+            status = "error"
+            error_type = self.init_error.error_type if self.init_error is not None else self.exit_reason()[1]
+        if self.restore_ms is not None:
+            self._platform.restore_report(self.restore_ms, status, error_type)
+        elif self.init_outcome != COMPLETED:
+            self._platform.init_report(self.init_ms, status, error_type)
+
+    def _restore(self) -> None:
+        """The init phase has ended and a snapshot is taken, the one that we go on with."""
+        self._restore_began = time.monotonic()
+        self.init_ms = (self._restore_began - self.started) * 1000
+        self._platform.init_report(self.init_ms)
+        self._platform.restore_start()
+
+    def run(self, invocation: Invocation, timeout_s: float, meanwhile: Callable[[], None]) -> str:
+        """Hand over one event and wait until the runtime asks for another: COMPLETED, EXITED or TIMED_OUT.
+
+        Call ``meanwhile`` regularly until then.
+        """
+        api = self.api
+        with api.changed:
+            if api.closed:
+                return EXITED
+            invocation.deadline_ms = int((time.time() + timeout_s) * 1000)
+            end = time.monotonic() + timeout_s
+            api.offer(invocation)
+            while not api.changed.wait_for(
+                lambda: api.invocation is None or api.closed, min(POLL_S, max(0, end - time.monotonic()))
+            ):
+                if time.monotonic() >= end:
+                    break
+                meanwhile()
+            if api.invocation is None:
+                return COMPLETED
+            if api.closed:
+                return EXITED
+            api.closed = True  # an answer that comes now comes too late
+            self._take_stock()
+            return TIMED_OUT
+
+    def exit_reason(self) -> tuple[str, str]:
+        """Why there is no process any more: a message and an error type."""
+        if self.start_error is not None:
+            reason = os.strerror(self.start_error.errno or 0).lower()
+            return f"fork/exec {self._configuration.command[0]}: {reason}", "Runtime.InvalidEntrypoint"
+        return exit_reason(self.exit_status or 0), "Runtime.ExitError"
+
+    def end(self) -> None:
+        """End the process as Lambda does.
+
+        With an extension the process group is told by SIGTERM, and has a moment to obey. Without, it is
+        killed at once.
+        """
+        if self.api.extensions and self._signal(signal.SIGTERM):
+            self._ended.wait(self._configuration.shutdown_grace_s)
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it, and wait until nothing is left of it."""
+        self.end()
+        self._watcher.join()
+        self.api.close()
+        self._reader.stop()
+
+    def _signal(self, number: int) -> bool:
+        """Signal the whole process group; False if there is none any more."""
+        if self._process is None or self._process.returncode is not None:
+            return False
+        try:
+            os.killpg(self._process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return False  # gone already; macOS forbids to signal a group of zombies
+        return True
+
+    def _take_stock(self) -> None:
+        """While the process waits for us: log all that it has written, measure what it has occupied."""
+        for pipe in self._pipes:
+            pipe.drain()
+        if self._process is not None:
+            self.max_memory_mb = max(self.max_memory_mb, peak_memory_kb(self._process.pid) // 1024)
+
+    def _watch(self) -> None:
+        """Wait for the end of the process, then for all its effects: requests under way, output."""
+        if self._process is not None:
+            _, status = os.waitpid(self._process.pid, 0)
+            self._signal(signal.SIGKILL)  # what it left running belongs to the environment
+            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+            self._process.returncode = code  # subprocess need not wait for it, nor we kill it again
+            self._ended.set()
+            self.api.settle(SETTLE_S)
+            self._take_stock()
+            self.exit_status = code
+        self.api.hang_up()

@@ -1,0 +1,103 @@
+"""Keep the register of an environment's extensions.
+
+All are internal ones, parts of the runtime's own process. Nothing ever happens to them, but that one is
+there makes Lambda announce the end of the environment by SIGTERM. The calls are described in AWS's
+developer guide, "Lambda Extensions API"; what is refused, and how, is as in the Runtime Interface Emulator.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+from lambda_emulator.json_replies import json_reply, refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lambda_emulator.http_server import Request, Response
+
+REGISTER = "/2020-01-01/extension/register"
+NEXT = "/2020-01-01/extension/event/next"
+
+MOST_EXTENSIONS = 10
+
+# Why an event cannot be subscribed to. INVOKE can, but is not delivered here.
+_NO_EVENTS = {"SHUTDOWN": "ShutdownEventNotSupportedForInternalExtension"}
+
+
+class Extensions:
+    """Who has registered, and who has asked for the first event; not locked, see RuntimeApi."""
+
+    def __init__(self, metadata: Mapping[str, str]) -> None:
+        """``metadata`` is what an extension learns of the function when it registers."""
+        self._metadata = metadata
+        self._identifiers: dict[str, str] = {}  # by name
+        self._ready: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._identifiers)
+
+    @property
+    def ready(self) -> bool:
+        """Whether none of them keeps the init phase from its end."""
+        return len(self._ready) == len(self._identifiers)
+
+    def register(self, request: Request, body: bytes, *, closed: bool) -> Response:
+        """``POST /extension/register``; ``closed`` says that the init phase is over."""
+        name = request.header("Lambda-Extension-Name")
+        if not name:
+            return refusal(403, "Extension.InvalidExtensionName", "Empty extension name")
+        try:
+            events = _events(body)
+        except ValueError as error:
+            return refusal(403, "InvalidRequestFormat", str(error))
+        for event in events:
+            if event != "INVOKE":
+                reason = _NO_EVENTS.get(event, "ErrorInvalidEventType")
+                return refusal(403, "Extension.InvalidEventType", f"{event}: {reason}")
+        if closed:
+            return refusal(403, "Extension.RegistrationClosed", "Extension registration closed already")
+        if name in self._identifiers:
+            return refusal(
+                403, "Extension.InvalidExtensionState", "Extension with this name already registered"
+            )
+        if len(self._identifiers) == MOST_EXTENSIONS:
+            message = f"Extension limit ({MOST_EXTENSIONS}) reached"
+            return refusal(403, "Extension.TooManyExtensions", message)
+        self._identifiers[name] = str(uuid.uuid4())
+        response = json_reply(200, self._metadata)
+        response.headers.append(("Lambda-Extension-Identifier", self._identifiers[name]))
+        return response
+
+    def next(self, request: Request) -> Response | None:
+        """``GET /extension/event/next``: its refusal, or None as there will never be an event."""
+        identifier = request.header("Lambda-Extension-Identifier")
+        if not identifier:
+            message = "Missing Lambda-Extension-Identifier header"
+            return refusal(403, "Extension.MissingExtensionIdentifier", message)
+        if not _is_uuid(identifier):
+            message = "Invalid Lambda-Extension-Identifier"
+            return refusal(403, "Extension.InvalidExtensionIdentifier", message)
+        if identifier not in self._identifiers.values():
+            return refusal(403, "Extension.UnknownExtensionIdentifier", f"Unknown extension {identifier}")
+        self._ready.add(identifier)
+        return None
+
+
+def _events(body: bytes) -> list[str]:
+    """The names in ``{"events": […]}``; ValueError if it is not that."""
+    value = json.loads(body.decode("utf-8"))
+    events = value.get("events") or [] if isinstance(value, dict) else None
+    if not isinstance(events, list) or not all(isinstance(event, str) for event in events):
+        raise ValueError('expected {"events": [names]}')
+    return events
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,170 @@
+"""Give a function a URL of its own, for browsers and curl.
+
+AWS's developer guide describes function URLs under "Invoking Lambda function URLs" and "Response streaming".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+
+from lambda_emulator.http_answer import INTEGRATION_TYPE, BadAnswer, Head, read_envelope, read_prelude
+from lambda_emulator.http_event import Endpoint, make_event
+from lambda_emulator.http_server import (
+    BodyTooLarge,
+    CutShort,
+    HttpServer,
+    Request,
+    Response,
+    TruncatedBody,
+    text_reply,
+)
+from lambda_emulator.invocation import new_trace_id
+from lambda_emulator.invoke_api import READ_LIMIT, SYNCHRONOUS_LIMIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from lambda_emulator.function import Function
+    from lambda_emulator.http_server import Fields
+    from lambda_emulator.invocation import StreamingResult
+
+RESPONSE_STREAM = "RESPONSE_STREAM"
+BUFFERED = "BUFFERED"
+
+# How much of an error the log repeats, characters.
+EXCERPT = 300
+
+
+class FunctionUrl:
+    """An HTTP server that makes an event of every request, whatever its method and path.
+
+    ``invoke_mode`` is that of the URL's configuration: ``RESPONSE_STREAM`` passes a response on as it
+    comes and takes its status and headers from a prelude, ``BUFFERED`` waits for all of it and takes them
+    from an envelope. What is no such thing is a 502, and the function's log has the reason.
+    """
+
+    def __init__(
+        self, function: Function, host: str = "127.0.0.1", port: int = 0, invoke_mode: str = RESPONSE_STREAM
+    ) -> None:
+        """Listen at once; OSError if the address is taken."""
+        self._function = function
+        self._answer = self._stream if invoke_mode == RESPONSE_STREAM else self._invoke
+        self._server = HttpServer(self._handle, function.log_error, host, port, function.log_request)
+        name = function.configuration.name.encode()
+        url_id = hashlib.sha256(name).hexdigest()[:32]  # the same each time
+        self._endpoint = Endpoint(url_id, function.configuration.region, self._server.port)
+        self.url = f"http://{self._server.address}/"
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _handle(self, request: Request) -> Response:
+        request_id, trace_id = str(uuid.uuid4()), request.header("X-Amzn-Trace-Id") or new_trace_id()
+        try:
+            body = request.read(READ_LIMIT)
+        except BodyTooLarge:
+            return text_reply(413, "Request Entity Too Large", close=True)
+        except TruncatedBody:
+            return text_reply(400, "The body ended too early")
+        event = make_event(request, body, self._endpoint, request_id, trace_id)
+        if len(event) > SYNCHRONOUS_LIMIT:  # base64 and quoting take their share
+            return text_reply(413, "Request Entity Too Large")
+        try:
+            left = request.client_has_left
+            response = self._answer(
+                request, event, request_id=request_id, trace_id=trace_id, client_has_left=left
+            )
+        except BadAnswer as problem:
+            self._function.log_error(f"the function URL answers 502, because {problem}", request_id)
+            response = text_reply(502, "Internal Server Error")
+        response.headers.append(("x-amzn-RequestId", request_id))
+        return response
+
+    def _invoke(self, request: Request, event: bytes, **details: Any) -> Response:
+        result = self._function.invoke(event, prompt=True, **details)
+        if result.function_error:
+            raise BadAnswer(_failure(result.payload))
+        head, body = read_envelope(result.payload)
+        self._report_dropped(head, result.request_id)
+        if _has_body(request, head):
+            self._check_length(head, len(body), result.request_id)
+        return Response(head.status, body, _headers(request, head))
+
+    def _stream(self, request: Request, event: bytes, **details: Any) -> Response:
+        result = self._function.invoke_streaming(event, **details)
+        parts = iter(result)
+        try:
+            head, beginning = _begin(result, parts)
+        except Exception:
+            result.close()
+            raise
+        self._report_dropped(head, result.request_id)
+        body = self._body(result, head, beginning, parts)
+        return Response(head.status, headers=_headers(request, head), parts=body, done=result.close)
+
+    def _report_dropped(self, head: Head, request_id: str) -> None:
+        """Log what Lambda would not pass on, or only under another name, without a word."""
+        for name, value in head.dropped:
+            text = f"the function URL drops the header {name}: {value}, because it is about one connection"
+            self._function.log_error(text, request_id)
+
+    def _check_length(self, head: Head, length: int, request_id: str) -> None:
+        """Log a ``content-length`` that is wrong. The URL measures the body itself, as Lambda does."""
+        for name, value in head.headers:
+            if name.lower() == "content-length" and value != str(length):
+                text = f"the function's response has {name}: {value}, but its body has {length} bytes"
+                self._function.log_error(text, request_id)
+
+    def _body(
+        self, result: StreamingResult, head: Head, beginning: bytes, parts: Iterator[bytes]
+    ) -> Iterator[bytes]:
+        """What the function sends. If it fails midway, the client is to notice.
+
+        Lambda would let the client believe that all is well; on the machine of who writes the function, a
+        connection that breaks off says more.
+        """
+        yield beginning
+        length = len(beginning)
+        for part in parts:
+            yield part
+            length += len(part)
+        if not result.function_error:
+            self._check_length(head, length, result.request_id)
+        else:
+            reason = f"the response is cut short, because {_failure(result.error_body)}"
+            self._function.log_error(reason, result.request_id)
+            raise CutShort
+
+
+def _begin(result: StreamingResult, parts: Iterator[bytes]) -> tuple[Head, bytes]:
+    """The head of a streamed response and what its body begins with; waits for that."""
+    try:
+        if result.content_type == INTEGRATION_TYPE:
+            return read_prelude(parts)
+    except BadAnswer:
+        if not result.function_error:
+            raise
+        raise BadAnswer(_failure(result.error_body)) from None
+    beginning = next(parts, b"")
+    if not beginning and result.function_error:
+        raise BadAnswer(_failure(result.error_body))
+    return Head(200, [("content-type", result.content_type)]), beginning
+
+
+def _headers(request: Request, head: Head) -> Fields:
+    """The head's headers; a length only where no body follows, because there it frames nothing."""
+    if not _has_body(request, head):
+        return head.headers
+    return [(name, value) for name, value in head.headers if name.lower() != "content-length"]
+
+
+def _has_body(request: Request, head: Head) -> bool:
+    return request.method != "HEAD" and head.status != 304
+
+
+def _failure(error_body: bytes) -> str:
+    text = error_body.decode("utf-8", "replace")
+    return f"the function failed: {text[:EXCERPT]}{'…' if len(text) > EXCERPT else ''}"

@@ -1,0 +1,315 @@
+"""Speak Lambda's Invoke API to AWS CLI, the SDKs and curl.
+
+The operations are described in AWS's Lambda API reference under "Invoke", "InvokeAsync" and
+"InvokeWithResponseStream". There is one function here, which answers to its name. It is in every account and
+region that an ARN may have, and every qualifier leads to it, because the emulator knows of no deployment.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import uuid
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+from lambda_emulator.event_stream import CONTENT_TYPE, invoke_complete, payload_chunk
+from lambda_emulator.http_server import BodyTooLarge, HttpServer, Request, Response, TruncatedBody
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from lambda_emulator.function import Function, Result, StreamingResult
+
+# Limits of the service, bytes.
+SYNCHRONOUS_LIMIT = 6_291_456
+ASYNCHRONOUS_LIMIT = 1_048_576
+INVOKE_ASYNC_LIMIT = 262_144
+CLIENT_CONTEXT_LIMIT = 3583
+
+# A body that is longer than this is not even read to the end; AWS's SDKs expect that it is.
+READ_LIMIT = 64 * 1024 * 1024
+
+INVOCATION_TYPES = ("RequestResponse", "Event", "DryRun")
+STREAMING_INVOCATION_TYPES = ("RequestResponse", "DryRun")
+LOG_TYPES = ("None", "Tail")
+
+_INVOKE_PATH = re.compile("/2015-03-31/functions/([^/]+)/invocations/?")
+_ASYNC_PATH = re.compile("/2014-11-13/functions/([^/]+)/invoke-async/?")
+_STREAMING_PATH = re.compile("/2021-11-15/functions/([^/]+)/response-streaming-invocations/?")
+_TENANT_ID = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
+
+# A name, a partial ARN or a whole one, each perhaps with a qualifier (API reference, FunctionName).
+_FUNCTION = re.compile(
+    r"(?P<prefix>(arn:(aws[a-zA-Z-]*):lambda:)?([a-z]{2}(-[a-z]+)+-\d:)?(\d{12}:)?(function:)?)"
+    r"(?P<name>[a-zA-Z0-9-_.]{1,140})"
+    r"(:(?P<qualifier>\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"
+)
+
+
+class ApiError(Exception):
+    """A request that never reaches the function. ``hint`` is for the emulator's log only."""
+
+    def __init__(self, status: int, name: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.name = name
+        self.hint = hint
+
+    def response(self) -> Response:
+        """As the service sends it. The text's key is spelled with a capital by some exceptions."""
+        key = "Message" if self.name in ("ResourceNotFoundException", "ServiceException") else "message"
+        body = json.dumps({"Type": "User", key: str(self)}).encode()
+        headers = [
+            ("Content-Type", "application/json"),
+            ("x-amzn-RequestId", str(uuid.uuid4())),
+            ("x-amzn-ErrorType", self.name),
+        ]
+        return Response(self.status, body, headers, note=f"{self.name}: {self}{self.hint}")
+
+
+class Target(NamedTuple):
+    """Which function an invoker has named."""
+
+    arn: str
+    qualifier: str | None
+
+
+class InvokeApi:
+    """An Invoke API in front of one function."""
+
+    def __init__(
+        self, function: Function, host: str = "127.0.0.1", port: int = 0, function_url: str = ""
+    ) -> None:
+        """Listen at once; OSError if the address is taken. ``function_url`` is for who asks what is here."""
+        self._function = function
+        self._function_url = function_url
+        self._server = HttpServer(self._handle, function.log_error, host, port, function.log_request)
+        self.url = f"http://{self._server.address}"
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _handle(self, request: Request) -> Response:
+        try:
+            return self._route(request)
+        except ApiError as error:
+            return error.response()
+
+    def _route(self, request: Request) -> Response:
+        named = _INVOKE_PATH.fullmatch(request.path)
+        if named is not None and request.method == "POST":
+            return self._invoke(request, named.group(1))
+        named = _STREAMING_PATH.fullmatch(request.path)
+        if named is not None and request.method == "POST":
+            return self._invoke_streaming(request, named.group(1))
+        named = _ASYNC_PATH.fullmatch(request.path)
+        if named is not None and request.method == "POST":
+            return self._invoke_async(request, named.group(1))
+        if request.path == "/" and request.method in ("GET", "HEAD"):
+            return Response(200, self._welcome().encode(), [("Content-Type", "text/plain; charset=utf-8")])
+        found = f"{request.method} {request.path}"
+        operations = (
+            "POST /2015-03-31/functions/NAME/invocations,"
+            " POST /2021-11-15/functions/NAME/response-streaming-invocations and"
+            " POST /2014-11-13/functions/NAME/invoke-async"
+        )
+        raise ApiError(404, "UnknownOperationException", f"{found} is not here; there are {operations}")
+
+    def _invoke(self, request: Request, name: str) -> Response:
+        invocation_type = one_of(request, "X-Amz-Invocation-Type", "invocationType", INVOCATION_TYPES)
+        event, details = self._read(request, name, invocation_type)
+        prompt = details["log_type"] != "Tail"  # else the log is to be complete
+        result = self._function.invoke(event, invocation_type=invocation_type, prompt=prompt, **details)
+        return _response(result, details["log_type"])
+
+    def _invoke_async(self, request: Request, name: str) -> Response:
+        """The oldest operation, deprecated: an ``Event`` that can say less."""
+        target = find_target(self._function, name, "")
+        payload = _read_payload(request)
+        if len(payload) > INVOKE_ASYNC_LIMIT:
+            message = f"Request must be smaller than {INVOKE_ASYNC_LIMIT} bytes for the InvokeAsync operation"
+            raise ApiError(413, "RequestEntityTooLargeException", message)
+        result = self._function.invoke(
+            check_payload(payload), invocation_type="Event", qualifier=target.qualifier, arn=target.arn
+        )
+        return _response(result, "None")
+
+    def _invoke_streaming(self, request: Request, name: str) -> Response:
+        types = STREAMING_INVOCATION_TYPES
+        invocation_type = one_of(request, "X-Amz-Invocation-Type", "invocationType", types)
+        event, details = self._read(request, name, invocation_type)
+        result = self._function.invoke_streaming(event, invocation_type=invocation_type, **details)
+        return _streaming_response(result, details["log_type"])
+
+    def _read(self, request: Request, name: str, invocation_type: str) -> tuple[bytes, dict[str, Any]]:
+        """Read the request as the service does, and complain in its words: event and keywords of `invoke`."""
+        target = find_target(self._function, name, parse_qs(request.query).get("Qualifier", [""])[0])
+        log_type = one_of(request, "X-Amz-Log-Type", "logType", LOG_TYPES)
+        return check_payload(_read_payload(request), invocation_type), {
+            "log_type": log_type,
+            "client_context": _client_context(request),
+            "cognito_identity": request.header("X-Amz-Cognito-Identity") or None,  # as AWS's emulator has it
+            "tenant_id": _tenant_id(request),
+            "trace_id": request.header("X-Amzn-Trace-Id") or None,
+            "qualifier": target.qualifier,
+            "arn": target.arn,
+            "client_has_left": request.client_has_left,
+        }
+
+    def _welcome(self) -> str:
+        configuration = self._function.configuration
+        name = configuration.name
+        lines = [
+            f"A local AWS Lambda emulator, running {configuration.handler} from {configuration.task_root}.",
+            f"Invoke it: curl -d '{{}}' {self.url}/2015-03-31/functions/{name}/invocations",
+            "Have the response streamed: boto3's invoke_with_response_stream, which posts to",
+            f"  {self.url}/2021-11-15/functions/{name}/response-streaming-invocations",
+        ]
+        if self._function_url:
+            lines.append(f"Its function URL: {self._function_url}")
+        return "\n".join([*lines, ""])
+
+
+def _read_payload(request: Request) -> bytes:
+    try:
+        return request.read(READ_LIMIT)
+    except (BodyTooLarge, TruncatedBody) as error:
+        raise ApiError(413, "RequestEntityTooLargeException", "The body could not be read") from error
+
+
+def check_payload(payload: bytes, invocation_type: str = "RequestResponse") -> bytes:
+    """The event for a payload, or ApiError if the service would refuse it. No payload is an empty object."""
+    size = len(payload)
+    if invocation_type == "Event" and size > ASYNCHRONOUS_LIMIT:
+        limit = f"(limit {ASYNCHRONOUS_LIMIT} bytes)"
+        message = f"{size} byte payload is too large for the Event invocation type {limit}"
+        raise ApiError(413, "RequestEntityTooLargeException", message)
+    if size > SYNCHRONOUS_LIMIT:
+        message = f"Request must be smaller than {SYNCHRONOUS_LIMIT} bytes for the InvokeFunction operation"
+        raise ApiError(413, "RequestEntityTooLargeException", message)
+    if not payload:
+        return b"{}"
+    try:
+        # Numbers stay text: they need no judgement, and the longest ones int() would refuse.
+        json.loads(payload.decode("utf-8"), parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+    except RecursionError:
+        pass  # nested deeper than Python can follow; let the function see for itself
+    except ValueError as error:
+        message = f"Could not parse request body into json: {error}"
+        raise ApiError(400, "InvalidRequestContentException", message) from error
+    return payload
+
+
+def find_target(function: Function, named: str, qualifier: str) -> Target:
+    """Read the FunctionName and Qualifier of a request; ApiError if they cannot be meant."""
+    match = _FUNCTION.fullmatch(named)
+    if match is None:
+        message = (
+            f"1 validation error detected: Value '{named}' at 'functionName' failed to satisfy constraint:"
+            " Member must be a function's name, a partial ARN or an ARN"
+        )
+        raise ApiError(400, "InvalidParameterValueException", message)
+    own_qualifier = match.group("qualifier")
+    if own_qualifier and qualifier and own_qualifier != qualifier:
+        message = "The derived qualifier from the function name does not match the specified qualifier."
+        raise ApiError(400, "InvalidParameterValueException", message)
+    qualifier = own_qualifier or qualifier
+    name, arn = match.group("name"), function.arn(match.group("name"), qualifier)
+    if match.group("prefix").startswith("arn:"):
+        arn = match.group("prefix") + name + (f":{qualifier}" if qualifier else "")
+    served = function.configuration.name
+    if name != served:
+        hint = f" (this emulator serves {served!r}; --name changes that)"
+        raise ApiError(404, "ResourceNotFoundException", f"Function not found: {arn}", hint)
+    return Target(arn, qualifier or None)
+
+
+def one_of(request: Request, header: str, member: str, values: tuple[str, ...]) -> str:
+    """The value of a header that must be one of ``values``; the first of them if it is absent."""
+    value = request.header(header) or values[0]
+    if value not in values:
+        message = (
+            f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint:"
+            f" Member must satisfy enum value set: [{', '.join(values)}]"
+        )
+        raise ApiError(400, "InvalidParameterValueException", message)
+    return value
+
+
+def _client_context(request: Request) -> bytes | None:
+    """The client context's JSON text, out of its base64."""
+    header = request.header("X-Amz-Client-Context")
+    if not header:
+        return None
+    if len(header) > CLIENT_CONTEXT_LIMIT:
+        message = f"Client context must be no more than {CLIENT_CONTEXT_LIMIT} bytes, not {len(header)}"
+        raise ApiError(400, "InvalidRequestContentException", message)
+    try:
+        text = base64.b64decode(header, validate=True)
+        json.loads(text.decode("utf-8"))
+    except RecursionError:
+        pass  # as in `check_payload`
+    except (binascii.Error, ValueError) as error:
+        message = f"Client context must be a valid Base64-encoded JSON object: {error}"
+        raise ApiError(400, "InvalidRequestContentException", message) from error
+    # It becomes a header, where line breaks between its members have no place.
+    return text.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def _tenant_id(request: Request) -> str | None:
+    value = request.header("X-Amz-Tenant-Id")
+    if value and not _TENANT_ID.fullmatch(value):
+        message = (
+            f"1 validation error detected: Value '{value}' at 'tenantId' failed to satisfy constraint:"
+            f" Member must satisfy regular expression pattern: {_TENANT_ID.pattern}"
+        )
+        raise ApiError(400, "InvalidParameterValueException", message)
+    return value or None
+
+
+def _response(result: Result, log_type: str) -> Response:
+    headers = [("Content-Type", "application/json"), ("x-amzn-RequestId", result.request_id)]
+    if result.status == 200:  # the function has run
+        headers.append(("X-Amz-Executed-Version", result.executed_version))
+    if result.function_error:
+        headers.append(("X-Amz-Function-Error", result.function_error))
+    if result.status == 200 and log_type == "Tail":
+        headers.append(("X-Amz-Log-Result", base64.b64encode(result.log_tail).decode("ascii")))
+    note = "the function failed" if result.function_error else ""
+    return Response(result.status, result.payload, headers, note=note)
+
+
+def _streaming_response(result: StreamingResult, log_type: str) -> Response:
+    headers = [("x-amzn-RequestId", result.request_id)]
+    if result.status != 200:  # a dry run
+        return Response(result.status, b"", headers)
+    headers += [("Content-Type", CONTENT_TYPE), ("X-Amz-Executed-Version", result.executed_version)]
+    return Response(200, headers=headers, parts=_frames(result, log_type), done=result.close)
+
+
+def _frames(result: StreamingResult, log_type: str) -> Iterator[bytes]:
+    """A frame for each part as it comes, then the one that says how it ended.
+
+    What the service has for ErrorCode is not documented. ``Unhandled`` is known from its clients; an
+    error that comes after the first part has a type of its own, which would be lost otherwise.
+    """
+    midway = False
+    for part in result:
+        midway = True
+        yield payload_chunk(part)
+    error_code = result.error_type if midway else ""
+    log_result = base64.b64encode(result.log_tail).decode("ascii") if log_type == "Tail" else ""
+    yield invoke_complete(
+        error_code or result.function_error or "",
+        result.error_body.decode("utf-8", "replace"),
+        log_result,
+    )
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,205 @@
+"""Write what the platform itself says in a function's log: lines of text, or objects where it logs JSON.
+
+The objects are system logs of Lambda's: AWS's developer guide describes them under "Lambda Telemetry API
+Event schema reference", and under "Log-level filtering" which of them are logged at the level INFO, the
+usual one. Among these, here are those that have a line of text, too: successes are reported by
+``platform.report`` alone, and in place of an explanation a failure has ``platform.runtimeDone``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime, timezone
+
+from lambda_emulator.http_server import find
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lambda_emulator.configuration import Configuration
+    from lambda_emulator.http_server import Request, Response
+    from lambda_emulator.invocation import Invocation
+    from lambda_emulator.log import Log
+
+SUCCESS = "success"  # other statuses are "error" and "timeout"
+RUNTIME_VERSION = "provided:al2023"
+
+
+def platform_log(log: Log, configuration: Configuration) -> PlatformLog:
+    """The one for the format that the function is configured for."""
+    return JsonLog(log, configuration) if configuration.logs_json else PlatformLog(log, configuration)
+
+
+class PlatformLog:
+    """Lines of text."""
+
+    def __init__(self, log: Log, configuration: Configuration) -> None:
+        self._log = log
+        self._configuration = configuration
+
+    def init_report(self, init_ms: float, status: str = SUCCESS, error_type: str = "") -> None:
+        phase = [] if status == SUCCESS else ["Phase: init"]
+        self._columns(f"INIT_REPORT Init Duration: {init_ms:.2f} ms", *phase, *_ending(status, error_type))
+
+    def restore_start(self) -> None:
+        self._columns(f"RESTORE_START Runtime Version: {RUNTIME_VERSION}")
+
+    def restore_report(self, restore_ms: float, status: str = SUCCESS, error_type: str = "") -> None:
+        self._columns(f"RESTORE_REPORT Restore Duration: {restore_ms:.2f} ms", *_ending(status, error_type))
+
+    def start(self, invocation: Invocation) -> None:
+        version = self._configuration.version
+        self._log.write_line(f"START RequestId: {invocation.request_id} Version: {version}")
+
+    def timed_out(self, invocation: Invocation, message: str) -> None:
+        self._log.write_line(f"{timestamp()} {invocation.request_id} {message}\n")
+
+    def exited(self, invocation: Invocation, message: str, error_type: str) -> None:
+        self._log.write_line(f"RequestId: {invocation.request_id} Error: {message}\n{error_type}")
+
+    def end(self, invocation: Invocation) -> None:
+        """END and REPORT."""
+        report = invocation.report
+        columns = [
+            f"REPORT RequestId: {invocation.request_id}",
+            f"Duration: {report.duration_ms:.2f} ms",
+            f"Billed Duration: {report.billed_ms} ms",
+            f"Memory Size: {report.memory_mb} MB",
+            f"Max Memory Used: {report.max_memory_mb} MB",
+        ]
+        if report.init_ms is not None:
+            columns.append(f"Init Duration: {report.init_ms:.2f} ms")
+        if report.restore_ms is not None:
+            columns.append(f"Restore Duration: {report.restore_ms:.2f} ms")
+            columns.append(f"Billed Restore Duration: {report.billed_restore_ms} ms")
+        self._log.write_line(f"END RequestId: {invocation.request_id}")
+        self._columns(*columns, *_ending(report.status, report.error_type))
+
+    # What only the emulator says.
+
+    def error(self, text: str, request_id: str = "") -> None:
+        self._log.write_line(f"RequestId: {request_id} Error: {text}" if request_id else f"Error: {text}")
+
+    def warning(self, text: str) -> None:
+        self._log.write_line(text)
+
+    def request(self, request: Request, response: Response) -> str:
+        """A line for the terminal: one request, when it has been answered."""
+        record = _request_record(request, response)
+        parts = [f"{record['method']} {record['target']} {response.status} in {record['durationMs']:.0f} ms"]
+        parts += [f"{label}{record[name]}" for name, label in _SHOWN if name in record]
+        return "".join(parts)
+
+    def _columns(self, *columns: str) -> None:
+        """A line as CloudWatch shows it: columns separated, and ended, by tabs."""
+        self._log.write_line("\t".join([*columns, ""]))
+
+
+class JsonLog(PlatformLog):
+    """Objects, one a line."""
+
+    def init_report(self, init_ms: float, status: str = SUCCESS, error_type: str = "") -> None:
+        record = {"initializationType": self._configuration.initialization_type, "phase": "init"}
+        self._finish("initReport", record, status, error_type, durationMs=init_ms)
+
+    def restore_start(self) -> None:
+        configuration = self._configuration
+        names = {"functionName": configuration.name, "functionVersion": configuration.version}
+        self._write("platform.restoreStart", {"runtimeVersion": RUNTIME_VERSION, **names})
+
+    def restore_report(self, restore_ms: float, status: str = SUCCESS, error_type: str = "") -> None:
+        self._finish("restoreReport", {}, status, error_type, durationMs=restore_ms)
+
+    def start(self, invocation: Invocation) -> None:
+        record = {"functionArn": invocation.arn, "version": self._configuration.version}
+        self._write("platform.start", {"requestId": invocation.request_id, **record})
+
+    def timed_out(self, invocation: Invocation, message: str) -> None:
+        self._runtime_done(invocation, "timeout")
+
+    def exited(self, invocation: Invocation, message: str, error_type: str) -> None:
+        self._runtime_done(invocation, "error", error_type)
+
+    def end(self, invocation: Invocation) -> None:
+        """``platform.report``; of ``platform.end`` only the Telemetry API knows."""
+        report = invocation.report
+        self._finish(
+            "report",
+            {"requestId": invocation.request_id},
+            report.status,
+            report.error_type,
+            durationMs=report.duration_ms,
+            billedDurationMs=report.billed_ms,
+            memorySizeMB=report.memory_mb,
+            maxMemoryUsedMB=report.max_memory_mb,
+            initDurationMs=report.init_ms,
+            restoreDurationMs=report.restore_ms,
+            billedRestoreDurationMs=None if report.restore_ms is None else report.billed_restore_ms,
+        )
+
+    def error(self, text: str, request_id: str = "") -> None:
+        self._write("emulator.error", {**({"requestId": request_id} if request_id else {}), "message": text})
+
+    def warning(self, text: str) -> None:
+        self._write("emulator.warning", {"message": text})
+
+    def request(self, request: Request, response: Response) -> str:
+        return encode("emulator.request", _request_record(request, response))
+
+    def _runtime_done(self, invocation: Invocation, status: str, error_type: str = "") -> None:
+        record = {"requestId": invocation.request_id}
+        self._finish("runtimeDone", record, status, error_type, durationMs=invocation.report.duration_ms)
+
+    def _finish(
+        self, what: str, record: dict[str, Any], status: str, error_type: str, **metrics: float | None
+    ) -> None:
+        """The record of something that has come to its end. Metrics that are None are left out."""
+        record["metrics"] = {name: round(value, 3) for name, value in metrics.items() if value is not None}
+        record["status"] = status
+        if error_type:
+            record["errorType"] = error_type
+        self._write(f"platform.{what}", record)
+
+    def _write(self, kind: str, record: dict[str, Any]) -> None:
+        self._log.write_line(encode(kind, record))
+
+
+def encode(kind: str, record: dict[str, Any]) -> str:
+    """One object. Those of a ``kind`` that begins with ``emulator.`` are none of Lambda's."""
+    members = {"time": timestamp(), "type": kind, "record": record}
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+
+
+def timestamp() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# What a line of text shows of a request beside what each has.
+_SHOWN = (("requestId", ", RequestId: "), ("note", ": "))
+
+
+def _request_record(request: Request, response: Response) -> dict[str, Any]:
+    """Describe a request. The emulator's own pages and failures have no request id."""
+    record = {
+        "requestId": find(response.headers, "x-amzn-RequestId"),
+        "method": _printable(request.method),
+        "target": _printable(request.target),
+        "status": response.status,
+        "durationMs": round((time.monotonic() - request.began) * 1000, 3),
+        "note": _printable(response.note, 1000),
+    }
+    return {name: value for name, value in record.items() if value != ""}
+
+
+def _printable(text: str, limit: int = 200) -> str:
+    """What a client has sent, with nothing in it that a terminal would obey."""
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[:limit])
+    return shown if len(text) <= limit else f"{shown}…"
+
+
+def _ending(status: str, error_type: str) -> list[str]:
+    """The columns that only failures have."""
+    columns = [] if status == SUCCESS else [f"Status: {status}"]
+    return [*columns, f"Error Type: {error_type}"] if error_type else columns

@@ -1,0 +1,462 @@
+"""Speak the Runtime API to one execution environment, and hold its runtime to the order of calls.
+
+Statuses and bodies are those of Lambda's own server, as AWS publishes it in the Runtime Interface
+Emulator; the calls are described in AWS's developer guide, "Using the Lambda runtime API".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import threading
+import time
+from dataclasses import dataclass, field
+
+from lambda_emulator import extensions
+from lambda_emulator.extensions import Extensions
+from lambda_emulator.http_server import BodyTooLarge, HttpServer, Request, Response, TruncatedBody, find
+from lambda_emulator.invocation import Answer, Invocation, platform_error
+from lambda_emulator.json_replies import accepted, refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lambda_emulator.http_server import Fields
+    from lambda_emulator.response_stream import ResponseStream
+
+# Where a runtime stands, in the words of the server's error messages.
+STARTED = "Started"
+INIT_ERROR = "InitError"
+RESTORING = "Restoring"
+RESTORE_ERROR = "RestoreError"
+READY = "Ready"  # waiting in `next`
+RUNNING = "Running"  # has been given an event
+RESPONSE = "InvocationResponse"  # its response is being read
+ERROR = "InvocationErrorResponse"
+RESPONSE_SENT = "RuntimeResponseSentState"
+
+# What may follow what: state → call → the state it leads to. A call that is not listed is answered
+# with 403 and changes nothing. A state without a way out is a wedged runtime: it can only exit.
+#
+#   Started ──next──▶ Ready ──event──▶ Running ──response──▶ InvocationResponse ──▶ ResponseSent
+#      │                ▲                 └─────error──────▶ InvocationErrorResponse ──▶   │
+#      └─init/error     └──────────────────────────next────────────────────────────────────┘
+TRANSITIONS = {
+    STARTED: {"Ready": READY, "InitError": INIT_ERROR, "RestoreReady": RESTORING},
+    RESTORING: {"Ready": READY, "InitError": RESTORE_ERROR, "RestoreError": RESTORE_ERROR},
+    READY: {"Ready": READY},
+    # `next` without an answer gives the same event once more.
+    RUNNING: {"Ready": RUNNING, "InvocationResponse": RESPONSE, "InvocationErrorResponse": ERROR},
+    # They move on by themselves once the answer has been read and found good, else they are wedged.
+    RESPONSE: {},
+    ERROR: {},
+    RESPONSE_SENT: {"Ready": READY},
+    INIT_ERROR: {},
+    RESTORE_ERROR: {},
+}
+
+# A streamed response: how much of it passes before `bandwidth` begins to matter, and how much of it is
+# kept for `Recorded`, bytes.
+BURST = 6 * 1024 * 1024
+RECORDED_LIMIT = 64 * 1024
+
+# How much of a refused body net/http reads before it gives up the connection, bytes.
+READ_AFTER_REFUSAL = 256 * 1024
+
+# net/http gives a Content-Length to a body that fits its buffer, and chunks a longer one.
+LONGEST_COUNTED_BODY = 2048
+
+_BASE = "/2018-06-01/runtime"
+_ANSWER_PATH = re.compile(_BASE + "/invocation/([^/]*)/(response|error)")
+
+_ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
+_ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
+
+
+@dataclass
+class Recorded:
+    """One request of the runtime as it came over the wire, and the status it was answered with.
+
+    ``status`` is None while the request waits (`next`) or if it got no reply. Of a response that was
+    streamed to its caller, ``body`` is no more than the beginning.
+    """
+
+    method: str
+    path: str
+    headers: Fields
+    body: bytes = b""
+    trailers: Fields = field(default_factory=list)
+    status: int | None = None
+    body_size: int = 0  # bytes
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, whatever its case, or None."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), None)
+
+
+class RuntimeApi:
+    """The server behind AWS_LAMBDA_RUNTIME_API for one process; a new process gets a new one.
+
+    All that changes does so under ``changed``, and is announced through it.
+    """
+
+    def __init__(
+        self,
+        *,
+        requests: list[Recorded],
+        on_pause: Callable[[], None],
+        on_restore: Callable[[], None],
+        on_error: Callable[[str], None],
+        metadata: Mapping[str, str],
+        snap_start: bool,
+        max_response_bytes: int,
+        early_413: bool,
+        max_stream_bytes: int,
+        bandwidth: float | None,
+    ) -> None:
+        self.changed = threading.Condition()
+        self.state = STARTED
+        self.invocation: Invocation | None = None
+        self.init_error: Answer | None = None
+        self.abandoned = False  # the process is gone; what it sent before is still read
+        self.closed = False  # nothing is taken any more
+        self.extensions = Extensions(metadata)
+        self.idle_since = 0.0  # when the runtime last called `next`, by the monotonic clock
+        self._requests = requests
+        self._on_pause = on_pause
+        self._on_restore = on_restore
+        self._snap_start = snap_start
+        self._max_response_bytes = max_response_bytes
+        self._early_413 = early_413
+        self._max_stream_bytes = max_stream_bytes
+        self._bandwidth = bandwidth
+        self._truncated = False  # a streamed response was, and the runtime is wedged
+        self._server = HttpServer(self._handle, on_error)
+        self.address = self._server.address
+
+    @property
+    def ready(self) -> bool:
+        """Whether the init phase is over: the runtime waits for an event, and every extension does."""
+        return self.state == READY and self.extensions.ready
+
+    def offer(self, invocation: Invocation) -> None:
+        """Give the runtime its next event. Call with ``changed`` held."""
+        self.invocation = invocation
+        self.changed.notify_all()
+
+    def settle(self, timeout_s: float) -> None:
+        """After the process is gone: let requests that it still managed to send have their effect."""
+        with self.changed:
+            self.abandoned = True
+            self.changed.notify_all()
+        self._server.wait_for_connections(timeout_s)
+
+    def hang_up(self) -> None:
+        """Give no more events and take no more answers: a waiting `next` loses its connection."""
+        with self.changed:
+            self.abandoned = self.closed = True
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        self.hang_up()
+        self._server.close()
+
+    def _handle(self, request: Request) -> Response | None:
+        record = Recorded(request.method, request.target, request.headers)
+        self._requests.append(record)
+        response = self._route(request, record)
+        if response is not None:
+            if request.unread and not response.close:
+                response.close = not _skim(request, record, most=READ_AFTER_REFUSAL)
+            record.status = response.status
+        return response
+
+    def _route(self, request: Request, record: Recorded) -> Response | None:
+        call = (request.method, request.path)
+        if call == ("GET", _BASE + "/invocation/next"):
+            return self._next()
+        if call == ("POST", _BASE + "/init/error"):
+            return self._init_error("InitError", request, record)
+        if self._snap_start and call == ("GET", _BASE + "/restore/next"):
+            return self._restore_next()
+        if self._snap_start and call == ("POST", _BASE + "/restore/error"):
+            return self._init_error("RestoreError", request, record)
+        if call == ("POST", extensions.REGISTER):
+            return self._register_extension(request, record)
+        if call == ("GET", extensions.NEXT):
+            return self._next_of_extension(request)
+        answer = _ANSWER_PATH.fullmatch(request.path)
+        if answer is not None and request.method == "POST":
+            request_id, kind = answer.groups()
+            denied = self._begin_answer(request, request_id, kind)
+            if denied is not None:
+                return denied
+            return self._response(request, record) if kind == "response" else self._error(request, record)
+        return Response(404, b"404 page not found\n", [("Content-Type", "text/plain; charset=utf-8")])
+
+    # Each of the following is one call of the Runtime API.
+
+    def _next(self) -> Response | None:
+        """``GET /invocation/next``: close the previous invocation, wait for the next event."""
+        self._on_pause()
+        with self.changed:
+            if self._snap_start and self.state == STARTED:
+                self._on_restore()  # without a call of `restore/next`, so there are no hooks
+            answered = self.state == RESPONSE_SENT
+            denied = self._move("Ready")
+            if denied is not None:
+                return denied
+            if answered:
+                self.invocation = None
+            self.idle_since = time.monotonic()
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.abandoned or (self.invocation is not None and not self.closed))
+            if self.abandoned or self.invocation is None:
+                return None
+            self.state = RUNNING
+            return _event(self.invocation)
+
+    def _response(self, request: Request, record: Recorded) -> Response:
+        """``POST /invocation/{id}/response``: the function's result, in one piece or streamed."""
+        mode = request.header("Lambda-Runtime-Function-Response-Mode")
+        if mode not in ("", "streaming"):
+            return refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode")
+        invocation = self.invocation
+        if invocation is not None and invocation.stream is not None and (mode or request.chunked):
+            return self._stream(request, record, invocation.stream)
+        limit = self._max_response_bytes
+        try:
+            if self._early_413:
+                _read(request, record, limit)
+            else:
+                _skim(request, record, keep=limit)
+        except BodyTooLarge:
+            return self._too_large(limit, close=True)
+        if request.truncated:
+            return refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+        if record.body_size > limit:
+            return self._too_large(limit, close=False)
+        answer = Answer(record.body, _content_type(request), response_mode=mode or "buffered")
+        answer.trailers = record.trailers
+        if mode == "streaming":
+            _heed_trailers(answer, request)
+        if invocation is not None and invocation.stream is not None:
+            invocation.stream.open(answer.content_type, "buffered")
+            invocation.stream.write(answer.body)
+        self._finish_answer(answer)
+        return accepted()
+
+    def _stream(self, request: Request, record: Recorded, stream: ResponseStream) -> Response:
+        """Pass a response on as it arrives; whether that is done depends on how the caller has invoked.
+
+        What is sent in chunks is streamed even if no header says so, as the service does.
+        """
+        answer = Answer(b"", _content_type(request), response_mode="streaming")
+        stream.open(answer.content_type, answer.response_mode)
+        limit = self._max_stream_bytes
+        try:
+            for part in request.parts():
+                passed = part[: limit - record.body_size]
+                record.body += passed[: RECORDED_LIMIT - min(record.body_size, RECORDED_LIMIT)]
+                record.body_size += len(part)
+                self._throttle(record.body_size, len(part))
+                stream.write(passed)
+                if self.closed:
+                    return refusal(410, "InvokeTimeout", "Invoke timeout", close=True)
+                if record.body_size > limit:
+                    return self._too_large(limit, close=True)
+        except TruncatedBody:
+            # If the process is about to end, that is the better explanation: see `_move`.
+            self._truncated = True
+            return refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+        answer.trailers = record.trailers = request.trailers
+        _heed_trailers(answer, request)
+        self._finish_answer(answer)
+        return accepted()
+
+    def _throttle(self, size: int, part_size: int) -> None:
+        """After the burst, take as long for a part as it takes at the given bandwidth."""
+        if self._bandwidth is not None and size > BURST:
+            time.sleep(min(part_size, size - BURST) / self._bandwidth)
+
+    def _error(self, request: Request, record: Recorded) -> Response | None:
+        """``POST /invocation/{id}/error``: what the function raised; any bytes go to the caller."""
+        try:
+            complete = _read(request, record, self._max_response_bytes)
+        except BodyTooLarge:
+            complete = False
+        if not complete:
+            return None  # no reply at all, and wedged, is what Lambda's server does here
+        error_type = request.header(_ERROR_TYPE)
+        content_type = request.header("Content-Type") or "application/json"
+        self._finish_answer(Answer(record.body, content_type, is_error=True, error_type=error_type))
+        return accepted()
+
+    def _init_error(self, call: str, request: Request, record: Recorded) -> Response | None:
+        """``POST /init/error`` and ``/restore/error``: the function cannot be started."""
+        with self.changed:
+            denied = self._move(call)
+        if denied is not None:
+            return denied
+        if not _read(request, record):
+            return None
+        self._on_pause()
+        with self.changed:
+            self.init_error = Answer(record.body, is_error=True, error_type=request.header(_ERROR_TYPE))
+            self.changed.notify_all()
+        return accepted()
+
+    def _restore_next(self) -> Response:
+        """``GET /restore/next``: the snapshot is taken and restored in no time here.
+
+        No connection survives that, though this one has to bring the reply.
+        """
+        self._on_pause()
+        with self.changed:
+            denied = self._move("RestoreReady")
+            if denied is not None:
+                return denied
+            self._on_restore()
+            self.changed.notify_all()
+        self._server.drop_other_connections()
+        return Response(200, close=True)
+
+    def _register_extension(self, request: Request, record: Recorded) -> Response | None:
+        """``POST /extension/register``: from now on the end of the environment is announced."""
+        if not _read(request, record):
+            return None
+        with self.changed:
+            closed = self.state not in (STARTED, RESTORING)
+            return self.extensions.register(request, record.body, closed=closed)
+
+    def _next_of_extension(self, request: Request) -> Response | None:
+        """``GET /extension/event/next``: waits for the end."""
+        with self.changed:
+            denied = self.extensions.next(request)
+            self.changed.notify_all()
+            if denied is None:
+                self.changed.wait_for(lambda: self.abandoned)
+            return denied
+
+    # What they share.
+
+    def _move(self, call: str) -> Response | None:
+        """Follow the table; None if the call may be made now, otherwise its refusal."""
+        following = TRANSITIONS[self.state].get(call)
+        if following is None:
+            if self._truncated and self.invocation is not None:
+                self.invocation.settle(platform_error("Runtime.TruncatedResponse", "Response truncated"))
+            message = (
+                f"State transition from {self.state} to {call} failed for runtime."
+                " Error: State transition is not allowed"
+            )
+            return refusal(403, "InvalidStateTransition", message)
+        self.state = following
+        return None
+
+    def _begin_answer(self, request: Request, request_id: str, kind: str) -> Response | None:
+        """None if the runtime may answer this invocation now, otherwise the refusal."""
+        with self.changed:
+            invocation = self.invocation
+            if invocation is None or request_id != invocation.request_id:
+                return refusal(400, "InvalidRequestID", "Invalid request ID")
+            echoed = request.header("Lambda-Runtime-Invocation-Id")
+            stale = bool(echoed and invocation.invocation_id and echoed != invocation.invocation_id)
+            if stale or self.closed:
+                return refusal(410, "InvokeTimeout", "Invoke timeout")
+            return self._move("InvocationResponse" if kind == "response" else "InvocationErrorResponse")
+
+    def _finish_answer(self, answer: Answer) -> None:
+        self._on_pause()  # whoever reads the answer finds in the log what was written before it
+        with self.changed:
+            self.state = RESPONSE_SENT
+            if self.invocation is not None and not self.closed:
+                self.invocation.settle(answer)
+            self.changed.notify_all()
+
+    def _too_large(self, limit: int, *, close: bool) -> Response:
+        """The platform fails the invocation itself; the runtime has nothing more to say about it."""
+        message = f"Response payload size exceeded maximum allowed payload size ({limit} bytes)."
+        self._finish_answer(platform_error("Function.ResponseSizeTooLarge", message))
+        reason = f"Exceeded maximum allowed payload size ({limit} bytes)."
+        return refusal(413, "RequestEntityTooLarge", reason, close=close)
+
+
+def _event(invocation: Invocation) -> Response:
+    """The reply to `next`. Headers that have nothing to say are left out."""
+    headers = [
+        ("Content-Type", invocation.content_type),
+        ("Lambda-Runtime-Aws-Request-Id", invocation.request_id),
+        ("Lambda-Runtime-Deadline-Ms", str(invocation.deadline_ms)),
+        ("Lambda-Runtime-Invoked-Function-Arn", invocation.arn),
+        ("Lambda-Runtime-Trace-Id", invocation.trace_id),
+        (
+            "Lambda-Runtime-Client-Context",
+            (invocation.client_context or b"").decode("utf-8", "surrogateescape"),
+        ),
+        ("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity),
+        ("Lambda-Runtime-Aws-Tenant-Id", invocation.tenant_id),
+        ("Lambda-Runtime-Invocation-Id", invocation.invocation_id),
+    ]
+    present = [(name, value) for name, value in headers if value]
+    return Response(200, invocation.event, present, chunked=len(invocation.event) > LONGEST_COUNTED_BODY)
+
+
+def _heed_trailers(answer: Answer, request: Request) -> None:
+    """Make a streamed answer an error if its trailers say that it failed midway.
+
+    The server looks only for trailers that the head declared.
+    """
+    declared = {
+        name.strip().lower()
+        for header, names in request.headers
+        if header.lower() == "trailer"
+        for name in names.split(",")
+    }
+    trailers = [(name, value) for name, value in request.trailers if name.lower() in declared]
+    error_type = find(trailers, _ERROR_TYPE)
+    error_body = find(trailers, _ERROR_BODY)
+    if not error_type and not error_body:
+        return
+    try:
+        answer.body = base64.b64decode(error_body, validate=True)
+    except binascii.Error:
+        answer.body = b""
+    answer.is_error = True
+    answer.error_type = error_type
+    answer.content_type = "application/json"
+
+
+def _read(request: Request, record: Recorded, limit: int | None = None) -> bool:
+    """Take the whole body; False if it ended too early. BodyTooLarge beyond the limit."""
+    try:
+        record.body = request.read(limit)
+    except TruncatedBody:
+        return False
+    record.body_size = len(record.body)
+    record.trailers = request.trailers
+    return True
+
+
+def _skim(request: Request, record: Recorded, keep: int = RECORDED_LIMIT, most: int | None = None) -> bool:
+    """Take what there is of a body but keep only its beginning; False if there is more than ``most``."""
+    kept = []
+    try:
+        for part in request.parts():
+            kept.append(part[: max(0, keep - record.body_size)])
+            record.body_size += len(part)
+            if most is not None and record.body_size > most:
+                return False
+    except TruncatedBody:
+        pass  # noted in the request
+    finally:
+        record.body = b"".join(kept)
+        record.trailers = request.trailers
+    return True
+
+
+def _content_type(request: Request) -> str:
+    return request.header("Content-Type") or "application/octet-stream"

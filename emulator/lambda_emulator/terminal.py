@@ -1,0 +1,117 @@
+"""Show a person what happens; colour is for terminals only."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+from lambda_emulator.platform_log import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+_DIM = "\x1b[2m"
+_RED = "\x1b[31m"
+_YELLOW = "\x1b[33m"
+_BOLD = "\x1b[1m"
+_PLAIN = "\x1b[0m"
+
+# How a line begins, and how it is shown.
+_STYLES = (
+    (("START RequestId: ", "END RequestId: ", "REPORT RequestId: ", "INIT_REPORT "), _DIM),
+    (("A source file has changed: ", "More memory was used ", "The client of RequestId "), _YELLOW),
+    (("[ERROR]", "[CRITICAL]", "RequestId: ", "Error: ", "Runtime."), _RED),
+    (("[WARNING]",), _YELLOW),
+)
+
+# The same for the objects of `platform_log`; others of them are dim.
+_OBJECT = re.compile(r'\{"time":"[^"]+","type":"((?:platform|emulator)\.\w+)"')
+_OBJECT_STYLES = {"platform.runtimeDone": _RED, "emulator.error": _RED, "emulator.warning": _YELLOW}
+
+
+class Terminal:
+    """Text for a person on one stream, which may as well be a file.
+
+    ``logs_json``: what is said beside a log is an object, too, lest it spoils the whole for programs.
+    """
+
+    # The line on the screen, which all share, is one of a response and not at its end.
+    _interrupted = False
+
+    def __init__(self, stream: TextIO, *, logs_json: bool = False) -> None:
+        self._stream = stream
+        self._logs_json = logs_json
+        # NO_COLOR: see no-color.org
+        self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
+        self._line = b""  # what was written last, up to its line break, which has not come yet
+
+    def log(self, data: bytes) -> None:
+        """Show a piece of the log: whole lines only, so that two writers do not share one."""
+        *lines, self._line = (self._line + data).split(b"\n")
+        for line in lines:
+            # Lambda's runtimes join the lines of one record with a carriage return; CloudWatch breaks them.
+            text = line.decode("utf-8", "replace").rstrip("\r").replace("\r", "\n")
+            self.line(text)
+
+    def line(self, text: str) -> None:
+        """Show a line of the log in the colour of its kind."""
+        self.say(text, self._style(text))
+
+    def say(self, text: str = "", style: str = "") -> None:
+        line = f"{style}{text}{_PLAIN}\n" if style and self._colour else text + "\n"
+        if Terminal._interrupted and self._stream.isatty():
+            Terminal._interrupted = False
+            line = "\n" + line
+        self._write(line.encode("utf-8", "replace"))
+
+    def headline(self, text: str) -> None:
+        self.say(text, _BOLD)
+
+    def complain(self, text: str) -> None:
+        self.say(encode("emulator.error", {"message": text}) if self._logs_json else text, _RED)
+
+    def remark(self, text: str) -> None:
+        self.say(encode("emulator.remark", {"message": text}) if self._logs_json else text, _DIM)
+
+    def part(self, data: bytes) -> None:
+        """A piece of a response, byte for byte and at once."""
+        if data and self._stream.isatty():
+            Terminal._interrupted = not data.endswith(b"\n")
+        self._write(data)
+
+    def end_parts(self) -> None:
+        """Leave the screen with a fresh line."""
+        if Terminal._interrupted and self._stream.isatty():
+            self.part(b"\n")
+
+    def payload(self, payload: bytes) -> None:
+        """A response: laid out for a person, or else byte for byte (and, if it is text, a line break)."""
+        if self._stream.isatty():
+            try:
+                self.say(json.dumps(json.loads(payload), indent=2, ensure_ascii=False))
+                return
+            except (ValueError, RecursionError):
+                pass  # not JSON, or nested too deeply: show it as it is
+        try:
+            payload.decode("utf-8")
+        except UnicodeDecodeError:
+            self._write(payload)
+        else:
+            self._write(payload if payload.endswith(b"\n") else payload + b"\n")
+
+    def _style(self, line: str) -> str:
+        if " Task timed out after " in line:
+            return _RED
+        found = _OBJECT.match(line)
+        if found is not None:
+            return _OBJECT_STYLES.get(found[1], _DIM)
+        return next((style for beginnings, style in _STYLES if line.startswith(beginnings)), "")
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._stream.buffer.write(data)
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass  # nobody reads any more: the function need not suffer from it

@@ -1,0 +1,150 @@
+"""Shutdown: call the function's SIGTERM handler before Lambda ends the environment.
+
+Lambda sends SIGTERM only to environments that have an extension. So an internal extension is registered that
+asks for no events: its `event/next`, without which the init phase would not end, is sent once and never
+answered. Source: AWS's developer guide, "Using the Lambda Extensions API", and aws-lambda-go, sigterm.go.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+from time import monotonic
+
+from .. import diagnostics, http1, process_exit
+from ..errors import RuntimeApiError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+    from ..connection import Connection
+    from ..environment import Settings
+    from ..logs import FunctionLog
+    from ..runtime_api import LambdaRuntimeClient
+
+_BASE = "/2020-01-01/extension"
+_NAME = "custom-lambda-runtime-python"
+# Lambda kills the process 500 ms after SIGTERM if all extensions are internal, else after 300 ms.
+GRACE_S = 0.2  # for the handler to respond, or for the event loop's tasks while idle
+LOOP_S = 0.1  # for the event loop's tasks after the response
+TOTAL_S = 0.28  # for that and for the functions registered with `atexit`
+STATUS: int = 128 + _signal.SIGTERM
+
+# The system may give the signal to another thread, whereas Python calls signal handlers in the main thread.
+# So that thread, which waits for the next event, looks up this often.
+LOOK_UP_S = 0.05
+
+# Their signal handlers do nothing: the loop calls what `loop.add_signal_handler` was given.
+_EVENT_LOOPS = ("asyncio", "uvloop")
+
+_kept: list[Any] = []  # the connection on which `event/next` waits
+
+
+def prepare(hook: Any, settings: Settings, client: LambdaRuntimeClient, log: FunctionLog) -> None:
+    """Make Lambda send SIGTERM; when it comes, call ``hook`` and end, `atexit` included, within 300 ms.
+
+    If SIGTERM comes during an invocation, the handler has a short time to respond after the hook was called.
+    A SIGTERM handler that the function installs later replaces all this.
+    """
+    try:
+        # With several workers it is enough that one of them has registered.
+        _register(client.connection, sole_worker=not settings.workers)
+    except (RuntimeApiError, OSError) as error:
+        log.write_runtime_message(f"The SIGTERM handler may never be called: {error}")
+    termination = Termination(hook, client, log)
+    client.before_next = termination.leave_if_begun
+    client.look_up_s = LOOK_UP_S
+    _signal.signal(_signal.SIGTERM, termination.handle)
+
+
+class Termination:
+    """The end of this process, which SIGTERM begins."""
+
+    def __init__(self, hook: Any, client: LambdaRuntimeClient, log: FunctionLog) -> None:
+        self._begun = False
+        self._hook = hook
+        self._client = client
+        self._log = log
+        package = str(getattr(hook, "__module__", "")).partition(".")[0]
+        self._event_loop = package if package in _EVENT_LOOPS else ""
+        self._loop_missed_it = False
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Handle SIGTERM; Python calls this in the main thread."""
+        if process_exit.in_child():
+            self._hook(number, frame)
+            return
+        if self._begun or process_exit.exiting:  # it may come twice: to the process and to its group
+            return
+        self._begun = True
+        process_exit.end_at = monotonic() + TOTAL_S
+        if self._event_loop:
+            from .. import event_loop
+
+            # The loop of uvloop notices only signals that come while it runs.
+            self._loop_missed_it = self._event_loop == "uvloop" and not event_loop.is_running()
+            if not self._loop_missed_it:
+                _signal.signal(number, _signal.SIG_IGN)  # else the loop would make its calls once more
+        if self._client.answering:
+            # The hook may only note that the end is near, or raise in the handler. So the invocation goes on.
+            process_exit.start_new_thread(self._leave_in_time, ())
+            self._hook(number, frame)
+        else:
+            process_exit.exit_now(self._call_while_idle(number, frame))
+
+    def _call_while_idle(self, number: int, frame: FrameType | None) -> int:
+        """Call the hook; the exit status, which is the hook's if it raises, for example SystemExit."""
+        try:
+            self._hook(number, frame)
+            self._let_loop_run(GRACE_S)
+        except BaseException as error:
+            if not isinstance(error, SystemExit):
+                self._log.write_error(diagnostics.describe(error))
+            return process_exit.exit_status(error)
+        return STATUS
+
+    def leave_if_begun(self) -> None:
+        """End the process if SIGTERM came during the invocation that now has its response."""
+        if self._begun:
+            self._let_loop_run(LOOP_S)
+            process_exit.exit_now(STATUS)
+
+    def _leave_in_time(self) -> None:
+        """End the process from another thread, should the main thread not come to it."""
+        process_exit.sleep(GRACE_S)
+        if not self._client.answering:
+            process_exit.sleep(process_exit.time_left(LOOP_S))
+        process_exit.exit_now(STATUS)
+
+    def _let_loop_run(self, seconds: float) -> None:
+        """Let the event loop make the calls that it was given for this signal, and finish its tasks."""
+        if self._event_loop:
+            from .. import event_loop
+
+            signal = _signal.SIGTERM if self._loop_missed_it else None
+            event_loop.drain(process_exit.time_left(seconds), signal)
+
+
+def _register(connection: Connection, *, sole_worker: bool) -> None:
+    """Register the extension and ask for its first event. Raises RuntimeApiError or OSError."""
+    address = connection.address
+    body = b'{"events":[]}'
+    headers = [("Host", address), ("Lambda-Extension-Name", _NAME)]
+    length = ("Content-Length", str(len(body)))
+    content_type = ("Content-Type", "application/json")
+    path = f"{_BASE}/register"
+    response = connection.exchange(http1.format_request("POST", path, [*headers, content_type, length]), body)
+    identifier = response.headers.get("lambda-extension-identifier")
+    if response.status != 200 or identifier is None:
+        connection.close()
+        if response.status == 403 and not sole_worker:
+            return  # the name is taken, or it is too late: another worker was first
+        raise RuntimeApiError(
+            f"POST {path} was answered {response.status} {response.body[:300]!r}, expected 200 and an "
+            "identifier; Lambda sends SIGTERM only to environments with an extension"
+        )
+    sock = connection.detach()
+    _kept.append(sock)
+    headers = [("Host", address), ("Lambda-Extension-Identifier", identifier)]
+    sock.sendall(http1.format_request("GET", f"{_BASE}/event/next", headers))

@@ -1,0 +1,145 @@
+"""Serve several invocations at once, each in a process of its own (lambda-managed-instances-runtime).
+
+The process that Lambda started becomes the parent: it waits for its workers, and replaces one that died. A
+worker is the ordinary runtime with a connection of its own. It loads the handler itself, so functions need
+not be safe to fork; and its `_X_AMZN_TRACE_ID` is of its own invocation only. Told to end, the parent tells
+its workers, and ends after them: the function may have something to do in each.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import signal
+import time
+
+from .. import process_exit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import NoReturn
+
+_INITIALIZED = b"i"
+_API_LOST = b"l"
+
+_END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# How long workers may take to end. Lambda grants 300 to 500 ms, then it kills all of us.
+GRACE_S = 0.3
+
+
+class Parent:
+    """The parent as a worker sees it: the end of a pipe, for words of one byte."""
+
+    def __init__(self, writer: int) -> None:
+        self._writer = writer
+
+    def note_initialized(self) -> None:
+        """The function is loaded: should this worker die, another is worth a try."""
+        os.write(self._writer, _INITIALIZED)
+
+    def note_api_lost(self) -> None:
+        """The Runtime API cannot be talked to any more: another worker could not either."""
+        os.write(self._writer, _API_LOST)
+
+
+def become_worker(count: int, output_path: str) -> Parent:
+    """Fork ``count`` workers and return in each of them; the parent ends its life in here.
+
+    ``output_path`` is the Unix socket that takes a worker's stdout and stderr, or empty. A worker that died
+    is replaced if the last that it noted was that it is initialized; else the next would die at once as
+    well. With no worker left, the parent ends with the last one's exit status.
+    """
+    workers: dict[int, int] = {}  # process id: the end of a pipe that holds what the worker noted
+    missing = count
+    parent = os.getpid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)  # as long as ``workers`` may lack one
+    before = [signal.getsignal(number) for number in _END_SIGNALS]
+    for number in _END_SIGNALS:
+        signal.signal(number, lambda number, frame: _end_all(workers, number))
+    while True:
+        for _ in range(missing):
+            reader, writer = os.pipe()
+            process = os.fork()
+            if process == 0:
+                for number, handler in zip(_END_SIGNALS, before):
+                    signal.signal(number, handler)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
+                for inherited in (reader, *workers.values()):
+                    os.close(inherited)
+                process_exit.serve_from_here()
+                _end_with(parent, writer)
+                if output_path:
+                    _redirect_output(output_path)
+                return Parent(writer)
+            os.close(writer)
+            os.set_blocking(reader, False)
+            workers[process] = reader
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
+        process, status = os.wait()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)
+        reader = workers.pop(process, -1)  # as process 1 we inherit orphans, too
+        missing = int(reader >= 0 and _last_word(reader) == _INITIALIZED)
+        if not workers and not missing:
+            os._exit(os.WEXITSTATUS(status) or 1 if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
+
+
+def _end_all(workers: dict[int, int], signal_number: int) -> NoReturn:
+    """Pass a signal on to the workers, wait until they have ended, and end as well."""
+    _signal_all(workers, signal_number)
+    until = time.monotonic() + GRACE_S
+    rest = [process for process in workers if not _has_ended(process)]
+    while rest and time.monotonic() < until:
+        time.sleep(0.002)
+        rest = [process for process in rest if not _has_ended(process)]
+    _signal_all(rest, signal.SIGKILL)
+    os._exit(128 + signal_number)
+
+
+def _signal_all(workers: Iterable[int], signal_number: int) -> None:
+    for process in workers:
+        try:
+            os.kill(process, signal_number)
+        except ProcessLookupError:
+            pass  # we have just learned of its end
+
+
+def _has_ended(process: int) -> bool:
+    try:
+        return os.waitpid(process, os.WNOHANG)[0] == process
+    except ChildProcessError:
+        return True  # we knew
+
+
+def _end_with(parent: int, writer: int) -> None:
+    """Let the system end this process when its parent is gone, even if that was killed.
+
+    Only the parent has the other end of this pipe. When it closes, the system sends SIGIO (fcntl(2), O_ASYNC;
+    Linux does so for pipes), which ends a process that has no handler for it.
+    """
+    if not hasattr(os, "O_ASYNC"):
+        return
+    import fcntl
+
+    fcntl.fcntl(writer, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(writer, fcntl.F_SETFL, fcntl.fcntl(writer, fcntl.F_GETFL) | os.O_ASYNC)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _last_word(reader: int) -> bytes:
+    try:
+        return os.read(reader, 100)[-1:]
+    except BlockingIOError:  # none; a process that the worker left behind still has the other end
+        return b""
+    finally:
+        os.close(reader)
+
+
+def _redirect_output(path: str) -> None:
+    """Connect stdout and stderr to the platform's log, each with a connection of its own."""
+    for descriptor in (1, 2):
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        sock.connect(path)
+        os.dup2(sock.fileno(), descriptor)
+        sock.close()

@@ -1,0 +1,89 @@
+"""Late imports from the standard library, whatever the function's folders hold.
+
+The function's folder comes first on `sys.path`, as on AWS's runtime, so there a file such as
+``traceback.py`` or ``select.py`` is found before the module of that name that *we* want.
+"""
+
+from __future__ import annotations
+
+import sys
+from _frozen_importlib_external import PathFinder
+from _thread import get_ident
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+function_folders: list[str] = []  # the entries of `sys.path` that are the function's, set by `search_path`
+standard_folders: list[str] = []  # the others
+_loaded: dict[str, Any] = {}
+
+
+def load_stdlib(name: str) -> Any:
+    """Import the standard module ``name`` (no dots) as if the function's folders were not there."""
+    module = _loaded.get(name)
+    if module is None:
+        module = sys.modules.get(name)
+        if module is None or _is_the_functions(module):
+            with isolated_imports():
+                module = __import__(name)
+        _loaded[name] = module
+    return module
+
+
+class isolated_imports:
+    """A ``with`` block in which imports of this thread find standard modules, not the function's.
+
+    The function's modules of such names step aside, and are back afterwards. Standard modules whose names
+    the function has files for are kept from it: it gets its own, whenever it imports them.
+    """
+
+    def __enter__(self) -> None:
+        self._thread = get_ident()
+        self._found: set[str] = set()
+        modules = list(sys.modules.items())
+        self._before = {name for name, _ in modules}
+        self._shadows = {name: module for name, module in modules if _shadows_a_standard_module(name, module)}
+        for name in self._shadows:
+            del sys.modules[name]
+        sys.meta_path.insert(0, self)
+
+    def __exit__(self, *exception: object) -> None:
+        sys.meta_path.remove(self)
+        # Only what was found here: another thread may be importing modules of the function meanwhile.
+        for name in [name for name in list(sys.modules) if name.partition(".")[0] in self._found]:
+            spec = PathFinder.find_spec(name.partition(".")[0], function_folders)
+            if name not in self._before and spec is not None and spec.loader is not None:
+                del sys.modules[name]
+        sys.modules.update(self._shadows)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: object = None
+    ) -> ModuleSpec | None:
+        """Find a top-level module outside the function's folders."""
+        if path is not None or get_ident() != self._thread or name in sys.builtin_module_names:
+            return None  # PyPy has files, too, of the name of modules that it has built in
+        spec = PathFinder.find_spec(name, standard_folders)
+        if spec is not None:
+            self._found.add(name)
+        return spec
+
+
+def _shadows_a_standard_module(name: str, module: ModuleType) -> bool:
+    if name == "__main__" or name.startswith("lambda_runtime"):
+        return False
+    if not _is_the_functions(module):
+        return False
+    name = name.partition(".")[0]
+    standard_names = getattr(sys, "stdlib_module_names", None)  # since Python 3.10
+    if standard_names is None:
+        return PathFinder.find_spec(name, standard_folders) is not None
+    return name in standard_names
+
+
+def _is_the_functions(module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and any(file.startswith(f"{folder}/") for folder in function_folders)

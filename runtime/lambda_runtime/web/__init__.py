@@ -1,0 +1,1 @@
+"""HTTP for web applications: events, responses, the lifespan of an ASGI application."""

@@ -1,0 +1,436 @@
+"""From an event that carries an HTTP request to the request; from a response to what its sender expects.
+
+Who sends such events, and how they differ (AWS's developer guides: "Invoking Lambda function URLs", "AWS
+Lambda proxy integrations for HTTP APIs", "Lambda proxy integrations in API Gateway", "Lambda functions as
+targets" of Application Load Balancers):
+
+    sender                   told by                      path     query    what is repeated   streams
+    function URL             version 2.0, .lambda-url.    as sent  as sent  joined by ","      perhaps
+    API Gateway, HTTP API    version 2.0                  decoded  as sent  joined by ","      never
+      with payload 1.0       version 1.0                  decoded  decoded  in lists           never
+    API Gateway, REST API    no version                   as sent  decoded  in lists           perhaps
+    load balancer            requestContext.elb           as sent  as sent  the last, or lists never
+
+No event tells whether its sender waits for a stream: a function URL in BUFFERED mode sends the same ones.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .. import codec, stdlib_import
+from ..stdlib_import import load_stdlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import binascii
+    import re
+    from collections.abc import Collection, Iterable, Iterator
+    from typing import Any
+
+    Header = tuple[bytes, bytes]
+    _Envelope = dict[str, Any]
+else:
+    _Envelope = dict  # without parameters on Python 3.8
+    binascii = load_stdlib("binascii")
+    re = load_stdlib("re")
+
+FUNCTION_URL = "function URL"
+HTTP_API = "HTTP API"
+HTTP_API_1 = "HTTP API, payload 1.0"
+REST_API = "REST API"
+BALANCER = "load balancer"
+BALANCER_LISTS = "load balancer, multi-value headers"
+
+PAYLOAD_2 = (FUNCTION_URL, HTTP_API)
+PATH_DECODED = (HTTP_API, HTTP_API_1)
+QUERY_DECODED = (HTTP_API_1, REST_API)
+MAY_STREAM = (FUNCTION_URL, REST_API)
+
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+# RFC 3986: what cannot stand for itself in a path; in a name or value of a query; in what is encoded already.
+_NOT_IN_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/]")
+_NOT_IN_QUERY_PART = re.compile(rb"[^A-Za-z0-9\-._~]")
+_NOT_IN_ENCODED = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%\[\]|]")
+# Headers about one connection (RFC 9110, 7.6.1; also those that begin with "proxy-"). They are not sent on,
+# because the connection to the client belongs to the event source.
+_HOP_BY_HOP = (b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade")
+# Media types that are text; so are those that begin with "text/", and those that end in such a suffix.
+_TEXT_TYPES = (
+    "application/graphql",
+    "application/javascript",
+    "application/json",
+    "application/jwt",
+    "application/vnd.oai.openapi",
+    "application/x-ndjson",
+    "application/x-www-form-urlencoded",
+    "application/x-yaml",
+    "application/xml",
+    "application/yaml",
+)
+_TEXT_SUFFIXES = ("+json", "+xml", "+yaml")
+
+
+class NoHttpRequest(Exception):
+    """The event carries no HTTP request that a web application could answer."""
+
+
+class ApplicationError(Exception):
+    """The web application did not do as its interface demands, ASGI or WSGI."""
+
+    def __init__(self, app: Any, problem: str) -> None:
+        name = getattr(app, "__qualname__", type(app).__qualname__)
+        super().__init__(f"The application {app.__module__}.{name} {problem}")
+
+
+def tell(problem: str, error: BaseException | None = None) -> None:
+    """Write to the log what is no request's error, and where ``error`` was raised."""
+    lines = [problem]
+    if error is not None:
+        from .. import diagnostics
+
+        lines += diagnostics.describe(error).lines()[1:]  # without its headline
+    # On Lambda "\n" would end the record.
+    sys.stderr.write(("\r" if stdlib_import.function_folders else "\n").join(lines) + "\n")
+
+
+def check_application(app: Any, interface: str, arguments: int) -> None:
+    """TypeError unless ``app`` can be called with as many arguments as its ``interface`` demands.
+
+    Said here, when the function is loaded, because later it would look like a mistake in the application.
+    """
+    expected = f"Expected an application for {interface}, found"
+    if not callable(app):
+        raise TypeError(f"{expected} {type(app).__name__}, not callable")
+    if isinstance(app, type):
+        if _makes_applications(app):
+            raise TypeError(f"{expected} the class {app.__name__}: call it to make one, {app.__name__}()")
+        call, bound = app.__init__, True  # type: ignore[misc] # this very class's
+    else:
+        call = app if hasattr(app, "__code__") else app.__call__
+        bound = getattr(call, "__self__", None) is not None
+    code = getattr(call, "__code__", None)
+    if code is None or code.co_flags & 0x04:  # CO_VARARGS
+        return
+    most = code.co_argcount - bound
+    least = most - len(getattr(call, "__defaults__", None) or ())
+    if least <= arguments <= most:
+        return
+    others = {2: "WSGI", 3: "ASGI"}
+    for other, name in others.items():
+        if least <= other <= most:
+            raise TypeError(
+                f"{expected} one that takes {other} arguments as those for {name} do: "
+                f"use lambda_runtime.{name.lower()}"
+            )
+    name = getattr(app, "__name__", type(app).__name__)
+    if most >= 2:
+        raise TypeError(f"{expected} {name}, which takes {least} arguments instead of {arguments}")
+    raise TypeError(
+        f"{expected} {name}, which takes {most or 'no'} argument{'' if most else 's'}. If it makes the "
+        f"application, call it: {interface.lower()}.handler({name}())"
+    )
+
+
+def _makes_applications(kind: type) -> bool:
+    """Whether calling the class gives an application; of some it gives a response, as PEP 3333 allows."""
+    if hasattr(kind, "__iter__") or hasattr(kind, "__await__"):
+        return False
+    new: Any = kind.__new__
+    usual = type(kind).__call__ is type.__call__ and new is object.__new__
+    return usual and any("__call__" in base.__dict__ for base in kind.__mro__)
+
+
+def check_options(base_path: str, text_types: Collection[str]) -> None:
+    """ValueError or TypeError if one of these would silently have no effect."""
+    if base_path and not base_path.startswith("/"):
+        raise ValueError(f"base_path is {base_path!r}, expected one that begins with a slash: '/{base_path}'")
+    if isinstance(text_types, str):
+        raise TypeError(f"text_types is {text_types!r}, expected a tuple: ({text_types!r},)")
+
+
+class Request:
+    """One HTTP request, whoever sent it; bytes where HTTP has bytes."""
+
+    __slots__ = (
+        "body",
+        "client",
+        "headers",
+        "http_version",
+        "method",
+        "path",
+        "query",
+        "raw_path",
+        "root_path",
+        "scheme",
+        "sender",
+        "server",
+    )
+
+    def __init__(self, event: dict[str, Any], sender: str, base_path: str) -> None:
+        context: dict[str, Any] = event["requestContext"]
+        payload_2 = sender in PAYLOAD_2
+        http: dict[str, Any] = context["http"] if payload_2 else context
+        self.sender = sender
+        self.method: str = (http["method"] if payload_2 else event["httpMethod"]).upper()
+        version: str = (http.get("protocol") or "HTTP/1.1").rpartition("/")[2]
+        self.http_version = "2" if version == "2.0" else version
+        self.headers = _read_headers(event)  # names in lower case
+        first = dict(reversed(self.headers))
+        root, self.path, path = _read_path(event, sender, base_path)  # the path begins with the root
+        self.root_path = root.decode("utf-8", "surrogateescape")
+        self.raw_path = _encode(path, _NOT_IN_PATH if sender in PATH_DECODED else _NOT_IN_ENCODED)
+        self.query = _read_query(event, sender)
+        self.body = _read_body(event)
+        self.scheme = first.get(b"x-forwarded-proto", b"https").partition(b",")[0].decode("latin-1")
+        address: str = (http if payload_2 else context.get("identity") or {}).get("sourceIp") or ""
+        if "elb" in context:  # the balancer adds the address it sees to those that the client claims
+            address = first.get(b"x-forwarded-for", b"").rpartition(b",")[2].strip().decode("latin-1")
+        self.client = (address, 0) if address else None  # no event tells the port
+        port = first.get(b"x-forwarded-port", b"")
+        if not port.isdigit():
+            port = b"80" if self.scheme == "http" else b"443"
+        self.server = _split_host(first.get(b"host", b"localhost"), port)
+
+    def head(self, status: int, headers: Iterable[Header]) -> dict[str, Any]:
+        """The head of the response in the sender's form: what a streamed answer begins with.
+
+        A buffered answer is the same with the body in it, see `complete`. Names become lower case.
+        """
+        values: dict[str, list[str]] = {}
+        for name, value in headers:  # Django has blanks around some values, which are not part of them
+            values.setdefault(_text(name).lower(), []).append(_text(value.strip(b" \t")))
+        head: dict[str, Any] = {"statusCode": status}
+        if self.sender is BALANCER_LISTS:  # which then ignores "headers"
+            head["multiValueHeaders"] = values
+        elif self.sender is BALANCER:
+            head["headers"] = _spell_apart(values)
+        elif self.sender in PAYLOAD_2:
+            cookies = values.pop("set-cookie", None)
+            head["headers"] = {name: ",".join(several) for name, several in values.items()}  # RFC 9110, 5.3
+            if cookies:
+                head["cookies"] = cookies
+        else:
+            head["headers"] = {name: several[0] for name, several in values.items() if len(several) == 1}
+            repeated = {name: several for name, several in values.items() if len(several) > 1}
+            if repeated:
+                head["multiValueHeaders"] = repeated
+        return head
+
+
+def make_head(
+    app: Any, request: Request, status: int, headers: list[Header], *, streamed: bool
+) -> dict[str, Any]:
+    """Make the head of the response; ApplicationError or ValueError if it cannot be sent.
+
+    Raised when the application gives it, because later the trace would not lead there.
+    """
+    if not 200 <= status <= 599:
+        raise ApplicationError(app, f"has given the status {status}, expected 200 to 599")
+    for name, value in headers:
+        if any(byte in name + value for byte in b"\r\n"):
+            found = f"{_text(name)!r} with a line break: {_text(value)!r}"
+            raise ApplicationError(app, f"has given the header {found}")
+    has_body = request.method != "HEAD" and status != 304  # else the length is about the body of a GET
+    head = request.head(status, [header for header in headers if _is_for_client(header[0].lower(), has_body)])
+    if streamed:
+        from .. import streaming  # late: an answer that is sent whole needs none
+
+        streaming.encode_prelude(head)  # it may be too long
+    return head
+
+
+def _is_for_client(name: bytes, has_body: bool) -> bool:
+    """Whether the event source should see this header of the application, name in lower case.
+
+    Every event source measures the body itself and ignores or renames a ``content-length`` from the function,
+    so that one that is wrong never matters. ``date`` and ``server`` are about the response and stay.
+    """
+    if name == b"content-length":
+        return not has_body
+    return name not in _HOP_BY_HOP and not name.startswith(b"proxy-")
+
+
+def read(event: Any, base_path: str = "") -> Request:
+    """The request that ``event`` carries; NoHttpRequest if there is none.
+
+    ``base_path``, such as ``/shop``, is the path of the API mapping on a custom domain of API Gateway. It
+    begins ``path`` and is the ``root_path``, as is a stage that is part of the address.
+    """
+    context = event.get("requestContext") if isinstance(event, dict) else None
+    if isinstance(context, dict):
+        if isinstance(context.get("http"), dict) and "method" in context["http"]:
+            at_function_url = ".lambda-url." in str(context.get("domainName"))
+            return Request(event, FUNCTION_URL if at_function_url else HTTP_API, base_path)
+        if event.get("httpMethod") and "elb" in context:
+            return Request(event, BALANCER_LISTS if "multiValueHeaders" in event else BALANCER, base_path)
+        if event.get("httpMethod"):
+            return Request(event, HTTP_API_1 if "version" in event else REST_API, base_path)
+        if "connectionId" in context:
+            raise NoHttpRequest(
+                f"The event is one of a WebSocket API, route {context.get('routeKey')!r}: each message is an "
+                "invocation of its own, which no web application can serve. Give these routes another handler"
+            )
+    found = type(event).__name__
+    if isinstance(event, dict):
+        found = f"keys {', '.join(map(repr, event))}" if event else "no keys"
+    raise NoHttpRequest(
+        f"The event carries no HTTP request: found {found}; expected what a function URL, API Gateway or an "
+        "Application Load Balancer sends, with requestContext and, in it or beside it, the method. To try "
+        "one, in this runtime's source folder: make run EVENT='GET /'"
+    )
+
+
+class Envelope(_Envelope):
+    """A buffered response: the members of the head, ``body`` and ``isBase64Encoded``.
+
+    Return it, or ``yield from`` it in a handler that is a generator: then it is one chunk, its JSON. Lambda
+    gives an event source that does not stream all chunks in one piece, so both give the same response.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        yield codec.encode_response(self)[0]
+
+
+def complete(head: dict[str, Any], body: bytes, text_types: Collection[str] = ()) -> Envelope:
+    """Make a buffered response of ``head`` and all of the body, as text if it is text, else in base64.
+
+    ``text_types``: media types that are text beside those that are known to be.
+    """
+    lists = {name: ",".join(values) for name, values in head.get("multiValueHeaders", {}).items()}
+    headers = {**head.get("headers", {}), **lists}
+    if not headers.get("content-encoding") and _is_text(headers.get("content-type", ""), text_types):
+        try:
+            return Envelope(head, body=body.decode(), isBase64Encoded=False)
+        except UnicodeDecodeError:
+            pass  # text in another encoding
+    encoded = binascii.b2a_base64(body, newline=False).decode()
+    return Envelope(head, body=encoded, isBase64Encoded=bool(body))
+
+
+def _read_path(event: dict[str, Any], sender: str, base_path: str) -> tuple[bytes, bytes, bytes]:
+    """Give the root path; the path, which begins with it; and the path with its percent-encoding.
+
+    The first two are decoded, because one path may be encoded in several ways.
+
+    A named stage, such as ``prod``, is part of an HTTP API's path on every domain. On a custom domain the
+    client's address has the API mapping instead: ``https://example.com/shop/a`` comes with payload 2.0 as
+    ``/prod/a``. That the mapping is missing is in AWS's guide ("Create AWS Lambda proxy integrations for HTTP
+    APIs": rawPath); that the stage is there is what users found (issue 465 of serverless-express, issue 621
+    of powertools-lambda-python). So there ``base_path`` takes the stage's place. Everywhere else the client's
+    address has the stage too, and it is the root path.
+    """
+    context = event["requestContext"]
+    path: str = event.get("rawPath" if sender in PAYLOAD_2 else "path") or "/"
+    stage = f"/{context.get('stage')}"
+    mapped = sender is HTTP_API and ".execute-api." not in str(context.get("domainName"))
+    root = b""
+    if context.get("path") == stage + path or (path == "/" and context.get("path") == stage):
+        root, path = _bytes(stage), stage + path  # a REST API leaves it out
+    elif sender in PATH_DECODED and _begins(_bytes(path), _bytes(stage)):
+        if mapped:
+            path = path[len(stage) :]
+        else:
+            root = _bytes(stage)
+    base = _decode(_bytes(base_path.rstrip("/")))
+    came = _bytes(path)
+    decoded = came if sender in PATH_DECODED else _decode(came)
+    if _begins(decoded[len(root) :], base):
+        root += base
+    elif mapped:
+        root, decoded = base, base + decoded
+        came = decoded
+    end = b"/" if decoded == root else b""
+    return root, decoded + end, came + end
+
+
+def _begins(path: bytes, root: bytes) -> bool:
+    return path == root or path.startswith(root + b"/")
+
+
+def _read_query(event: dict[str, Any], sender: str) -> bytes:
+    if sender in PAYLOAD_2:
+        return _encode((event.get("rawQueryString") or "").encode(), _NOT_IN_ENCODED)
+    unsafe = _NOT_IN_QUERY_PART if sender in QUERY_DECODED else _NOT_IN_ENCODED
+    parameters = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
+    pairs = [(name, value) for name, values in parameters.items() for value in _as_list(values)]
+    return b"&".join(
+        b"%b=%b" % (_encode(name.encode(), unsafe), _encode(value.encode(), unsafe)) for name, value in pairs
+    )
+
+
+def _read_headers(event: dict[str, Any]) -> list[Header]:
+    """The headers in order. The cookies are in one of them, as HTTP/1.1 has it (RFC 6265, 5.4)."""
+    fields = event.get("multiValueHeaders") or event.get("headers") or {}
+    headers, cookies = [], list(event.get("cookies") or ())
+    for name, values in fields.items():
+        for value in _as_list(values):
+            if name.lower() != "cookie":
+                headers.append((_bytes(name.lower()), _bytes(value)))
+            elif not event.get("cookies"):
+                cookies.append(value)
+    return [*headers, (b"cookie", _bytes("; ".join(cookies)))] if cookies else headers
+
+
+def _read_body(event: dict[str, Any]) -> bytes:
+    body: str = event.get("body") or ""
+    return binascii.a2b_base64(body) if event.get("isBase64Encoded") else _bytes(body)
+
+
+def _as_list(values: list[str] | str | None) -> list[str]:
+    return values if isinstance(values, list) else [values or ""]
+
+
+def _split_host(host: bytes, default_port: bytes) -> tuple[str, int]:
+    name, colon, port = host.rpartition(b":")
+    if not colon or not port.isdigit():
+        name, port = host, default_port
+    return name.decode("latin-1"), int(port)
+
+
+def _spell_apart(values: dict[str, list[str]]) -> dict[str, str]:
+    """Headers for who takes one value for each name: a repeated name with other letters in upper case.
+
+    Names of HTTP have no case, so ``set-cookie`` and ``Set-cookie`` are two headers in JSON, one to a client.
+    """
+    headers = {}
+    for name, several in values.items():
+        for number, value in enumerate(several):
+            spelling = ""
+            for letter in name:
+                if letter.isalpha():
+                    number, upper = divmod(number, 2)
+                    letter = letter.upper() if upper else letter
+                spelling += letter
+            headers[spelling] = value
+    return headers
+
+
+def _is_text(content_type: str, more: Collection[str]) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return (
+        media_type.startswith("text/")
+        or media_type.endswith(_TEXT_SUFFIXES)
+        or media_type in _TEXT_TYPES
+        or media_type in [one.lower() for one in more]
+    )
+
+
+def _decode(data: bytes) -> bytes:
+    return _ESCAPE.sub(lambda match: bytes.fromhex(match.group(1).decode()), data)
+
+
+def _encode(data: bytes, unsafe: re.Pattern[bytes]) -> bytes:
+    return unsafe.sub(lambda match: b"%%%02X" % ord(match.group()), data)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _text(data: bytes) -> str:
+    """A header's bytes: UTF-8, which Lambda sends as it is, or else Latin-1."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

@@ -1,0 +1,206 @@
+"""Run the startup of an ASGI application in the init phase, and its shutdown when the process ends.
+
+Source: https://asgi.readthedocs.io, "Lifespan Protocol".
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .. import event_loop, process_exit, stdlib_import
+from ..stdlib_import import load_stdlib
+from .http_event import ApplicationError, tell
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    import atexit
+    import signal
+    import threading
+    from collections.abc import Awaitable, Callable
+    from concurrent.futures import Future
+    from typing import Any, Union
+
+    Message = dict[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    Application = Callable[[Any, Any, Any], Awaitable[Any]]  # Any: frameworks give messages different types
+else:
+    asyncio, atexit = load_stdlib("asyncio"), load_stdlib("atexit")
+    signal, threading = load_stdlib("signal"), load_stdlib("threading")
+
+CHOICES = ("auto", "on", "off")
+STARTUP = ("lifespan.startup.complete", "lifespan.startup.failed")
+SHUTDOWN = ("lifespan.shutdown.complete", "lifespan.shutdown.failed")
+# How long a shutdown may take: Lambda kills the process 300 ms after SIGTERM.
+SHUTDOWN_S = 0.25
+_shared: list[Lifespan] = []
+
+
+def lifespan_of(app: Application, choice: str) -> Lifespan:
+    """Give the one lifespan that all handlers of ``app`` share; with ``"off"``, one that does nothing."""
+    if choice not in CHOICES:
+        raise ValueError(f"lifespan is {choice!r}, expected 'auto', 'on' or 'off'")
+    lifespan = next((one for one in _shared if one._app is app), None)
+    if lifespan is None or choice == "off":
+        lifespan = Lifespan(app, choice)
+        if choice != "off":
+            _shared.append(lifespan)
+    elif choice == "on":
+        lifespan.demand()
+    return lifespan
+
+
+class Lifespan:
+    """The application's startup and shutdown, in one task that lives as long as the environment."""
+
+    def __init__(self, app: Application, choice: str) -> None:
+        self._app = app
+        self._choice = choice
+        self._state: dict[str, Any] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one that the startup has run on
+        self._expected: tuple[str, ...] = ()  # what the application may send next
+        self._stopping = False
+
+    def demand(self) -> None:
+        """Start it again, with ``"on"``, unless it has started."""
+        self._choice = "on"
+        if self._expected is not SHUTDOWN:
+            self._loop = None
+
+    def begin_on_load(self) -> None:
+        """Run the startup now, if this is the init phase; elsewhere, to import a module must do nothing.
+
+        Then the first request begins it, see `state`: in a test, in a thread of the function.
+        """
+        if self._choice == "off" or not _is_init_phase():
+            return
+        event_loop.wait_for(self.state())
+        if self._expected is SHUTDOWN and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            # With a handler there, the runtime asks Lambda for SIGTERM, and makes the calls of `atexit` then.
+            signal.signal(signal.SIGTERM, self._wait_for_atexit)
+
+    def _wait_for_atexit(self, number: int, frame: Any) -> None:
+        """The handler of SIGTERM, which has nothing to do; but a child of this process is to end by it."""
+        if os.getpid() != self._process:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    async def state(self) -> dict[str, Any]:
+        """The state for one request. If the startup has not run on this loop, it runs first."""
+        loop = asyncio.get_running_loop()
+        if self._choice != "off" and self._loop is not loop:
+            self._state = {}
+            if await self._start():
+                self._process = os.getpid()
+                atexit.unregister(self._end)
+                atexit.register(self._end)
+            self._loop = loop
+        return self._state.copy()
+
+    async def _start(self) -> bool:
+        """Whether the application has started; False if it does not know this protocol."""
+        self._questions: asyncio.Queue[Message] = asyncio.Queue()
+        self._replies: asyncio.Queue[Message] = asyncio.Queue()
+        self._expected = STARTUP
+        self._task = asyncio.ensure_future(self._run())
+        event_loop.exclude_from_drain(self._task)
+        reply = await self._ask("lifespan.startup")
+        if reply["type"] == "lifespan.startup.complete":
+            self._task.add_done_callback(self._note_end)
+            return True
+        error = await self._error()
+        if reply["type"] == "lifespan.startup.failed" or self._choice == "on":
+            reason = reply.get("message") or reply["type"]
+            raise error or ApplicationError(self._app, f"has not started: {reason}")
+        # It knows the protocol if it has asked for the message, or has sent one.
+        if error is not None and (self._questions.empty() or isinstance(error, ApplicationError)):
+            problem = self._problem(error, "while it was starting")
+            tell(f"{problem}; it is served as it is. With lifespan='on' that is an init error.", error)
+        return False
+
+    async def _stop(self) -> None:
+        """Run the shutdown; raises why it has failed."""
+        self._stopping = True
+        if not self._task.done():
+            reply = await self._ask("lifespan.shutdown")
+            if reply["type"] != "lifespan.shutdown.complete":
+                raise await self._error() or ApplicationError(
+                    self._app, f"has not shut down: {reply.get('message') or reply['type']}"
+                )
+
+    async def _run(self) -> None:
+        scope = {
+            "type": "lifespan",
+            "asgi": {"version": "3.0", "spec_version": "2.0"},
+            "state": self._state,
+        }
+        try:
+            await self._app(scope, self._questions.get, self._send)
+        finally:
+            self._replies.put_nowait({"type": "none, it has ended"})
+
+    async def _send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind in self._expected:
+            self._expected = SHUTDOWN if kind == "lifespan.startup.complete" else ()
+        elif kind.startswith("lifespan.") or self._expected is not STARTUP:
+            expected = " or ".join(self._expected) or "nothing more"
+            raise ApplicationError(self._app, f"has sent {kind}, expected {expected}")
+        self._replies.put_nowait(message)  # anything else at the start: it takes this for a request
+
+    async def _ask(self, question: str) -> Message:
+        self._questions.put_nowait({"type": question})
+        return await self._replies.get()
+
+    async def _error(self) -> BaseException | None:
+        """What the task has ended with, or does presently."""
+        await asyncio.wait({self._task}, timeout=1)
+        if not self._task.done():
+            self._task.cancel()
+            return None
+        return None if self._task.cancelled() else self._task.exception()
+
+    def _note_end(self, task: asyncio.Future[None]) -> None:
+        """The task has ended: not for good, if nobody has asked it to."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._stopping and not isinstance(error, SystemExit):
+            problem = self._problem(error, "in its lifespan, after the startup")
+            tell(f"{problem}; requests are served all the same.", error)
+
+    def _problem(self, error: BaseException, when: str) -> BaseException:
+        if isinstance(error, ApplicationError):
+            return error
+        return ApplicationError(self._app, f"has raised {error!r} {when}")
+
+    def _end(self) -> None:
+        """Run the shutdown, at the end of the process."""
+        loop = self._task.get_loop()
+        if os.getpid() != self._process or loop.is_closed():
+            return  # a child of the process ends, or there is nothing to run it on
+        limit = process_exit.time_left(SHUTDOWN_S)
+        stop: Union[Future[None], asyncio.Future[None]]
+        if loop.is_running():  # in the middle of an invocation, which another thread ends
+            stop = asyncio.run_coroutine_threadsafe(self._stop(), loop)
+            until = time.monotonic() + limit
+            while not stop.done() and time.monotonic() < until:
+                time.sleep(0.002)
+        else:
+            stop = asyncio.ensure_future(self._stop(), loop=loop)
+            loop.run_until_complete(asyncio.wait({stop}, timeout=limit))
+        if not stop.done():
+            tell(f"{ApplicationError(self._app, f'has not shut down within {limit:.2f} s')}.")
+            return
+        error = stop.exception()
+        if error is not None:
+            tell(f"{self._problem(error, 'while it was shutting down')}.", error)
+
+
+def _is_init_phase() -> bool:
+    """Whether our runtime is loading the function, and nothing else needs the event loop now."""
+    return (
+        bool(stdlib_import.function_folders)  # which are known only to a runtime that serves a function
+        and threading.current_thread() is threading.main_thread()
+        and asyncio._get_running_loop() is None
+    )

@@ -1,0 +1,581 @@
+"""The emulator's streamed responses, from a runtime of a few lines to a caller in Python."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from unittest import mock
+
+from lambda_emulator.function import Function, StreamingResult
+from lambda_emulator.invoke_api import InvokeApi
+from lambda_emulator.terminal import Terminal
+
+from tests.emulator.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
+from tests.support import EMULATOR, EMULATOR_ENVIRONMENT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lambda_emulator.runtime_api import Recorded
+
+# Continues the client of test_emulator. `wait_for` lets a test decide when the runtime goes on.
+STREAMING = """
+import base64, socket
+
+MODE = "Lambda-Runtime-Function-Response-Mode: streaming"
+TRAILER = "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body"
+
+class Stream:
+    def __init__(self, request_id, *headers, content_type="text/x"):
+        host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
+        self.socket = socket.create_connection((host, int(port)))
+        path = f"/2018-06-01/runtime/invocation/{request_id}/response"
+        lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Type: {content_type}"]
+        lines += [*(headers or (MODE, TRAILER)), "Transfer-Encoding: chunked", "", ""]
+        self.socket.sendall("\\r\\n".join(lines).encode())
+
+    def write(self, data):
+        data = data.encode() if isinstance(data, str) else data
+        self.socket.sendall(b"%x\\r\\n%b\\r\\n" % (len(data), data))
+
+    def end(self, error=None):
+        trailers = ""
+        if error is not None:
+            body = base64.b64encode(json.dumps(error).encode()).decode()
+            trailers += f"Lambda-Runtime-Function-Error-Type: Function.{error['errorType']}\\r\\n"
+            trailers += f"Lambda-Runtime-Function-Error-Body: {body}\\r\\n"
+        self.socket.sendall(f"0\\r\\n{trailers}\\r\\n".encode())
+        return self.status()
+
+    def status(self):
+        status = int(self.socket.recv(12).split()[1])
+        self.socket.close()
+        return status
+
+def wait_for(name):
+    while not os.path.exists(name):
+        time.sleep(0.002)
+"""
+
+
+class StreamingTestCase(EmulatorTestCase):
+    """Starts functions whose runtime streams."""
+
+    def function(self, runtime: str, **options: Any) -> Function:
+        return super().function(STREAMING + textwrap.dedent(runtime), **options)
+
+    def let(self, name: str) -> None:
+        """Let the runtime go on that waits for ``name``."""
+        (self.folder / name).touch()
+
+    def posted(self, function: Function) -> Recorded:
+        """What the runtime has posted, and nothing else."""
+        (request,) = [request for request in function.requests if request.method == "POST"]
+        return request
+
+    def assertEndsWith(self, result: StreamingResult, error_type: str, message: str) -> list[bytes]:
+        """The parts of a stream that this error ends."""
+        parts = list(result)
+        self.assertEqual(("Unhandled", error_type), (result.function_error, result.error_type))
+        self.assertIn(message, json.loads(result.error_body)["errorMessage"])
+        return parts
+
+
+class AStreamingInvocation(StreamingTestCase):
+    def test_brings_each_part_before_the_next_is_made(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            for n in range(3):
+                stream.write(f"part {n}")
+                wait_for(str(n))
+            print("reply", stream.end())
+            take()
+            """
+        )
+        result = function.invoke_streaming(request_id="r-1")
+        self.assertEqual((200, "r-1", "$LATEST"), (result.status, result.request_id, result.executed_version))
+        self.assertEqual(("text/x", "streaming"), (result.content_type, result.response_mode))
+        for number, part in enumerate(result):
+            self.assertEqual(f"part {number}".encode(), part)
+            self.let(str(number))
+        self.assertEqual(2, number)
+        self.assertEqual((None, "", b"", []), self.error(result))
+        self.assertRegex(result.log.decode(), r"^START .*\nreply 202\nEND .*\nREPORT .*\t\n$")
+        self.assertGreater(result.report.duration_ms, 0)
+        self.assertEqual(result.log, result.log_tail)
+
+    def error(self, result: StreamingResult) -> tuple[object, ...]:
+        return result.function_error, result.error_type, result.error_body, result.trailers
+
+    def test_holds_the_function_back_while_the_caller_does_not_read(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            count = os.open("count", os.O_CREAT | os.O_WRONLY)
+            for n in range(300):
+                stream.write(bytes(100_000))
+                os.pwrite(count, b"%03d" % n, 0)
+            stream.end(); take()
+            """,
+            timeout_s=60,
+        )
+        result = function.invoke_streaming()
+        self.assertLess(self.settled(self.folder / "count"), 250)
+        self.assertEqual(30_000_000, sum(len(part) for part in result))
+        self.assertIsNone(result.function_error)
+
+    def settled(self, file: Path) -> int:
+        """The number in the file, when it has not changed for a while."""
+        self.wait_until(lambda: file.exists() and file.read_text() != "")
+        before, now = "", file.read_text()
+        while now != before:
+            before = now
+            time.sleep(0.1)
+            now = file.read_text()
+        return int(now)
+
+    def test_that_the_caller_gives_up_goes_on_to_its_end(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            for n in range(100):
+                stream.write(bytes(100_000))
+            print("reply", stream.end())
+            take()
+            """,
+            timeout_s=60,
+        )
+        with function.invoke_streaming() as result:
+            next(iter(result))
+        self.assertEqual([], list(result))
+        self.assertIn(b"\nreply 202\nEND ", result.log)
+        response = self.posted(function)
+        self.assertEqual((10_000_000, 65_536), (response.body_size, len(response.body)))
+
+    def test_ends_with_the_error_that_the_trailers_hold(self) -> None:
+        error = {"errorType": "Midway", "errorMessage": "no more"}
+        cases = [("as documented", "MODE, TRAILER"), ("as AWS's library for Go does it", "TRAILER")]
+        for name, headers in cases:
+            with self.subTest(name):
+                function = self.start(
+                    f"r, *_ = take()\ns = Stream(r, {headers}); s.write('so far')\ns.end({error})\ntake()"
+                )
+                result = function.invoke_streaming()
+                self.assertEqual([b"so far"], self.assertEndsWith(result, "Function.Midway", "no more"))
+                self.assertEqual(error, json.loads(result.error_body))
+                self.assertEqual(2, len(result.trailers))
+                self.assertEqual("success", result.report.status)
+
+    def test_does_not_heed_trailers_that_are_not_announced(self) -> None:
+        error = {"errorType": "Midway"}
+        function = self.start(f"r, *_ = take(); s = Stream(r, MODE); s.write('all'); s.end({error}); take()")
+        result = function.invoke_streaming()
+        self.assertEqual(([b"all"], None), (list(result), result.function_error))
+
+    def test_may_have_no_part_at_all(self) -> None:
+        result = self.start("r, *_ = take(); Stream(r).end(); take()").invoke_streaming()
+        self.assertEqual(([], None, "text/x"), (list(result), result.function_error, result.content_type))
+
+    def test_brings_a_buffered_response_as_one_part(self) -> None:
+        function = self.start("r, *_ = take(); respond(r, 'x' * 1_000_000); take()")
+        result = function.invoke_streaming()
+        self.assertEqual([b"x" * 1_000_000], list(result))
+        self.assertEqual("buffered", result.response_mode)
+        self.assertEqual((None, "", b"", []), self.error(result))
+        self.assertEqual(1_000_000, self.posted(function).body_size)
+
+    def test_limits_a_buffered_response_like_any_other(self) -> None:
+        function = self.start("r, *_ = take(); respond(r, 'x' * 1001); take()", max_response_bytes=1000)
+        parts = self.assertEndsWith(
+            function.invoke_streaming(), "Function.ResponseSizeTooLarge", "1000 bytes"
+        )
+        self.assertEqual([], parts)
+
+    def test_ends_for_the_caller_though_the_runtime_takes_its_time(self) -> None:
+        function = self.start(
+            "r, *_ = take(); s = Stream(r); s.write('all'); s.end(); time.sleep(30)",
+            answer_grace_s=0.1,
+            timeout_s=60,
+        )
+        result = function.invoke_streaming()
+        self.assertEqual([b"all"], list(result))
+        self.assertEqual(f"START RequestId: {result.request_id} Version: $LATEST\n", result.log.decode())
+
+    def test_of_a_function_that_fails_has_no_part(self) -> None:
+        error = {"errorType": "E", "errorMessage": "m"}
+        function = self.start(
+            f"r, *_ = take(); body = json.dumps({error})\n"
+            f"call('POST', f'invocation/{{r}}/error', body, Function_Error_Type='Function.E'); take()"
+        )
+        result = function.invoke_streaming()
+        self.assertEqual([], self.assertEndsWith(result, "Function.E", "m"))
+        self.assertEqual(("", ""), (result.content_type, result.response_mode))
+
+    def test_of_type_dry_run_runs_nothing(self) -> None:
+        function = self.start("take()")
+        result = function.invoke_streaming(invocation_type="DryRun")
+        self.assertEqual((204, []), (result.status, list(result)))
+        self.assertEqual([("next", None)], self.statuses(function))
+
+    def test_tells_the_runtime_what_any_other_tells(self) -> None:
+        function = self.start(
+            "r, _, headers = take(); respond(r, headers['Lambda-Runtime-Trace-Id']); take()"
+        )
+        self.assertEqual([b"Root=1-2-3"], list(function.invoke_streaming(trace_id="Root=1-2-3")))
+
+    def test_is_refused_when_the_function_has_been_stopped(self) -> None:
+        function = self.start(
+            "r, *_ = take(); s = Stream(r); s.write('so far'); time.sleep(60)", timeout_s=60
+        )
+        running = function.invoke_streaming()
+        self.assertEqual(b"so far", next(iter(running)))
+        waiting: list[StreamingResult] = []
+        thread = threading.Thread(target=lambda: waiting.append(function.invoke_streaming()))
+        thread.start()
+        self.wait_until(lambda: not function._queue.empty())
+        function.close()
+        thread.join()
+        self.assertEqual([], self.assertEndsWith(running, "Runtime.ExitError", "signal: killed"))
+        self.assertEndsWith(waiting[0], "Sandbox.Failure", "stopped")
+
+
+class AClientThatLeaves(StreamingTestCase):
+    """The function goes on, as on Lambda, and does not keep the next client waiting."""
+
+    RUNTIME = """
+    while True:
+        r, event, _ = take()
+        if event == '"stream"':
+            stream = Stream(r)
+            stream.write("so far")
+            wait_for("finish")
+            for n in range(100):
+                stream.write(bytes(100_000))
+            print("streamed", stream.end())
+        elif event == '"wait"':
+            print("waiting")
+            wait_for("finish")
+            print("waited", respond(r, 1)[0])
+        else:
+            respond(r, event)
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.shown: list[str] = []
+        self.started = self.start(self.RUNTIME, timeout_s=60, request_log=self.shown.append)
+        self.api = InvokeApi(self.started)
+        self.addCleanup(self.api.close)
+
+    def leave(self, event: bytes, operation: str) -> None:
+        """Invoke, and go away when the function is at work."""
+        host, port = self.api.url[len("http://") :].split(":")
+        began = self.started.log_text().count("START ")
+        with socket.create_connection((host, int(port)), 10) as client:
+            head = f"POST {operation} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(event)}\r\n\r\n"
+            client.sendall(head.encode() + event)
+            if event == b'"stream"':
+                client.recv(12)
+            self.wait_for_log(self.started, "START ", began + 1)
+
+    def assertNextIsServed(self, restarts: int) -> None:
+        result = self.started.invoke(b"2")
+        self.assertSucceeds(result, 2)
+        self.assertEqual(restarts, self.started.restarts)
+        self.assertEqual(restarts, self.started.log_text().count(" has left. The function continues"))
+
+    def test_a_silent_stream_goes_on_beside_the_next_invocation(self) -> None:
+        self.leave(b'"stream"', "/2021-11-15/functions/function/response-streaming-invocations")
+        self.assertNextIsServed(1)
+        self.assertNextIsServed(1)  # in the same environment
+        self.let("finish")
+        self.wait_for_log(self.started, "streamed 202\n")
+        self.wait_for_log(self.started, "REPORT ", 3)
+        self.assertNextIsServed(1)
+        self.wait_until(lambda: self.shown != [])
+        self.assertRegex(self.shown[0], "^POST .* 200 in [0-9]+ ms, RequestId: .*: the client has left$")
+
+    def test_an_invocation_goes_on_beside_the_next_one(self) -> None:
+        self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
+        self.assertNextIsServed(1)
+        self.let("finish")
+        self.wait_for_log(self.started, "waited 202\n")
+
+    def test_that_is_followed_by_nobody_changes_nothing(self) -> None:
+        self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
+        time.sleep(0.3)
+        self.let("finish")
+        self.wait_for_log(self.started, "REPORT ")
+        self.assertNextIsServed(0)
+
+    def test_an_event_is_nobodys_and_the_next_invocation_waits_for_it(self) -> None:
+        self.started.invoke(b'"wait"', invocation_type="Event", client_has_left=lambda: True)
+        threading.Timer(0.5, self.let, ["finish"]).start()
+        self.assertNextIsServed(0)
+
+    def test_again_and_again_does_not_fill_the_machine(self) -> None:
+        for number in range(1, 6):
+            self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
+            self.assertNextIsServed(number)
+        self.wait_for_log(self.started, "signal: killed", 2)
+        self.let("finish")
+        self.wait_for_log(self.started, "waited 202\n", 3)
+
+    def test_leaves_nothing_behind_when_the_function_is_closed(self) -> None:
+        self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
+        first = self.started.pid
+        self.assertNextIsServed(1)
+        self.started.close()
+        assert first is not None
+        with self.assertRaises(ProcessLookupError):
+            os.kill(first, 0)
+
+
+class AStreamThatBreaksOff(StreamingTestCase):
+    def test_with_the_process_is_an_exit_error(self) -> None:
+        function = self.start("r, *_ = take(); s = Stream(r); s.write('so far'); os._exit(3)")
+        parts = self.assertEndsWith(function.invoke_streaming(), "Runtime.ExitError", "exit status 3")
+        self.assertEqual([b"so far"], parts)
+
+    def test_while_the_runtime_lives_is_a_truncated_response(self) -> None:
+        function = self.start(
+            "r, *_ = take()\n"
+            "s = Stream(r); s.write('so far'); s.socket.sendall(b'5\\r\\n12'); s.socket.shutdown(1)\n"
+            "print(s.status(), call('GET', 'invocation/next')[0])"
+        )
+        result = function.invoke_streaming()
+        parts = self.assertEndsWith(result, "Runtime.TruncatedResponse", "truncated")
+        self.assertEqual(b"so far12", b"".join(parts))
+        self.assertIn(b"400 403\n", result.log)
+
+    def test_by_a_reset_is_a_truncated_response_too(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            stream.write("so far")
+            wait_for("seen")
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + [0] * 7))
+            stream.socket.close()
+            while True:
+                call("GET", "invocation/next")
+                time.sleep(0.01)
+            """,
+            timeout_s=60,
+        )
+        result = function.invoke_streaming()
+        self.assertEqual(b"so far", next(iter(result)))
+        self.let("seen")
+        self.assertEqual([], self.assertEndsWith(result, "Runtime.TruncatedResponse", "truncated"))
+
+    def test_because_time_is_up_is_a_timeout(self) -> None:
+        function = self.start("r, *_ = take(); Stream(r).write('so far'); time.sleep(60)", timeout_s=0.2)
+        parts = self.assertEndsWith(function.invoke_streaming(), "Sandbox.Timedout", "after 0.20 seconds")
+        self.assertIn(parts, ([b"so far"], []))  # on a slow machine
+
+    def test_because_nobody_reads_it_in_time_is_a_timeout(self) -> None:
+        runtime = "r, *_ = take(); s = Stream(r)\nwhile True: s.write(bytes(100_000))"
+        result = self.start(runtime, timeout_s=0.2).invoke_streaming()
+        self.assertGreater(len(result.log), 0)  # which waits
+        self.assertEndsWith(result, "Sandbox.Timedout", "after 0.20 seconds")
+
+    def test_at_the_limit_is_too_large(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            try:
+                while True:
+                    stream.write(bytes(999))
+            except OSError:
+                print("reply", stream.status())
+            r, *_ = take(); respond(r, 1); take()
+            """,
+            max_stream_bytes=100_000,
+            timeout_s=60,
+        )
+        message = "maximum allowed payload size (100000 bytes)"
+        result = function.invoke_streaming()
+        parts = self.assertEndsWith(result, "Function.ResponseSizeTooLarge", message)
+        self.assertEqual(100_000, sum(map(len, parts)))
+        self.assertIn(b"reply 413\n", result.log)
+        self.assertEqual(b"1", function.invoke().payload)
+        self.assertEqual(0, function.restarts)
+
+    def test_when_it_is_refused_need_not_come_to_its_end(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream("other")
+            try:
+                while True:
+                    stream.write(bytes(10_000))
+            except OSError:
+                respond(r, stream.status())
+            take()
+            """,
+            timeout_s=60,
+        )
+        self.assertEqual(b"400", function.invoke().payload)
+        refused = [request for request in function.requests if "other" in request.path]
+        self.assertEqual([(400, 65_536)], [(request.status, len(request.body)) for request in refused])
+
+    def test_is_not_what_a_second_answer_makes_of_it(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            stream.write("one ")
+            wait_for("arrived")
+            print(call("POST", f"invocation/{r}/error", "{}")[:2])
+            stream.write("two")
+            stream.end(); take()
+            """
+        )
+        result = function.invoke_streaming()
+        parts = iter(result)
+        self.assertEqual(b"one ", next(parts))
+        self.let("arrived")
+        self.assertEqual((b"two", None), (b"".join(parts), result.function_error))
+        self.assertIn("from InvocationResponse to InvocationErrorResponse failed", result.log.decode())
+
+
+class TheCommandLine(StreamingTestCase):
+    PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response"
+
+    def run_once(self, runtime: str) -> subprocess.Popen[bytes]:
+        script = self.folder / "runtime_script.py"
+        script.write_text(PRELUDE + STREAMING + textwrap.dedent(runtime))
+        process = subprocess.Popen(
+            [
+                *EMULATOR,
+                "run",
+                "--handler=hello.handler",
+                *(f"--task-root={self.folder}", f"--runtime={sys.executable} -ISu {script}"),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=REPOSITORY,
+            env=EMULATOR_ENVIRONMENT,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_prints_parts_as_they_come_and_the_head_beside_them(self) -> None:
+        with self.run_once(
+            f"""
+            r, *_ = take()
+            stream = Stream(r, content_type={self.PRELUDE_TYPE!r})
+            stream.write(b'{{"statusCode": 201, "headers": {{"x-a": "b"}}}}' + bytes(8) + b"one ")
+            wait_for("seen")
+            stream.write("two"); stream.end(); take()
+            """
+        ) as process:
+            assert process.stdout is not None and process.stderr is not None
+            self.assertEqual(b"one ", os.read(process.stdout.fileno(), 100))
+            self.let("seen")
+            self.assertEqual(b"two", process.stdout.read())
+            log = process.stderr.read().decode()
+        self.assertRegex(
+            log, r"^START .*\nHTTP 201\nx-a: b\ncontent-type: application/octet-stream\n\nEND .*\n"
+        )
+        self.assertEqual(0, process.returncode)
+
+    def test_fails_with_what_it_could_not_print(self) -> None:
+        cases = [
+            (
+                "s = Stream(r); s.write('so far'); s.end({'errorType': 'E'})",
+                (
+                    b"so far",
+                    'The function failed midway (Unhandled). What its caller gets:\n{"errorType": "E"}\n',
+                ),
+            ),
+            (
+                f"s = Stream(r, content_type={self.PRELUDE_TYPE!r}); s.write('{{}}'); s.end()",
+                (b"", "The response is no HTTP response: the stream ended after 2 bytes"),
+            ),
+        ]
+        for statements, (output, complaint) in cases:
+            with self.subTest(complaint):
+                process = self.run_once(f"r, *_ = take(); {statements}; take()")
+                printed, log = process.communicate(timeout=20)
+                self.assertEqual((1, output), (process.returncode, printed))
+                self.assertIn(complaint, log.decode())
+
+    def test_keeps_the_log_off_the_lines_of_a_response_on_a_screen(self) -> None:
+        screen = io.TextIOWrapper(io.BytesIO())
+        screen.isatty = lambda: True  # type: ignore[method-assign]
+        with mock.patch.dict(os.environ, {"NO_COLOR": "1"}):
+            log, output = Terminal(screen), Terminal(screen)
+        log.say("before")
+        output.part(b"one ")
+        output.part(b"two")
+        log.log(b"between\n")
+        output.part(b"three")
+        output.end_parts()
+        output.end_parts()
+        log.say("after")
+        screen.seek(0)
+        self.assertEqual("before\none two\nbetween\nthree\nafter\n", screen.read())
+
+    def test_shows_as_it_is_what_is_nested_too_deeply_to_be_laid_out(self) -> None:
+        screen = io.TextIOWrapper(io.BytesIO())
+        screen.isatty = lambda: True  # type: ignore[method-assign]
+        nested = "[" * 100_000 + "]" * 100_000
+        Terminal(screen).payload(nested.encode())
+        screen.seek(0)
+        self.assertEqual(nested + "\n", screen.read())
+
+    def test_has_colours_for_the_lines_of_the_platform(self) -> None:
+        screen = io.TextIOWrapper(io.BytesIO())
+        screen.isatty = lambda: True  # type: ignore[method-assign]
+        with mock.patch.dict(os.environ, {"NO_COLOR": ""}):
+            terminal = Terminal(screen)
+        dim, red, yellow = 2, 31, 33
+        cases = [
+            ("START RequestId: 1", dim),
+            ("RequestId: 1 Error: Runtime exited", red),
+            ('{"time":"now","type":"platform.start","record":{}}', dim),
+            ('{"time":"now","type":"platform.runtimeDone","record":{}}', red),
+            ('{"time":"now","type":"emulator.error","record":{}}', red),
+            ('{"time":"now","type":"emulator.warning","record":{}}', yellow),
+            ('{"time": "now", "type": "platform.start"}', None),
+            ('{"timestamp":"now","type":"platform.start"}', None),
+        ]
+        for line, _ in cases:
+            terminal.log(line.encode() + b"\n")
+        screen.seek(0)
+        shown = [line if colour is None else f"\x1b[{colour}m{line}\x1b[0m" for line, colour in cases]
+        self.assertEqual(shown, screen.read().splitlines())
+
+
+class Bandwidth(StreamingTestCase):
+    def test_is_unlimited_for_six_mib_and_then_what_is_given(self) -> None:
+        function = self.start(
+            """
+            r, *_ = take()
+            stream = Stream(r)
+            stream.write(bytes(6 * 1024 * 1024)); stream.write(bytes(200_000))
+            stream.end(); take()
+            """,
+            bandwidth=1_000_000,
+            timeout_s=60,
+        )
+        began = time.monotonic()
+        size = sum(len(part) for part in function.invoke_streaming())
+        self.assertEqual(6 * 1024 * 1024 + 200_000, size)
+        self.assertTrue(0.2 <= time.monotonic() - began < 6)

@@ -1,0 +1,1 @@
+"""Tests of the runtime, by the life of a function."""

@@ -1,0 +1,738 @@
+"""The end of the environment: SIGTERM handlers are called, `atexit` is heeded, and nothing takes long."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+try:
+    import ctypes
+except ImportError:  # a Python that was built without libffi
+    ctypes = None  # type: ignore[assignment]
+
+from tests.scripted_server import CLOSE, refusal
+from tests.support import BOOTSTRAP, PATIENCE_S, ROOT, FunctionTestCase, Reply, accepted, event, joined
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tests.support import Function, Result
+
+TGKILL = {"x86_64": 234, "aarch64": 131} if ctypes else {}  # the number of the system call
+TERMINATED = 128 + signal.SIGTERM
+REGISTER = "POST /2020-01-01/extension/register"
+EVENT_NEXT = "GET /2020-01-01/extension/event/next"
+NEXT = "GET /2018-06-01/runtime/invocation/next"
+
+# What it prints is its log; `begun` makes a file that the test waits for.
+HOOK = """
+    import asyncio, atexit, os, pathlib, signal, sys, time
+    told = []
+
+    def hook(number, frame):
+        told.append(number)
+        print("told", int(number))
+
+    def begun():
+        pathlib.Path("begun").touch()
+
+    signal.signal(signal.SIGTERM, hook)
+    atexit.register(print, "at exit")
+"""
+ECHO = """
+    def handler(event, context):
+        return event
+"""
+PATIENT = """
+    def handler(event, context):
+        begun()
+        while not told:
+            time.sleep(0.005)
+        return "finished"
+"""
+STUBBORN = """
+    def handler(event, context):
+        while True:
+            try:
+                begun()
+                time.sleep(60)
+            except BaseException as error:
+                print("swallowed", type(error).__name__)
+"""
+LOOP = """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    end = asyncio.Event()
+
+    def stop():
+        print("told")
+        end.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
+"""
+# The moment before the end is too short for some tests when a machine is very busy, too long for others.
+LENIENT = (
+    f"import lambda_runtime.lifecycle.shutdown; lambda_runtime.lifecycle.shutdown.GRACE_S = {PATIENCE_S}"
+)
+STRICT = "import lambda_runtime.lifecycle.shutdown; lambda_runtime.lifecycle.shutdown.GRACE_S = 0.05"
+
+
+def send_to_thread(process: int | None, thread: int, number: int) -> None:
+    """Send a signal to one thread of another process, which only Linux can."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(TGKILL[os.uname().machine], process, thread, number) != 0:
+        raise OSError(ctypes.get_errno(), "tgkill")
+
+
+class Invoking(threading.Thread):
+    """An invocation under way."""
+
+    result: Result
+
+    def __init__(self, function: Function) -> None:
+        super().__init__(daemon=True)
+        self._function = function
+        self.start()
+
+    def run(self) -> None:
+        self.result = self._function.invoke(b"null")
+
+    def payload(self) -> Any:
+        """What the caller gets in the end."""
+        self.join(PATIENCE_S)
+        return json.loads(self.result.payload.decode())
+
+
+class ShutdownTestCase(FunctionTestCase):
+    def start_patiently(self, *sources: str, **settings: Any) -> Function:
+        """Start a function from these parts of its source; being closed, it has all the time it wants."""
+        return self.start(joined(*sources), **{"shutdown_grace_s": PATIENCE_S, **settings})
+
+    def begin_invocation(self, function: Function) -> Invoking:
+        """Invoke from another thread; returns when the handler has called ``begun``."""
+        marker = os.path.join(function.configuration.task_root, "begun")
+        invoking = Invoking(function)
+        deadline = time.monotonic() + PATIENCE_S
+        while not os.path.exists(marker) and time.monotonic() < deadline:
+            time.sleep(0.002)
+        return invoking
+
+    def terminate(self, function: Function) -> int:
+        """Send SIGTERM to the process, and to no other: the status that it ends with."""
+        assert function.pid is not None
+        os.kill(function.pid, signal.SIGTERM)
+        return self.assertEnds(function)
+
+    def calls(self, function: Function) -> list[str]:
+        return [f"{request.method} {request.path}" for request in function.requests]
+
+    def assertLog(self, function: Function, *lines: str) -> None:
+        """The function has written these lines, and the process is at its end."""
+        own = function.log_text().replace("\r", "\n").split("\n")
+        platform = ("START ", "END ", "REPORT ", "INIT_REPORT ", "RequestId: ", "Runtime.ExitError")
+        self.assertEqual([line for line in own if line and not line.startswith(platform)], list(lines))
+
+
+class WhileIdle(ShutdownTestCase):
+    """There is no invocation."""
+
+    def test_the_handler_is_called_then_what_was_registered_with_atexit(self) -> None:
+        function = self.start_patiently(HOOK, ECHO)
+        self.assertAnswer(function, 1, 1)
+        function.close()
+        self.assertLog(function, "told 15", "at exit")
+        self.assertEqual(function.exit_status, TERMINATED)
+
+    def test_it_is_called_before_the_first_event_too(self) -> None:
+        function = self.start_patiently(HOOK, ECHO)
+        function.close()
+        self.assertLog(function, "told 15", "at exit")
+
+    def test_it_is_called_in_an_environment_that_was_restored_from_a_snapshot(self) -> None:
+        function = self.start_patiently(HOOK, ECHO, initialization_type="snap-start")
+        self.assertAnswer(function, 1, 1)
+        function.close()
+        ended = function.log_text().partition("REPORT RequestId: ")[2].split("\n")
+        self.assertEqual([line for line in ended[1:] if line], ["told 15", "at exit"])
+        self.assertEqual(function.exit_status, TERMINATED)
+
+    def test_one_that_is_installed_later_is_called_once_and_is_all_there_is(self) -> None:
+        source = """
+            def handler(event, context):
+                signal.signal(signal.SIGTERM, lambda *_: print("the other"))
+        """
+        function = self.start_patiently(HOOK, source, shutdown_grace_s=0.1)
+        self.assertAnswer(function, None, None)
+        assert function.pid is not None
+        os.kill(function.pid, signal.SIGTERM)
+        time.sleep(0.1)
+        self.assertAnswer(function, None, None)
+        self.assertLog(function, "the other")
+
+    def test_it_decides_the_exit_status(self) -> None:
+        for statement, status in [("sys.exit(7)", 7), ("sys.exit()", 0), ("sys.exit('bye')", 1)]:
+            with self.subTest(statement):
+                function = self.start_patiently(HOOK.replace("told.append(number)", statement), ECHO)
+                self.assertEqual(self.terminate(function), status)
+                self.assertLog(function, "at exit")
+
+    def test_its_error_is_logged(self) -> None:
+        function = self.start_patiently(HOOK.replace("told.append(number)", "{}['a']"), ECHO)
+        self.assertEqual(self.terminate(function), 1)
+        log = function.log_text()
+        self.assertRegex(log, r"\[ERROR\] KeyError: 'a'\rTraceback .*in hook\r")
+        self.assertTrue(log.endswith("at exit\n"), log)
+
+    def test_threads_left_behind_and_failing_exit_functions_do_not_delay_the_end(self) -> None:
+        source = """
+            import threading
+            threading.Thread(target=time.sleep, args=(60,)).start()
+            atexit.register(lambda: {}["a"])
+        """
+        function = self.start_patiently(HOOK, source, ECHO)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        log = function.log_text()
+        self.assertIn("KeyError", log)
+        self.assertTrue(log.endswith("at exit\n"), log)
+
+    def test_it_is_called_once_however_often_it_is_told(self) -> None:
+        source = HOOK.replace("told.append(number)", "os.kill(os.getpid(), number); time.sleep(0.02)")
+        function = self.start_patiently(source, "atexit.register(os.kill, os.getpid(), 15)", ECHO)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertLog(function, "told 15", "at exit")
+
+    def test_callbacks_of_an_event_loop_are_called(self) -> None:
+        for name, handler in [("sync", ECHO), ("async", ECHO.replace("def handler", "async def handler"))]:
+            with self.subTest(name):
+                function = self.start_patiently(STRICT, HOOK, LOOP, handler)
+                self.assertAnswer(function, 1, 1)
+                self.assertEqual(self.terminate(function), TERMINATED)
+                self.assertLog(function, "told", "at exit")
+
+    @unittest.skipUnless(sys.platform == "linux" and os.uname().machine in TGKILL, "a system call of Linux")
+    def test_an_event_loop_is_told_whichever_thread_has_got_the_signal(self) -> None:
+        source = """
+            import ctypes, threading
+            ready = threading.Event()
+
+            def wait():
+                threads.append(threading.get_native_id())
+                ready.set()
+                time.sleep(60)
+
+            threads = []
+            threading.Thread(target=wait, daemon=True).start()
+            ready.wait()
+
+            def handler(event, context):
+                return threads[0]
+        """
+        for number in range(3):
+            with self.subTest(number):
+                function = self.start_patiently(HOOK, LOOP, source)
+                thread = self.answer(function)
+                send_to_thread(function.pid, thread, signal.SIGTERM)
+                self.assertEqual(self.assertEnds(function), TERMINATED)
+                self.assertLog(function, "told", "at exit")
+
+    def test_an_event_loop_is_told_once_however_often_it_comes(self) -> None:
+        function = self.start_patiently(HOOK, LOOP, "atexit.register(time.sleep, 0.1)", ECHO)
+        assert function.pid is not None
+        for _ in range(3):
+            os.kill(function.pid, signal.SIGTERM)
+            time.sleep(0.005)
+        self.assertEqual(self.assertEnds(function), TERMINATED)
+        self.assertLog(function, "told", "at exit")
+
+    def test_to_stop_the_loop_or_to_cancel_all_tasks_is_a_good_way_to_end(self) -> None:
+        source = """
+            async def work():
+                try: await asyncio.sleep(60)
+                finally:
+                    await asyncio.sleep(0.02)
+                    print("cleaned")
+
+            async def start(): asyncio.ensure_future(work())
+
+            async def handler(event, context): await start()
+
+            def cancel():
+                for task in asyncio.all_tasks(loop): task.cancel()
+        """
+        stop = LOOP.replace("SIGTERM, stop", "SIGTERM, loop.stop")
+        cancel = LOOP.replace("SIGTERM, stop", "SIGTERM, lambda: cancel()")
+        for name, loop, lines in [("stop", stop, []), ("cancel", cancel, ["cleaned"])]:
+            with self.subTest(name):
+                function = self.start_patiently(HOOK, loop, source)
+                self.assertAnswer(function, None, None)
+                self.assertEqual(self.terminate(function), TERMINATED)
+                self.assertLog(function, *lines, "at exit")
+
+
+class DuringAnInvocation(ShutdownTestCase):
+    def test_the_handler_has_a_moment_to_answer(self) -> None:
+        function = self.start_patiently(LENIENT, HOOK, PATIENT)
+        invoking = self.begin_invocation(function)
+        status = self.terminate(function)
+        self.assertEqual(invoking.payload(), "finished")
+        self.assertEqual(status, TERMINATED)
+        self.assertLog(function, "told 15", "at exit")
+
+    def test_one_that_goes_on_is_ended(self) -> None:
+        function = self.start_patiently(HOOK, STUBBORN)
+        invoking = self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertEqual(invoking.payload()["errorType"], "Runtime.ExitError")
+        self.assertLog(function, "told 15", "at exit")
+
+    def test_sys_exit_is_told_to_the_caller(self) -> None:
+        function = self.start_patiently(LENIENT, HOOK.replace("told.append(number)", "sys.exit(7)"), PATIENT)
+        invoking = self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), 7)
+        self.assertEqual(invoking.payload()["errorType"], "SystemExit")
+
+    def test_sys_exit_closes_a_stream_and_is_told_at_its_end(self) -> None:
+        source = """
+            def handler(event, context):
+                try:
+                    yield "sent"
+                    begun()
+                    while True: time.sleep(0.005)
+                finally:
+                    print("closed")
+        """
+        function = self.start_patiently(LENIENT, HOOK.replace("told.append(number)", "sys.exit(7)"), source)
+        invoking = self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), 7)
+        self.assertEqual(invoking.payload()["errorType"], "SystemExit")
+        log = function.log_text()
+        self.assertRegex(log, re.compile("closed\\n.*SystemExit.*at exit\\n", re.DOTALL))
+
+    def test_sys_exit_that_the_handler_swallows_ends_it_all_the_same(self) -> None:
+        function = self.start_patiently(HOOK.replace("told.append(number)", "sys.exit(7)"), STUBBORN)
+        self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertLog(function, "swallowed SystemExit", "at exit")
+
+    def test_what_runs_after_the_response_is_part_of_it(self) -> None:
+        source = """
+            def wait():
+                begun()
+                while not told: time.sleep(0.005)
+                print("finished")
+
+            def handler(event, context):
+                context.after_response(wait)
+        """
+        function = self.start_patiently(LENIENT, HOOK, source)
+        self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertLog(function, "told 15", "finished", "at exit")
+
+    def test_an_async_handler_is_told_by_its_event_loop(self) -> None:
+        source = """
+            async def handler(event, context):
+                begun()
+                await end.wait()
+                return "finished"
+        """
+        function = self.start_patiently(LENIENT, HOOK, LOOP, source)
+        invoking = self.begin_invocation(function)
+        status = self.terminate(function)
+        self.assertEqual(invoking.payload(), "finished")
+        self.assertEqual(status, TERMINATED)
+        self.assertLog(function, "told", "at exit")
+
+    def test_an_event_loop_gets_its_turn_after_a_plain_handler_too(self) -> None:
+        source = """
+            def stopped():
+                return os.path.exists("told")
+        """
+        handler = PATIENT.replace("not told", "not stopped()")
+        function = self.start_patiently(LENIENT, HOOK, LOOP, source, handler)
+        invoking = self.begin_invocation(function)
+        assert function.pid is not None
+        os.kill(function.pid, signal.SIGTERM)
+        pathlib.Path(function.configuration.task_root, "told").touch()
+        self.assertEqual(invoking.payload(), "finished")
+        self.assertEqual(self.assertEnds(function), TERMINATED)
+        self.assertLog(function, "told", "at exit")
+
+    def test_sys_exit_after_the_response_decides_the_status_and_is_no_error(self) -> None:
+        source = """
+            def handler(event, context):
+                for _ in range(2): context.after_response(work)
+
+            def work():
+                begun()
+                while True: time.sleep(0.005)
+        """
+        function = self.start_patiently(LENIENT, HOOK.replace("told.append(number)", "sys.exit(7)"), source)
+        self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), 7)
+        self.assertLog(function, "at exit")
+
+    def test_an_async_handler_whose_loop_is_stopped_may_answer(self) -> None:
+        source = """
+            async def handler(event, context):
+                begun()
+                await asyncio.sleep(0.05)
+                return "finished"
+        """
+        loop = LOOP.replace("SIGTERM, stop", "SIGTERM, loop.stop")
+        function = self.start_patiently(LENIENT, HOOK, loop, source)
+        invoking = self.begin_invocation(function)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertEqual(invoking.payload(), "finished")
+
+    def test_a_fork_in_a_thread_is_no_matter(self) -> None:
+        source = """
+            import threading
+
+            def fork():
+                child = os.fork()
+                if not child: os._exit(0)
+                os.waitpid(child, 0)
+
+            def handler(event, context):
+                thread = threading.Thread(target=fork)
+                thread.start()
+                thread.join()
+        """
+        function = self.start_patiently(HOOK, source)
+        self.assertAnswer(function, None, None)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertLog(function, "told 15", "at exit")
+
+    def test_a_slow_exit_function_runs_once(self) -> None:
+        source = """
+            def slow():
+                print("slow")
+                time.sleep(0.3)
+
+            def handler(event, context):
+                atexit.register(slow)
+                begun()
+                while True: time.sleep(0.005)
+        """
+        function = self.start_patiently(HOOK.replace("told.append(number)", "sys.exit(7)"), source)
+        self.begin_invocation(function)
+        self.assertIn(self.terminate(function), (7, TERMINATED))  # depends on who is first
+        self.assertEqual(function.log_text().count("slow\n"), 1)
+
+    def test_a_child_of_the_function_does_what_the_handler_says(self) -> None:
+        source = """
+            def handler(event, context):
+                child = os.fork()
+                if not child:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    time.sleep(0.15)
+                    os._exit(9)
+                return os.WEXITSTATUS(os.waitpid(child, 0)[1])
+        """
+        function = self.start_patiently(STRICT, HOOK, source)
+        self.assertAnswer(function, None, 9)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertLog(function, "told 15", "told 15", "at exit")
+
+
+class Registration(ShutdownTestCase):
+    """Lambda sends SIGTERM only to environments that have an extension."""
+
+    def test_a_function_with_a_handler_registers_for_no_events_and_asks_for_the_next(self) -> None:
+        function = self.start(joined(HOOK, ECHO))
+        self.assertAnswer(function, 1, 1)
+        calls = self.calls(function)
+        register, event_next = (function.requests[calls.index(call)] for call in (REGISTER, EVENT_NEXT))
+        self.assertEqual(register.status, 200)
+        self.assertEqual(json.loads(register.body.decode()), {"events": []})
+        self.assertTrue(register.header("Lambda-Extension-Name"))
+        self.assertTrue(event_next.header("Lambda-Extension-Identifier"))
+        self.assertIsNone(event_next.status)
+        self.assertEqual(calls[0], REGISTER)
+        self.assertEqual([call for call in calls if call != EVENT_NEXT][1::2], [NEXT, NEXT])
+
+    def test_a_function_without_one_makes_no_more_calls_than_others(self) -> None:
+        sources = {
+            "none": ECHO,
+            "ignored": "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+            "reset": "import signal; signal.signal(signal.SIGTERM, print)\n"
+            "signal.signal(signal.SIGTERM, signal.SIG_DFL)",
+            "another signal": "import signal; signal.signal(signal.SIGUSR1, print)",
+        }
+        for name, source in sources.items():
+            with self.subTest(name):
+                function = self.start_patiently(source, ECHO)
+                self.assertAnswer(function, 1, 1)
+                self.assertEqual(self.calls(function)[::2], [NEXT, NEXT])
+                self.assertEqual(len(function.requests), 3)
+                function.close()
+                self.assertEqual(function.exit_status, -signal.SIGKILL)
+
+    def test_a_function_that_ignores_the_signal_goes_on(self) -> None:
+        function = self.start(joined("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", ECHO))
+        assert function.pid is not None
+        os.kill(function.pid, signal.SIGTERM)
+        self.assertAnswer(function, 1, 1)
+        self.assertStillWorks(function)
+
+    def test_without_a_handler_the_process_ends_by_the_signal(self) -> None:
+        function = self.start()
+        self.assertEqual(self.terminate(function), -signal.SIGTERM)
+
+    def test_a_refusal_is_logged_and_the_function_works(self) -> None:
+        for status in (403, 404, 500):
+            with self.subTest(status):
+                no = Reply(refusal(status).data, CLOSE)
+                outcome = self.play(no, event("r1"), accepted(), source=joined(HOOK, ECHO))
+                self.assertEqual(outcome.calls[1:], ["next", "r1/response", "next"])
+                self.assertRegex(
+                    outcome.output,
+                    rf"LAMBDA_RUNTIME The SIGTERM handler may never be called: POST \S+/extension/register "
+                    rf"was answered {status} ",
+                )
+
+    def test_invocations_share_a_connection_also_where_the_main_thread_looks_up(self) -> None:
+        events = [reply for number in range(3) for reply in (event(f"r{number}"), accepted())]
+        slow = Reply(event("slow").data, wait_s=0.2)
+        no = Reply(refusal(500).data, CLOSE)
+        outcome = self.play(no, *events, slow, accepted(), source=joined(HOOK, ECHO))
+        self.assertEqual([request.connection for request in outcome.requests[1:]], [2] * 9)
+
+    def test_a_server_that_does_not_answer_is_no_different(self) -> None:
+        outcome = self.play(Reply(b"", CLOSE), event("r1"), accepted(), source=joined(HOOK, ECHO))
+        self.assertEqual(outcome.calls[1:], ["next", "r1/response", "next"])
+        self.assertIn("The SIGTERM handler may never be called: The Runtime API closed", outcome.output)
+
+    def test_snapshots_do_not_matter(self) -> None:
+        function = self.start_patiently(HOOK, ECHO, initialization_type="snap-start")
+        self.assertAnswer(function, 1, 1)
+        function.close()
+        self.assertIn("told 15\nat exit\n", function.log_text())
+        self.assertEqual(function.exit_status, TERMINATED)
+
+
+class OneExtension(ThreadingHTTPServer):
+    """A Runtime API without events for several workers, of which one can register."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Calls)
+        self.idle = threading.Semaphore(0)  # released by each call of `next`,
+        self.gone = threading.Semaphore(0)  # and when the process that made it has ended
+        self.registrations: list[int] = []  # their statuses
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: workers end with their connections open."""
+
+
+class _Calls(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: OneExtension
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        of_invocations = self.path.endswith("/invocation/next")
+        if of_invocations:
+            self.server.idle.release()
+        self.rfile.read(1)  # which never comes
+        if of_invocations:
+            self.server.gone.release()
+        self.close_connection = True
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        status = 403 if self.server.registrations else 200
+        self.server.registrations.append(status)
+        self.send_response(status)
+        self.send_header("Lambda-Extension-Identifier", "1" * 32)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+class Workers(ShutdownTestCase):
+    """With AWS_LAMBDA_MAX_CONCURRENCY: a process for each invocation, and one that began them."""
+
+    COUNT = 2
+    # The time that the workers get is too short for this on a machine that is very busy.
+    LENIENT = f"""
+import runpy, sys
+sys.path.insert(0, {str(ROOT / "runtime")!r})
+import lambda_runtime.lifecycle.workers
+lambda_runtime.lifecycle.workers.GRACE_S = {PATIENCE_S}
+runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
+"""
+
+    def launch(
+        self, *sources: str, command: Sequence[str] = (str(BOOTSTRAP),)
+    ) -> tuple[str, OneExtension, subprocess.Popen[bytes]]:
+        """Start workers and wait until all are idle: the task root, their server, the first process."""
+        self.heed_ctrl_c()
+        root = self.write({"function.py": joined(*sources)})
+        server = OneExtension()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        environment = {
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}",
+            "AWS_LAMBDA_MAX_CONCURRENCY": str(self.COUNT),
+            "LAMBDA_TASK_ROOT": root,
+            "_HANDLER": "function.handler",
+        }
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=root,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+        def stop() -> None:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+
+        self.addCleanup(stop)
+        for _ in range(self.COUNT):
+            self.assertTrue(server.idle.acquire(timeout=PATIENCE_S), "a worker does not ask for an event")
+        return root, server, process
+
+    def assertAllEnd(self, process: subprocess.Popen[bytes], server: OneExtension, status: int) -> None:
+        self.assertEqual(process.wait(PATIENCE_S), status)
+        for _ in range(self.COUNT):
+            self.assertTrue(server.gone.acquire(timeout=PATIENCE_S), "a worker is left")
+
+    def test_each_worker_s_handler_is_called_before_the_first_process_ends(self) -> None:
+        hook = """
+            import atexit, os, pathlib, signal, time
+
+            def hook(number, frame):
+                time.sleep(0.05)
+                pathlib.Path(f"told-{os.getpid()}").touch()
+
+            def at_exit():
+                pathlib.Path(f"at-exit-{os.getpid()}").touch()
+
+            signal.signal(signal.SIGTERM, hook)
+            atexit.register(at_exit)
+        """
+        for whom in ("the first process", "all"):
+            with self.subTest(whom):
+                root, server, process = self.launch(hook, ECHO, command=["-c", self.LENIENT])
+                os.kill(process.pid if whom == "the first process" else -process.pid, signal.SIGTERM)
+                process.wait(PATIENCE_S)
+                files = sorted(name.rstrip("0123456789") for name in os.listdir(root) if "-" in name)
+                self.assertEqual(files, ["at-exit-"] * self.COUNT + ["told-"] * self.COUNT)
+                self.assertAllEnd(process, server, TERMINATED)
+                self.assertEqual(server.registrations, [200, 403])
+
+    def test_workers_that_do_not_end_are_killed(self) -> None:
+        source = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+        _, server, process = self.launch(source, ECHO)
+        process.terminate()
+        self.assertAllEnd(process, server, TERMINATED)
+
+    def test_without_a_handler_they_end_at_once(self) -> None:
+        for number, whom in [(signal.SIGINT, "all"), (signal.SIGTERM, "the first process")]:
+            with self.subTest(number):
+                _, server, process = self.launch(ECHO)
+                os.kill(process.pid if whom == "the first process" else -process.pid, number)
+                self.assertAllEnd(process, server, 128 + number)
+                self.assertEqual(server.registrations, [])
+
+
+class Throttled(ShutdownTestCase):
+    """On a slow machine: 7 ms of running in 100, as a function of 128 MB may get.
+
+    RUNS says how often each is tried (`make soak`: 500).
+    """
+
+    RUNS = int(os.environ.get("RUNS", "2"))
+    UVLOOP = "import uvloop\nasyncio.set_event_loop_policy(uvloop.EventLoopPolicy())"
+    OTHER_THREADS = """
+        import threading
+        for _ in range(3):
+            threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        """
+    WHILE_IDLE = """
+        async def handler(event, context):
+            return event
+        """
+    WHILE_HANDLING = """
+        async def handler(event, context):
+            if event is None:
+                begun()
+                await end.wait()
+            return event
+        """
+
+    def throttle(self, process: int) -> None:
+        """Let the process run for 7 ms in 100, until it has ended."""
+        while True:
+            for number, seconds in ((signal.SIGSTOP, 0.093), (signal.SIGCONT, 0.007)):
+                try:
+                    os.kill(process, number)
+                except ProcessLookupError:
+                    return
+                time.sleep(seconds)
+
+    def terminate_throttled(self, function: Function) -> int:
+        assert function.pid is not None
+        thread = threading.Thread(target=self.throttle, args=(function.pid,))
+        thread.start()
+        time.sleep(0.05)
+        status = self.terminate(function)
+        thread.join()
+        return status
+
+    def test_the_calls_of_an_event_loop_are_made(self) -> None:
+        loops = {"asyncio": ""}
+        if importlib.util.find_spec("uvloop"):
+            loops["uvloop"] = self.UVLOOP
+        for name, policy in loops.items():
+            for number in range(self.RUNS):
+                with self.subTest(name, number=number, when="idle"):
+                    sources = (HOOK, policy, LOOP, self.OTHER_THREADS, self.WHILE_IDLE)
+                    function = self.start_patiently(*sources)
+                    self.assertAnswer(function, 1, 1)
+                    self.assertEqual(self.terminate_throttled(function), TERMINATED)
+                    self.assertTold(function)
+                with self.subTest(name, number=number, when="during an invocation"):
+                    busy = (LENIENT, HOOK, policy, LOOP, self.OTHER_THREADS, self.WHILE_HANDLING)
+                    function = self.start_patiently(*busy)
+                    self.assertAnswer(function, 1, 1)
+                    self.begin_invocation(function)
+                    self.assertEqual(self.terminate_throttled(function), TERMINATED)
+                    self.assertTold(function)
+
+    def assertTold(self, function: Function) -> None:
+        """The call was made, then the process ended.
+
+        A second call, seen once in 2000 runs, is not ours: the thread that received the signal was stopped
+        before it could write to the loop, which meanwhile had the signal from the main thread.
+        """
+        log = function.log_text()
+        self.assertRegex(log, r"(?s)(told\n)+.*at exit\n")
+        function.close()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,136 @@
+"""SnapStart: hooks before the snapshot and after the restore, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support import FunctionTestCase, posts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lambda_emulator.function import Function
+
+HOOKS = """
+    import snapshot_restore_py as hooks
+    calls = []
+
+    @hooks.register_before_snapshot
+    def first(): calls.append("before, registered first")
+
+    hooks.register_before_snapshot(calls.append, "before, registered last")
+    hooks.register_after_restore(calls.append, "after, registered first")
+    hooks.register_after_restore(lambda *, text: calls.append(text), text="after, registered last")
+
+    def handler(event, context):
+        return calls
+"""
+
+
+class SnapStart(FunctionTestCase):
+    def start_snap(self, source: str, **settings: Any) -> Function:
+        return self.start(source, initialization_type="snap-start", **settings)
+
+    def test_hooks_run_around_the_snapshot_the_first_ones_last_registered_first(self) -> None:
+        function = self.start_snap(HOOKS)
+        self.assertAnswer(
+            function,
+            None,
+            [
+                "before, registered last",
+                "before, registered first",
+                "after, registered first",
+                "after, registered last",
+            ],
+        )
+        paths = [request.path.rpartition("/runtime/")[2] for request in function.requests]
+        self.assertEqual(paths[:2], ["restore/next", "invocation/next"])
+
+    def test_async_hooks_are_awaited(self) -> None:
+        source = """
+            import asyncio
+            import snapshot_restore_py as hooks
+            calls = []
+
+            @hooks.register_before_snapshot
+            async def before():
+                await asyncio.sleep(0)
+                calls.append("before")
+
+            async def fail(): {}["after"]
+
+            if "fail" in __import__("os").environ: hooks.register_after_restore(fail)
+
+            def handler(event, context):
+                return calls
+        """
+        self.assertAnswer(self.start_snap(source), None, ["before"])
+        function = self.start_snap(source, environment={"fail": "yes"})
+        self.assertIn("KeyError", self.invoke(function).payload.decode())
+
+    def test_without_hooks_the_snapshot_is_waited_for_all_the_same(self) -> None:
+        function = self.start_snap("def handler(event, context): return event")
+        self.assertAnswer(function, 1, 1)
+        self.assertTrue(function.requests[0].path.endswith("/restore/next"))
+
+    def test_without_snapstart_no_hook_runs(self) -> None:
+        function = self.start(HOOKS)
+        self.assertAnswer(function, None, [])
+        self.assertFalse([request for request in function.requests if "restore" in request.path])
+
+    def test_an_error_before_the_snapshot_is_an_init_error_and_ends_with_64(self) -> None:
+        for raised, error_type in [
+            ("ValueError('bad thing')", "ValueError"),
+            ("SystemExit(3)", "SystemExit"),
+        ]:
+            with self.subTest(raised):
+                function = self.start_snap(
+                    f"import snapshot_restore_py as s\n"
+                    f"@s.register_before_snapshot\ndef hook(): raise {raised}\n"
+                    f"def handler(event, context): pass"
+                )
+                self.assertReported(function, "init/error", "Runtime.BeforeSnapshotError", error_type)
+                self.assertEqual(self.assertEnds(function), 64)
+
+    def test_an_error_after_the_restore_is_a_restore_error_and_ends_with_65(self) -> None:
+        function = self.start_snap(
+            """
+            import snapshot_restore_py as s
+            s.register_after_restore(lambda: 1 / 0)
+            def handler(event, context): pass
+            """
+        )
+        self.assertReported(function, "restore/error", "Runtime.AfterRestoreError", "ZeroDivisionError")
+        self.assertEqual(self.assertEnds(function), 65)
+
+    def test_the_functions_own_registry_wins(self) -> None:
+        function = self.start_snap(
+            "import snapshot_restore_py as s\ndef handler(event, context): return [s.mine, s.ran]",
+            files={
+                "snapshot_restore_py.py": """
+                    mine, ran = True, []
+                    def get_before_snapshot(): return [(ran.append, ("before",), {})]
+                    def get_after_restore(): return [(ran.append, ("after",), {})]
+                """
+            },
+        )
+        self.assertAnswer(function, None, [True, ["before", "after"]])
+
+    def test_random_numbers_are_seeded_anew_in_each_copy(self) -> None:
+        function = self.start_snap(
+            """
+            import random
+            random.seed(1)
+            expected = random.Random(1).random()
+            def handler(event, context): return random.random() == expected
+            """
+        )
+        self.assertAnswer(function, None, False)
+
+    def assertReported(self, function: Function, path: str, header: str, error_type: str) -> None:
+        self.assertEnds(function)
+        (report,) = posts(function)
+        self.assertTrue(report.path.endswith(path), report.path)
+        self.assertEqual(report.header("Lambda-Runtime-Function-Error-Type"), header)
+        self.assertEqual(json.loads(report.body.decode())["errorType"], error_type)

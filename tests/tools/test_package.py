@@ -1,0 +1,327 @@
+"""Installed as a package: ``python -m lambda_runtime hello.handler``, as images do after ``pip install``."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import unittest
+import venv
+import zipfile
+from pathlib import Path
+
+import lambda_runtime
+
+from tests.support import ROOT, FunctionTestCase
+
+SHADOWS = ("codec", "context", "errors", "handler", "http1", "logging", "main", "runtime_api", "traceback")
+SAFE_PATH = ["-P"] if sys.version_info >= (3, 11) else []  # an option of Python's since then
+
+
+class InstalledPackage(FunctionTestCase):
+    """The package in the site-packages of an interpreter that has nothing else."""
+
+    python: str
+    site_packages: str
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="package-")
+        cls.addClassCleanup(folder.cleanup)
+        venv.EnvBuilder(symlinks=True).create(folder.name)
+        cls.python = str(Path(folder.name, "bin", "python"))
+        command = [cls.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+        cls.site_packages = (
+            subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+        )
+        shutil.copytree(
+            ROOT / "runtime" / "lambda_runtime",
+            Path(cls.site_packages, "lambda_runtime"),
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+
+    def command(self, *options: str) -> list[str]:
+        return [self.python, *options, "-m", "lambda_runtime"]
+
+    def test_it_invokes_the_handler_that_its_argument_names(self) -> None:
+        command = [*self.command(), "function.handler"]
+        function = self.start(command=command, environment={"_HANDLER": None})
+        self.assertAnswer(function, {"a": 1}, {"a": 1})
+        self.assertAnswer(function, 2, 2)
+        self.assertOneAnswerEach(function)
+
+    def test_the_path_is_the_task_root_the_standard_library_and_site_packages(self) -> None:
+        source = """
+            import os, sys
+            def handler(event, context):
+                return {"path": sys.path, "standard": os.path.dirname(os.__file__)}
+        """
+        for options in ([], SAFE_PATH, ["-I"]):
+            with self.subTest(options=options):
+                root = self.write({"function.py": source})
+                function = self.start(command=self.command(*options), task_root=root)
+                answer = self.answer(function)
+                path = answer["path"]
+                self.assertEqual(path[0], root)
+                self.assertEqual(path[-1], self.site_packages)
+                self.assertIn(answer["standard"], path[1:-1])
+                self.assertEqual(len(path), len(set(path)), path)
+                self.assertFalse([entry for entry in path if "lambda_runtime" in entry], path)
+
+    def test_files_of_the_function_may_have_the_names_of_our_modules_and_of_standard_ones(self) -> None:
+        bare = self.write({"bare.py": "import sys; print(*sys.modules)"})
+        # PyPy needs traceback to run a module at all.
+        taken = subprocess.check_output([self.python, "-m", "bare"], cwd=bare).decode().split()
+        names = [name for name in SHADOWS if name not in taken]
+        files = {f"{name}.py": f"whose = 'the function, {name}'" for name in names}
+        source = f"""
+            import importlib
+            def handler(event, context):
+                return [importlib.import_module(name).whose for name in {names!r}]
+        """
+        function = self.start(source, files=files, command=self.command(*SAFE_PATH))
+        self.assertAnswer(function, None, [f"the function, {name}" for name in names])
+
+    def test_a_wrapper_is_honoured_once(self) -> None:
+        wrapper = Path(self.write({"wrapper": '#!/bin/sh\nWRAPPED="$WRAPPED+" exec "$@"\n'}), "wrapper")
+        wrapper.chmod(0o755)
+        function = self.start(
+            "import os\ndef handler(event, context): return os.environ['WRAPPED']",
+            command=self.command(),
+            environment={"AWS_LAMBDA_EXEC_WRAPPER": str(wrapper), "WRAPPED": ""},
+        )
+        self.assertAnswer(function, None, "+")
+
+    def test_tools_find_the_runtime_where_they_look_for_that_of_aws(self) -> None:
+        source = "import __main__\ndef handler(event, context): return hasattr(__main__.bootstrap, 'main')"
+        self.assertAnswer(self.start(source, command=self.command()), None, True)
+
+    def test_multiprocessing_can_spawn_children(self) -> None:
+        source = """
+            import multiprocessing
+            def child(pipe):
+                pipe.send("hello from the child")
+            def handler(event, context):
+                spawn = multiprocessing.get_context("spawn")
+                ours, theirs = spawn.Pipe()
+                process = spawn.Process(target=child, args=(theirs,))
+                process.start()
+                process.join()
+                return ours.recv() if ours.poll() else process.exitcode
+        """
+        function = self.start(source, command=self.command())
+        self.assertAnswer(function, None, "hello from the child")
+
+    def test_without_a_runtime_api_it_says_what_it_is(self) -> None:
+        outcome = self.run_bootstrap(command=self.command())
+        self.assertEqual(outcome.status, 2)
+        self.assertIn("custom AWS Lambda runtime", outcome.errors)
+
+    def test_type_checkers_find_the_marker_of_a_typed_package(self) -> None:
+        self.assertTrue(Path(self.site_packages, "lambda_runtime", "py.typed").is_file())
+
+
+class Metadata(unittest.TestCase):
+    """What pyproject.toml says, as far as a program without a TOML parser can read it."""
+
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+    def test_the_version_is_the_one_that_the_package_states(self) -> None:
+        self.assertRegex(lambda_runtime.__version__, r"\A\d+\.\d+\.\d+\Z")
+        self.assertIn('dynamic = ["version"]', self.project)
+        found = re.search(r'\[tool\.hatch\.version\]\npath = "(.+)"', self.project)
+        assert found is not None
+        self.assertIn(f'__version__ = "{lambda_runtime.__version__}"', (ROOT / found[1]).read_text("utf-8"))
+
+    def test_it_needs_nothing_but_python(self) -> None:
+        self.assertIn('requires-python = ">=3.8"', self.project)
+        self.assertNotIn("dependencies", self.project)
+
+    def test_it_brings_one_package(self) -> None:
+        found = re.search(r"^packages = (\[.+\])$", self.project, re.MULTILINE)
+        assert found is not None
+        self.assertEqual(json.loads(found[1]), ["runtime/lambda_runtime"])
+
+
+@unittest.skipUnless(shutil.which("make"), "make is not installed")
+class Cleaning(FunctionTestCase):
+    """``make clean`` in a copy of the Makefile, where all that it could delete is in a folder of the test."""
+
+    def test_it_removes_what_the_targets_built_and_not_the_users_virtual_environment(self) -> None:
+        built = {".environments/tools/ready": "", "layers/lambda.zip": "", "app/__pycache__/a.pyc": ""}
+        own = {".venv/pyvenv.cfg": "home = /usr/bin", ".venv/lib/__pycache__/a.pyc": "", "app/app.py": ""}
+        folder = Path(self.write({**built, **own}))
+        shutil.copy(ROOT / "Makefile", folder)
+        subprocess.run(["make", "clean"], cwd=folder, stdout=subprocess.DEVNULL, check=True)
+        left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        self.assertEqual(left, {"Makefile", *own})
+
+
+AWS_CLI = """\
+#!{python}
+import base64, hashlib, json, sys
+words = sys.argv[1:]
+if words == ["--version"]:
+    sys.exit()
+print(json.dumps(words), file=open({log!r}, "a"))
+if "--fail" in words:
+    sys.exit("An error occurred (AccessDenied)")
+content = open(words[words.index("--zip-file") + 1][len("fileb://"):], "rb").read()
+name = words[words.index("--layer-name") + 1]
+sha256 = base64.b64encode(hashlib.sha256(content).digest()).decode()
+if words[-2:] != ["--output", "json"]:
+    sys.exit(print("CONTENT", sha256, sep="\\t"))
+if "--strange" in words:
+    sys.exit(print("[]"))
+print(json.dumps(dict(Content=dict(CodeSha256=sha256), LayerVersionArn=f"arn:{{name}}:1")))
+"""
+
+
+class Publishing(FunctionTestCase):
+    """tools/publish.py, with a program in place of AWS CLI that keeps what it was asked."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.write({"layers/lambda.zip": "L", "layers/python3.13-arm64.zip": "P"}))
+        self.log = self.folder / "log"
+        program = self.folder / "bin" / "aws"
+        program.parent.mkdir()
+        program.write_text(AWS_CLI.format(python=sys.executable, log=str(self.log)))
+        program.chmod(0o755)
+
+    def publish(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "tools" / "publish.py"), *arguments],
+            cwd=self.folder,
+            env={"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+        )
+
+    def asked(self) -> list[str]:
+        words: list[str] = json.loads(self.log.read_text().splitlines()[-1])
+        return words
+
+    def test_it_prints_the_arn_of_each_zip_and_nothing_else(self) -> None:
+        done = self.publish()
+        self.assertEqual(done.stdout, "arn:python-runtime:1\narn:python3-13-arm64:1\n", done.stderr)
+
+    def test_the_architecture_is_in_the_file_name_and_the_runtime_is_for_both(self) -> None:
+        for path, architectures in (
+            ("layers/lambda.zip", ["x86_64", "arm64"]),
+            ("layers/python3.13-arm64.zip", ["arm64"]),
+        ):
+            with self.subTest(path):
+                self.publish(path)
+                words = self.asked()
+                start = words.index("--compatible-architectures") + 1
+                self.assertEqual(words[start : start + len(architectures)], architectures)
+                self.assertEqual(words[start + len(architectures)], "--compatible-runtimes")
+
+    def test_options_are_passed_on(self) -> None:
+        self.publish("layers/lambda.zip", "--", "--region", "eu-west-3")
+        self.assertEqual(self.asked()[-4:-2], ["--region", "eu-west-3"])
+
+    def test_the_reply_can_be_read_whatever_form_is_asked_for(self) -> None:
+        for words in (["--output", "text"], ["--output=table"]):
+            with self.subTest(words):
+                done = self.publish("layers/lambda.zip", "--", *words)
+                self.assertEqual(done.stdout, "arn:python-runtime:1\n", done.stderr)
+
+    def test_a_query_is_refused_before_anything_is_published(self) -> None:
+        for words in (["--query", "LayerVersionArn"], ["--query=Version"]):
+            with self.subTest(words):
+                done = self.publish("layers/lambda.zip", "--", *words)
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertIn("publish: --query is for another command", done.stderr)
+                self.assertFalse(self.log.exists())
+
+    def test_what_is_published_is_said_even_if_the_reply_is_not_understood(self) -> None:
+        done = self.publish("layers/lambda.zip", "--", "--strange")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("publish: layers/lambda.zip is published, but the reply is not understood", done.stderr)
+        self.assertIn("list-layer-versions --layer-name python-runtime", done.stderr)
+
+    def test_a_refusal_ends_it_before_the_next_zip(self) -> None:
+        done = self.publish("--", "--fail")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("AccessDenied", done.stderr)
+        self.assertIn("publish: AWS CLI did not publish layers/lambda.zip", done.stderr)
+        self.assertEqual(len(self.log.read_text().splitlines()), 1)
+
+    def test_a_zip_that_is_not_there_is_one_clear_line(self) -> None:
+        done = self.publish("layers/nowhere.zip")
+        expected = "publish: layers/nowhere.zip does not exist; `make dist` builds layers/lambda.zip\n"
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (1, "", expected))
+
+
+class Exploring(FunctionTestCase):
+    """tools/explore_context.py: what the container is built of."""
+
+    def lay_out(self, *layers: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        context = Path(self.write({}), "context")
+        command = [sys.executable, str(ROOT / "tools" / "explore_context.py"), str(context), *layers]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return context, done
+
+    def zip(self, *entries: tuple[str, int, str]) -> str:
+        """A layer of these: name, mode with the kind of file, content."""
+        path = Path(self.write({}), "layer.zip")
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, mode, content in entries:
+                entry = zipfile.ZipInfo(name)
+                entry.create_system, entry.external_attr = 3, mode << 16
+                archive.writestr(entry, content)
+        return str(path)
+
+    def test_modes_and_links_are_those_of_the_layer(self) -> None:
+        program = ("bin/python3.13", stat.S_IFREG | 0o755, "")
+        context, done = self.lay_out(self.zip(program, ("bin/python3", stat.S_IFLNK | 0o777, "python3.13")))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue((context / "opt/bin/python3").is_symlink())
+        self.assertEqual((context / "opt/bin/python3").stat().st_mode & 0o777, 0o755)
+
+    def test_a_later_layer_replaces_a_link_and_not_what_it_points_to(self) -> None:
+        first = self.zip(("a", stat.S_IFREG | 0o644, "A"), ("b", stat.S_IFLNK | 0o777, "a"))
+        context, _ = self.lay_out(first, self.zip(("b", stat.S_IFREG | 0o644, "B")))
+        self.assertEqual([(context / "opt" / name).read_text() for name in "ab"], ["A", "B"])
+
+    def test_the_examples_and_the_emulator_are_beside_the_layers(self) -> None:
+        context, _ = self.lay_out()
+        for name in (
+            "task/hello.py",
+            "explore/emulator/lambda_emulator/__main__.py",
+            "explore/welcome.sh",
+            "invoke",
+        ):
+            self.assertTrue((context / name).is_file(), name)
+        self.assertEqual((context / "invoke").stat().st_mode & 0o777, 0o755)
+
+    def test_a_layer_that_cannot_be_unpacked_is_one_clear_error(self) -> None:
+        sound = Path(self.zip(("a.py", stat.S_IFREG | 0o644, "as it was"))).read_bytes()
+        encrypted = bytearray(sound)
+        for flags in (
+            6,
+            sound.index(b"PK\1\2") + 8,
+        ):  # general purpose flags of the file, and in the directory
+            encrypted[flags] |= 1
+        for name, content, words in (
+            ("no.zip", b"no zip", "no.zip is no zip file"),
+            ("corrupt.zip", sound.replace(b"as it was", b"not so..."), "corrupt.zip: a.py is damaged"),
+            ("encrypted.zip", bytes(encrypted), "encrypted.zip: a.py is encrypted"),
+            ("escaping.zip", sound.replace(b"a.py", b"../a"), "escaping.zip: '../a' is not a relative path"),
+        ):
+            with self.subTest(name):
+                path = Path(self.write({}), name)
+                path.write_bytes(content)
+                _, done = self.lay_out(str(path))
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertIn(words, done.stderr)
+                self.assertNotIn("Traceback", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

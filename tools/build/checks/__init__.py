@@ -1,0 +1,23 @@
+"""Says what is wrong with zips before Lambda does: a module for each kind of thing in them."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+
+from tools.build.checks import binaries, bytecode, imports, layout, packages, secrets, together
+from tools.build.checks.finding import ERROR, WARNING, Finding
+from tools.build.checks.upload import Target, Upload
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ERROR", "WARNING", "Finding", "Target", "Upload", "check"]
+
+
+def check(upload: Upload, allowed: Sequence[str] = ()) -> list[Finding]:
+    """All findings, the errors first; not those about files that a pattern in ``allowed`` matches."""
+    modules = (together, layout, binaries, bytecode, packages, secrets, imports)
+    findings = [finding for module in modules for finding in module.check(upload)]
+    findings = [one for one in findings if not any(fnmatch(one.file, pattern) for pattern in allowed)]
+    return sorted(findings, key=lambda one: one.severity != ERROR)

@@ -1,0 +1,122 @@
+"""Checks that Python will use the bytecode in the zips, and need not compile at each cold start."""
+
+from __future__ import annotations
+
+import re
+
+from tools.build import pyc
+from tools.build.checks.finding import ERROR, WARNING, Finding, within
+from tools.build.lambda_os import OWN_FOLDERS
+from tools.build.zips import EPOCH
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tools.build.checks.upload import File, Upload
+    from tools.build.zips import Archive
+
+MODES = "python3 -m compileall -f --invalidation-mode unchecked-hash; the tools of this project do so."
+# The targets of this project that compile, by what only their zips have; the last is for all others.
+TARGETS = (
+    ("dist", re.compile(r"runtime/lambda_runtime/")),
+    ("dist-python", re.compile(r"bin/python3|lib/python3")),
+    ("dist-deps", re.compile(r"python/")),
+    ("dist-function", re.compile(r"")),
+)
+NO_BYTECODE = "no-bytecode"  # the kind of finding
+ANY_VERSION = "3.13"  # for an example
+
+
+def check(upload: Upload) -> Iterator[Finding]:
+    sources = {(file.archive.path, file.name): file for file in upload.files if file.name.endswith(".py")}
+    compiled: dict[tuple[object, str], set[str]] = {}  # source: the versions of Python with bytecode for it
+    for file in upload.files:
+        if file.name.endswith(".pyc"):
+            place = file.archive.path, pyc.source_name(file.name)
+            yield from within(file.archive, _bytecode(upload, file, sources.get(place)))
+            if place[1] and ".opt-" not in file.name and pyc.parse(file.head(pyc.HEADER)) is not None:
+                found = compiled.setdefault(place, set())
+                found.add(pyc.tag_version(pyc.tag(file.name)) or pyc.tag(file.name))
+    for archive in upload.archives:
+        own = sorted(name for path, name in sources if path == archive.path)
+        pythons = {name: compiled.get((archive.path, name), set()) for name in own}
+        yield from within(archive, _coverage(upload, archive, pythons))
+
+
+def _recompile(upload: Upload, archive: Archive) -> str:
+    """What to do: the target of this project that has made the zip, if one has."""
+    version = upload.python.number if upload.python is not None else ANY_VERSION
+    remedy = "Compile anew, with the Python that Lambda will run:"
+    # This project's zips have the same time in each entry, which no other tool is likely to write.
+    if any(member.entry.date_time != EPOCH for member in archive.members.values()):
+        return f"{remedy} with the tool that made the zip, or `python{version} -m compileall`."
+    target = next(name for name, mark in TARGETS if any(mark.match(one) for one in archive.members))
+    return f"{remedy} `make {target} PYTHON_VERSION={version}`."
+
+
+def _bytecode(upload: Upload, file: File, source: File | None) -> Iterator[Finding]:
+    header = pyc.parse(file.head(pyc.HEADER))
+    recompile = _recompile(upload, file.archive)
+    if header is None:
+        yield Finding(ERROR, "magic", file.name, "is no bytecode of Python 3", recompile)
+        return
+    yield from _magic(upload, file, header)
+    yield from _mode(upload, file, header)
+    if source is not None:
+        yield from _source(file, header, source)
+
+
+def _magic(upload: Upload, file: File, header: pyc.Pyc) -> Iterator[Finding]:
+    tag = pyc.tag(file.name)
+    # Bytecode beside no source has no tag: it is imported as it is, or not at all.
+    version = pyc.tag_version(tag) if tag else upload.python.number if upload.python is not None else ""
+    expected = pyc.MAGICS.get(version)
+    if expected is not None and header.magic != expected:
+        problem = f"holds bytecode of {pyc.version_of(header.magic)}, not of Python {version}"
+        yield Finding(ERROR, "magic", file.name, problem, _recompile(upload, file.archive))
+
+
+def _mode(upload: Upload, file: File, header: pyc.Pyc) -> Iterator[Finding]:
+    if header.mode == pyc.TIMESTAMP and pyc.source_name(file.name):
+        problem = "counts only if its source keeps its time, which unzipping need not preserve"
+        yield Finding(WARNING, "bytecode-mode", file.name, problem, f"Compile it unchecked: {MODES}")
+    elif header.mode == pyc.CHECKED:
+        problem = "makes Python read and hash its source at each import"
+        yield Finding(WARNING, "bytecode-mode", file.name, problem, f"Compile it unchecked: {MODES}")
+    elif not header.mode:
+        recompile = _recompile(upload, file.archive)
+        yield Finding(ERROR, "bytecode-mode", file.name, "has flags that no Python writes", recompile)
+
+
+def _source(file: File, header: pyc.Pyc, source: File) -> Iterator[Finding]:
+    if header.mode == pyc.UNCHECKED and pyc.is_stale(header, source.read()):
+        problem = f"was not compiled from {source.name} as it is here, and would be run in its place"
+        yield Finding(ERROR, "stale", file.name, problem, "Compile anew: compileall -f.")
+    path = pyc.code_filename(file.read(), source.name)
+    own = tuple(f"{folder}/" for folder in OWN_FOLDERS)
+    if re.match(r"/|[A-Za-z]:", path) and not path.startswith(own):
+        problem = f"calls its source {path}, a path of the machine that built it"
+        remedy = "Compile it with the folder on Lambda: compileall -d /opt/…"
+        yield Finding(WARNING, "path", file.name, problem, remedy)
+
+
+def _coverage(upload: Upload, archive: Archive, pythons: dict[str, set[str]]) -> Iterator[Finding]:
+    """Bytecode for other Pythons only is as good as none, and worse, because somebody counted on it.
+
+    ``pythons``: a zip's modules, and the versions of Python that each has bytecode for.
+    """
+    compiled = [name for name, versions in pythons.items() if versions]
+    if pythons and not compiled:
+        count = f"{len(pythons)} modules" if len(pythons) > 1 else "a module"
+        problem = f"has {count} without bytecode: each cold start compiles what it imports"
+        yield Finding(WARNING, NO_BYTECODE, archive.path.name, problem, _recompile(upload, archive))
+    if upload.python is None:
+        return
+    number = upload.python.number
+    lacking = [name for name in compiled if number not in pythons[name]]
+    if lacking:
+        others = ", ".join(sorted(pythons[lacking[0]]))
+        have = "has" if len(lacking) == 1 else f"and {len(lacking) - 1} more modules have"
+        problem = f"{have} bytecode for {others}, not for Python {number}"
+        yield Finding(ERROR, "magic", lacking[0], problem, _recompile(upload, archive))

@@ -1,0 +1,186 @@
+"""What is uploaded together, and what it is meant for."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import Counter
+
+from tools.build import elf, versions
+from tools.build.lambda_os import ARCHITECTURES, GLIBC, OPT, TASK, UNZIPPED_LIMIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tools.build.elf import Elf
+    from tools.build.lambda_os import Architecture
+    from tools.build.versions import PythonVersion
+    from tools.build.zips import Archive, Member
+
+INTERPRETER = re.compile(r"(?:bin/|lib/)(python3\.\d+t?)(?:$|/os\.py$)")
+
+
+class Target:
+    """Where the zips will work.
+
+    An interpreter in the zips decides about what is None, or else ``defaults``, which has no defaults itself.
+    """
+
+    __slots__ = ("architecture", "defaults", "glibc", "python")
+
+    def __init__(
+        self,
+        python: PythonVersion | None = None,
+        architecture: Architecture | None = None,
+        glibc: str = GLIBC,
+        defaults: Target | None = None,
+    ) -> None:
+        self.python = python
+        self.architecture = architecture
+        self.glibc = glibc  # the newest that may be needed, e.g. "2.34"
+        self.defaults = defaults
+
+
+class File:
+    """A member of one of the zips; ELF facts if it is a program or a library for Linux."""
+
+    __slots__ = ("archive", "elf", "member", "name")
+
+    def __init__(self, archive: Archive, member: Member) -> None:
+        self.archive = archive
+        self.member = member
+        self.name = member.name  # or that of a link which leads to it
+        self.elf: Elf | None = None
+
+    def called(self, name: str) -> File:
+        """The same file under the name of a link."""
+        file = File(self.archive, self.member)
+        file.name, file.elf = name, self.elf
+        return file
+
+    def read(self) -> bytes:
+        return self.archive.read(self.member.name)
+
+    def head(self, size: int) -> bytes:
+        return self.archive.head(self.member.name, size)
+
+
+class Upload:
+    """Zips that will be unzipped over one another: layers, and the function."""
+
+    def __init__(self, archives: Sequence[Archive], target: Target) -> None:
+        """Read what is common to all checks; raises Problem if a zip is damaged."""
+        self.archives = archives
+        self.unzipped_size = sum(archive.unzipped_size for archive in archives)
+        # What is larger than Lambda allows may be larger than this machine's memory, too.
+        self.files = [] if self.is_too_large else self._regular_files()
+        self.damaged: list[tuple[File, str]] = []  # files that begin as ELF does: what is wrong with them
+        for file in self.files:
+            if elf.is_elf(file.head(4)):
+                try:
+                    file.elf = elf.parse(file.read())
+                except elf.ElfError as error:
+                    self.damaged.append((file, str(error)))
+        self.installed: set[str] = set()  # files of packages that an installer has put there
+        self.portable: set[str] = set()  # those for any platform, which choose by themselves what they load
+        self._read_records()
+        self.glibc = target.glibc
+        defaults = target.defaults or Target()
+        self.python = target.python or self._python() or defaults.python
+        self.architecture = target.architecture or self._architecture(defaults)
+        self._asked = target
+
+    def _regular_files(self) -> list[File]:
+        return [
+            File(archive, member)
+            for archive in self.archives
+            for member in archive.members.values()
+            if not member.obstacle and not member.is_link
+        ]
+
+    @property
+    def checked_for(self) -> str:
+        """Say what the checks compare with, and how to choose something else."""
+        python = f"Python {self.python.name}" if self.python else "any Python"
+        machine = self.architecture.name if self.architecture else "any architecture"
+        asked = {"PYTHON_VERSION": self._asked.python, "ARCH": self._asked.architecture}
+        others = " and ".join(f"{variable}=…" for variable, value in asked.items() if value is None)
+        return f"{python} on {machine}" + (f" (choose others with {others})" if others else "")
+
+    @property
+    def is_too_large(self) -> bool:
+        """Then nothing is said about the content of files, only about their names and sizes."""
+        return self.unzipped_size > UNZIPPED_LIMIT
+
+    @property
+    def names(self) -> Iterator[str]:
+        return (name for archive in self.archives for name in archive.members)
+
+    @property
+    def links(self) -> dict[str, Archive]:
+        """The names of the symbolic links, and which zip each is in."""
+        return {
+            name: archive
+            for archive in self.archives
+            for name, member in archive.members.items()
+            if member.is_link and not member.obstacle
+        }
+
+    @property
+    def linked_files(self) -> Iterator[File]:
+        """Files that links lead to, under the names of the links."""
+        files = {file.name: file for file in self.files}
+        links = {} if self.is_too_large else self.links
+        for name in links:
+            place = name
+            for _ in links:  # some may lead in a circle
+                place = link_place(links[place], place) if place in links else place
+            if place in files:
+                yield files[place].called(name)
+
+    @property
+    def binaries(self) -> Iterator[tuple[File, Elf]]:
+        return ((file, file.elf) for file in self.files if file.elf is not None)
+
+    def _read_records(self) -> None:
+        """Find the files of the packages whose RECORD is in the zips."""
+        files = {file.name: file for file in self.files}
+        for name, record in files.items():
+            if name.endswith(".dist-info/RECORD"):
+                folder = posixpath.dirname(posixpath.dirname(name))
+                lines = record.read().decode("utf-8", "replace").splitlines()
+                listed = {posixpath.join(folder, line.rsplit(",", 2)[0]) for line in lines}
+                self.installed |= listed
+                wheel = files.get(name.replace("/RECORD", "/WHEEL"))
+                if wheel is not None and b"-none-any" in wheel.read():
+                    self.portable |= listed
+
+    def _python(self) -> PythonVersion | None:
+        """The interpreter that is in the zips."""
+        for name in self.names:
+            match = INTERPRETER.match(name)
+            if match:
+                return versions.parse(match.group(1))
+        return None
+
+    def _architecture(self, defaults: Target) -> Architecture | None:
+        """The interpreter's, or the default, or that of most files."""
+        known = {architecture.elf: architecture for architecture in ARCHITECTURES.values()}
+        for file, facts in self.binaries:
+            if file.name.startswith("bin/python3") and facts.machine in known:
+                return known[facts.machine]
+        machines = Counter(facts.machine for _, facts in self.binaries if facts.machine in known)
+        most = next((known[machine] for machine, _ in machines.most_common()), None)
+        return defaults.architecture or most
+
+
+def link_place(archive: Archive, name: str) -> str:
+    """What in the zips the link ``name`` leads to; "" if it leads elsewhere."""
+    target = archive.read(name).decode("utf-8", "replace")
+    for root in (OPT, TASK):
+        if target.startswith(f"{root}/"):
+            return target[len(root) + 1 :]
+    if target.startswith("/"):
+        return ""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), target))

@@ -1,0 +1,123 @@
+"""Finds the CPython for Linux that a folder or an archive holds."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+import tarfile
+from pathlib import Path
+
+from tools.build import elf
+from tools.build.lambda_os import MACHINES
+from tools.build.problems import Problem, refuse_full_disk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tools.build.lambda_os import Architecture
+    from tools.build.versions import PythonVersion
+
+PROGRAM = re.compile(r"python(3\.\d+t?)$")
+# In an archive the prefix may be below a folder or two: python/, or usr/local/.
+PLACES = ("bin/python3.*", "*/bin/python3.*", "*/*/bin/python3.*")
+A_PYTHON = "bin/python3.X for Linux beside lib/python3.X"
+# How compressed archives begin, and the modules that a Python may have been built without.
+COMPRESSIONS = {b"BZh": "bz2", b"\xfd7zXZ\0": "lzma"}
+MACH_O = (b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+
+
+class Installation:
+    """A prefix with one CPython in it."""
+
+    __slots__ = ("prefix", "program", "standard_library", "version")
+
+    def __init__(self, program: Path, version: PythonVersion) -> None:
+        self.program = program
+        self.prefix = program.parent.parent
+        self.standard_library = self.prefix / "lib" / f"python{version.name}"
+        self.version = version
+
+
+def find(folder: Path, version: PythonVersion, architecture: Architecture, given: Path) -> Installation:
+    """The installation of ``version`` below ``folder``; raises Problem if Lambda could not run it.
+
+    ``given`` is the folder, or the archive that was unpacked into it: what whoever reads the message knows.
+    """
+    if (folder / "pyvenv.cfg").exists():
+        remedy = "Give the installation that it was made from: `home` in its pyvenv.cfg, without /bin."
+        raise Problem(f"{given} is a virtual environment, which holds no Python of its own.", remedy)
+    programs = {}
+    for pattern in reversed(PLACES):
+        for path in sorted(folder.glob(pattern)):
+            match = PROGRAM.match(path.name)
+            if match and path.is_file() and (path.parent.parent / "lib" / path.name / "os.py").is_file():
+                programs[match.group(1)] = path
+    if not programs:
+        raise Problem(f"{given} is not a Python: it has no {A_PYTHON}.", f"Give a folder with {A_PYTHON}.")
+    if version.name not in programs:
+        found = ", ".join(sorted(programs))
+        remedy = f"Say PYTHON_VERSION={sorted(programs)[0]}, or give another folder."
+        raise Problem(f"{given} holds Python {found}, not {version.name}.", remedy)
+    installation = Installation(programs[version.name], version)
+    _refuse_other_machines(
+        installation.program, architecture, given / installation.program.relative_to(folder)
+    )
+    return installation
+
+
+def _refuse_other_machines(program: Path, architecture: Architecture, called: Path) -> None:
+    """Raises Problem if ``program`` is not for Linux on ``architecture``."""
+    data = program.read_bytes()
+    try:
+        facts = elf.parse(data)
+    except elf.ElfError:
+        kind = (
+            "a program for macOS" if data[:4] in MACH_O else "a script" if data[:2] == b"#!" else "no program"
+        )
+        remedy = "Leave FROM out, and a build for Linux is fetched; or name one for Linux."
+        raise Problem(f"{called} is {kind}, and Lambda runs Linux.", remedy) from None
+    if facts.machine != architecture.elf:
+        found = MACHINES.get(facts.machine, f"machine {facts.machine}")
+        remedy = f"Say ARCH={found}, or give a build for {architecture.name}."
+        raise Problem(f"{called} is for {found}, not for {architecture.name}.", remedy)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a tar file, however compressed, into ``folder``; raises Problem."""
+    remedy = (
+        "Give a .tar.gz, .tar.xz or .tar.bz2 of an installed Python, as python-build-standalone has them."
+    )
+    _refuse_unknown_compression(archive)
+    try:
+        with tarfile.open(archive) as file:
+            if hasattr(tarfile, "data_filter"):
+                file.extractall(folder, filter="data")
+            else:
+                _refuse_escapes(file)
+                file.extractall(folder)
+    except tarfile.ReadError:
+        raise Problem(f"{archive} is not a Python: it is no tar file that Python can read.", remedy) from None
+    except Exception as error:  # a damaged archive: what is raised depends on its compression
+        refuse_full_disk(str(error))
+        raise Problem(f"{archive} is not a Python: it cannot be unpacked ({error}).", remedy) from None
+
+
+def _refuse_unknown_compression(archive: Path) -> None:
+    """Raise Problem if this Python lacks the module that decompresses the archive."""
+    with archive.open("rb") as file:
+        head = file.read(6)
+    for magic, module in COMPRESSIONS.items():
+        if head.startswith(magic):
+            try:
+                importlib.import_module(module)
+            except ImportError:
+                found = f"{archive} cannot be unpacked: this Python has no module {module}."
+                remedy = f"Use another one than {sys.executable}: PYTHON=python3.X."
+                raise Problem(found, remedy) from None
+
+
+def _refuse_escapes(file: tarfile.TarFile) -> None:
+    """What the filter refuses, for a Python that does not know it: members outside of the folder."""
+    for member in file.getmembers():
+        if member.name.startswith("/") or ".." in member.name.split("/") or member.linkname.startswith("/"):
+            raise tarfile.ExtractError(f"{member.name} would be outside of the folder")

@@ -1,0 +1,95 @@
+"""Prints what a tool has built or found: findings, and a table of sizes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from tools.build.checks.finding import ERROR
+from tools.build.lambda_os import UNZIPPED_LIMIT, ZIPPED_LIMIT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TextIO
+
+    from tools.build.checks.finding import Finding
+    from tools.build.zips import Archive
+
+SHOWN = 3  # findings of one kind, unless more are wanted
+RED, YELLOW, PLAIN = "\033[31m", "\033[33m", "\033[0m"
+HEAD = ("file", "files", "size", "of 50 MB", "unzipped", "of 250 MB")
+
+
+def findings_text(
+    findings: Sequence[Finding], stream: TextIO, *, shown: int = SHOWN, several: bool = False
+) -> str:
+    """Two lines for each: what is wrong with which file, and the remedy. Coloured for a terminal.
+
+    Of each kind, one after the other, the first ones are ``shown``; how many others there are is said.
+    With ``several`` zips each line says which one it is about.
+    """
+    kinds: dict[tuple[str, str], list[Finding]] = {}
+    for one in findings:
+        kinds.setdefault((one.severity, one.kind), []).append(one)
+    lines: list[str] = []
+    for (severity, word), alike in kinds.items():
+        painted = _painted(f"{severity:7}", RED if severity == ERROR else YELLOW, stream)
+        for one in alike[:shown]:
+            place = one.place if several else one.file
+            lines += [f"{painted}  {place} {one.problem}.", f"         {one.remedy}"]
+        if len(alike) > shown:
+            lines.append(f"{painted}  and {len(alike) - shown} more of this kind ({word})")
+    return "\n".join(lines)
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """``2 errors, 1 warning``."""
+    errors = sum(one.severity == ERROR for one in findings)
+    warnings = len(findings) - errors
+    return f"{_plural(errors, 'error')}, {_plural(warnings, 'warning')}"
+
+
+def sizes_text(archives: Sequence[Archive]) -> str:
+    """A line for each zip, and one for all together, with their shares of Lambda's limits."""
+    rows: list[Sequence[str]] = [HEAD]
+    for archive in archives:
+        rows.append(_row(str(archive.path), len(archive.members), archive.size, archive.unzipped_size))
+    if len(archives) > 1:
+        members = sum(len(archive.members) for archive in archives)
+        row = list(_row("together", members, 0, sum(archive.unzipped_size for archive in archives)))
+        row[2] = row[3] = ""  # each zip has its own limit
+        rows.append(row)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    return "\n".join(_aligned(row, widths) for row in rows)
+
+
+def hash_line(archive: Archive) -> str:
+    return f"sha256  {hashlib.sha256(archive.path.read_bytes()).hexdigest()}"
+
+
+def _row(name: str, members: int, size: int, unzipped: int) -> tuple[str, ...]:
+    share, unzipped_share = f"{size / ZIPPED_LIMIT:.1%}", f"{unzipped / UNZIPPED_LIMIT:.1%}"
+    return name, str(members), _size(size), share, _size(unzipped), unzipped_share
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    first, *rest = (
+        f"{row[0]:{widths[0]}}",
+        *(f"{text:>{width}}" for text, width in zip(row[1:], widths[1:])),
+    )
+    return "  ".join([first, *rest]).rstrip()
+
+
+def _size(size: int) -> str:
+    return f"{size / 1024 / 1024:.1f} MB" if size >= 1_000_000 else f"{size / 1024:.0f} KB"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _painted(text: str, colour: str, stream: TextIO) -> str:
+    if not stream.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return f"{colour}{text}{PLAIN}"

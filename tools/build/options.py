@@ -1,0 +1,88 @@
+"""Reads from the command line where a zip will work."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from tools.build import pythons, versions
+from tools.build.checks import Target
+from tools.build.lambda_os import ARCHITECTURES, GLIBC
+from tools.build.problems import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tools.build.lambda_os import Architecture
+    from tools.build.versions import PythonVersion
+
+PYTHON = "3.13"  # the defaults
+ARCHITECTURE = "x86_64"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where a zip will work, which all tools have."""
+    parser.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="X.Y",
+        help=f"version of Python; default: that of the zips' interpreter, or else {PYTHON}",
+    )
+    parser.add_argument(
+        "--version-of",
+        default="",
+        metavar="PROGRAM",
+        help="without --python: the version of this Python, if it is a CPython",
+    )
+    parser.add_argument(
+        "--arch",
+        action="append",
+        default=[],
+        metavar="ARCH",
+        help=f"x86_64 or arm64; default: that of the zips' interpreter, or else {ARCHITECTURE}",
+    )
+    parser.add_argument("--glibc", default=GLIBC, metavar="X.Y", help=f"Lambda's glibc; default: {GLIBC}")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="PATTERN", help="say nothing about such files"
+    )
+
+
+def target(arguments: argparse.Namespace, compilers: Sequence[str] | None = None) -> Target:
+    """Return where a zip will work: what the options say, and defaults for the rest. Raises Problem.
+
+    ``compilers`` write the zip's bytecode. With that of several, the zip is for no version in particular.
+    """
+    asked = [] if compilers is not None and len(arguments.python) > 1 else arguments.python
+    version, default = _one("PYTHON_VERSION", asked), PYTHON
+    if compilers and not version:
+        compiled = {pythons.version_name(program) for program in compilers}
+        version, default = compiled.pop() if len(compiled) == 1 else "", ""
+    elif not version:
+        version = pythons.version_name(arguments.version_of)
+    architecture = _one("ARCH", arguments.arch)
+    if architecture and architecture not in ARCHITECTURES:
+        names = " or ".join(ARCHITECTURES)
+        raise Problem(f"Lambda has no architecture {architecture!r}.", f"Say ARCH={names}.")
+    if not re.match(r"\d+\.\d+$", arguments.glibc):
+        raise Problem(f"{arguments.glibc!r} is no version of glibc.", "Say for example GLIBC=2.34.")
+    python, default_python = (versions.parse(text) if text else None for text in (version, default))
+    defaults = Target(default_python, ARCHITECTURES[ARCHITECTURE])
+    return Target(python, ARCHITECTURES.get(architecture), arguments.glibc, defaults)
+
+
+def definite_target(arguments: argparse.Namespace) -> tuple[Target, PythonVersion, Architecture]:
+    """Return the same with the defaults applied, and its parts, for a tool that must know them early."""
+    asked = target(arguments)
+    python, architecture = asked.python, asked.architecture
+    python, architecture = python or versions.parse(PYTHON), architecture or ARCHITECTURES[ARCHITECTURE]
+    return Target(python, architecture, asked.glibc), python, architecture
+
+
+def _one(variable: str, words: Sequence[str]) -> str:
+    """The word that was given, "" if none was; raises Problem for more, of which one would be lost."""
+    if len(words) > 1:
+        remedy = f"Say {variable}={words[0]}, and build one zip after the other."
+        raise Problem(f"{variable} is {' and '.join(words)}, and a zip is for one of them.", remedy)
+    return words[0] if words else ""

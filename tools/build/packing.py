@@ -1,0 +1,99 @@
+"""Turns a folder into a checked zip, or into nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tools.build import checks, listing, zips
+from tools.build.checks import ERROR, Target, Upload
+from tools.build.checks.bytecode import NO_BYTECODE
+from tools.build.checks.imports import MISSING_IMPORT
+from tools.build.problems import Problem, refuse_full_disk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WITHOUT_BYTECODE = (
+    "Python compiles what is in it at each cold start; with bytecode: make {} PYTHON_VERSION=3.13\n"
+)
+ERRORS_SHOWN = 10  # of each kind, of a zip that there will not be
+
+
+def pack(
+    tree: Path,
+    output: Path,
+    target: Target,
+    *,
+    compress: bool,
+    allowed: Sequence[str] = (),
+    bytecode: bool = True,
+) -> None:
+    """Write ``tree`` to ``output``, and say how large it is; raises Problem if Lambda could not use it.
+
+    Without ``bytecode`` nobody has asked for any, and that there is none is no finding. The zip is written
+    beside its place and moved there when it has passed the checks; what was there before is lost then, and
+    only then.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{output.name}-", dir=output.parent)
+        os.close(handle)
+    except OSError as error:
+        raise _cannot_write(output, error) from None
+    partial = Path(name)
+    try:
+        zips.write(tree, partial, compress=compress)
+        partial.chmod(0o666 & ~_umask())  # mkstemp's file is for its owner alone
+        # What is imported may be in another zip; nobody asked for bytecode, perhaps.
+        expected = (MISSING_IMPORT,) if bytecode else (MISSING_IMPORT, NO_BYTECODE)
+        checked_for = _check(partial, output, target, allowed, expected)
+        os.replace(partial, output)
+    except OSError as error:
+        raise _cannot_write(output, error) from None
+    finally:
+        if partial.exists():
+            partial.unlink()
+    with zips.Archive(output) as archive:
+        print(listing.sizes_text([archive]))
+        print(listing.hash_line(archive))
+    if target.defaults is not None:
+        print(f"checked for {checked_for}")
+
+
+def _check(
+    partial: Path, output: Path, target: Target, allowed: Sequence[str], expected: Sequence[str]
+) -> str:
+    """Print the warnings except those of the expected kinds; return what was checked for.
+
+    Raises Problem with the errors.
+    """
+    with zips.Archive(partial) as archive:
+        upload = Upload([archive], target)
+        findings = checks.check(upload, allowed)
+    findings = [one for one in findings if one.kind not in expected]
+    for finding in findings:
+        finding.file = finding.file.replace(partial.name, output.name)
+    errors = [finding for finding in findings if finding.severity == ERROR]
+    if errors:
+        text = listing.findings_text(errors, sys.stderr, shown=ERRORS_SHOWN)
+        found = f"{output} was not written: {listing.counted(errors)}. Checked for {upload.checked_for}."
+        raise Problem(found, text)
+    if findings:
+        print(listing.findings_text(findings, sys.stderr), file=sys.stderr)
+    return upload.checked_for
+
+
+def _cannot_write(output: Path, error: OSError) -> Problem:
+    refuse_full_disk(f"{error.strerror}: {output}")
+    remedy = "Choose a place that can be written: --output FILE (OUTPUT=FILE)."
+    return Problem(f"{output} cannot be written: {error.strerror}.", remedy)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

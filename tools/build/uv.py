@@ -1,0 +1,190 @@
+"""Runs uv, which fetches Pythons and packages for other machines, and installs it where it is missing.
+
+uv (https://docs.astral.sh/uv/) checks what it downloads against hashes that it brings. It is installed once,
+into .environments/packaging; where that cannot be done, a uv on PATH is taken as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.build.problems import Problem, refuse_full_disk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tools.build.lambda_os import Architecture
+    from tools.build.versions import PythonVersion
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+REQUIREMENTS = ROOT / "tools" / "packaging-requirements.txt"
+FOLDER = ROOT / ".environments" / "packaging"
+PYTHONS = FOLDER / "pythons"  # fetched to compile with
+READY = FOLDER / "ready"
+
+LINES_SHOWN = 12
+
+# A package that is named by its place is built, as far as it needs it; the wheel is checked like any other.
+SOURCE_REFUSED = re.compile(r"Building source distributions is disabled, but attempted to build `([^`]+)`")
+
+# What the messages of uv and pip, which are long, come down to: words in them, what was found, the remedy.
+# The first that fits counts: a pip that has reached nothing says that there is no package, too.
+MEANINGS = (
+    (
+        re.compile(
+            "dns error|tcp connect|client error|error sending request|timed out|network was disabled"  # uv
+            "|after connection broken by|Max retries exceeded|Failed to establish a new connection"  # pip
+            "|Could not resolve host|Failed to connect",  # git
+            re.IGNORECASE,
+        ),
+        "What is to be fetched cannot be reached",
+        "Check the network and its proxy, and try again.",
+    ),
+    (
+        re.compile(
+            "Distribution not found at|failed to read from file .* No such file"  # uv
+            "|looks like a (path|filename)|not a valid editable requirement"  # pip
+            "|Could not open requirements",
+        ),
+        "A file or folder in the requirements does not exist",
+        "Write paths relative to the folder of REQUIREMENTS, also in the files that it includes.",
+    ),
+    (
+        re.compile("No download found for request"),
+        "There is no such Python to be fetched",
+        "Choose another PYTHON_VERSION, or give one by FROM=FOLDER or FROM=ARCHIVE.",
+    ),
+    (
+        re.compile("was not found in the package registry|there is no version of"),
+        "There is no such package",
+        "Correct its name and version in the requirements.",
+    ),
+    (
+        re.compile(
+            "no (usable )?wheels|building from source is disabled|Building source distributions .*is disabled"
+            "|No matching distribution",
+            re.IGNORECASE,
+        ),
+        "A package has no wheel that works on Lambda",
+        "Take a version that has one (other PYTHON_VERSION or ARCH?). If it is pure Python, build one:\n"
+        "    pip wheel --no-deps PACKAGE --wheel-dir wheels\n"
+        "and have this line in the requirements in place of the package's own:\n"
+        "    PACKAGE @ {wheels}/….whl",
+    ),
+)
+
+
+def program() -> str:
+    """Where uv is, installed now if need be; raises Problem."""
+    own = FOLDER / "bin" / "uv"
+    if READY.exists() and READY.stat().st_mtime >= REQUIREMENTS.stat().st_mtime and own.exists():
+        return str(own)
+    trouble = _install()
+    if not trouble:
+        return str(own)
+    found = shutil.which("uv")
+    if found is None:
+        remedy = "Check the network, or install uv and put it on PATH: https://docs.astral.sh/uv/"
+        raise Problem(f"uv is not on this machine and cannot be installed ({trouble}).", remedy)
+    return found
+
+
+def _install() -> str:
+    """Install what the requirements name into a virtual environment; "" or what went wrong."""
+    print(f"Installing {REQUIREMENTS.name} into .environments/{FOLDER.name} (once)", file=sys.stderr)
+    python = str(FOLDER / "bin" / "python")
+    pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--only-binary", ":all:"]
+    for words in ([sys.executable, "-m", "venv", "--clear", str(FOLDER)], [*pip, "-r", str(REQUIREMENTS)]):
+        try:
+            subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+        except OSError as error:
+            return str(error)
+        except subprocess.CalledProcessError as error:
+            return _last_line(error.output)
+    READY.touch()
+    return ""
+
+
+def install_python(version: PythonVersion, architecture: Architecture, folder: Path) -> None:
+    """Fetch CPython for Linux on ``architecture``, from python-build-standalone; raises Problem."""
+    threads = "+freethreaded" if version.free_threaded else ""
+    request = f"cpython-{version.full}{threads}-linux-{architecture.wheel}-gnu"
+    _run(["python", "install", request, "--no-bin", "--install-dir", str(folder)])
+
+
+def install_compiler(version: PythonVersion) -> list[str]:
+    """Fetch a Python for this machine, to compile with; the programs that may be it. Raises Problem."""
+    _run(["python", "install", f"cpython-{version.number}", "--no-bin", "--install-dir", str(PYTHONS)])
+    return [str(path) for path in sorted(PYTHONS.glob(f"*/bin/python{version.number}"))]
+
+
+def install_packages(
+    requirements: Path, version: PythonVersion, architecture: Architecture, glibc: str, folder: Path
+) -> None:
+    """Install wheels for Lambda, and nothing but wheels, into ``folder``; raises Problem."""
+    platform = f"{architecture.wheel}-manylinux_{glibc.replace('.', '_')}"
+    words = [
+        "pip",
+        "install",
+        "--quiet",
+        "--requirement",
+        str(requirements.absolute()),
+        "--target",
+        str(folder),
+    ]
+    words += ["--python", sys.executable, "--python-version", version.full, "--python-platform", platform]
+    words += ["--only-binary", ":all:", "--link-mode", "copy"]
+    own: set[str] = set()  # the names of source folders that the requirements refer to by path or URL
+    while True:
+        try:
+            return _run(words, folder=requirements.parent)
+        except Problem as problem:
+            match = SOURCE_REFUSED.search(problem.found)
+            if match is None or match.group(1) in own:
+                raise
+            own.add(match.group(1))
+            words += ["--no-binary", match.group(1)]
+
+
+def _run(arguments: Sequence[str], folder: Path | None = None) -> None:
+    """Run uv, in a folder in whose place relative paths are meant; raises Problem."""
+    process = subprocess.run(
+        [program(), *arguments],
+        cwd=folder,
+        # Trust what the machine trusts, as pip does: for example the certificate of a company's proxy. Pack
+        # the content of editable packages.
+        env={"UV_SYSTEM_CERTS": "1", "UV_NO_EDITABLE": "1", **os.environ},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if process.returncode != 0:
+        raise explained(process.stdout.decode("utf-8", "replace"), "uv")
+
+
+def explained(output: str, tool: str, because: Problem | None = None) -> Problem:
+    """What uv or pip has said, and what it means; ``because``: why it is not the tool of first choice."""
+    refuse_full_disk(output)
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    found, remedy = f"{tool} has failed", ""
+    told = [line for line in lines if not line.startswith("WARNING")]
+    for pattern, meaning, advice in MEANINGS:
+        if pattern.search(output):
+            found, remedy = meaning, advice.format(wheels=(Path.cwd() / "wheels").as_uri())
+            told = told or [line for line in lines if pattern.search(line)]
+            break
+    said = "".join(f"\n    {line}" for line in told[:LINES_SHOWN])
+    reason = f"\n{because.found}" if because is not None else ""
+    return Problem(f"{found}. {tool} says:{said}{reason}", remedy)
+
+
+def _last_line(output: bytes) -> str:
+    lines = output.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else "without a word"

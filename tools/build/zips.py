@@ -1,0 +1,173 @@
+"""Zip files as Lambda takes them: written the same each time, read with their modes.
+
+The same files give the same bytes with any Python, any umask and any time zone: the order, the times and
+the modes are fixed. Compressed data depends on the zlib at hand, though, so what must be the same
+everywhere is stored.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+from tools.build.problems import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can name
+UNIX = 3  # "version made by", which gives the upper half of external_attr its meaning
+ENCRYPTED = 0x1  # a general purpose flag
+# What zipfile raises for damaged bytes, among them names that are no UTF-8 (ValueError).
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    IndexError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # that every unzip knows
+
+
+def write(tree: Path, output: Path, *, compress: bool) -> list[str]:
+    """Write the files and symbolic links below ``tree`` to ``output``; their names, in order.
+
+    A file that its owner may execute has mode 755, every other 644.
+    """
+    paths = {path.relative_to(tree).as_posix(): path for path in tree.rglob("*")}
+    names = sorted(name for name, path in paths.items() if path.is_symlink() or path.is_file())
+    for name in names:
+        _refuse_other_encodings(name)
+    method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+    with zipfile.ZipFile(output, "w", method) as archive:
+        for name in names:
+            path = paths[name]
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.create_system = UNIX
+            entry.compress_type = method
+            if path.is_symlink():
+                entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+                archive.writestr(entry, os.readlink(path))
+            else:
+                mode = 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
+                entry.external_attr = (stat.S_IFREG | mode) << 16
+                archive.writestr(entry, path.read_bytes())
+    return names
+
+
+def _refuse_other_encodings(name: str) -> None:
+    """Raises Problem for a name that is not UTF-8, as those in a zip are."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+        raise Problem(f"{shown} has a name that is not UTF-8.", "Rename it.") from None
+
+
+class Member:
+    """A file in a zip, or a folder."""
+
+    __slots__ = ("entry", "mode", "name")
+
+    def __init__(self, entry: zipfile.ZipInfo) -> None:
+        self.entry = entry
+        self.name = entry.filename
+        # Without a mode of Unix, as written on Windows, no file is executable.
+        default = stat.S_IFDIR | 0o755 if self.is_folder else stat.S_IFREG | 0o644
+        self.mode = entry.external_attr >> 16 if entry.create_system == UNIX else default
+
+    @property
+    def size(self) -> int:
+        """Of the unzipped file, in bytes."""
+        return self.entry.file_size
+
+    @property
+    def is_folder(self) -> bool:
+        return self.name.endswith("/")
+
+    @property
+    def is_link(self) -> bool:
+        return stat.S_ISLNK(self.mode)
+
+    @property
+    def is_executable(self) -> bool:
+        return bool(self.mode & stat.S_IXOTH)
+
+    @property
+    def is_readable(self) -> bool:
+        """By somebody who does not own it, such as the user in Lambda's sandbox."""
+        return bool(self.mode & stat.S_IROTH)
+
+    @property
+    def obstacle(self) -> str:
+        """Why Lambda, or we, cannot unzip it; "" if nothing is in the way."""
+        if self.entry.flag_bits & ENCRYPTED:
+            return "is encrypted"
+        if self.entry.compress_type not in COMPRESSIONS:
+            return f"is compressed by method {self.entry.compress_type}, neither stored nor deflated"
+        return ""
+
+
+class Archive:
+    """A zip to look into, between ``with`` and its end."""
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``; raises Problem if it is no zip."""
+        self.path = path
+        remedy = "Give a zip file; `make dist` builds one."
+        try:
+            self._file = zipfile.ZipFile(path)
+        except FileNotFoundError:
+            raise Problem(f"{path} does not exist.", remedy) from None
+        except OSError as error:
+            raise Problem(f"{path} cannot be read: {error.strerror}.", remedy) from None
+        except DAMAGE as error:
+            raise Problem(f"{path} is no zip file: {error}.", remedy) from None
+        everything = [Member(entry) for entry in self._file.infolist()]
+        files = [member for member in everything if not member.is_folder]
+        self.members = {member.name: member for member in files}
+        self.names = [member.name for member in files]  # twice, what is in it twice
+        self.folders = [member for member in everything if member.is_folder]  # need not be in a zip
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    @property
+    def size(self) -> int:
+        """Of the zip itself, in bytes."""
+        return self.path.stat().st_size
+
+    @property
+    def unzipped_size(self) -> int:
+        return sum(member.size for member in self.members.values())
+
+    def read(self, name: str) -> bytes:
+        """The content of a member; raises Problem if it is damaged."""
+        try:
+            return self._file.read(name)
+        except (*DAMAGE, OSError) as error:
+            raise self._damaged(name, error) from None
+
+    def head(self, name: str, size: int) -> bytes:
+        """The first ``size`` bytes of a member; raises Problem if they are damaged."""
+        try:
+            with self._file.open(name) as file:
+                return file.read(size)
+        except (*DAMAGE, OSError) as error:
+            raise self._damaged(name, error) from None
+
+    def _damaged(self, name: str, error: Exception) -> Problem:
+        return Problem(f"{self.path}: {name} is damaged: {error}.", "Build the zip anew.")
