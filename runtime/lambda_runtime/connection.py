@@ -6,7 +6,8 @@ import _socket  # `socket` adds enum and selectors, twice the start of the inter
 
 from . import http1
 from .errors import ConnectionLost, RuntimeApiError
-from .process_exit import stop_child
+from .process_exit import sleep, stop_child
+from .stdlib_import import load_stdlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,9 +169,12 @@ class Connection:
             try:
                 rest = rest[sock.send(rest, _socket.MSG_DONTWAIT) :]
             except BlockingIOError:
-                if not _wait_until_writable(sock):
+                wait_until_ready(sock)
+                if has_input(sock):
                     return False
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError as error:  # the server closed the connection, or the function did
+                if is_of_a_signal_handler(error):
+                    raise
                 return False
         return True
 
@@ -223,12 +227,13 @@ def receive(sock: Socket) -> http1.Response:
             )
 
 
-def _wait_until_writable(sock: Socket) -> bool:
-    """Wait until more can be sent; False if a reply (or the end) comes first."""
-    from .stdlib_import import load_stdlib
-
-    select = load_stdlib("select")  # late: only a body that the socket's buffer cannot hold comes here
+def wait_until_ready(sock: Socket) -> None:
+    """Wait until more can be sent, or there is something to read."""
+    try:
+        select = load_stdlib("select")  # late: only a body that the socket's buffer cannot hold needs it
+    except Exception:  # the function left no descriptor to load it with
+        sleep(0.005)
+        return
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN | select.POLLOUT)
-    ((_, events),) = poll.poll()
-    return not events & select.POLLIN
+    poll.poll()

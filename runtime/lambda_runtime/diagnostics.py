@@ -25,6 +25,16 @@ PAYLOAD_LIMIT_BYTES = 900_000
 XRAY_LIMIT_BYTES = 60_000
 MESSAGE_LIMIT_CHARACTERS = 1_000_000
 NAME_LIMIT_CHARACTERS = 10_000
+# How much an error report has, first to last choice: the innermost frames (None: all, and what AWS's runtime
+# does not have), and the characters of the message.
+_PAYLOAD_SIZES = (
+    (None, MESSAGE_LIMIT_CHARACTERS * 2),
+    (None, 60_000),
+    (10, 1000),
+    (5, 400),
+    (2, 200),
+    (0, 150),
+)
 REPETITIONS_SHOWN = 3  # of a line that calls itself, as in `traceback`
 HANDLER_CALL = "call_handler"  # where in `main` the handler is called
 NOTES_LIMIT = 20
@@ -95,38 +105,24 @@ class Diagnostic:
         """The members of the error payload, in order."""
         return {**self._head(), "requestId": request_id, "stackTrace": self.stack_trace, **self._more()}
 
-    def payload(self, request_id: str) -> bytes:
-        """The body of an error report, below 1 MiB: with a shorter message if it must be."""
-        try:
-            body = _encode(self.entries(request_id))
-            if len(body) > PAYLOAD_LIMIT_BYTES:
-                body = _encode({**self.entries(request_id), "errorMessage": _shorten(self.message, 60_000)})
-        except MemoryError:
-            return self.summary(request_id)
-        return body if len(body) <= PAYLOAD_LIMIT_BYTES else self.summary(request_id)
-
-    def summary(self, request_id: str) -> bytes:
-        """A body of a few kilobytes, for when the whole is refused."""
-        return self._summary(request_id, frames=10, characters=1000)
-
-    def payload_within(self, limit_bytes: int, request_id: str) -> bytes:
-        """As much of the payload as fits ``limit_bytes``, which are 2,000 or more."""
-        body = _encode(self.entries(request_id))
-        for frames, characters in ((10, 1000), (5, 400), (2, 200), (0, 150)):
+    def payload(self, request_id: str, limit_bytes: int = PAYLOAD_LIMIT_BYTES) -> bytes:
+        """The body of an error report: everything, or as much as ``limit_bytes`` (2,000 or more) can hold."""
+        for frames, characters in _PAYLOAD_SIZES:
+            try:
+                body = _encode(self._entries_within(request_id, frames, characters))
+            except MemoryError:
+                continue
             if len(body) <= limit_bytes:
                 break
-            body = self._summary(request_id, frames=frames, characters=characters)
         return body
 
-    def _summary(self, request_id: str, *, frames: int, characters: int) -> bytes:
-        innermost = self.stack_trace[-frames:] if frames else []
-        entries = {
-            "errorMessage": _shorten(self.message, characters),
-            "errorType": self.error_type[: min(characters, 200)],
-            "requestId": request_id,
-            "stackTrace": [entry[:300] for entry in innermost],
-        }
-        return _encode(entries)
+    def _entries_within(self, request_id: str, frames: int | None, characters: int) -> dict[str, Any]:
+        entries = {**self.entries(request_id), "errorMessage": _shorten(self.message, characters)}
+        if frames is None:
+            return entries
+        entries["errorType"] = self.error_type[: min(characters, 200)]
+        entries["stackTrace"] = [entry[:300] for entry in self.stack_trace[len(self.stack_trace) - frames :]]
+        return {name: entries[name] for name in ("errorMessage", "errorType", "requestId", "stackTrace")}
 
     def xray_cause(self) -> str:
         """JSON for the X-Ray header, ASCII, below 64 KiB: of a long trace the innermost frames."""

@@ -185,7 +185,8 @@ def await_or_stream(handler: Handler, client: LambdaRuntimeClient) -> Handler:
         if _is_of_generators(result.__class__):
             from . import streaming  # late: few functions stream
 
-            streaming.send(result, client)
+            assert client.invocation is not None
+            streaming.send(result, client, client.invocation)
             return None
         return result
 

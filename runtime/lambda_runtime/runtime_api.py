@@ -84,8 +84,7 @@ class LambdaRuntimeClient:
 
     def __init__(self, address: str, log: FunctionLog, *, sole_worker: bool = True) -> None:
         """``sole_worker``: whether no other worker of this environment uses the Runtime API."""
-        self.invocation: Invocation | None = None  # the one at hand
-        self.answering = False  # whether there is one to answer, or nothing to do but wait
+        self.invocation: Invocation | None = None  # the one that needs a response; None while idle
         self.before_next: Callable[[], None] | None = None  # called when an invocation is over
         self.look_up_s: float | None = None  # how often to let Python call signal handlers while idle
         self._sole_worker = sole_worker
@@ -106,7 +105,7 @@ class LambdaRuntimeClient:
 
     def wait_next_invocation(self) -> Invocation:
         """Ask for the next event, which also ends the invocation before. Raises RuntimeApiError."""
-        self.answering = False
+        self.invocation = None
         if self.before_next is not None:
             self.before_next()
         response = self.connection.exchange(self._next, repeatable=True, look_up_s=self.look_up_s)
@@ -121,7 +120,6 @@ class LambdaRuntimeClient:
                 "An event came without Lambda-Runtime-Aws-Request-Id, so it cannot be answered"
             )
         self.invocation = invocation
-        self.answering = True
         return invocation
 
     def post_invocation_result(
@@ -148,7 +146,9 @@ class LambdaRuntimeClient:
         if status == 431:
             status = self._answer(invocation, "error", headers, body)
         if status == 413:
-            status = self._answer(invocation, "error", headers, diagnostic.summary(invocation.request_id))
+            status = self._answer(
+                invocation, "error", headers, diagnostic.payload(invocation.request_id, 16_000)
+            )
         return _is_success(status)
 
     def begin_response(self, invocation: Invocation, content_type: str) -> Upload:

@@ -36,14 +36,13 @@ TRAILERS_LIMIT_BYTES = 3_800
 PRELUDE_KEYS = ("statusCode", "headers", "multiValueHeaders", "cookies")
 
 
-def send(chunks: Any, client: LambdaRuntimeClient) -> None:
+def send(chunks: Any, client: LambdaRuntimeClient, invocation: Invocation) -> None:
     """Answer the invocation at hand with what ``chunks`` yields, a generator or an async generator.
 
     It is closed in any case. What it raises goes through. A chunk that cannot be sent is an error that is
     raised in it, at its ``yield``.
     """
-    assert client.invocation is not None
-    stream = client.invocation.stream or ResponseStream(client, client.invocation)
+    stream = invocation.stream or ResponseStream(client, invocation)
     if hasattr(chunks.__class__, "__anext__"):
         from . import event_loop
 
@@ -174,7 +173,7 @@ class ResponseStream:
         """End a response that the function could not complete, with the error in trailers."""
         error_type = diagnostic.header_type
         room = TRAILERS_LIMIT_BYTES - len(error_type)
-        body = diagnostic.payload_within(room * 3 // 4, self._invocation.request_id)
+        body = diagnostic.payload(self._invocation.request_id, room * 3 // 4)
         encoded = load_stdlib("binascii").b2a_base64(body, newline=False).decode("ascii")
         trailers = [
             ("Lambda-Runtime-Function-Error-Type", error_type),

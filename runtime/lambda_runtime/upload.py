@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import _socket
 
-from .connection import has_input, is_of_a_signal_handler, receive
+from .connection import has_input, is_of_a_signal_handler, receive, wait_until_ready
 from .errors import ConnectionLost, RuntimeApiError
 from .process_exit import stop_child
-from .stdlib_import import load_stdlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,10 +43,7 @@ class Upload:
     def flush(self) -> None:
         """Send all that is in line, however long the server takes: that is the back-pressure."""
         while not self.flush_some():
-            select = load_stdlib("select")
-            poll = select.poll()
-            poll.register(self._socket.fileno(), select.POLLIN | select.POLLOUT)
-            poll.poll()
+            wait_until_ready(self._socket)
 
     def flush_some(self) -> bool:
         """Send what the connection takes at once; False if more remains, for when `fileno` is ready."""

@@ -15,27 +15,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..environment import Settings
 
-# The second of our two lives is told from the first by how the script is spelled, because a wrapper may
-# drop any environment variable.
-_MARK = "/./"
-
 
 def execute(settings: Settings) -> None:
-    """Replace this process by the wrapper, which executes us again; return if that has happened.
+    """Replace this process by the wrapper, which executes this script again.
 
-    Returns as well if the wrapper is this very bootstrap. Raises Fault if it cannot be executed.
+    The variable is removed, so the second time there is no wrapper. Returns only if the wrapper is this
+    script itself. Raises Fault if the wrapper cannot be executed.
     """
     program = settings.exec_wrapper
     script = os.path.realpath(sys.argv[0])
-    if _MARK in sys.argv[0] or os.path.realpath(program) == script:
+    if os.path.realpath(program) == script:
         return
-    # Where the image's CMD named the handler, the wrapper must find it where wrappers look.
+    # An image's CMD may have named the handler, but wrappers read it from the variable.
     environment = {**os.environ, "_HANDLER": settings.handler}
+    del environment["AWS_LAMBDA_EXEC_WRAPPER"]
     if settings.telemetry_log_fd is not None:
         environment["_LAMBDA_TELEMETRY_LOG_FD"] = str(settings.telemetry_log_fd)
-    folder, name = os.path.split(script)
     try:
-        os.execve(program, [program, sys.executable, folder + _MARK + name], environment)
+        os.execve(program, [program, sys.executable, script], environment)
     except OSError as error:
         raise Fault(
             "Runtime.InvalidEntrypoint",

@@ -62,7 +62,6 @@ class Termination:
     """The end of this process, which SIGTERM begins."""
 
     def __init__(self, hook: Any, client: LambdaRuntimeClient, log: FunctionLog) -> None:
-        self._begun = False
         self._hook = hook
         self._client = client
         self._log = log
@@ -75,9 +74,8 @@ class Termination:
         if process_exit.in_child():
             self._hook(number, frame)
             return
-        if self._begun or process_exit.exiting:  # it may come twice: to the process and to its group
-            return
-        self._begun = True
+        if process_exit.end_at is not None or process_exit.exiting:
+            return  # it may come twice: to the process and to its group
         process_exit.end_at = monotonic() + TOTAL_S
         if self._event_loop:
             from .. import event_loop
@@ -86,7 +84,7 @@ class Termination:
             self._loop_missed_it = self._event_loop == "uvloop" and not event_loop.is_running()
             if not self._loop_missed_it:
                 _signal.signal(number, _signal.SIG_IGN)  # else the loop would make its calls once more
-        if self._client.answering:
+        if self._client.invocation is not None:
             # The hook may only note that the end is near, or raise in the handler. So the invocation goes on.
             process_exit.start_new_thread(self._leave_in_time, ())
             self._hook(number, frame)
@@ -106,14 +104,14 @@ class Termination:
 
     def leave_if_begun(self) -> None:
         """End the process if SIGTERM came during the invocation that now has its response."""
-        if self._begun:
+        if process_exit.end_at is not None:
             self._let_loop_run(LOOP_S)
             process_exit.exit_now(STATUS)
 
     def _leave_in_time(self) -> None:
         """End the process from another thread, should the main thread not come to it."""
         process_exit.sleep(GRACE_S)
-        if not self._client.answering:
+        if self._client.invocation is None:
             process_exit.sleep(process_exit.time_left(LOOP_S))
         process_exit.exit_now(STATUS)
 
