@@ -53,7 +53,9 @@ class Difference:
 
 _BYTES = "application/octet-stream"
 _HTTP_RESPONSE = "application/vnd.awslambda.http-integration-response"
-_NO_CHUNK = "A chunk of type {} was yielded, expected bytes or str (or first of all a dict: the HTTP head)"
+_NO_CHUNK = (
+    "Expected a chunk of bytes or str, got {}. (Only the first chunk may be a dict: status and headers.)"
+)
 
 # How an expectation is put together.
 
@@ -897,7 +899,7 @@ def _refused_restore(case: Case, record: Record) -> Record:
     if case.name not in words:
         return record
     body = record.phases[-1].requests[-1].body
-    message = f"GET /2018-06-01/runtime/restore/next was answered {words[case.name]}, expected 200"
+    message = f"GET /2018-06-01/runtime/restore/next returned {words[case.name]}, expected 200"
     record = rewrite.retold(record, body["errorMessage"], message)
     return rewrite.retold(record, body["errorType"], "RuntimeApiError")
 
@@ -1111,8 +1113,8 @@ _heads = _instead(
         ),
         "stream: a head midway": _breaks_twice(
             "TypeError",
-            "A dict was yielded after the first chunk. A dict is the HTTP head, which comes before all else; "
-            "to send JSON, yield json.dumps(…)",
+            "A dict was yielded after the first chunk. A dict holds status and headers, which come first. "
+            "To send JSON, yield json.dumps(…)",
             3,
             "yield {'statusCode': 500}",
         ),

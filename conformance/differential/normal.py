@@ -52,7 +52,8 @@ _OWN_LINES = re.compile(r"(?:<a line of the runtime>\n)+")
 _REPEATED = re.compile(r"(?<=\[Previous line repeated )9\d\d(?= more times\])")
 _ADDRESS = re.compile(r"(?<= at )0x[0-9a-f]+")
 # What follows the function's own folder on the search path of ours: this interpreter's, which runs it, too.
-_SEARCH_PATH = ", ".join([*sys.path[1:], str(REPOSITORY / "runtime")])
+_EMULATOR = str(REPOSITORY / "emulator")  # on the path of the suites only
+_SEARCH_PATH = ", ".join([*(path for path in sys.path[1:] if path != _EMULATOR), str(REPOSITORY / "runtime")])
 
 
 def is_own_path(path: str) -> bool:

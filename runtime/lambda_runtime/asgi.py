@@ -4,10 +4,10 @@
 
     handler = asgi.handler(app)
 
-The response is streamed while the application sends it: for function URLs with the invoke mode
-RESPONSE_STREAM, and REST APIs with the response transfer mode STREAM. Where these are BUFFERED, write
-``asgi.handler(app, streaming=False)``. HTTP APIs and load balancers cannot stream and get buffered answers
-in any case. Source: https://asgi.readthedocs.io, "HTTP & WebSocket ASGI Message Format", "Lifespan Protocol".
+The response is streamed while the application sends it, for function URLs with the invoke mode
+RESPONSE_STREAM and REST APIs with the response transfer mode STREAM. If their mode is BUFFERED, the default,
+use ``asgi.handler(app, streaming=False)``. HTTP APIs and load balancers cannot stream and always get buffered
+responses. Source: https://asgi.readthedocs.io, "HTTP & WebSocket ASGI Message Format", "Lifespan Protocol".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from . import codec
 from .stdlib_import import load_stdlib
 from .web import http_event
-from .web.http_event import ApplicationError, tell
+from .web.http_event import ApplicationError, log_problem
 from .web.lifespan import lifespan_of
 
 TYPE_CHECKING = False
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 
     _Coroutine = Coroutine[Any, Any, Any]
 
-    # A part, whether more will follow, what `send` waits for; or None: the application has ended.
+    # A part, whether more will follow, what `send` waits for; None if the application has returned.
     Offer = Optional[tuple[Any, bool, asyncio.Future[None]]]
 else:
     _Coroutine = object
     asyncio = load_stdlib("asyncio")
 
 START, BODY = "http.response.start", "http.response.body"
-# How long an application may go on when its client has left; then it is cancelled.
+# How long an application may continue after its client has left; then it is cancelled.
 LEAVING_S = 5.0
 
 
 class ClientLeft(OSError):
-    """Nobody waits for the response any more. ASGI wants an OSError for this."""
+    """Raised in `send` when the client has left. ASGI demands an OSError for this."""
 
     def __init__(self) -> None:
         super().__init__("The client has left before the response was complete")
@@ -56,13 +56,14 @@ def handler(
     base_path: str = "",
     text_types: Collection[str] = (),
 ) -> Callable[[Any, Any], PendingResponse]:
-    """The Lambda handler that serves ``app``; its startup, if it has one, runs here, in the init phase.
+    """Return a Lambda handler that serves ``app``. The startup of ``app`` runs now, in the init phase.
 
-    Where the module is imported by anything but this runtime, nothing runs before the first request.
+    Outside of this runtime, for example in a unit test, nothing runs before the first request.
 
-    ``lifespan``: ``"auto"`` serves an application without it that raises at the lifespan scope, as ASGI
-    demands; with ``"on"`` that is an init error; ``"off"`` does not try. A startup that has failed is an init
-    error in any case. ``base_path``: see `http_event.read`; ``text_types``: see `http_event.complete`.
+    ``lifespan``: with ``"auto"``, an application that raises for the lifespan scope is served without it, as
+    ASGI demands; with ``"on"``, that is an init error; with ``"off"``, there is no lifespan. A startup that
+    fails is always an init error. ``base_path``: see `http_event.read`; ``text_types``: see
+    `http_event.complete`.
 
     The scope is that of ASGI, with ``state`` from the lifespan, and has ``aws.event`` and ``aws.context``.
 
@@ -78,7 +79,7 @@ def handler(
         scope = {**_scope(request), "aws.event": event, "aws.context": context}
         # Not by the header Upgrade, which concerns only the connection and so does not come through.
         wants_websocket = any(name == b"sec-websocket-key" for name, _ in request.headers)
-        streamed = streaming and request.sender in http_event.MAY_STREAM
+        streamed = streaming and request.source in http_event.MAY_STREAM
         exchange = Exchange(_refuse_websocket if wants_websocket else app, request, scope, streamed=streamed)
         return PendingResponse(exchange.respond(lives, context), None if streamed else text_types)
 
@@ -160,8 +161,8 @@ class PendingResponse(_Coroutine):
 async def _collect(parts: AsyncGenerator[Any, None], text_types: Collection[str] | None) -> Any:
     if text_types is None:
         return parts
-    head, *chunks = [part async for part in parts]
-    return http_event.complete(head, b"".join(chunks), text_types)
+    prelude, *chunks = [part async for part in parts]
+    return http_event.complete(prelude, b"".join(chunks), text_types)
 
 
 async def _encode(
@@ -171,18 +172,18 @@ async def _encode(
 
 
 async def _refuse_websocket(scope: Message, receive: Receive, send: Send) -> None:
-    """The application for clients that want a WebSocket: to Lambda come requests, not connections."""
+    """The application for WebSocket requests: Lambda receives requests, not connections."""
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": START, "status": 501, "headers": headers})
-    await send({"type": BODY, "body": b"There are no WebSockets here: this is a Lambda function.\n"})
+    await send({"type": BODY, "body": b"WebSockets are not supported: this is a Lambda function.\n"})
 
 
 class Exchange:
-    """One request and its response, between an application that sends and a runtime that asks.
+    """One request and its response, between an application that sends and a runtime that requests parts.
 
-    The application runs in a task of its own. `send` returns when its part is on the way to the client and
-    the runtime asks for more. So the application is never ahead of a slow client, and if it then keeps the
-    event loop busy, what it sent before does not wait.
+    The application runs in its own task. `send` returns when its part was sent to the client and the runtime
+    requests the next one. So the application is never ahead of a slow client; and if it then blocks the event
+    loop, the part has been sent already.
     """
 
     def __init__(self, app: Application, request: Request, scope: dict[str, Any], *, streamed: bool) -> None:
@@ -190,14 +191,14 @@ class Exchange:
         self._request = request
         self._scope = scope
         self._streamed = streamed
-        self._expected = START  # what the application has to send next; "" if nothing
+        self._expected = START  # what the application must send next; "" if nothing
         self._body_received = False
         self._client_left = False
 
     async def respond(self, lives: Lifespan, context: LambdaContext) -> AsyncGenerator[Any, None]:
-        """The parts of the response: its head, a dict, then bytes. What the application raises goes through.
+        """Yield the parts of the response: the prelude, a dict, then bytes. Exceptions of ``app`` propagate.
 
-        When the response is complete, the application may go on until it is done, before the next event.
+        After the response is complete, the application may continue until the next event.
         """
         self._scope["state"] = await lives.state()
         self._offers: asyncio.Queue[Offer] = asyncio.Queue()
@@ -208,7 +209,7 @@ class Exchange:
             while not complete:
                 offer = await self._offers.get()
                 if offer is None:
-                    await task  # raises why it has ended
+                    await task  # raises the application's exception
                     continue
                 part, more, sent = offer
                 try:
@@ -235,7 +236,7 @@ class Exchange:
             self._offers.put_nowait(None)
 
     async def _end(self, task: asyncio.Future[None]) -> None:
-        """The client has left: tell the application, which may be waiting or sending, and see it end."""
+        """Tell the application that the client has left, and wait until it returns."""
         self._client_left = True
         while not self._offers.empty():
             offer = self._offers.get_nowait()
@@ -243,8 +244,8 @@ class Exchange:
                 _settle(offer[2], ClientLeft())
         await asyncio.wait({task}, timeout=LEAVING_S)
         if not task.done():
-            problem = f"has not ended {LEAVING_S:g} s after its client had left: it is cancelled"
-            tell(str(ApplicationError(self._app, problem)))
+            problem = f"was still running {LEAVING_S:g} s after its client had left, and is cancelled"
+            log_problem(str(ApplicationError(self._app, problem)))
             task.cancel()
             await asyncio.wait({task}, timeout=1)
         error = task.exception() if task.done() and not task.cancelled() else None
@@ -279,7 +280,7 @@ class Exchange:
                 raise ApplicationError(self._app, f"has sent the header {(name, value)!r}, expected bytes")
             headers.append((name, value))
         status = int(message["status"])
-        return http_event.make_head(self._app, self._request, status, headers, streamed=self._streamed)
+        return http_event.make_prelude(self._app, self._request, status, headers, streamed=self._streamed)
 
     def _read_body(self, message: Message) -> bytes:
         body = message.get("body", b"")
@@ -287,11 +288,13 @@ class Exchange:
             raise ApplicationError(
                 self._app, f"has sent a body of type {type(body).__name__}, expected bytes"
             )
-        return b"" if self._request.method == "HEAD" else bytes(body)  # none there (RFC 9110, 9.3.2)
+        return (
+            b"" if self._request.method == "HEAD" else bytes(body)
+        )  # a response to HEAD has no body (RFC 9110, 9.3.2)
 
 
 def _settle(sent: asyncio.Future[None], error: ClientLeft | None = None) -> None:
-    """Let the application go on, if it still waits."""
+    """Let `send` return, or raise ``error``, if it is still waiting."""
     if sent.done():
         return
     if error is None:

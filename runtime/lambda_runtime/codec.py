@@ -1,12 +1,12 @@
-"""JSON text from values and values from JSON text, with the results of AWS's runtime.
+"""Encode values as JSON and decode JSON, with the results of AWS's runtime.
 
-The usual case is one call into C each way. The package `json` is not imported for it: with `re` and
-`enum`, which it needs, it would be a third of the whole start. Its two C functions are used as `json`
-itself uses them; where they are not to be had (PyPy, or should they ever change), `json` does the work.
+The common case is one call into C each way. The package `json` is not imported for it, because with `re`
+and `enum`, which it needs, it would take a third of the whole start. The runtime calls its two C functions
+as `json` does. Where they do not exist or have changed (PyPy), `json` does the work.
 
-Beyond `json`, as AWS's runtime does: Decimal keeps its digits, bytes inside a value are decoded as UTF-8,
-named tuples and whatever has ``_asdict()`` are objects, NaN and Infinity are refused in an event.
-Non-ASCII characters are sent as UTF-8, which is shorter than escapes.
+Differences from `json`, which are those of AWS's runtime: Decimal keeps its digits, bytes inside a value are
+decoded as UTF-8, named tuples and other objects with ``_asdict()`` become objects, NaN and Infinity are
+refused in an event. Non-ASCII characters are sent as UTF-8, which is shorter than escapes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 _WHITESPACE = " \t\n\r"
-# The name of a class, or of an attribute of a class: what to do with its instances.
+# What to do with a value whose class, or one of its base classes, has this name or an attribute of this name.
 _REMEDIES = (
     ("__await__", "Await it in an async def handler: it has not run yet"),
     ("__next__", "Convert it: list(value)"),
@@ -50,11 +50,11 @@ _CONTROL_CHARACTERS = bytes(range(32))
 
 
 class _Refused(ValueError):
-    """Raised by the callbacks below, to leave the quick way for the thorough one."""
+    """Raised by the callbacks below, to switch from the fast path to the thorough one."""
 
 
 class _NotJson(ValueError):
-    """A value that JSON cannot hold: the message as AWS's runtime has it; in notes, where and what to do."""
+    """A value that JSON cannot hold: AWS's message, and notes about the place and the remedy."""
 
     def __init__(self, message: str, path: Path, remedy: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -67,7 +67,7 @@ def _refuse(value: object) -> Any:
 
 
 class _ScannerSettings:
-    """What `json.scanner` reads from a decoder: the defaults of `json`, but no NaN and no Infinity."""
+    """What `json.scanner` reads from a decoder: the defaults of `json`, without NaN and Infinity."""
 
     strict = True
     object_hook = None
@@ -98,7 +98,7 @@ except (ImportError, TypeError, AttributeError):
 
 
 def decode_event(body: bytes, content_type: str) -> Any:
-    """The event that ``body`` is: parsed if ``content_type`` is exactly that of JSON, else the bytes.
+    """Parse ``body`` if ``content_type`` is exactly that of JSON; else return the bytes.
 
     Raises Fault ``Runtime.UnmarshalError``.
     """
@@ -111,7 +111,7 @@ def decode_event(body: bytes, content_type: str) -> Any:
 
 
 def encode_response(value: Any) -> tuple[bytes, str]:
-    """The body and the content type for what a handler returned: bytes as they are, all else as JSON.
+    """The body and content type for a handler's result: bytes unchanged, everything else as JSON.
 
     Raises Fault ``Runtime.MarshalError``; its notes name the place inside ``value`` that JSON cannot hold.
     """
@@ -185,19 +185,19 @@ def decode_json(text: str) -> Any:
 
 
 def encode_json(value: Any) -> str:
-    """Give ``value`` as JSON text. Raises ValueError, and whatever ``_asdict()`` raises."""
+    """Encode ``value`` as JSON text. Raises ValueError, and what ``_asdict()`` raises."""
     if _is_plain(value):
         try:
             return "".join(_encode(value, 0))
         except Exception:
-            pass  # the thorough way copes with it, or knows where the trouble is
+            pass  # the thorough path can encode it, or finds what is wrong
     return _encode_thoroughly(value, (), set())
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether ``value`` holds exact built-in types only; `marshal` refuses every other, at the speed of C.
+    """Whether ``value`` consists of exact built-in types only: `marshal`, in C, refuses all others.
 
-    `json` cannot be asked: it takes a named tuple for a list.
+    `json` does not, for example, tell a named tuple from a list.
     """
     try:
         marshal.dumps(value)
@@ -207,7 +207,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_plain_in_depth(value: Any) -> bool:
-    """The same for what `marshal` finds too deeply nested; `json` in C goes deeper since Python 3.12."""
+    """The same for values nested too deeply for `marshal`: `json` accepts them since Python 3.12."""
     containers: dict[int, Any] = {}
     rest = [value]
     while rest:
@@ -235,7 +235,7 @@ def _decode_thoroughly(text: str) -> Any:
 
 
 def _find_constant(text: str) -> int:
-    """Where the first NaN or Infinity stands; outside strings nothing else looks like it."""
+    """The index of the first NaN or Infinity outside of strings."""
     from .stdlib_import import load_stdlib
 
     for token in load_stdlib("re").finditer(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', text):
@@ -245,7 +245,7 @@ def _find_constant(text: str) -> int:
 
 
 def _encode_thoroughly(value: Any, path: Path, parents: set[int]) -> str:
-    """Encode what `json` alone would refuse or get wrong. ``path`` leads to ``value``, for messages."""
+    """Encode what `json` refuses or encodes differently. ``path`` leads to ``value``, for notes."""
     if isinstance(value, str):
         text: str = encode_basestring(value)
         return text
@@ -298,7 +298,7 @@ def _encode_key(key: Any, path: Path) -> str:
 
 
 def _encode_atom(value: bool | int | float | None) -> str:
-    """The text of a value without parts; the base class's, for an IntEnum and its like."""
+    """The text of a value without parts, by the base class for an IntEnum or the like."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -318,11 +318,11 @@ def _decode_bytes(value: bytes, path: Path) -> str:
 
 
 def _is_decimal(value: Any) -> bool:
-    """Whether ``value`` is a decimal.Decimal, without importing `decimal` to ask."""
+    """Whether ``value`` is a decimal.Decimal, without importing `decimal`."""
     return any(base.__name__ == "Decimal" and base.__module__ == "decimal" for base in type(value).__mro__)
 
 
 def _remedy(kind: type) -> list[str]:
-    """What the author of the function probably wants to return instead."""
+    """What to return instead, if the class suggests something."""
     names = {name for base in kind.__mro__ for name in (base.__name__, *base.__dict__)}
     return [remedy for name, remedy in _REMEDIES if name in names][:1]

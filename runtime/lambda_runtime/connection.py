@@ -1,8 +1,8 @@
-"""The one place that waits: a keep-alive connection to the Runtime API."""
+"""A keep-alive connection to the Runtime API: the place where the runtime waits."""
 
 from __future__ import annotations
 
-import _socket  # `socket` adds enum and selectors, twice the start of the interpreter itself
+import _socket  # `socket` imports enum and selectors, which take twice as long as the interpreter's own start
 
 from . import http1
 from .errors import ConnectionLost, RuntimeApiError
@@ -56,14 +56,13 @@ class ApiSocket(Socket):
 
 
 class Connection:
-    """Exchange one request for one response at a time, over one connection that is kept while it lasts.
+    """Send one request at a time and wait for its response, over one connection that is kept open.
 
-    A response may take hours, and the process may be frozen meanwhile, so nothing here has a timeout
-    but connecting.
+    A response may take hours, and the process may be frozen while it waits. So only connecting has a timeout.
     """
 
     def __init__(self, address: str) -> None:
-        """``address`` is ``host:port``; the connection is opened when it is first needed."""
+        """``address`` is ``host:port``. The connection is opened when it is first needed."""
         host, colon, port = address.rpartition(":")
         if not colon or not host or not port.isdecimal() or len(port) > 5 or int(port) > 65535:
             raise RuntimeApiError(
@@ -81,10 +80,10 @@ class Connection:
 
         While waiting, Python can call signal handlers every ``look_up_s`` seconds, if given.
 
-        A request is sent a second time only when nothing of it can have been processed, or when it is
-        ``repeatable`` and the connection had been idle. ConnectionLost: nobody can tell whether the
-        request was processed. RuntimeApiError: it was not, or what came back is not HTTP. SystemExit in a
-        process that the function forked: it shares this connection with its parent.
+        A request is repeated only if the server cannot have processed any of it, or if it is ``repeatable``
+        and the connection had been idle. Raises ConnectionLost if it is unknown whether the request was
+        processed; RuntimeApiError if it was not, or if the response is not HTTP; SystemExit in a process that
+        the function forked, because it shares this connection with its parent.
         """
         stop_child()
         reused = self._is_open()
@@ -93,13 +92,13 @@ class Connection:
         try:
             return self._send_and_receive(head, body, look_up_s)
         except ConnectionLost as error:
-            if not reused or error.reply_began or not repeatable:
+            if not reused or error.response_began or not repeatable:
                 raise
         self.open()
         return self._send_and_receive(head, body, look_up_s)
 
     def detach(self) -> ApiSocket:
-        """The connection itself, opened if need be, for one exchange that ends it. Raises as `exchange`."""
+        """Give the socket away, for one exchange that ends it. Raises as `exchange` does."""
         stop_child()
         if not self._is_open():
             self.open()
@@ -108,7 +107,7 @@ class Connection:
         return sock
 
     def close(self) -> None:
-        """Close the connection; the next exchange opens another."""
+        """Close the connection. The next exchange opens another."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -135,7 +134,7 @@ class Connection:
     def _is_open(self) -> bool:
         """Whether there is a connection that the server has not closed while it was idle.
 
-        Looking before sending is what makes it certain that the server saw nothing of a request.
+        This is checked before sending, so a server that has closed it cannot have seen any of the request.
         """
         return self._socket is not None and self._socket.is_ours() and not has_input(self._socket)
 
@@ -152,7 +151,7 @@ class Connection:
             if look_up_s is not None:
                 self._socket.settimeout(None)
         except BaseException:
-            # Also when a signal handler raised: the rest of this reply must not meet the next request.
+            # A signal handler may have raised. The rest of this response must not be read as the next one.
             self.close()
             raise
         if not (sent and response.keep_alive):
@@ -160,9 +159,9 @@ class Connection:
         return response
 
     def _send(self, sock: Socket, data: bytes) -> bool:
-        """Send all of ``data``; False if the server replied, or hung up, before it had everything.
+        """Send all of ``data``. Returns False if the server responded, or hung up, before it had everything.
 
-        A reply that comes early (413, RFC 9112, 9.3) is still to be read, also after a failed send.
+        An early response (413; RFC 9112, 9.3) must still be read, even after a failed send.
         """
         rest = memoryview(data)
         while rest:
@@ -180,7 +179,7 @@ class Connection:
 
 
 def has_input(sock: Socket) -> bool:
-    """Whether there is something to read: bytes, an end, an error."""
+    """Whether there is something to read: bytes, the end of the connection, an error."""
     try:
         sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
     except OSError as error:
@@ -191,9 +190,12 @@ def has_input(sock: Socket) -> bool:
 
 
 def is_of_a_signal_handler(error: OSError) -> bool:
-    """Whether a signal handler has raised it, such as TimeoutError, and not the call that it came in on.
+    """Whether a signal handler of the function raised ``error``, and not the system call it interrupted.
 
-    To be asked where it is caught: the handler has a frame of its own, a call of the system has none.
+    Functions raise TimeoutError from SIGALRM to limit how long something takes. Python runs their handler
+    inside our call of `recv` or `send`, and to the ``except`` around that call it looks like an error of the
+    connection. The traceback tells them apart: a Python handler adds a frame below ours, a system call does
+    not. So this works only in the function that catches the error around the call itself.
     """
     trace = error.__traceback__
     return trace is not None and trace.tb_next is not None
@@ -202,7 +204,7 @@ def is_of_a_signal_handler(error: OSError) -> bool:
 def receive(sock: Socket) -> http1.Response:
     """Wait for a response. Raises ConnectionLost; RuntimeApiError if it is not HTTP.
 
-    Neither a timeout of the socket nor another mode of its descriptor, as uvloop leaves it, ends the wait.
+    Neither a timeout of the socket nor a non-blocking descriptor, as uvloop leaves it, ends the wait.
     """
     reader = http1.ResponseReader()
     while True:
@@ -215,15 +217,15 @@ def receive(sock: Socket) -> http1.Response:
                 sock.settimeout(sock.gettimeout())
                 continue
             raise ConnectionLost(
-                f"The connection to the Runtime API broke: {error}", reply_began=reader.began
+                f"The connection to the Runtime API broke: {error}", response_began=reader.began
             ) from error
         response = reader.feed(data) if data else reader.end()
         if response is not None:
             return response
         if not data:
             raise ConnectionLost(
-                "The Runtime API closed the connection before its reply was complete",
-                reply_began=reader.began,
+                "The Runtime API closed the connection before its response was complete",
+                response_began=reader.began,
             )
 
 

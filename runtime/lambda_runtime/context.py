@@ -1,4 +1,4 @@
-"""The ``context`` that a handler is called with, attribute for attribute that of AWS's runtime.
+"""The ``context`` argument of handlers, with the attributes of AWS's runtime.
 
 For annotations: ``from lambda_runtime.context import LambdaContext``.
 """
@@ -30,7 +30,7 @@ def _represent(value: Any, names: tuple[str, ...]) -> str:
 
 
 class Client:
-    """The application that called, as the mobile SDK describes it; every field may be None."""
+    """The calling application, as the mobile SDK describes it. Every field may be None."""
 
     __slots__ = ("app_package_name", "app_title", "app_version_code", "app_version_name", "installation_id")
 
@@ -48,7 +48,7 @@ class Client:
 
 
 class ClientContext:
-    """What the caller sent as ClientContext: ``custom`` and ``env`` are its dicts, or None."""
+    """What the caller sent as ClientContext. ``custom`` and ``env`` are dicts or None."""
 
     __slots__ = ("client", "custom", "env")
 
@@ -63,7 +63,7 @@ class ClientContext:
 
 
 class CognitoIdentity:
-    """Who called, if Amazon Cognito knows; else both fields are None."""
+    """The Amazon Cognito identity of the caller. Both fields are None without one."""
 
     __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
 
@@ -76,12 +76,17 @@ class CognitoIdentity:
 
 
 class LambdaContext:
-    """About this invocation, this function and this environment (developer guide, python-context).
+    """The invocation, the function and the environment (developer guide, python-context).
 
-    Functions and their tools may set attributes of their own on it.
+    Functions and tools may set further attributes.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_after_response", "_log")  # `vars(context)` has what AWS's has
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_after_response",
+        "_log",
+    )  # so `vars(context)` has what AWS's has
 
     def __init__(self, invocation: Invocation, log: FunctionLog) -> None:
         self._log = log
@@ -103,28 +108,28 @@ class LambdaContext:
         self._epoch_deadline_time_in_ms = invocation.deadline_ms
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until Lambda stops this invocation; 0 when that moment has passed."""
+        """Milliseconds until Lambda stops this invocation; 0 after that."""
         return max(0, self._epoch_deadline_time_in_ms - int(time.time() * 1000))
 
     def log(self, message: object) -> None:
-        """Write ``str(message)`` to the function's log as it is: no line end, no format."""
+        """Write ``str(message)`` to the function's log, without a line end or a format."""
         self._log.write(str(message))
 
     def after_response(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> None:
-        """Call ``function`` when the response has been sent, and before the next event.
+        """Call ``function`` after the response was sent and before the next event.
 
-        The caller no longer waits, but the invocation goes on: its time is billed, and the deadline holds.
-        What an async function returns is awaited. Errors are logged, and change nothing for the caller. If
-        Lambda does not accept the response, nothing is called.
+        The caller no longer waits, but the invocation continues: its time is billed, and the deadline holds.
+        The result of an async function is awaited. Errors are logged; the caller does not see them. If Lambda
+        does not accept the response, nothing is called.
         """
         if not callable(function):
-            raise TypeError(f"context.after_response wants a function, not {type(function).__name__}")
+            raise TypeError(f"context.after_response expects a function, got {type(function).__name__}")
         if self._after_response is None:
             self._after_response = []
         self._after_response.append((function, arguments, keywords))
 
     def w3c(self) -> dict[str, str]:
-        """W3C trace context that came with the client context: traceparent, tracestate, baggage."""
+        """The W3C trace context in the client context: traceparent, tracestate, baggage."""
         return self._w3c_fields.copy()
 
     def __repr__(self) -> str:
@@ -146,7 +151,7 @@ class LambdaContext:
 
 
 def _take_w3c_fields(client_context: dict[str, Any] | None) -> dict[str, str]:
-    """Take what callers put under ``w3c`` out of the client context; keep the text fields of the standard."""
+    """Remove ``w3c`` from the client context; return those of its fields that the standard has, if text."""
     fields = client_context.pop("w3c", None) if client_context else None
     if not isinstance(fields, dict):
         return {}
@@ -155,7 +160,7 @@ def _take_w3c_fields(client_context: dict[str, Any] | None) -> dict[str, str]:
 
 
 def _parse(text: str | None, what: str) -> dict[str, Any] | None:
-    """Parse a header that holds a JSON object; None if it was not sent, or is null."""
+    """Parse a header that holds a JSON object. Returns None if it was not sent, or is null."""
     if text is None:
         return None
     try:
@@ -175,4 +180,4 @@ def _parse_json(text: str) -> Any:
     try:
         return codec.decode_json(text)
     except (ValueError, RecursionError):
-        return load_stdlib("json").loads(text)  # takes NaN for a number here, as AWS's runtime does
+        return load_stdlib("json").loads(text)  # accepts NaN, as AWS's runtime does here

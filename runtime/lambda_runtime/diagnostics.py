@@ -1,8 +1,11 @@
-"""Describe an exception as Lambda wants it: an error payload, an X-Ray cause, lines for the log.
+"""Describe an exception for Lambda: an error payload, an X-Ray cause, lines for the log.
 
-The payload has the four keys of AWS's runtime; ``cause``, ``notes`` and ``exceptions`` are added when
-there is something to say. Whatever the exception does (its ``__str__`` raises, its message has
-megabytes, its class's name holds a line break), the result is well-formed and below Lambda's limits.
+The payload has the four members of AWS's runtime. ``cause``, ``notes`` and ``exceptions`` are added if there
+is something to say. The result is well-formed and below Lambda's limits for every exception, even if its
+``__str__`` raises, its message has megabytes, or its class's name contains a line break.
+
+This module is loaded at the start, although most functions never need it: at the first error, the function
+may have used up the memory or the descriptors that an import takes.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-# An error body of 1 MiB and more is refused on managed instances; an X-Ray cause above 64 KiB loses its
-# frames on the way. Both limits hold for the encoded text, hence the margins.
+# Managed instances refuse an error body of 1 MiB and more. Of an X-Ray cause above 64 KiB, Lambda drops the
+# frames. Both limits are for the encoded text, hence the margins.
 PAYLOAD_LIMIT_BYTES = 900_000
 XRAY_LIMIT_BYTES = 60_000
 MESSAGE_LIMIT_CHARACTERS = 1_000_000
@@ -36,7 +39,7 @@ _PAYLOAD_SIZES = (
     (0, 150),
 )
 REPETITIONS_SHOWN = 3  # of a line that calls itself, as in `traceback`
-HANDLER_CALL = "call_handler"  # where in `main` the handler is called
+HANDLER_CALL = "call_handler"  # the function in `main` that calls the handler
 NOTES_LIMIT = 20
 MEMBERS_LIMIT = 20
 CHAIN_LIMIT = 50  # causes of causes, groups within groups
@@ -67,7 +70,7 @@ class Frame:
 
 
 class Diagnostic:
-    """What happened, as a value: nothing here keeps the exception or its frames alive."""
+    """The description of an exception, as a value that does not keep the exception or its frames alive."""
 
     __slots__ = (
         "cause",
@@ -92,7 +95,7 @@ class Diagnostic:
 
     @property
     def header_type(self) -> str:
-        """The type for metrics: ``Runtime.…`` as it is, a class's name as ``Function.…`` (runtimes-api)."""
+        """The type for metrics: ``Runtime.…`` unchanged, a class's name as ``Function.…`` (runtimes-api)."""
         allowed = (
             char for char in self.error_type[:200] if char.isascii() and (char.isalnum() or char in "._")
         )
@@ -125,9 +128,12 @@ class Diagnostic:
         return {name: entries[name] for name in ("errorMessage", "errorType", "requestId", "stackTrace")}
 
     def xray_cause(self) -> str:
-        """JSON for the X-Ray header, ASCII, below 64 KiB: of a long trace the innermost frames."""
+        """JSON for the X-Ray header: ASCII, below 64 KiB; of a long trace only the innermost frames."""
         frames = self.frames
-        message, name = _shorten(self.message, 3000), _shorten(self.xray_type, 1000)  # 12 bytes each at most
+        message, name = (
+            _shorten(self.message, 3000),
+            _shorten(self.xray_type, 1000),
+        )  # at most 12 bytes per character
         while True:
             text = _encode_xray(name, message, frames)
             if len(text) <= XRAY_LIMIT_BYTES:
@@ -135,7 +141,7 @@ class Diagnostic:
             frames = frames[(len(frames) + 1) // 2 :]
 
     def lines(self) -> list[str]:
-        """Lines for the log: the error, its trace, then what it was caused by."""
+        """Lines for the log: the error, its trace, notes, causes."""
         headline = self._headline()
         lines = [f"[ERROR] {headline}" if headline else "[ERROR]"]
         if self.stack_trace:
@@ -146,7 +152,7 @@ class Diagnostic:
 
     def _tail_lines(self) -> list[str]:
         lines = [*self.notes]
-        for member in self.exceptions:  # what belongs to one of them is indented
+        for member in self.exceptions:
             lines.append(f"Exception of the group: {member._headline()}")
             lines.extend(line for entry in member.stack_trace for line in entry.splitlines())
             lines.extend(f"  {line}" for line in member._tail_lines())
@@ -202,7 +208,7 @@ def keep_reserve() -> None:
 
 
 def _advice(exception: BaseException, message: str) -> list[str]:
-    """What helps if something was taken for a handler that is none."""
+    """Notes for the case that the handler setting names something that is not a handler."""
     advice = []
     if type(exception) is TypeError and _is_from_our_call(exception.__traceback__):
         advice.append("Lambda calls a handler with two arguments: def handler(event, context)")
@@ -216,7 +222,7 @@ def _advice(exception: BaseException, message: str) -> list[str]:
 
 
 def _is_from_our_call(trace: TracebackType | None) -> bool:
-    """Whether it was calling the handler that failed, not anything in it."""
+    """Whether the call of the handler itself failed, not the code in it."""
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     if trace is None:
@@ -227,7 +233,7 @@ def _is_from_our_call(trace: TracebackType | None) -> bool:
 
 def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnostic:
     seen.add(id(exception))
-    # Of the type, because isinstance() asks the exception itself for its __class__.
+    # Ask the type, because isinstance() reads __class__, which the exception may override.
     fault: Any = exception if issubclass(type(exception), Fault) else None
     if fault is not None:
         diagnostic = Diagnostic(fault.error_type, fault.message)
@@ -245,10 +251,10 @@ def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnosti
         cause = _attribute(exception, "__context__")
     if isinstance(cause, BaseException) and id(cause) not in seen:
         if depth == 0:
-            diagnostic.notes.append("What caused this, and so on, is left out")
+            diagnostic.notes.append("Further causes are left out")
             return diagnostic
         described = _describe(cause, seen, depth - 1)
-        # A fault's message repeats its cause; what it lacks is where in the function that was.
+        # The message of a fault repeats its cause, but does not say where in the function that was.
         if fault is None or (described.stack_trace and not diagnostic.stack_trace):
             diagnostic.cause = described
     members = _attribute(exception, "exceptions") if _is_group(exception) else None
@@ -261,7 +267,7 @@ def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnosti
 
 
 def _attribute(exception: BaseException, name: str) -> Any:
-    """An attribute of an exception whose class may do what it likes; None if it cannot be had."""
+    """An attribute of an exception, None if reading it fails: its class may override anything."""
     try:
         return getattr(exception, name, None)
     except BaseException:
@@ -269,7 +275,7 @@ def _attribute(exception: BaseException, name: str) -> Any:
 
 
 def message_of(exception: BaseException) -> str:
-    """Its text, or what became of the attempt to get it."""
+    """The text of the exception, or why there is none."""
     if issubclass(type(exception), SystemExit):
         code = _represent(_attribute(exception, "code"))
         return f"The function called sys.exit({code}), which ends its environment"
@@ -280,7 +286,7 @@ def message_of(exception: BaseException) -> str:
 
 
 def _plain(text: str) -> str:
-    """The same text if its class is one that has ways of its own: by the methods of `str` itself."""
+    """The same text as a plain `str`, by the methods of `str`: a subclass may override them."""
     return str.encode(text, "utf-8", "surrogatepass").decode("utf-8", "surrogatepass")
 
 
@@ -304,7 +310,7 @@ def _notes(exception: BaseException) -> list[str]:
 
 
 def _name(kind: type) -> str:
-    """The name of a class, also of one whose metaclass says something else."""
+    """The name of a class, even if its metaclass overrides ``__name__``."""
     return _shorten(type.__dict__["__name__"].__get__(kind), NAME_LIMIT_CHARACTERS)
 
 
@@ -313,7 +319,7 @@ def _is_group(exception: BaseException) -> bool:
 
 
 def _trace(trace: TracebackType | None) -> list[Frame]:
-    """The frames of the function, outermost first; the frames that called the function are left out."""
+    """The frames of the function, outermost first, without those of the runtime that called it."""
     while trace is not None and _is_own(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     frames = []

@@ -1,4 +1,4 @@
-"""What Lambda tells the process in its environment variables (developer guide, configuration-envvars)."""
+"""The environment variables that Lambda sets (developer guide, configuration-envvars)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Settings:
-    """The variables that say how to run this function; read once."""
+    """The settings of this function, read once."""
 
     __slots__ = (
         "dump_stacks_ms",
@@ -27,15 +27,15 @@ class Settings:
     )
 
     def __init__(self, arguments: Sequence[str]) -> None:
-        """``arguments`` of bootstrap: none; or the handler, as a container image's CMD gives it; or an
-        absolute path first, when Lambda calls us as the wrapper of a managed runtime.
+        """``arguments`` of bootstrap: none; the handler, from a container image's CMD; or an absolute path
+        first, when Lambda starts us as the exec wrapper of a managed runtime.
         """
         environ = os.environ
         self.runtime_api = environ.get("AWS_LAMBDA_RUNTIME_API", "")  # host:port
         self.handler = environ.get("_HANDLER", "")
         self.exec_wrapper = environ.get("AWS_LAMBDA_EXEC_WRAPPER", "")
         if arguments and arguments[0].startswith("/"):
-            self.exec_wrapper = ""  # the wrapper is us, or has executed us
+            self.exec_wrapper = ""  # we are the wrapper, or the wrapper executed us
         elif arguments and not self.handler:
             self.handler = arguments[0]
         self.task_root = environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
@@ -46,21 +46,21 @@ class Settings:
         self.log_as_json = environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
         level = environ.get("AWS_LAMBDA_LOG_LEVEL", "")
         self.log_level = "DEBUG" if level == "TRACE" else level.upper()
-        dump_stacks = environ.get("LAMBDA_RUNTIME_DUMP_STACKS_MS", "")  # how long before the deadline
+        dump_stacks = environ.get("LAMBDA_RUNTIME_DUMP_STACKS_MS", "")  # milliseconds before the deadline
         self.dump_stacks_ms = int(dump_stacks) if dump_stacks.isdecimal() else 0
-        # Taken out, because the descriptor is ours: a child process must not write into our frames.
+        # Removed, because child processes must not write into our frames.
         descriptor = environ.pop("_LAMBDA_TELEMETRY_LOG_FD", "")
         self.telemetry_log_fd = int(descriptor) if descriptor.isdecimal() else None
 
 
 class FunctionFacts:
-    """The variables that the context object repeats; read anew for each invocation, as AWS's runtime does."""
+    """The variables that the context object repeats, read for each invocation, as AWS's runtime does."""
 
     __slots__ = ("log_group_name", "log_stream_name", "memory_limit_in_mb", "name", "version")
 
     def __init__(self) -> None:
         get = os.environ.get
-        self.log_group_name = get("AWS_LAMBDA_LOG_GROUP_NAME")  # absent under SnapStart, as the next one
+        self.log_group_name = get("AWS_LAMBDA_LOG_GROUP_NAME")  # not set under SnapStart, like the next one
         self.log_stream_name = get("AWS_LAMBDA_LOG_STREAM_NAME")
         self.name = get("AWS_LAMBDA_FUNCTION_NAME")
         self.memory_limit_in_mb = get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")  # decimal text
@@ -68,9 +68,9 @@ class FunctionFacts:
 
 
 def set_trace_id(trace_id: str | None) -> None:
-    """Put the trace header where the X-Ray SDK and botocore look for it, or take the last one away.
+    """Put the trace header where the X-Ray SDK and botocore look for it, or remove the previous one.
 
-    A process serves one invocation at a time, so this variable belongs to it (runtimes-custom).
+    A process serves one invocation at a time, so the variable can belong to it (runtimes-custom).
     """
     if trace_id is not None:
         os.environ["_X_AMZN_TRACE_ID"] = trace_id

@@ -2,11 +2,11 @@
 
 An exception of the *function* is not among them: it becomes a value, see `diagnostics`.
 
-    Fault                 the function cannot be loaded, its event not decoded, its answer not encoded;
-                          reported to Lambda with its type, and the loop goes on (or never began)
-    RuntimeApiError       the Runtime API did what the protocol does not allow, or refuses us;
-                          nothing can be reported, so the process says why on stderr and ends
-      ConnectionLost      the connection ended before the reply was complete
+    Fault                 the function cannot be loaded, its event not decoded or its response not encoded;
+                          reported to Lambda with its type, then the loop continues (if it began)
+    RuntimeApiError       the Runtime API broke the protocol, or refuses us; nothing can be reported to
+                          Lambda, so the process writes the reason to stderr and exits
+      ConnectionLost      the connection ended before the response was complete
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Fault(Exception):
-    """A mistake around the function that has a type of its own, such as ``Runtime.HandlerNotFound``."""
+    """A mistake around the function that Lambda has a type for, such as ``Runtime.HandlerNotFound``."""
 
     def __init__(
         self, error_type: str, message: str, stack_trace: Sequence[str] = (), notes: Sequence[str] = ()
@@ -26,16 +26,16 @@ class Fault(Exception):
         self.error_type = error_type
         self.message = message
         self.stack_trace = stack_trace  # entries as `traceback.format_list` makes them
-        self.notes = notes  # what helps to mend it
+        self.notes = notes  # what helps to fix it
 
 
 class RuntimeApiError(Exception):
-    """The Runtime API cannot be talked to any more."""
+    """The Runtime API cannot be used any more."""
 
 
 class ConnectionLost(RuntimeApiError):
-    """The connection ended before the reply was complete."""
+    """The connection ended before the response was complete."""
 
-    def __init__(self, reason: str, *, reply_began: bool) -> None:
+    def __init__(self, reason: str, *, response_began: bool) -> None:
         super().__init__(reason)
-        self.reply_began = reply_began
+        self.response_began = response_began

@@ -1,8 +1,8 @@
-"""Wait for what is ``async``, on one event loop that lives as long as the environment.
+"""Run coroutines on one event loop that lives as long as the environment.
 
-Not a loop for each invocation: clients and pools that a function keeps between invocations belong to the
-loop they were made on, and tasks it left behind go on with the next one. For the same reason a loop that the
-function has made while it was loaded, and has made the current one, is this loop.
+There is no new loop for each invocation, because clients and pools that a function keeps belong to the loop
+on which they were created, and because background tasks resume with the next invocation. If the function
+created a loop while it was loaded and made it the current one, that loop is used.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from typing import Any
 
-TURN_S = 0.01  # long enough for another thread to hand on a signal that it has received
-TURNS = 10  # of the loop, more than it needs from noticing a signal to the last callback, however slow it is
+TURN_S = 0.01  # long enough for another thread to write a signal to the loop
+TURNS = 10  # more iterations than a loop needs from reading a signal to calling the callback
 
-_STOPPED = "Event loop stopped before Future completed."  # the words of asyncio, and of uvloop
+_STOPPED = "Event loop stopped before Future completed."  # the message of asyncio and of uvloop
 
 _excluded: list[Any] = []
 _loop: AbstractEventLoop | None = None
 
 
 def wait_for(awaitable: Any) -> Any:
-    """The result of ``awaitable``; what it raises goes through.
+    """Return the result of ``awaitable``. Its exceptions propagate.
 
-    Should anything else interrupt the wait (a signal handler that raises), ``awaitable`` is cancelled: it
-    must not go on in the middle of a later invocation.
+    If something else interrupts the wait, such as a signal handler that raises, ``awaitable`` is cancelled,
+    so that it does not continue in a later invocation.
     """
     asyncio = load_stdlib("asyncio")
     loop = _current()
@@ -40,7 +40,7 @@ def wait_for(awaitable: Any) -> Any:
             try:
                 return loop.run_until_complete(future)
             except RuntimeError as error:
-                # After SIGTERM many stop their loop; the handler may answer all the same.
+                # Many functions stop their loop on SIGTERM. The handler may still return a response.
                 if process_exit.end_at is None or str(error) != _STOPPED:
                     raise
     except BaseException:
@@ -51,20 +51,19 @@ def wait_for(awaitable: Any) -> Any:
 
 
 def is_running() -> bool:
-    """Whether this is called by something that runs on the loop."""
+    """Whether the caller runs on the loop."""
     return _loop is not None and _loop.is_running()
 
 
 def exclude_from_drain(task: Any) -> None:
-    """Note a task that ends only with the process: nobody is to wait for it."""
+    """Note a task that ends only with the process, so `drain` must not wait for it."""
     _excluded.append(task)
 
 
 def drain(seconds: float, signal: int | None = None) -> None:
     """Give pending callbacks their turn, and tasks at most ``seconds``, if the loop is not running now.
 
-    First ``signal`` is raised, if there is one. No task of ours takes part: what the function does in the
-    end may be to cancel all tasks, or to stop the loop.
+    First raises ``signal``, if given. Uses no task of its own, because the function may cancel all tasks.
     """
     asyncio = load_stdlib("asyncio")
     loop = _current()
@@ -83,7 +82,7 @@ def drain(seconds: float, signal: int | None = None) -> None:
 
 
 def _run(loop: AbstractEventLoop, seconds: float) -> None:
-    """Run the loop until somebody stops it, or the time is over; some turns in any case."""
+    """Run the loop until it is stopped or the time is over, but at least for some iterations."""
     timer = loop.call_later(max(0.0, seconds), _stop_after, loop, TURNS)
     loop.run_forever()
     timer.cancel()
@@ -97,24 +96,24 @@ def _stop_after(loop: AbstractEventLoop, turns: int) -> None:
 
 
 def _current() -> AbstractEventLoop:
-    """The loop that is kept; at first the one that the function has made, or a new one."""
+    """The loop to use: the previous one, else the one that the function created, else a new one."""
     global _loop
     if _loop is None or _loop.is_closed():
         asyncio, warnings = load_stdlib("asyncio"), load_stdlib("warnings")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # there may be none yet: Python 3.12 would warn, and make one
+            warnings.simplefilter("ignore")  # Python 3.12 warns, and creates a loop, if there is none
             try:
                 _loop = asyncio.get_event_loop()
-            except RuntimeError:  # since Python 3.14 that is all it does; before, after asyncio.run
+            except RuntimeError:  # there is none: always on Python 3.14, before only after asyncio.run
                 _loop = None
-        if _loop is None or _loop.is_closed() or _loop.is_running():  # in a thread of the function
+        if _loop is None or _loop.is_closed() or _loop.is_running():  # in another thread
             _loop = asyncio.new_event_loop()
             asyncio.set_event_loop(_loop)
     return _loop
 
 
 async def wait_fd(descriptor: int) -> None:
-    """Wait until ``descriptor`` can be written to, or has something to read."""
+    """Wait until ``descriptor`` is writable or readable."""
     loop = load_stdlib("asyncio").get_running_loop()
     future = loop.create_future()
 

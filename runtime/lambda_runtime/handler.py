@@ -1,4 +1,4 @@
-"""From a handler string such as ``hello.handler`` to the callable that it names."""
+"""Find the handler that a string such as ``hello.handler`` names."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def load(name: str) -> Handler:
     """Import the handler's module and get the handler from it.
 
-    ``module.function``, ``package.module.function``, ``folder/module.function``, and with further names
-    for something inside: ``module.Class.method``, ``module.instance.method``. Raises Fault with the type
-    that AWS's runtime gives it; what the module raises while it is imported goes through as it is.
+    ``module.function``, ``package.module.function``, ``folder/module.function``, or with more names for
+    something inside the module: ``module.Class.method``, ``module.instance.method``. Raises Fault with the
+    type that AWS's runtime uses. Other exceptions of the module's code propagate.
     """
     module_name, dot, attribute = name.rpartition(".")
     import_name = module_name.replace("/", ".")
@@ -59,7 +59,7 @@ def load(name: str) -> Handler:
 
 
 def _import_module(import_name: str, module_name: str) -> tuple[ModuleType, list[str]]:
-    """Import the longest leading part of ``import_name`` that is a module; with it, the names left over."""
+    """Import the longest leading part of ``import_name`` that is a module; return it and the other names."""
     parts = import_name.split(".")
     not_found: ModuleNotFoundError | None = None
     for length in range(len(parts), 0, -1):
@@ -70,7 +70,7 @@ def _import_module(import_name: str, module_name: str) -> tuple[ModuleType, list
             not_found = not_found or error
             if length == 1 or not _is_absent(candidate, error):
                 raise _import_fault(module_name, not_found) from error
-            continue  # perhaps it is something inside the module before
+            continue  # perhaps the last name is something inside a module
         except ImportError as error:
             raise _import_fault(module_name, error) from error
         except SyntaxError as error:
@@ -87,7 +87,7 @@ def _import_module(import_name: str, module_name: str) -> tuple[ModuleType, list
 
 
 def _is_absent(candidate: str, error: ModuleNotFoundError) -> bool:
-    """Whether it is ``candidate`` itself that is not there, or a parent; not something that it imports."""
+    """Whether ``candidate`` itself, or a parent, does not exist; not a module that it imports."""
     missing = error.name or ""
     return f"{candidate}.".startswith(f"{missing}.") and "." in missing
 

@@ -16,7 +16,7 @@ _HEX_DIGITS = b"0123456789abcdefABCDEF"
 def format_request(method: str, target: str, headers: Iterable[tuple[str, str]]) -> bytes:
     """Build the request line and the header block, with the empty line that ends it (RFC 9112, 3 and 5).
 
-    A line break inside a value would let it begin a header of its own, so that is a ValueError.
+    Raises ValueError if a value contains a line break, which would begin another header.
     """
     lines = [f"{method} {target} HTTP/1.1"]
     lines.extend(f"{name}: {value}" for name, value in headers)
@@ -59,23 +59,23 @@ class Response:
 class ResponseReader:
     """Assemble one response from bytes that arrive in pieces of any size.
 
-    `feed` gives None until the response is whole. The body's end follows RFC 9112, 6.3: no body with 204
+    `feed` returns None until the response is complete. The body's end follows RFC 9112, 6.3: no body with 204
     and 304, then chunked coding, then Content-Length, then the end of the connection.
     """
 
     __slots__ = ("_body", "_buffer", "_chunked", "_length", "_response")
 
     def __init__(self) -> None:
-        self._buffer: bytes | bytearray = b""  # what has arrived and is not yet understood
-        self._response: Response | None = None  # set when the head is complete
+        self._buffer: bytes | bytearray = b""  # what has arrived and is not parsed yet
+        self._response: Response | None = None  # set when status and headers are complete
         self._chunked = False
         self._length: int | None = None
         self._body = bytearray()  # of a chunked body
 
     def feed(self, data: bytes) -> Response | None:
-        """Take the next bytes of the connection; the response when it is complete, else None.
+        """Add the next bytes of the connection. Returns the response when it is complete, else None.
 
-        Raises RuntimeApiError when the bytes cannot be HTTP.
+        Raises RuntimeApiError if the bytes cannot be HTTP.
         """
         if not self._buffer:
             self._buffer = data
@@ -88,7 +88,7 @@ class ResponseReader:
             if end < 0:
                 self._check_beginning()
                 return None
-            self._response = self._understand_head(bytes(self._buffer[:end]))
+            self._response = self._parse_head(bytes(self._buffer[:end]))
             self._buffer = self._buffer[end + 4 :]
         if self._chunked:
             return self._read_chunks(self._response)
@@ -97,7 +97,7 @@ class ResponseReader:
         return self._finish(self._response, self._length)
 
     def end(self) -> Response | None:
-        """The connection has ended: the response if its body ends with the connection, else None."""
+        """Note the end of the connection. Returns the response if its body ends there, else None."""
         if self._response is None or self._chunked or self._length is not None:
             return None
         return self._finish(self._response, len(self._buffer))
@@ -111,15 +111,15 @@ class ResponseReader:
         start = bytes(self._buffer[:5])
         if not b"HTTP/".startswith(start):
             raise RuntimeApiError(
-                f"The Runtime API answered {bytes(self._buffer[:60])!r}, expected an HTTP/1.1 status line; "
-                "AWS_LAMBDA_RUNTIME_API may name another kind of server"
+                f"The Runtime API sent {bytes(self._buffer[:60])!r}, expected an HTTP/1.1 status line; "
+                "check that AWS_LAMBDA_RUNTIME_API is the address of a Lambda Runtime API"
             )
         if len(self._buffer) > MAX_HEAD_BYTES:
             raise RuntimeApiError(f"The header block of a response is longer than {MAX_HEAD_BYTES} bytes")
 
-    def _understand_head(self, head: bytes) -> Response | None:
-        """Read status and headers; None for an interim response (1xx), which is passed over."""
-        # A bare CR counts as a space, a bare LF as a line end (RFC 9112, 2.2); a folded line goes on (5.2).
+    def _parse_head(self, head: bytes) -> Response | None:
+        """Parse status and headers. Returns None for an interim response (1xx), which is skipped."""
+        # A bare CR counts as a space, a bare LF as a line end (RFC 9112, 2.2); a folded line continues (5.2).
         text = head.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", " ")
         if "\n " in text or "\n\t" in text:
             text = text.replace("\n ", " ").replace("\n\t", " ")
@@ -127,7 +127,7 @@ class ResponseReader:
         version, code = status_line[:9], status_line[9:12]
         if version not in ("HTTP/1.1 ", "HTTP/1.0 ") or not _is_number(code) or len(code) != 3:
             raise RuntimeApiError(
-                f"The Runtime API answered {status_line[:80]!r}, expected an HTTP/1.1 status line"
+                f"The Runtime API sent {status_line[:80]!r}, expected an HTTP/1.1 status line"
             )
         status = int(code)
         if status < 200:
@@ -167,7 +167,7 @@ class ResponseReader:
             self._length = int(length)
 
     def _read_chunks(self, response: Response) -> Response | None:
-        """Move whole chunks from the buffer to the body; the response after the last one (RFC 9112, 7.1)."""
+        """Move whole chunks to the body; return the response after the last one (RFC 9112, 7.1)."""
         buffer = self._buffer
         start = 0
         while True:
@@ -198,7 +198,7 @@ class ResponseReader:
                 raise RuntimeApiError(f"A chunk of {size} bytes does not end where its size says")
             self._body += buffer[line_end + 2 : data_end]
             start = data_end + 2
-        if start:  # else a long chunk would be copied with each of its pieces
+        if start:  # otherwise a long chunk would be copied for each piece that arrives
             self._buffer = buffer[start:]
         return None
 
@@ -208,7 +208,7 @@ class ResponseReader:
         return self._reusable_only_if_nothing_follows(response)
 
     def _reusable_only_if_nothing_follows(self, response: Response) -> Response:
-        if self._buffer:  # bytes nobody asked for: what comes next on this connection is not to be trusted
+        if self._buffer:  # unexpected bytes: the connection cannot be trusted any more
             response.keep_alive = False
         return response
 
@@ -218,7 +218,7 @@ def _is_number(text: str) -> bool:
 
 
 def _end_of_trailers(buffer: bytes | bytearray, line_end: int) -> int:
-    """Where the trailer section ends that begins after the last chunk's size line; -1 if not yet there."""
+    """Where the trailer section after the last chunk's size line ends; -1 if it has not arrived yet."""
     if buffer[line_end + 2 : line_end + 4] == b"\r\n":
         return line_end + 4
     end = buffer.find(b"\r\n\r\n", line_end)

@@ -1,7 +1,7 @@
-"""Say why a module cannot be imported, where Python itself says only that it cannot.
+"""Explain why a module cannot be imported, beyond Python's own message.
 
-The usual reasons on Lambda: the package is not in the zip, or it is, with extension modules that were built
-for another Python, another machine or another operating system than the function runs on.
+The usual reasons on Lambda: the package is not in the zip, or its extension modules were built for another
+Python, another machine or another operating system.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _MACHINES = {3: "i386", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 
 
 def explain(error: ImportError) -> list[str]:
-    """Sentences about what was found instead; where it was looked for, if nothing was."""
+    """Notes about the files that were found, or about where Python searched if there are none."""
     found = [note for one in _chain(error) for note in [*_unsuitable(one), *_missing_library(one)]]
-    notes = list(dict.fromkeys(found))  # an error and what caused it may be about the same file
+    notes = list(dict.fromkeys(found))  # an error and its cause may be about the same file
     if notes:
         libc = "musllinux_1_2" if "musl" in _imp.extension_suffixes()[0] else "manylinux2014"
         platform = f"{libc}_{os.uname().machine}"
@@ -58,7 +58,7 @@ def _function_modules() -> Iterator[str]:
 
 
 def _chain(error: BaseException | None) -> Iterator[ImportError]:
-    """The import errors that led to this one, itself first."""
+    """This import error and the ones that led to it."""
     for _ in range(20):
         if isinstance(error, ImportError):
             yield error
@@ -68,17 +68,17 @@ def _chain(error: BaseException | None) -> Iterator[ImportError]:
 
 
 def _name(error: ImportError) -> str:
-    """The module that the error is about; whoever raises one may put there what he likes."""
+    """The module that the error is about; "" if there is no usable name."""
     return error.name if isinstance(error.name, str) else ""
 
 
 def _path(error: ImportError) -> str:
-    """Its file, as far as Python knows it."""
+    """The file that the error is about; "" if Python does not know it."""
     return error.path if isinstance(error.path, str) else ""
 
 
 def _wanted(error: ImportError) -> str:
-    """The full name of what could not be imported: of ``from package import name``, ``package.name``."""
+    """The full name that could not be imported: ``package.name`` for ``from package import name``."""
     name = _name(error)
     if isinstance(error, ModuleNotFoundError):
         return name
@@ -89,13 +89,13 @@ def _wanted(error: ImportError) -> str:
 
 
 def _search_path() -> list[str]:
-    """The entries of `sys.path` that mean something; functions put others there, such as pathlib.Path."""
+    """The entries of `sys.path` that Python uses. Functions add others, such as pathlib.Path."""
     return [folder for folder in sys.path if isinstance(folder, str)]
 
 
 def _unsuitable(error: ImportError) -> list[str]:
-    """The files that could have been meant, if none of them can be loaded; else the reason is another."""
-    # Without a file, the module itself may be what was not found: its folder has taken its place.
+    """Notes about the files that could be the module, if none of them can be loaded."""
+    # Without a file, the module itself may be missing, and a folder of its name was imported instead.
     names = [_wanted(error), *([] if os.path.isfile(_path(error)) else [_name(error)])]
     found = (path for name in names for path in _extension_files(name))
     paths = dict.fromkeys([*found, *_own_path(error)])
@@ -104,7 +104,7 @@ def _unsuitable(error: ImportError) -> list[str]:
 
 
 def _extension_files(name: str) -> Iterator[str]:
-    """Files on the search path that could be the extension module ``name``, for whatever Python."""
+    """Files on the search path that could be the extension module ``name``, for any Python."""
     if not name:
         return
     *parents, leaf = name.split(".")
@@ -118,7 +118,7 @@ def _extension_files(name: str) -> Iterator[str]:
             if entry.startswith(f"{leaf}.") and entry.endswith(EXTENSION_ENDINGS):
                 yield os.path.join(folder, entry)
         if parents and "__init__.py" in entries:
-            return  # this is the package; another of its name, in a later folder, is not looked into
+            return  # this is the package; Python ignores others of its name in later folders
 
 
 def _own_path(error: ImportError) -> list[str]:
@@ -126,12 +126,12 @@ def _own_path(error: ImportError) -> list[str]:
 
 
 def _problem(path: str) -> str | None:
-    """Why this interpreter cannot load the extension module in ``path``; None if it might."""
+    """Why this interpreter cannot load the extension module in ``path``; None if it may be able to."""
     suffixes = _imp.extension_suffixes()
     ending = "." + os.path.basename(path).partition(".")[2]  # such as .cpython-313-x86_64-linux-gnu.so
     if ending not in suffixes:
         built_for, wanted = (one.strip(".").rpartition(".")[0] for one in (ending, suffixes[0]))
-        found = f"is built for {built_for}" if built_for else "does not say for which Python it is built"
+        found = f"is built for {built_for}" if built_for else "does not name the Python it is built for"
         return f"{found}, but this Python loads {wanted}"
     try:
         with open(path, "rb") as file:
@@ -151,10 +151,10 @@ def _problem(path: str) -> str | None:
 
 
 def _missing_library(error: ImportError) -> Iterator[str]:
-    """Explain what the dynamic linker says about a library that an extension module needs."""
+    """Explain the dynamic linker's message about a library that an extension module needs."""
     text = message_of(error)
     library, _, problem = text.partition(": ")
     if problem.startswith("cannot open shared object file") and library != error.path:
-        yield f"The library {library} is needed, and is neither in the function nor in /opt/lib of a layer"
+        yield f"The library {library} is missing: put it into the function's lib/ or into lib/ of a layer"
     elif "version `GLIBC" in text:
-        yield f"It is built for a newer Linux than this one: {text}"
+        yield f"The module is built for a newer Linux than this one: {text}"

@@ -1,4 +1,4 @@
-"""The handler that AWS's runtime puts on the root logger: text lines, or JSON objects.
+"""The handler that AWS's runtime adds to the root logger: text lines or JSON objects.
 
 Imported at the end of the first import of `logging`, see `logging_hook`.
 """
@@ -22,7 +22,7 @@ _TEXT_FORMAT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%
 _TEXT_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 _JSON_TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
-# What a record has of its own; every other attribute was given with ``extra=``.
+# The attributes that every record has. All others were passed with ``extra=``.
 _RECORD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {
     "aws_request_id",
     "tenant_id",
@@ -33,7 +33,7 @@ _RECORD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {
 
 
 def add_to_root(log: FunctionLog) -> None:
-    """Put our handler on the root logger, and set its level if the environment names one."""
+    """Add our handler to the root logger, and set the level if the environment names one."""
     logging.Formatter.converter = time.gmtime
     handler_class = LambdaLoggerHandlerWithFrameType if log.as_json or log.level else LambdaLoggerHandler
     handler = handler_class(log)
@@ -48,52 +48,52 @@ def add_to_root(log: FunctionLog) -> None:
 
 
 class LambdaLoggerHandler(logging.Handler):
-    """Writes records to the function's log. Tools recognise it by its name."""
+    """Write records to the function's log. Tools recognise this class by its name."""
 
     def __init__(self, log: FunctionLog) -> None:
         super().__init__()
         self.log_sink = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; its frame says nothing of its level."""
+        """Write one record, in a frame without a level."""
         self.log_sink.write(self.format(record))
 
 
 class LambdaLoggerHandlerWithFrameType(LambdaLoggerHandler):
-    """The same where the format or the level is configured: the frame carries the record's level."""
+    """The same for functions that configure the format or the level: frames have the record's level."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record in a frame of its level."""
+        """Write one record in a frame with its level."""
         text = self.format(record)
         frame_type = self.log_sink.frame_type(_round_level(record.levelno))
-        own_type = getattr(record, "_frame_type", None)  # 4 bytes, which a function may give with ``extra=``
+        own_type = getattr(record, "_frame_type", None)  # 4 bytes that the function may pass with ``extra=``
         if own_type and not self.log_sink.as_json:
             frame_type = int.from_bytes(own_type, "big")
         self.log_sink.write(text, frame_type)
 
 
 class LambdaLoggerFilter(logging.Filter):
-    """Puts the ids of the invocation at hand on each record, for formatters and for tools."""
+    """Add the ids of the current invocation to each record, for formatters and tools."""
 
     def __init__(self, log: FunctionLog) -> None:
         super().__init__()
         self.log_sink = log
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add ``aws_request_id`` and ``tenant_id``; let every record pass."""
+        """Add ``aws_request_id`` and ``tenant_id``. Accept every record."""
         record.aws_request_id = self.log_sink.request_id
         record.tenant_id = self.log_sink.tenant_id
         return True
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, with the keys of AWS's runtime in their order."""
+    """Format a record as one line of JSON, with the members of AWS's runtime in their order."""
 
     def __init__(self) -> None:
         super().__init__(datefmt=_JSON_TIME_FORMAT)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line with its line end. What JSON cannot hold appears as its `str`."""
+        """Return the line with its line end. Values that JSON cannot hold become their `str`."""
         record.levelno = _round_level(record.levelno)
         record.levelname = logging.getLevelName(record.levelno)
         is_object = isinstance(record.msg, dict) and not record.args

@@ -1,7 +1,7 @@
-"""Wait for the function to import `logging`, to add the root handler at the end of that import.
+"""Add the root handler when the function imports `logging`, at the end of that import.
 
-AWS's runtime imports `logging` itself, which takes longer than all the rest of our start. A function
-that logs cannot tell the difference; one that does not has no `logging` to wait for.
+AWS's runtime imports `logging` itself, which takes longer than the rest of our start. A function that logs
+sees no difference, and a function that does not is spared the import.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def add_root_handler_in_time(log: FunctionLog) -> None:
-    """Have the root logger's handler in place before anybody can log."""
+    """Add the root handler now, or as soon as `logging` is imported."""
     if "logging" in sys.modules:
         _add_root_handler(log)
     else:
@@ -28,7 +28,7 @@ def add_root_handler_in_time(log: FunctionLog) -> None:
 
 
 class _LoggingFinder:
-    """Finds `logging` as the finders after it do, and adds the root handler once it is executed."""
+    """Find `logging` by the other finders, and add the root handler after its code was executed."""
 
     def __init__(self, log: FunctionLog) -> None:
         self._log = log

@@ -1,13 +1,13 @@
-"""The function's log: where lines go, and how the runtime's own lines look.
+"""The function's log: where lines go, and the format of the runtime's own lines.
 
-Lines go to stdout, which the platform reads line by line; or, where it gives us a descriptor in
-``_LAMBDA_TELEMETRY_LOG_FD``, as frames with a level and a time (all integers big-endian):
+Lines go to stdout, which the platform reads line by line. If the platform passes a descriptor in
+``_LAMBDA_TELEMETRY_LOG_FD``, they go there as frames with a level and a time (integers are big-endian):
 
     +--------------------+--------------------+-----------------------------------+-----------------+
     | type, 4 bytes      | length L, 4 bytes  | microseconds since 1970, 8 bytes  | L bytes UTF-8   |
     +--------------------+--------------------+-----------------------------------+-----------------+
 
-The formats are those of AWS's runtime, so that what reads them there reads them here.
+The formats are those of AWS's runtime, so tools that read its log can read this one.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ _FRAME_TYPE_STEPS = {0: 0, 10: 8, 20: 12, 30: 16, 40: 20, 50: 24}
 
 
 class FunctionLog:
-    """What the function, its libraries and the runtime write about an invocation."""
+    """The log that the function, its libraries and the runtime write to."""
 
     __slots__ = ("_telemetry_fd", "as_json", "level", "request_id", "tenant_id")
 
     def __init__(self, settings: Settings) -> None:
         self.as_json = settings.log_as_json
-        self.level = settings.log_level  # name of a level of `logging`, or "" to leave it as it is
-        self.request_id = ""  # of the invocation at hand; empty during the init phase
+        self.level = settings.log_level  # name of a level of `logging`, or "" to leave the level unchanged
+        self.request_id = ""  # of the current invocation; empty during the init phase
         self.tenant_id: str | None = None
         self._telemetry_fd = settings.telemetry_log_fd
 
     def begin(self, request_id: str, tenant_id: str | None) -> None:
-        """From here on, records belong to this invocation."""
+        """Note the invocation that the next records belong to."""
         self.request_id = request_id
         self.tenant_id = tenant_id
 
     def write(self, text: str, frame_type: int = _FRAME_TYPE) -> None:
-        """Write ``text`` as it is. Never raises: a log that cannot be written must not cost the answer."""
+        """Write ``text`` unchanged. Never raises: a log that cannot be written must not cost the response."""
         if self._telemetry_fd is not None and self._write_frame(text, frame_type):
             return
         try:
             sys.stdout.write(text)
-        except Exception:  # the function closed it, or put something else in its place
+        except Exception:  # the function closed or replaced it
             try:
                 _write_all(1, text.encode("utf-8", "backslashreplace"))
             except OSError:
@@ -68,7 +68,7 @@ class FunctionLog:
         try:
             _write_all(self._telemetry_fd, head.to_bytes(16, "big") + message)
         except OSError:
-            self._telemetry_fd = None  # not open, or the other end is gone: from now on to stdout
+            self._telemetry_fd = None  # closed, or the other end is gone: use stdout from now on
             return False
         return True
 
@@ -77,7 +77,7 @@ class FunctionLog:
         return _FRAME_TYPE + _FRAME_TYPE_STEPS.get(level, 0) - self.as_json
 
     def write_error(self, diagnostic: Diagnostic) -> None:
-        """Log why an invocation, or the init phase, failed. Never raises, like `write`."""
+        """Log why an invocation, or the init phase, failed. Never raises."""
         try:
             self._write_error(diagnostic)
         except MemoryError:
@@ -89,7 +89,7 @@ class FunctionLog:
             entry = {"timestamp": _timestamp(), "level": "ERROR", **diagnostic.entries(self.request_id)}
             text = codec.encode_json(entry)
         else:
-            # On stdout "\n" would end the record; and indentation survives trimming as no-break spaces.
+            # On stdout, "\n" would end the record. No-break spaces keep the indentation from being trimmed.
             separator = "\n" if framed else "\r"
             text = separator.join(_with_no_break_indentation(line) for line in diagnostic.lines())
         self.write(text if framed else f"{text}\n", self.frame_type(ERROR))
@@ -111,7 +111,7 @@ class FunctionLog:
 
 
 class _UnbufferedStream(io.TextIOWrapper):
-    """A standard stream that ``with`` does not close: the next invocation needs it."""
+    """A standard stream that a ``with`` block does not close, because the next invocation needs it."""
 
     mode = "w"
 
@@ -120,13 +120,13 @@ class _UnbufferedStream(io.TextIOWrapper):
 
 
 def replace_standard_streams(*, line_buffering: bool) -> None:
-    """Let what is written to stdout and stderr reach the platform at once, as ``python -u`` does.
+    """Make writes to stdout and stderr reach the platform at once, as ``python -u`` does.
 
-    What is buffered when the environment is frozen appears in a later invocation, or never.
+    Text that is buffered when the environment is frozen appears in a later invocation, or never.
     ``line_buffering`` writes a line and its end in one piece, for processes that share an output.
     """
-    # Also under the names that stay when the function puts streams of its own in their place: these often
-    # write to the buffers of ours, which close when nothing refers to ours any more.
+    # sys.__stdout__ keeps our stream alive when the function wraps its buffer in a stream of its own: the
+    # buffer closes with the last reference to our stream.
     sys.stdout = sys.__stdout__ = _unbuffered(sys.stdout, line_buffering)  # type: ignore[assignment,misc]
     sys.stderr = sys.__stderr__ = _unbuffered(sys.stderr, line_buffering)  # type: ignore[assignment,misc]
 
@@ -135,7 +135,7 @@ def _unbuffered(stream: TextIO | None, line_buffering: bool) -> TextIO:
     if stream is None:  # closed before we were started
         return open(os.devnull, "w")
     stream.flush()
-    # Opened anew, because its descriptor may be another kind of file by now (`workers`).
+    # Opened anew, because the descriptor may refer to another kind of file by now (`workers`).
     raw = io.FileIO(stream.fileno(), "w", closefd=False)
     raw.name = stream.name
     return _UnbufferedStream(

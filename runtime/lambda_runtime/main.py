@@ -1,6 +1,6 @@
-"""The life of a function: initialize it once, then answer one invocation after the other.
+"""The life of a function: initialize it once, then handle one invocation after the other.
 
-These are the tasks that AWS's guide sets a custom runtime, in its order. Initialization tasks: retrieve
+These are the tasks in AWS's guide to custom runtimes, in the same order. Initialization tasks: retrieve
 settings, initialize the function, handle errors. Processing tasks: get an event, propagate the tracing
 header, create a context object, invoke the function handler, handle the response, handle errors, clean up.
 """
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from .lifecycle.workers import Parent
     from .runtime_api import Invocation
 
-# Classes of which nothing can be awaited or streamed: what handlers usually return.
+# What handlers usually return: classes whose instances can be neither awaited nor streamed.
 _VALUES = frozenset((dict, str, list, tuple, int, float, bool, bytes, type(None)))
 _WHAT_THIS_IS = """\
-This is a custom AWS Lambda runtime for Python. Lambda starts it, and says where in AWS_LAMBDA_RUNTIME_API.
-To try it on this machine: make run, in its source folder; or its README, "Run it here".
+AWS_LAMBDA_RUNTIME_API is not set: this program is a runtime that AWS Lambda starts.
+To run a function on your machine, use `make run` in the source folder of this runtime.
 """
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Run the function until Lambda ends the process; an exit status if something else does."""
+    """Run the function until Lambda ends the process. Returns an exit status if there is no Lambda."""
     settings = environment.Settings(arguments)
     if not settings.runtime_api:
         sys.stderr.write(_WHAT_THIS_IS)
         return 2
-    parent = None  # ordinarily this process is the only one
+    parent = None  # set only where several processes serve one environment
     if settings.workers:
         from .lifecycle import workers
 
@@ -69,14 +69,14 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 
 def _report_end(error: BaseException, parent: Parent | None) -> int:
-    """The exit status for ``error``, which is the Runtime API's, or comes from a signal handler while idle.
+    """Report an error of the Runtime API, or of a signal handler while idle; return the exit status.
 
-    Not left to Python, which would wait for the function's threads.
+    Python would report it too, but then wait for the function's threads.
     """
     if isinstance(error, RuntimeApiError):
         if parent is not None:
             parent.note_api_lost()
-        sys.stderr.write(f"LAMBDA_RUNTIME {error}. The runtime ends.\n")
+        sys.stderr.write(f"LAMBDA_RUNTIME {error}. The runtime exits.\n")
     elif isinstance(error, KeyboardInterrupt):
         return 130  # Ctrl-C at a terminal
     elif not isinstance(error, SystemExit):
@@ -85,7 +85,7 @@ def _report_end(error: BaseException, parent: Parent | None) -> int:
 
 
 def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog) -> Handler:
-    """Load the handler, which runs the function's static code; report an error, and end the process."""
+    """Load the handler, which runs the function's static code. Reports an error and ends the process."""
     try:
         if settings.exec_wrapper:
             from .lifecycle import exec_wrapper
@@ -100,7 +100,7 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
         diagnostic = diagnostics.describe(error)
         log.write_error(diagnostic)
         client.post_init_error(diagnostic)
-        exit_now(exit_status(error) or 1)  # not 0, even if the function says so: it cannot serve anything
+        exit_now(exit_status(error) or 1)  # not 0, even after sys.exit(0): the function cannot serve anything
     sigterm_handler = _signal.getsignal(_signal.SIGTERM)
     if callable(sigterm_handler):
         from .lifecycle import shutdown
@@ -118,7 +118,7 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
 def process_invocations(
     client: LambdaRuntimeClient, handler: Handler, log: FunctionLog, stack_dump: StackDump | None = None
 ) -> NoReturn:
-    """Get an event, answer it, and so on. Ends with RuntimeApiError, if not with the process."""
+    """Handle events until the process ends or RuntimeApiError is raised."""
     handler = await_or_stream(handler, client)
     while True:
         invocation = client.wait_next_invocation()
@@ -135,16 +135,17 @@ def process_invocations(
 def handle_event_request(
     client: LambdaRuntimeClient, handler: Handler, invocation: Invocation, log: FunctionLog
 ) -> None:
-    """Answer one invocation: with what the handler returns, or with what went wrong.
+    """Invoke the handler and send its response, or the error.
 
-    Named as in AWS's runtime and looked up for each invocation, because tools put a wrapper in its place.
+    The name is that of AWS's runtime. It is looked up for each invocation, because tools replace it by a
+    wrapper.
     """
     context = None
     try:
         context = LambdaContext(invocation, log)
         event = codec.decode_event(invocation.event, invocation.content_type)
         result = handler(event, context)
-        if invocation.stream is None:  # else it was sent while it was made
+        if invocation.stream is None:  # otherwise the handler has streamed it
             body, content_type = codec.encode_response(result)
     except BaseException as error:
         if in_child():
@@ -161,28 +162,28 @@ def handle_event_request(
         else:
             accepted = invocation.stream.end()
     if context is not None and context._after_response:
-        from .lifecycle import after_response  # late: few functions have such work
+        from .lifecycle import after_response  # late: few functions use it
 
         after_response.run(context._after_response, log, accepted=accepted)
 
 
 def await_or_stream(handler: Handler, client: LambdaRuntimeClient) -> Handler:
-    """``handler``, but what it returns is waited for if it is awaitable, and sent if it is a generator.
+    """Wrap ``handler``: the wrapper awaits an awaitable result and streams a generator.
 
-    Inside the call, so that tools which wrap the handler see the errors and the duration of all of it.
+    Both happen inside the call, so tools that wrap the handler see the errors and the duration of all of it.
     """
 
     def call_handler(event: Any, context: LambdaContext) -> Any:
         result = handler(event, context)
         if type(result) in _VALUES:
             return result
-        # Of the class, because a value may have attributes by any name; and not of type(), because proxies
-        # say of which class they stand for an object.
+        # Look at the class, because a value may have attributes of any name; and at __class__, not type(),
+        # because proxies name there the class of the object they stand for.
         if hasattr(result.__class__, "__await__"):
             from . import event_loop  # late: asyncio takes longer than all the rest of the start
 
             result = event_loop.wait_for(result)
-        if _is_of_generators(result.__class__):
+        if _is_generator_class(result.__class__):
             from . import streaming  # late: few functions stream
 
             assert client.invocation is not None
@@ -193,8 +194,8 @@ def await_or_stream(handler: Handler, client: LambdaRuntimeClient) -> Handler:
     return call_handler
 
 
-def _is_of_generators(kind: type) -> bool:
-    """Whether it is a class of generators, or async ones, or alike; other iterators, as files, are values."""
+def _is_generator_class(kind: type) -> bool:
+    """Whether it is a class of generators, async or not. Other iterators, such as files, are values."""
     return (hasattr(kind, "__next__") and hasattr(kind, "throw")) or (
         hasattr(kind, "__anext__") and hasattr(kind, "athrow")
     )

@@ -1,11 +1,11 @@
-"""The end of the process, and of each invocation: nothing stays in buffers, `atexit` is heeded."""
+"""End the process with empty buffers, after the functions registered with `atexit`."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-# Taken now, before the function is loaded: gevent puts others in their place, which wait for its hub.
+# Imported before the function is loaded, because gevent replaces them by versions that wait for its hub.
 from _thread import get_ident, start_new_thread
 from time import monotonic, sleep
 
@@ -18,8 +18,8 @@ __all__ += ["start_new_thread", "stop_child", "time_left"]
 
 _process = os.getpid()  # the one that talks to the Runtime API
 
-exiting = False  # whether the process is about to end, and runs what was registered with `atexit`
-end_at: float | None = None  # after SIGTERM: when all must be done, by the monotonic clock
+exiting = False  # whether the process is ending, and `atexit` functions are running
+end_at: float | None = None  # after SIGTERM: when everything must be done, by the monotonic clock
 
 
 def serve_from_here() -> None:
@@ -40,7 +40,7 @@ def stop_child() -> None:
 
 
 def flush_output() -> None:
-    """Leave nothing in buffers that the environment could be frozen with."""
+    """Flush the standard streams, because the environment may be frozen now."""
     _flush(sys.stdout)
     _flush(sys.stderr)
     if sys.stdout is not sys.__stdout__:  # the function may write to either
@@ -52,17 +52,17 @@ def flush_output() -> None:
 def _flush(stream: Any) -> None:
     try:
         stream.flush()
-    except Exception:  # the function put something else there, or closed it
+    except Exception:  # the function closed or replaced it
         pass
 
 
 def time_left(at_most: float) -> float:
-    """How many seconds there are for what may take ``at_most``: fewer once Lambda has sent SIGTERM."""
+    """The seconds left for something that may take ``at_most``: fewer after SIGTERM."""
     return at_most if end_at is None else max(0.0, min(at_most, end_at - monotonic()))
 
 
 def exit_status(error: BaseException) -> int:
-    """The status a process ends with after ``error``, as `sys.exit` defines it."""
+    """The exit status after ``error``, as `sys.exit` defines it."""
     if not issubclass(type(error), SystemExit):
         return 1
     code = getattr(error, "code", 1)
@@ -72,20 +72,19 @@ def exit_status(error: BaseException) -> int:
 
 
 def exit_now(status: int) -> NoReturn:
-    """End the process now, after what was registered with `atexit`.
+    """End the process now, after calling the functions registered with `atexit`.
 
-    Not by `sys.exit`, which waits for threads the function may have left behind: the environment would
-    hang, and with it the invocation, until the timeout.
+    `sys.exit` would wait for threads that the function left running, and the invocation would time out.
     """
     global exiting
     if exiting:
-        sleep(60)  # while another thread does it
+        sleep(60)  # another thread is ending the process
     exiting = True
     atexit = sys.modules.get("atexit")
     if atexit is not None:
         try:
             atexit._run_exitfuncs()
-        except BaseException:  # the last of them, which Python has shown; since 3.10 it does only that
+        except BaseException:  # Python has printed it; before 3.10 it also raises the last one
             pass
     flush_output()
     os._exit(status & 0xFF)

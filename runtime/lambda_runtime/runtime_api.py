@@ -1,17 +1,17 @@
 """The Runtime API: its paths, its headers, and what its statuses mean for us.
 
-Statuses of an answer (a POST about an invocation), after which the loop goes on unless it says "end":
+Statuses of a response or an error that was posted. The loop continues, unless the table says "exit":
 
     2xx             accepted
-    400             request id unknown or stale, or the request was cut: the platform gave up on this answer
-    403             a second answer: if the environment is wedged, `next` says 403 too
-    410             the answer came after the timeout, or belongs to another delivery attempt
+    400             the request id is unknown or stale, or the request was cut: nobody waits for it any more
+    403             a second response; if the environment is stuck, `next` gets 403 too
+    410             it came after the timeout, or belongs to another delivery attempt
     413             too large; the platform has failed the invocation itself, except for an error body on
                     managed instances (limit 1 MiB), which leaves the invocation open: post a smaller one
-    431             the header block is too large: once more, without the X-Ray cause
-    404, 5xx        end: our bug, or the container cannot be recovered
+    431             the header block is too large: post again without the X-Ray cause
+    404, 5xx        exit: a bug of ours, or the container cannot be recovered
 
-Anything but 200 for `next` ends the process. Source: AWS's developer guide, "Using the Lambda runtime
+Any status but 200 for `next` ends the process. Source: AWS's developer guide, "Using the Lambda runtime
 API", and the server's code in aws-lambda-runtime-interface-emulator.
 """
 
@@ -46,7 +46,7 @@ STREAM_LIMIT_BYTES = 209_715_200  # 200 MiB
 
 
 class Invocation:
-    """One event to handle: what GET /runtime/invocation/next returned. None stands for a header not sent."""
+    """One event to handle: what GET /runtime/invocation/next returned. None: the header was not sent."""
 
     __slots__ = (
         "client_context",
@@ -76,11 +76,11 @@ class Invocation:
         self.tenant_id = header("lambda-runtime-aws-tenant-id")
         self.content_type = header("content-type", "application/json")
         self.event = response.body
-        self.stream: Any = None  # the answer, a ResponseStream, if one has begun that is streamed
+        self.stream: Any = None  # a ResponseStream, once the response is being streamed
 
 
 class LambdaRuntimeClient:
-    """Our side of the Runtime API. Class and methods are named as in AWS's runtime: tools patch them."""
+    """Our side of the Runtime API. The names are those of AWS's runtime, because tools patch them."""
 
     def __init__(self, address: str, log: FunctionLog, *, sole_worker: bool = True) -> None:
         """``sole_worker``: whether no other worker of this environment uses the Runtime API."""
@@ -94,9 +94,9 @@ class LambdaRuntimeClient:
         self._next = http1.format_request("GET", f"{_BASE}/invocation/next", self._headers)
 
     def connect(self) -> None:
-        """Connect before the function runs: it may leave no descriptor to report an error with.
+        """Connect before the function runs, because it may leave no descriptor to report an error with.
 
-        If that fails, the first request says so.
+        A failure is ignored here; the first request reports it.
         """
         try:
             self.connection.open()
@@ -104,37 +104,35 @@ class LambdaRuntimeClient:
             pass
 
     def wait_next_invocation(self) -> Invocation:
-        """Ask for the next event, which also ends the invocation before. Raises RuntimeApiError."""
+        """Get the next event, which also ends the previous invocation. Raises RuntimeApiError."""
         self.invocation = None
         if self.before_next is not None:
             self.before_next()
         response = self.connection.exchange(self._next, repeatable=True, look_up_s=self.look_up_s)
         if response.status != 200:
             raise RuntimeApiError(
-                f"GET {_BASE}/invocation/next was answered {response.status} "
+                f"GET {_BASE}/invocation/next returned {response.status} "
                 f"{_excerpt(response.body)}, expected 200"
             )
         invocation = Invocation(response)
         if not invocation.request_id:
-            raise RuntimeApiError(
-                "An event came without Lambda-Runtime-Aws-Request-Id, so it cannot be answered"
-            )
+            raise RuntimeApiError("An event has no Lambda-Runtime-Aws-Request-Id, so no response can be sent")
         self.invocation = invocation
         return invocation
 
     def post_invocation_result(
         self, invocation: Invocation, body: bytes, content_type: str = "application/json"
     ) -> bool:
-        """Answer an invocation with ``body``, at most 6,291,556 bytes; whether Lambda has accepted it.
+        """Send ``body``, at most 6,291,556 bytes, as response. Returns whether Lambda accepted it.
 
         Raises RuntimeApiError.
         """
-        return _is_success(self._answer(invocation, "response", [("Content-Type", content_type)], body))
+        return _is_success(self._post(invocation, "response", [("Content-Type", content_type)], body))
 
     def post_invocation_error(self, invocation: Invocation, diagnostic: Diagnostic) -> bool:
-        """Answer an invocation with an error; if its response has begun, end that with the error.
+        """Send an error instead of a response, or as the end of a response that is being streamed.
 
-        Returns whether Lambda has accepted it. Raises RuntimeApiError.
+        Returns whether Lambda accepted it. Raises RuntimeApiError.
         """
         if invocation.stream is not None:
             accepted: bool = invocation.stream.fail(diagnostic)
@@ -142,17 +140,17 @@ class LambdaRuntimeClient:
         body = diagnostic.payload(invocation.request_id)
         headers = _error_headers(diagnostic)
         xray = [("Lambda-Runtime-Function-XRay-Error-Cause", diagnostic.xray_cause())]
-        status = self._answer(invocation, "error", headers + xray, body)
+        status = self._post(invocation, "error", headers + xray, body)
         if status == 431:
-            status = self._answer(invocation, "error", headers, body)
+            status = self._post(invocation, "error", headers, body)
         if status == 413:
-            status = self._answer(
+            status = self._post(
                 invocation, "error", headers, diagnostic.payload(invocation.request_id, 16_000)
             )
         return _is_success(status)
 
     def begin_response(self, invocation: Invocation, content_type: str) -> Upload:
-        """Begin an answer that is sent while it is made, on a connection that ends with it."""
+        """Begin a streamed response, on a connection that ends with it."""
         from .upload import Upload  # late: few functions stream
 
         path, headers = _address(invocation, "response", _STREAMING)
@@ -160,7 +158,7 @@ class LambdaRuntimeClient:
         return Upload(self.connection, http1.format_request("POST", path, headers))
 
     def finish_response(self, invocation: Invocation, upload: Upload) -> bool:
-        """Send the rest of such an answer; whether Lambda has accepted it. Raises RuntimeApiError."""
+        """Send the rest of a streamed response; return whether Lambda accepted it. Raises RuntimeApiError."""
         path, _ = _address(invocation, "response", ())
         try:
             response = upload.finish()
@@ -171,25 +169,25 @@ class LambdaRuntimeClient:
         return _is_success(response.status)
 
     def post_init_error(self, diagnostic: Diagnostic, error_type: str | None = None) -> None:
-        """Report that the function cannot be initialized; the process must end after it."""
+        """Report that the function cannot be initialized. The process must exit afterwards."""
         self._report(f"{_BASE}/init/error", diagnostic, error_type)
 
     def restore_next(self) -> None:
-        """Let the snapshot be taken. Returns, perhaps days later, in the restored environment."""
+        """Let Lambda take the snapshot. Returns in the restored environment, perhaps days later."""
         path = f"{_BASE}/restore/next"
         response = self.connection.exchange(http1.format_request("GET", path, self._headers))
-        self.connection.close()  # its other end stayed where the snapshot was taken
+        self.connection.close()  # its other end is where the snapshot was taken
         if response.status != 200:
             raise RuntimeApiError(
-                f"GET {path} was answered {response.status} {_excerpt(response.body)}, expected 200"
+                f"GET {path} returned {response.status} {_excerpt(response.body)}, expected 200"
             )
 
     def post_restore_error(self, diagnostic: Diagnostic, error_type: str) -> None:
-        """Report that a hook failed after the restore; the process must end after it."""
+        """Report that a hook failed after the restore. The process must exit afterwards."""
         self._report(f"{_BASE}/restore/error", diagnostic, error_type)
 
     def _report(self, path: str, diagnostic: Diagnostic, error_type: str | None) -> None:
-        """Post an error that belongs to no invocation, as far as that is possible."""
+        """Post an error that belongs to no invocation. Failures are only logged."""
         body = diagnostic.payload("")
         headers = _error_headers(diagnostic, error_type)
         try:
@@ -201,14 +199,14 @@ class LambdaRuntimeClient:
             return  # another worker has reported the same
         if not _is_success(response.status):
             self.log.write_runtime_message(
-                f"POST {path} was answered {response.status} {_excerpt(response.body)}, expected 202"
+                f"POST {path} returned {response.status} {_excerpt(response.body)}, expected 202"
             )
 
-    def _answer(self, invocation: Invocation, kind: str, headers: Fields, body: bytes) -> int:
-        """Post to /invocation/{id}/{kind}, once; the status, or 0 when nobody can tell it.
+    def _post(self, invocation: Invocation, kind: str, headers: Fields, body: bytes) -> int:
+        """Post to /invocation/{id}/{kind}, once. Returns the status, or 0 if it is unknown.
 
-        A connection that breaks here is no reason to end: `next` ends the invocation if the answer
-        arrived, returns the same event if it did not, and fails if the server is gone.
+        If the connection breaks here, the loop continues: `next` ends the invocation if the response has
+        arrived, returns the same event if it has not, and fails if the server is gone.
         """
         path, headers = _address(invocation, kind, headers)
         try:
@@ -222,28 +220,28 @@ class LambdaRuntimeClient:
         return response.status
 
     def _note_lost(self, path: str, error: RuntimeApiError) -> None:
-        self.log.write_runtime_message(f"POST {path}: {error}; going on with the next event")
+        self.log.write_runtime_message(f"POST {path}: {error}; continuing with the next invocation")
 
     def _check_status(
         self, path: str, response: http1.Response, size_bytes: int, *, streamed: bool = False
     ) -> None:
-        """Follow the table above: log, or raise RuntimeApiError."""
+        """Do what the table at the top says: log, or raise RuntimeApiError."""
         status = response.status
         if _is_success(status):
             return
-        message = f"POST {path} was answered {status} {_excerpt(response.body)}, expected 202"
+        message = f"POST {path} returned {status} {_excerpt(response.body)}, expected 202"
         if status == 404 or status >= 500:
             raise RuntimeApiError(message)
         if status == 413:
             if streamed:
                 message += (
-                    f": when it was refused, {size_bytes} bytes of it had been sent; Lambda takes "
-                    f"{STREAM_LIMIT_BYTES}, or {RESPONSE_LIMIT_BYTES} if the caller wants no stream"
+                    f": {size_bytes} bytes had been sent; the limit is {STREAM_LIMIT_BYTES}, or "
+                    f"{RESPONSE_LIMIT_BYTES} if the caller does not accept a stream"
                 )
             else:
-                message += f": it has {size_bytes} bytes, Lambda takes {RESPONSE_LIMIT_BYTES} of a response"
-            message += "; return less, or put it in S3 and return its key"
-        self.log.write_runtime_message(f"{message}; going on with the next event")
+                message += f": it has {size_bytes} bytes, the limit for a response is {RESPONSE_LIMIT_BYTES}"
+            message += "; return less, or store it in S3 and return its key"
+        self.log.write_runtime_message(f"{message}; continuing with the next invocation")
 
     def _format_post(self, path: str, headers: Fields, body: bytes) -> bytes:
         return http1.format_request(
@@ -252,7 +250,7 @@ class LambdaRuntimeClient:
 
 
 def _address(invocation: Invocation, kind: str, headers: Fields) -> tuple[str, Fields]:
-    """The path of an answer, and ``headers`` with the id of the delivery attempt, if there is one."""
+    """The path to post to, and ``headers`` with the id of the delivery attempt, if there is one."""
     path = f"{_BASE}/invocation/{_path_segment(invocation.request_id)}/{kind}"
     if invocation.invocation_id is not None:
         headers = [*headers, ("Lambda-Runtime-Invocation-Id", invocation.invocation_id)]
@@ -284,5 +282,5 @@ def _path_segment(text: str) -> str:
 
 
 def _excerpt(body: bytes) -> str:
-    """The beginning of a reply for a message: one line, printable."""
+    """The beginning of a response body, for a message: one line, printable."""
     return ascii(body[:300].decode("utf-8", "replace").strip())[1:-1] or "with an empty body"

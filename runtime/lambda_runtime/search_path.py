@@ -1,4 +1,4 @@
-"""`sys.path` as functions on Lambda know it.
+"""Arrange `sys.path` as on AWS's runtime.
 
 the task root; /opt/python/lib/pythonX.Y/site-packages; /opt/python; what their .pth files name;
 PYTHONPATH and the standard library as the interpreter found them; this runtime, last.
@@ -15,7 +15,7 @@ LAYERS = "/opt/python"
 
 
 def arrange(task_root: str) -> None:
-    """Put the function's folders first and the runtime's own last."""
+    """Put the function's folders first and the runtime's folder last."""
     task_root = task_root.rstrip("/") or "/"
     runtime, *rest = sys.path  # as `bootstrap` left it
     rest = [entry for entry in rest if entry not in ("", task_root)]

@@ -1,7 +1,7 @@
-"""Late imports from the standard library, whatever the function's folders hold.
+"""Import modules of the standard library even if the function has files of the same names.
 
-The function's folder comes first on `sys.path`, as on AWS's runtime, so there a file such as
-``traceback.py`` or ``select.py`` is found before the module of that name that *we* want.
+The function's folder is first on `sys.path`, as with AWS's runtime. So a file such as ``traceback.py`` or
+``select.py`` in it would be imported instead of the standard module that the runtime needs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-function_folders: list[str] = []  # the entries of `sys.path` that are the function's, set by `search_path`
+function_folders: list[str] = []  # the function's entries of `sys.path`, set by `search_path`
 standard_folders: list[str] = []  # the others
 _loaded: dict[str, Any] = {}
 
 
 def load_stdlib(name: str) -> Any:
-    """Import the standard module ``name`` (no dots) as if the function's folders were not there."""
+    """Import the standard module ``name`` (without dots), ignoring the function's folders."""
     module = _loaded.get(name)
     if module is None:
         module = sys.modules.get(name)
@@ -35,10 +35,11 @@ def load_stdlib(name: str) -> Any:
 
 
 class isolated_imports:
-    """A ``with`` block in which imports of this thread find standard modules, not the function's.
+    """A context manager in which imports of this thread find standard modules, not the function's.
 
-    The function's modules of such names step aside, and are back afterwards. Standard modules whose names
-    the function has files for are kept from it: it gets its own, whenever it imports them.
+    The function's modules of such names are removed from `sys.modules` and put back afterwards. Standard
+    modules that were imported here are removed if the function has files of their names, so that the
+    function imports its own.
     """
 
     def __enter__(self) -> None:
@@ -53,7 +54,7 @@ class isolated_imports:
 
     def __exit__(self, *exception: object) -> None:
         sys.meta_path.remove(self)
-        # Only what was found here: another thread may be importing modules of the function meanwhile.
+        # Only modules that were found here: another thread may be importing modules of the function.
         for name in [name for name in list(sys.modules) if name.partition(".")[0] in self._found]:
             spec = PathFinder.find_spec(name.partition(".")[0], function_folders)
             if name not in self._before and spec is not None and spec.loader is not None:
@@ -65,7 +66,7 @@ class isolated_imports:
     ) -> ModuleSpec | None:
         """Find a top-level module outside the function's folders."""
         if path is not None or get_ident() != self._thread or name in sys.builtin_module_names:
-            return None  # PyPy has files, too, of the name of modules that it has built in
+            return None  # PyPy also has files for modules that are built in
         spec = PathFinder.find_spec(name, standard_folders)
         if spec is not None:
             self._found.add(name)

@@ -1,14 +1,14 @@
-"""Send a response while the function makes it: what a generator yields, chunk by chunk.
+"""Stream a response: send what a generator yields, chunk by chunk.
 
     POST …/response, Transfer-Encoding: chunked, Trailer: Lambda-Runtime-Function-Error-…
-      [prelude]        a first chunk that is a dict: its JSON, then 8 NULs
-      chunk, chunk …   each sent before the next is asked for
+      [prelude]        if the first chunk is a dict: its JSON, then 8 NULs
+      chunk, chunk …   each is sent before the next is requested
       last chunk       and, if the function failed midway, the error in trailers
 
-The error of a function, by stage: before the first chunk it is an ordinary error, as if nothing had been
-streamed; later it goes into the trailers. When the server wants no more (it has replied already, or is
-gone), the generator is closed, and that is all. Source: AWS's developer guide, "Building a custom runtime",
-response streaming; the prelude: "Response streaming for Lambda proxy integrations" of API Gateway.
+An error before the first chunk is reported like that of any function. After it, the error goes into the
+trailers. If the server does not accept more (it has responded, or is gone), the generator is closed.
+Source: AWS's developer guide, "Building a custom runtime", response streaming; the prelude: "Response
+streaming for Lambda proxy integrations" of API Gateway.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 BYTES = "application/octet-stream"
 HTTP_RESPONSE = "application/vnd.awslambda.http-integration-response"
-PRELUDE_LIMIT_BYTES = 16_384  # API Gateway looks for the NULs no further
-JOINED_BYTES = 65_536  # a chunk below this is sent in one piece with its framing
-# Go's net/http reads trailers through a buffer of 4 KiB and drops the connection for longer ones: tried with
-# AWS's emulator, where a body of 4,000 bytes passes and one of 4,080 does not.
+PRELUDE_LIMIT_BYTES = 16_384  # API Gateway does not look for the NULs beyond
+JOINED_BYTES = 65_536  # a chunk below this size is sent in one piece with its framing
+# Go's net/http reads trailers through a buffer of 4 KiB and drops the connection if they are longer. With
+# AWS's emulator, a body of 4,000 bytes works and one of 4,080 does not.
 TRAILERS_LIMIT_BYTES = 3_800
 PRELUDE_KEYS = ("statusCode", "headers", "multiValueHeaders", "cookies")
 
 
 def send(chunks: Any, client: LambdaRuntimeClient, invocation: Invocation) -> None:
-    """Answer the invocation at hand with what ``chunks`` yields, a generator or an async generator.
+    """Send what ``chunks`` yields, a generator or an async generator, as the response to ``invocation``.
 
-    It is closed in any case. What it raises goes through. A chunk that cannot be sent is an error that is
-    raised in it, at its ``yield``.
+    The generator is always closed. Its exceptions propagate. A chunk that cannot be sent is an error, which
+    is raised in the generator, at its ``yield``.
     """
     stream = invocation.stream or ResponseStream(client, invocation)
     if hasattr(chunks.__class__, "__anext__"):
@@ -49,14 +49,14 @@ def send(chunks: Any, client: LambdaRuntimeClient, invocation: Invocation) -> No
         event_loop.wait_for(_send_awaited(chunks, stream))
     else:
         _send(chunks, stream)
-    stream.begin(BYTES)  # if it has not yielded anything: an empty response
+    stream.begin(BYTES)  # an empty response, if it yielded nothing
 
 
 def _send(chunks: Any, stream: ResponseStream) -> None:
     try:
         while True:
             try:
-                chunk = chunks.__next__()  # by name, because a proxy of a generator has it only so
+                chunk = chunks.__next__()  # by name: proxies of generators have no other way
             except StopIteration as stop:
                 if stop.value is not None:
                     stream.refuse_value(stop.value)
@@ -72,7 +72,7 @@ def _send(chunks: Any, stream: ResponseStream) -> None:
 
 
 def _refuse(problem: Exception, chunks: Any) -> NoReturn:
-    """Raise it at the ``yield``; it goes through, also if the generator swallows it."""
+    """Raise ``problem`` at the ``yield``, and here too if the generator swallows it."""
     try:
         chunks.throw(problem)
     except StopIteration:
@@ -81,7 +81,7 @@ def _refuse(problem: Exception, chunks: Any) -> NoReturn:
 
 
 async def _send_awaited(chunks: Any, stream: ResponseStream) -> None:
-    """The same from an async generator, in one task; the loop goes on while the server is slow."""
+    """Do the same for an async generator, in one task. Other tasks run while the server is slow."""
     from . import event_loop
 
     try:
@@ -110,7 +110,7 @@ async def _refuse_awaited(problem: Exception, chunks: Any) -> NoReturn:
 
 
 class ResponseStream:
-    """The streamed answer to one invocation; `Invocation.stream` once it has begun."""
+    """The streamed response to one invocation; it is `Invocation.stream` once it has begun."""
 
     upload: Upload
 
@@ -120,7 +120,7 @@ class ResponseStream:
         self._has_body = False
 
     def write(self, chunk: Any) -> Exception | None:
-        """Put a chunk in line; or what is wrong with it. The first one begins the answer."""
+        """Queue a chunk; the first one begins the response. Returns what is wrong with it, if anything."""
         stop_child()
         first = self._invocation.stream is None
         try:
@@ -143,9 +143,9 @@ class ResponseStream:
         return None
 
     def refuse_value(self, value: object) -> None:
-        """Handle a value that the generator returned: an error, or a note once the body has begun.
+        """Handle a value that the generator returned: raise TypeError, or log it if the body has begun.
 
-        Without a body, the caller would get an empty response in place of what the author meant to send.
+        Without a body, the caller would get an empty response instead of what the author meant to send.
         """
         kind = type(value).__name__
         if self._has_body:
@@ -159,18 +159,18 @@ class ResponseStream:
             )
 
     def begin(self, content_type: str) -> None:
-        """Send the head of the request, unless that was done before."""
+        """Send the headers of the request, unless they have been sent."""
         if self._invocation.stream is None:
             self.upload = self._client.begin_response(self._invocation, content_type)
-            self._invocation.stream = self  # last: whoever sees it finds the upload
+            self._invocation.stream = self  # last, because a stream without an upload cannot be ended
 
     def end(self) -> bool:
-        """The response is complete: whether Lambda has accepted it. Raises RuntimeApiError."""
+        """Complete the response. Returns whether Lambda accepted it. Raises RuntimeApiError."""
         self.upload.add(http1.format_last_chunk(()))
         return self._client.finish_response(self._invocation, self.upload)
 
     def fail(self, diagnostic: Diagnostic) -> bool:
-        """End a response that the function could not complete, with the error in trailers."""
+        """End an incomplete response, with the error in trailers. Returns whether Lambda accepted it."""
         error_type = diagnostic.header_type
         room = TRAILERS_LIMIT_BYTES - len(error_type)
         body = diagnostic.payload(self._invocation.request_id, room * 3 // 4)
@@ -183,66 +183,66 @@ class ResponseStream:
         return self._client.finish_response(self._invocation, self.upload)
 
 
-def encode_prelude(head: dict[str, Any]) -> bytes:
-    """The HTTP head of a response, as the services that speak HTTP want it before the body.
+def encode_prelude(prelude: dict[str, Any]) -> bytes:
+    """Encode the prelude: status and headers, which function URLs and API Gateway expect before the body.
 
-    ``head`` may have ``statusCode`` (int), ``headers`` (str → str), ``multiValueHeaders`` (str → list of
-    str), ``cookies`` (list of str). Raises TypeError or ValueError for anything else.
+    ``prelude`` may have ``statusCode`` (int), ``headers`` (str → str), ``multiValueHeaders`` (str → list of
+    str) and ``cookies`` (list of str). Raises TypeError or ValueError for anything else.
     """
-    for key in head:
+    for key in prelude:
         if key not in PRELUDE_KEYS:
             raise ValueError(
-                f"The first chunk is a dict with the key {key!r}. A dict is the HTTP head of the response, "
-                f"with {', '.join(PRELUDE_KEYS)}; to send JSON, yield json.dumps(…)"
+                f"The first chunk is a dict with the key {key!r}. A dict holds status and headers: "
+                f"{', '.join(PRELUDE_KEYS)}. To send JSON, yield json.dumps(…)"
             )
-    status = head.get("statusCode", 200)
+    status = prelude.get("statusCode", 200)
     if not isinstance(status, int) or not 200 <= status <= 599:
-        raise ValueError(f"The HTTP head has the statusCode {status!r}, expected an int from 200 to 599")
-    _check_texts("headers", head.get("headers", {}), dict)
-    _check_texts("cookies", head.get("cookies", []), list)
-    multiple = head.get("multiValueHeaders", {})
+        raise ValueError(f"statusCode is {status!r}, expected an int from 200 to 599")
+    _check_texts("headers", prelude.get("headers", {}), dict)
+    _check_texts("cookies", prelude.get("cookies", []), list)
+    multiple = prelude.get("multiValueHeaders", {})
     if not isinstance(multiple, dict):
         raise TypeError(
-            f"The HTTP head has multiValueHeaders of type {type(multiple).__name__}, expected a dict"
+            f"multiValueHeaders is of type {type(multiple).__name__}, expected a dict of lists of str"
         )
     for name, values in multiple.items():
         _check_texts(f"multiValueHeaders[{name!r}]", values, list)
     try:
-        data = codec.encode_response(head)[0] + bytes(8)
+        data = codec.encode_response(prelude)[0] + bytes(8)
     except Fault as fault:
         raise TypeError(fault.message) from None
     if len(data) > PRELUDE_LIMIT_BYTES:
         raise ValueError(
-            f"The HTTP head takes {len(data)} bytes, but API Gateway reads {PRELUDE_LIMIT_BYTES}: "
-            "move what is long into the body"
+            f"Status and headers take {len(data)} bytes, but API Gateway reads only {PRELUDE_LIMIT_BYTES}: "
+            "move long values into the body"
         )
     return data
 
 
 def _check_texts(what: str, values: Any, kind: type) -> None:
-    """TypeError unless ``values`` is a dict from str to str, or a list (or tuple) of str."""
+    """Raise TypeError unless ``values`` is a dict from str to str, or a list (or tuple) of str."""
     if isinstance(values, dict) and kind is dict:
         items: Any = values.items()
     elif isinstance(values, (list, tuple)) and kind is list:
         items = enumerate(values)
     else:
         found = type(values).__name__
-        raise TypeError(f"The HTTP head has {what} of type {found}, expected a {kind.__name__} of str")
+        raise TypeError(f"{what} is of type {found}, expected a {kind.__name__} of str")
     for place, value in items:
         if not isinstance(value, str):
             found = type(value).__name__
-            raise TypeError(f"The HTTP head has {what}[{place!r}] of type {found}, expected str")
+            raise TypeError(f"{what}[{place!r}] is of type {found}, expected str")
         if any(char in f"{place}{value}" for char in "\r\n"):
-            raise ValueError(f"The HTTP head has a line break in {what}[{place!r}]: {value!r}")
+            raise ValueError(f"{what}[{place!r}] contains a line break: {value!r}")
 
 
 def _unexpected(chunk: object) -> str:
     if isinstance(chunk, dict):
         return (
-            "A dict was yielded after the first chunk. A dict is the HTTP head, which comes before all else; "
-            "to send JSON, yield json.dumps(…)"
+            "A dict was yielded after the first chunk. A dict holds status and headers, which come first. "
+            "To send JSON, yield json.dumps(…)"
         )
     return (
-        f"A chunk of type {type(chunk).__name__} was yielded, expected bytes or str "
-        "(or first of all a dict: the HTTP head)"
+        f"Expected a chunk of bytes or str, got {type(chunk).__name__}. "
+        "(Only the first chunk may be a dict: status and headers.)"
     )

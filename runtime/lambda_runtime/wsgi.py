@@ -4,10 +4,10 @@
 
     handler = wsgi.handler(app)
 
-The response is streamed while the application makes it: for function URLs with the invoke mode
-RESPONSE_STREAM, and REST APIs with the response transfer mode STREAM. Where these are BUFFERED, write
-``wsgi.handler(app, streaming=False)``. HTTP APIs and load balancers cannot stream and get buffered answers
-in any case. Source: PEP 3333.
+The response is streamed while the application produces it, for function URLs with the invoke mode
+RESPONSE_STREAM and REST APIs with the response transfer mode STREAM. If their mode is BUFFERED, the default,
+use ``wsgi.handler(app, streaming=False)``. HTTP APIs and load balancers cannot stream and always get buffered
+responses. Source: PEP 3333.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ else:
 def handler(
     app: Application, *, streaming: bool = True, base_path: str = "", text_types: Collection[str] = ()
 ) -> Callable[[Any, Any], Any]:
-    """The Lambda handler that serves ``app``. ``base_path``: see `http_event.read`; it is SCRIPT_NAME.
+    """Return a Lambda handler that serves ``app``. ``base_path``: see `http_event.read`; it is SCRIPT_NAME.
 
     ``text_types``: see `http_event.complete`. The environ is that of PEP 3333, with ``aws.event`` and
     ``aws.context``, and without request headers that have an underscore in their name.
@@ -50,18 +50,18 @@ def handler(
         request = http_event.read(event, base_path)
         environ = _environ(request)
         environ.update({"aws.event": event, "aws.context": context})
-        streamed = streaming and request.sender in http_event.MAY_STREAM
+        streamed = streaming and request.source in http_event.MAY_STREAM
         parts = _respond(app, Response(app, request, streamed=streamed), environ)
         if streamed:
             return parts
-        head, *chunks = parts
-        return http_event.complete(head, b"".join(chunks), text_types)
+        prelude, *chunks = parts
+        return http_event.complete(prelude, b"".join(chunks), text_types)
 
     return handle
 
 
 def _respond(app: Application, response: Response, environ: dict[str, Any]) -> Iterator[Any]:
-    """The parts of the response: its head, a dict, then bytes. What the application raises goes through."""
+    """Yield the parts of the response: the prelude, a dict, then bytes. Exceptions of ``app`` propagate."""
     blocks = app(environ, response.start)
     if not hasattr(blocks, "__iter__"):
         raise ApplicationError(app, f"has returned {type(blocks).__name__}, expected an iterable of bytes")
@@ -69,14 +69,14 @@ def _respond(app: Application, response: Response, environ: dict[str, Any]) -> I
         for block in blocks:
             yield from response.take(block)
         yield from response.take(b"", is_last=True)
-    finally:  # also when the client has left
+    finally:  # even if the client has left
         close = getattr(blocks, "close", None)
         if close is not None:
             close()
 
 
 class Response:
-    """What the application has said of its response, until it can be sent."""
+    """The response that the application describes, until it can be sent."""
 
     def __init__(self, app: Application, request: Request, *, streamed: bool) -> None:
         self._app = app
@@ -89,22 +89,24 @@ class Response:
     def start(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
     ) -> Callable[[bytes], None]:
-        """``start_response``. The head may be replaced by that of an error as long as nothing follows it."""
+        """``start_response``. An error may replace status and headers until the first block is sent."""
         if self._head is not None and not exc_info:
             raise ApplicationError(self._app, "has called start_response twice without exc_info")
         if self._head_sent or self._written:
             raise exc_info[1].with_traceback(exc_info[2])
         code = status[:3] if isinstance(status, str) else ""
         if not code.isdigit():
-            raise ApplicationError(self._app, f"has given the status {status!r}, expected such as '200 OK'")
+            raise ApplicationError(
+                self._app, f"has given the status {status!r}, expected for example '200 OK'"
+            )
         encoded = [self._encode(header) for header in headers]
-        self._head = http_event.make_head(
+        self._head = http_event.make_prelude(
             self._app, self._request, int(code), encoded, streamed=self._streamed
         )
         return self._write
 
     def _encode(self, header: Any) -> tuple[bytes, bytes]:
-        """A header as it goes out."""
+        """A header as bytes."""
         if isinstance(header, (tuple, list)) and len(header) == 2:
             name, value = header
             if isinstance(name, str) and isinstance(value, str):
@@ -114,7 +116,7 @@ class Response:
         )
 
     def _write(self, block: bytes) -> None:
-        """``write``. Kept until the next block: nothing can be sent in the middle of a call."""
+        """``write``. The block is kept until the next one, because nothing can be sent during a call."""
         self._check(block)
         self._written.append(block)
 
@@ -123,7 +125,7 @@ class Response:
             raise ApplicationError(self._app, f"has sent a block of {type(block).__name__}, expected bytes")
 
     def take(self, block: bytes, *, is_last: bool = False) -> Iterator[Any]:
-        """What can be sent now; the head only with something to follow it, as PEP 3333 demands."""
+        """Yield the parts that can be sent: the prelude only before a block, as PEP 3333 demands."""
         self._check(block)
         data = b"".join([*self._written, block])
         self._written.clear()
@@ -134,12 +136,12 @@ class Response:
         if not self._head_sent:
             self._head_sent = True
             yield self._head
-        if data and self._request.method != "HEAD":  # such a response has no body (RFC 9110, 9.3.2)
+        if data and self._request.method != "HEAD":  # a response to HEAD has no body (RFC 9110, 9.3.2)
             yield data
 
 
 def _environ(request: Request) -> dict[str, Any]:
-    """The environ of PEP 3333: text in it is bytes, each as the character of that number."""
+    """The environ of PEP 3333, in which text is Latin-1: each character stands for one byte."""
     root = request.root_path.encode("utf-8", "surrogateescape")
     target = request.raw_path + (b"?" + request.query if request.query else b"")
     environ = {
@@ -147,7 +149,9 @@ def _environ(request: Request) -> dict[str, Any]:
         "SCRIPT_NAME": root.decode("latin-1"),
         "PATH_INFO": request.path[len(root) :].decode("latin-1"),
         "QUERY_STRING": request.query.decode("latin-1"),
-        "REQUEST_URI": target.decode("latin-1"),  # not in the PEP, but the only place of an escaped slash
+        "REQUEST_URI": target.decode(
+            "latin-1"
+        ),  # not in the PEP, but the only place that keeps an encoded slash
         "SERVER_NAME": request.server[0],
         "SERVER_PORT": str(request.server[1]),
         "SERVER_PROTOCOL": f"HTTP/{request.http_version}",
@@ -155,7 +159,7 @@ def _environ(request: Request) -> dict[str, Any]:
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": request.scheme,
         "wsgi.input": io.BytesIO(request.body),
-        "wsgi.input_terminated": True,  # of Werkzeug: it ends where the body ends
+        "wsgi.input_terminated": True,  # of Werkzeug: the stream ends with the body
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": False,
         "wsgi.multiprocess": True,  # other environments serve other requests
@@ -163,7 +167,7 @@ def _environ(request: Request) -> dict[str, Any]:
     }
     for name, value in request.headers:
         if b"_" in name:
-            continue  # could pass for the one with a hyphen, which a proxy may have set or checked
+            continue  # it would look like the header with a hyphen, which a proxy may have set or checked
         key = f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text

@@ -139,15 +139,16 @@ def generate(): yield 1
 later(generate)
 later(sys.exit, 3)"""
         log = own_log(self.invoke(function, source))
-        self.assertIn("It is a generator function: calling it has run nothing of it", log)
+        self.assertIn("Expected a function, got a generator function: calling it does not run its body", log)
         self.assertIn(
-            "[ERROR] SystemExit: sys.exit was called after the response, where it ends nothing", log
+            "[ERROR] SystemExit: sys.exit was called after the response, where it does not end the process",
+            log,
         )
         self.assertStillWorks(function)
 
     def test_what_is_no_function_is_refused_at_once(self) -> None:
         payload = self.error(self.start(joined(NOTE, EXECUTE)), "later(5)")
-        self.assertEqual(payload["errorMessage"], "context.after_response wants a function, not int")
+        self.assertEqual(payload["errorMessage"], "context.after_response expects a function, got int")
 
     def test_its_log_records_belong_to_the_invocation(self) -> None:
         function = self.start_noting()
@@ -181,10 +182,12 @@ later(sys.exit, 3)"""
                     outcome = self.play(*script, source=source)
                     path = "error" if kind == "error" else "response"
                     self.assertEqual(outcome.calls, ["next", f"r1/{path}", "next", "r2/response", "next"])
-                    before, message, after = outcome.output.partition("Lambda has not accepted the response")
+                    before, message, after = outcome.output.partition("Lambda did not accept the response")
                     self.assertTrue(message, outcome.output)
                     self.assertNotIn("called\n", before)
-                    self.assertTrue(after.startswith(": 2 calls of context.after_response are not made\n"))
+                    self.assertTrue(
+                        after.startswith(", so 2 callbacks of context.after_response are not run\n")
+                    )
                     self.assertEqual(after.count("called\n"), 2)
 
 

@@ -207,7 +207,7 @@ class EarlyReplies(FunctionTestCase):
                 outcome = self.play(*replies, source=RETURN_MUCH)
                 self.assertEqual(outcome.calls, [*calls, "next"])
                 self.assertEqual(connections(outcome), [number // 2 + 1 for number in range(17)])
-                self.assertEqual(outcome.output.count("was answered 413"), 8)
+                self.assertEqual(outcome.output.count("returned 413"), 8)
 
     def test_a_refusal_that_cannot_be_read_any_more_leads_to_no_second_answer(self) -> None:
         refused = refusal(413, "RequestEntityTooLarge").data

@@ -14,7 +14,7 @@ from lambda_runtime.web.http_event import (
     check_application,
     check_options,
     complete,
-    make_head,
+    make_prelude,
     read,
 )
 
@@ -129,7 +129,7 @@ def http_api_1_event(
 class Requests(unittest.TestCase):
     def test_a_function_url_s_event_is_a_request(self) -> None:
         request = read(url_event())
-        self.assertEqual(request.sender, "function URL")
+        self.assertEqual(request.source, "function URL")
         self.assertEqual((request.method, request.http_version, request.scheme), ("POST", "1.1", "https"))
         self.assertEqual((request.path, request.raw_path, request.root_path), (b"/my/path", b"/my/path", ""))
         self.assertEqual(request.query, b"parameter1=value1&parameter1=value2&parameter2=value")
@@ -147,7 +147,7 @@ class Requests(unittest.TestCase):
 
     def test_a_rest_api_s_event_is_a_request(self) -> None:
         request = read(rest_event())
-        self.assertEqual(request.sender, "REST API")
+        self.assertEqual(request.source, "REST API")
         self.assertEqual((request.method, request.path, request.root_path), ("GET", b"/prod/orders", "/prod"))
         self.assertEqual(request.query, b"q=1%20a&q=2&%C3%BC%26=")
         self.assertEqual([value for name, value in request.headers if name == b"x-many"], [b"a", b"b"])
@@ -336,32 +336,32 @@ class Answers(unittest.TestCase):
         (b"vary", b"B"),
     ]
 
-    def head(self, event: Event, headers: Headers | None = None) -> dict[str, Any]:
-        return read(event).head(201, self.HEADERS if headers is None else headers)
+    def prelude(self, event: Event, headers: Headers | None = None) -> dict[str, Any]:
+        return read(event).prelude(201, self.HEADERS if headers is None else headers)
 
     def test_a_head_has_the_form_of_its_sender(self) -> None:
         self.assertEqual(
-            self.head(url_event()),
+            self.prelude(url_event()),
             {
                 "statusCode": 201,
                 "headers": {"content-type": "text/html", "vary": "A,B"},
                 "cookies": ["a=1; Path=/", "b=2"],
             },
         )
-        self.assertEqual(self.head(http_api_event("/")), self.head(url_event()))
+        self.assertEqual(self.prelude(http_api_event("/")), self.prelude(url_event()))
         lists = {"set-cookie": ["a=1; Path=/", "b=2"], "vary": ["A", "B"]}
         self.assertEqual(
-            self.head(rest_event()),
+            self.prelude(rest_event()),
             {"statusCode": 201, "headers": {"content-type": "text/html"}, "multiValueHeaders": lists},
         )
         self.assertEqual(
-            self.head(balancer_event(lists=True)),
+            self.prelude(balancer_event(lists=True)),
             {"statusCode": 201, "multiValueHeaders": {"content-type": ["text/html"], **lists}},
         )
 
     def test_nothing_is_lost_where_a_name_may_have_one_value_only(self) -> None:
         self.assertEqual(
-            self.head(balancer_event())["headers"],
+            self.prelude(balancer_event())["headers"],
             {
                 "content-type": "text/html",
                 "set-cookie": "a=1; Path=/",
@@ -371,13 +371,13 @@ class Answers(unittest.TestCase):
             },
         )
         many = [(b"set-cookie", b"%d" % number) for number in range(300)]
-        headers = self.head(balancer_event(), many)["headers"]
+        headers = self.prelude(balancer_event(), many)["headers"]
         self.assertEqual({name.lower() for name in headers}, {"set-cookie"})
         self.assertEqual(list(headers.values()), [str(number) for number in range(300)])
 
     def test_header_values_are_utf_8_or_else_latin_1(self) -> None:
         headers = [(b"x-utf-8", "é".encode()), (b"x-latin-1", "é".encode("latin-1"))]
-        self.assertEqual(self.head(url_event(), headers)["headers"], {"x-utf-8": "é", "x-latin-1": "é"})
+        self.assertEqual(self.prelude(url_event(), headers)["headers"], {"x-utf-8": "é", "x-latin-1": "é"})
 
     def test_headers_about_the_connection_stay_behind(self) -> None:
         names = ("Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "UPGRADE")
@@ -387,8 +387,8 @@ class Answers(unittest.TestCase):
         headers += [(name.title().encode(), value.encode()) for name, value in kept.items()]
         for event in (url_event(), http_api_event("/"), rest_event(), balancer_event()):
             for streamed in (True, False):
-                head = make_head(len, read(event), 200, headers, streamed=streamed)
-                self.assertEqual(head["headers"], kept)
+                prelude = make_prelude(len, read(event), 200, headers, streamed=streamed)
+                self.assertEqual(prelude["headers"], kept)
 
     def test_a_length_stays_only_where_no_body_follows(self) -> None:
         # method, status, whether it stays
@@ -396,11 +396,11 @@ class Answers(unittest.TestCase):
         for method, status, stays in rows:
             with self.subTest(method=method, status=status):
                 event = rest_event(httpMethod=method)
-                head = make_head(len, read(event), status, [(b"Content-Length", b"5")], streamed=True)
-                self.assertEqual(head["headers"], {"content-length": "5"} if stays else {})
+                prelude = make_prelude(len, read(event), status, [(b"Content-Length", b"5")], streamed=True)
+                self.assertEqual(prelude["headers"], {"content-length": "5"} if stays else {})
 
     def test_an_envelope_is_one_chunk_in_a_generator(self) -> None:
-        envelope = complete(self.head(url_event()), "hé".encode())
+        envelope = complete(self.prelude(url_event()), "hé".encode())
         self.assertEqual([json.loads(chunk) for chunk in envelope], [{**envelope}])
         self.assertEqual((len(envelope), "body" in envelope), (5, True))
 
@@ -433,14 +433,14 @@ class Answers(unittest.TestCase):
                 ("1.0", rest_event()),
                 ("lists", balancer_event(lists=True)),
             ):
-                with self.subTest(sender=name, content_type=content_type, body=body):
+                with self.subTest(source=name, content_type=content_type, body=body):
                     pairs = [(b"content-type", content_type), (b"content-encoding", encoding)]
-                    head = self.head(event, [(key, value.encode()) for key, value in pairs if value])
-                    answer = complete(head, body)
+                    prelude = self.prelude(event, [(key, value.encode()) for key, value in pairs if value])
+                    answer = complete(prelude, body)
                     self.assertEqual(answer.pop("isBase64Encoded"), not is_text)
                     sent = answer.pop("body")
                     self.assertEqual(sent.encode() if is_text else base64.b64decode(sent), body)
-                    self.assertEqual(answer, head)
+                    self.assertEqual(answer, prelude)
 
     def test_more_types_may_be_text(self) -> None:
         for content_type, is_text in [
@@ -448,24 +448,24 @@ class Answers(unittest.TestCase):
             ("Application/X-Own;a=b", True),
             ("a/b", False),
         ]:
-            head = self.head(url_event(), [(b"content-type", content_type.encode())])
-            answer = complete(head, b"text", ["application/X-own"])
+            prelude = self.prelude(url_event(), [(b"content-type", content_type.encode())])
+            answer = complete(prelude, b"text", ["application/X-own"])
             self.assertEqual(answer["body"] == "text", is_text, content_type)
 
     def test_an_empty_body_is_no_base64(self) -> None:
-        head = {"statusCode": 204, "headers": {}}
-        self.assertEqual(complete(head, b""), {**head, "body": "", "isBase64Encoded": False})
+        prelude = {"statusCode": 204, "headers": {}}
+        self.assertEqual(complete(prelude, b""), {**prelude, "body": "", "isBase64Encoded": False})
 
     def test_only_function_urls_and_rest_apis_may_stream(self) -> None:
         for event in (url_event(), rest_event()):
-            self.assertIn(read(event).sender, MAY_STREAM)
+            self.assertIn(read(event).source, MAY_STREAM)
         for event in (
             http_api_event("/"),
             http_api_1_event("/"),
             balancer_event(),
             balancer_event(lists=True),
         ):
-            self.assertNotIn(read(event).sender, MAY_STREAM)
+            self.assertNotIn(read(event).source, MAY_STREAM)
 
 
 class Applications(unittest.TestCase):

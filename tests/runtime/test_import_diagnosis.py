@@ -165,14 +165,12 @@ class ImportDiagnosis(FunctionTestCase):
         file = f"native{SUFFIX}"
         path = f"__file__.replace('function.py', {file!r})"
         source = f"raise ImportError({message!r}, name='native', path={path})\n"
-        pattern = (
-            "The library libpq.so.5 is needed, and is neither in the function nor in /opt/lib of a layer"
-        )
+        pattern = "The library libpq.so.5 is missing: put it into the function's lib/ or into lib/ of a layer"
         self.assertExplains(source, {file: elf(OWN)}, pattern)
 
     def test_a_library_for_a_newer_system_is_told(self) -> None:
         message = "/lib64/libc.so.6: version `GLIBC_2.38' not found (required by /var/task/native.so)"
-        pattern = f"It is built for a newer Linux than this one: {re.escape(message)}"
+        pattern = f"The module is built for a newer Linux than this one: {re.escape(message)}"
         self.assertExplains(f'raise ImportError("{message}", name="native")\n', {}, pattern)
 
     def test_of_many_files_a_few_are_named(self) -> None:

@@ -322,7 +322,7 @@ class JsonFormat(LogTestCase):
         outcome = self.play(event(), refusal(410, "InvokeTimeout", "Invoke timeout"), environment=JSON)
         (entry,) = [json.loads(line) for line in outcome.output.splitlines()]
         self.assertEqual((entry["level"], entry["requestId"]), ("ERROR", "r1"))
-        self.assertRegex(entry["message"], "r1/response was answered 410")
+        self.assertRegex(entry["message"], "r1/response returned 410")
 
 
 class UnhandledErrors(LogTestCase):

@@ -501,7 +501,7 @@ class Registration(ShutdownTestCase):
                 self.assertRegex(
                     outcome.output,
                     rf"LAMBDA_RUNTIME The SIGTERM handler may never be called: POST \S+/extension/register "
-                    rf"was answered {status} ",
+                    rf"returned {status} ",
                 )
 
     def test_invocations_share_a_connection_also_where_the_main_thread_looks_up(self) -> None:

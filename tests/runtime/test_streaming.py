@@ -190,18 +190,22 @@ class Chunks(StreamingTestCase):
 
     # What is yielded first of all, and second, and what the message says.
     BAD = {
-        "None": ("None", "TypeError", "A chunk of type NoneType was yielded, expected bytes or str"),
-        "an int": ("7", "TypeError", "of type int"),
-        "a list": ("[b'x']", "TypeError", "of type list"),
-        "an iterator": ("iter('x')", "TypeError", "of type str_(ascii_)?iterator|of type sequenceiterator"),
-        "an instance": ("Strange()", "TypeError", "of type Strange"),
+        "None": ("None", "TypeError", "Expected a chunk of bytes or str, got NoneType"),
+        "an int": ("7", "TypeError", "got int"),
+        "a list": ("[b'x']", "TypeError", "got list"),
+        "an iterator": ("iter('x')", "TypeError", "got (str_(ascii_)?iterator|sequenceiterator)"),
+        "an instance": ("Strange()", "TypeError", "got Strange"),
         "a lone surrogate": ("'\\ud800'", "UnicodeEncodeError", "surrogates not allowed"),
     }
     BAD_FIRST = {
         "a head with other keys": ("{'a': 1}", "ValueError", "key 'a'.*statusCode.*yield json.dumps"),
-        "a status that is text": ("{'statusCode': '200'}", "ValueError", "statusCode '200', expected an int"),
-        "a head that is not json": ("{'headers': {'a': object()}}", "TypeError", "'a'.* of type object"),
-        "a head too long": ("{'headers': {'a': 'x' * 20000}}", "ValueError", "takes 20\\d\\d\\d bytes"),
+        "a status that is text": (
+            "{'statusCode': '200'}",
+            "ValueError",
+            "statusCode is '200', expected an int",
+        ),
+        "a head that is not json": ("{'headers': {'a': object()}}", "TypeError", "'a'.* is of type object"),
+        "a head too long": ("{'headers': {'a': 'x' * 20000}}", "ValueError", "take 20\\d\\d\\d bytes"),
     }
     BAD_SECOND = {"a head that comes late": ("{}", "TypeError", "A dict was yielded after the first chunk")}
 
@@ -488,9 +492,9 @@ class Refusals(StreamingTestCase):
         problems = re.findall(r"LAMBDA_RUNTIME POST \S*/(\w+)/response(.*)", outcome.output)
         self.assertEqual([one for one, _ in problems], [f"{kind}{n}" for n in range(6) for kind in "sa"])
         for (_, problem), status in zip(problems, ["413", "413", "410", "410", "400", "400"]):
-            self.assertIn(f"was answered {status} ", problem)
+            self.assertIn(f"returned {status} ", problem)
         for _, problem in problems[6:]:
-            self.assertRegex(problem, "(broke|closed the connection).*going on with the next event")
+            self.assertRegex(problem, "(broke|closed the connection).*continuing with the next invocation")
 
     def test_an_error_while_it_is_closed_is_logged_and_changes_nothing(self) -> None:
         for name, line, message in [
@@ -509,7 +513,7 @@ class Refusals(StreamingTestCase):
         script = [event("r1"), refusal(413), event("r2"), accepted()]
         outcome = self.play(*script, source="def handler(event, context): yield 'x'")
         self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
-        self.assertRegex(outcome.output, "r1/response was answered 413 .* 11 bytes of it had been sent")
+        self.assertRegex(outcome.output, "r1/response returned 413 .* 11 bytes had been sent")
 
     def test_what_cannot_be_mended_ends_the_process(self) -> None:
         for status in (404, 500):
@@ -519,7 +523,7 @@ class Refusals(StreamingTestCase):
                 self.assertEqual(outcome.calls, ["next", "s0/response"])
                 self.assertEqual(outcome.status, 1)
                 self.assertIn("closed: s0", outcome.output)
-                self.assertRegex(outcome.errors, f"LAMBDA_RUNTIME POST .* was answered {status}")
+                self.assertRegex(outcome.errors, f"LAMBDA_RUNTIME POST .* returned {status}")
 
 
 class SlowServers(StreamingTestCase):
@@ -672,41 +676,41 @@ class Prelude(unittest.TestCase):
     BAD = {
         "another key": ({"statuscode": 1}, ValueError, "'statuscode'"),
         "a key that is no text": ({1: 1}, ValueError, "key 1"),
-        "no status": ({"statusCode": None}, ValueError, "statusCode None"),
-        "a status too low": ({"statusCode": 99}, ValueError, "statusCode 99"),
-        "a status too high": ({"statusCode": 600}, ValueError, "statusCode 600"),
-        "a status that is text": ({"statusCode": "200"}, ValueError, "statusCode '200'"),
-        "a status that is a bool": ({"statusCode": True}, ValueError, "statusCode True"),
+        "no status": ({"statusCode": None}, ValueError, "statusCode is None"),
+        "a status too low": ({"statusCode": 99}, ValueError, "statusCode is 99"),
+        "a status too high": ({"statusCode": 600}, ValueError, "statusCode is 600"),
+        "a status that is text": ({"statusCode": "200"}, ValueError, "statusCode is '200'"),
+        "a status that is a bool": ({"statusCode": True}, ValueError, "statusCode is True"),
         "headers that are a list": (
             {"headers": [("a", "b")]},
             TypeError,
-            "headers of type list, expected a dict",
+            "headers is of type list, expected a dict",
         ),
-        "a header that is a number": ({"headers": {"a": 1}}, TypeError, r"headers\['a'\] of type int"),
-        "a header that is bytes": ({"headers": {"a": b"x"}}, TypeError, r"headers\['a'\] of type bytes"),
+        "a header that is a number": ({"headers": {"a": 1}}, TypeError, r"headers\['a'\] is of type int"),
+        "a header that is bytes": ({"headers": {"a": b"x"}}, TypeError, r"headers\['a'\] is of type bytes"),
         "a header's name that cannot be one": ({"headers": {(): "a"}}, TypeError, "keys must be str"),
         "a header of two lines": (
             {"headers": {"a": "b\r\nc: d"}},
             ValueError,
-            r"line break .* headers\['a'\]",
+            r"headers\['a'\] contains a line break",
         ),
         "a name of two lines": ({"headers": {"a\nb": "c"}}, ValueError, "line break"),
-        "one cookie": ({"cookies": "a=b"}, TypeError, "cookies of type str, expected a list"),
-        "a cookie that is None": ({"cookies": ["a", None]}, TypeError, r"cookies\[1\] of type NoneType"),
+        "one cookie": ({"cookies": "a=b"}, TypeError, "cookies is of type str, expected a list"),
+        "a cookie that is None": ({"cookies": ["a", None]}, TypeError, r"cookies\[1\] is of type NoneType"),
         "many headers that are a list": (
             {"multiValueHeaders": []},
             TypeError,
-            "multiValueHeaders of type list",
+            "multiValueHeaders is of type list",
         ),
         "a header that is not many": (
             {"multiValueHeaders": {"a": "b"}},
             TypeError,
-            r"multiValueHeaders\['a'\] of type str, expected a list",
+            r"multiValueHeaders\['a'\] is of type str, expected a list",
         ),
         "one byte too long": (
             {"headers": {"a": "x" * (PRELUDE_LIMIT_BYTES - 29)}},
             ValueError,
-            "takes 16385 bytes",
+            "take 16385 bytes",
         ),
     }
 

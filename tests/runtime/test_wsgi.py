@@ -371,7 +371,7 @@ class Mistakes(WsgiTestCase):
                 "function.app has returned NoneType, expected an iterable of bytes",
             ),
             ("/never", "ApplicationError", "has not called start_response before its first block"),
-            ("/status", "ApplicationError", "has given the status 200, expected such as '200 OK'"),
+            ("/status", "ApplicationError", "has given the status 200, expected for example '200 OK'"),
             ("/range", "ApplicationError", "function.app has given the status 999, expected 200 to 599"),
             (
                 "/line break",
@@ -408,7 +408,7 @@ class Mistakes(WsgiTestCase):
                 return [b"fine"]
         """
         payload = self.error(self.start_app(long), url_event())
-        self.assertIn("The HTTP head takes", payload["errorMessage"])
+        self.assertIn("Status and headers take", payload["errorMessage"])
         self.assertIn("in app\n    start_response(", payload["stackTrace"][0])
         answer = self.answer(self.start_app(long, ", streaming=False"), url_event())
         self.assertEqual(answer["body"], "ZmluZQ==")

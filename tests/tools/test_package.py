@@ -119,7 +119,7 @@ class InstalledPackage(FunctionTestCase):
     def test_without_a_runtime_api_it_says_what_it_is(self) -> None:
         outcome = self.run_bootstrap(command=self.command())
         self.assertEqual(outcome.status, 2)
-        self.assertIn("custom AWS Lambda runtime", outcome.errors)
+        self.assertIn("AWS_LAMBDA_RUNTIME_API is not set", outcome.errors)
 
     def test_type_checkers_find_the_marker_of_a_typed_package(self) -> None:
         self.assertTrue(Path(self.site_packages, "lambda_runtime", "py.typed").is_file())

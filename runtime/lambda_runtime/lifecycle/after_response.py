@@ -1,4 +1,4 @@
-"""Make the calls that a handler has asked for with ``context.after_response``."""
+"""Call the functions that a handler passed to ``context.after_response``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 
 
 def run(calls: list[Call], log: FunctionLog, *, accepted: bool) -> None:
-    """Make ``calls``, also those that are added meanwhile; none if the response was not ``accepted``."""
+    """Make ``calls``, including those that they add; none if the response was not ``accepted``."""
     if not accepted:
         log.write_runtime_message(
-            f"Lambda has not accepted the response: {len(calls)} calls of context.after_response are not made"
+            "Lambda did not accept the response, so "
+            f"{len(calls)} callbacks of context.after_response are not run"
         )
         return
-    while calls and process_exit.end_at is None:  # not after SIGTERM: there is no time
+    while calls and process_exit.end_at is None:  # after SIGTERM there is no time
         function, arguments, keywords = calls.pop(0)
         try:
             result = function(*arguments, **keywords)
@@ -26,9 +27,11 @@ def run(calls: list[Call], log: FunctionLog, *, accepted: bool) -> None:
 
                 event_loop.wait_for(result)
             elif hasattr(result.__class__, "__next__"):
-                raise TypeError("It is a generator function: calling it has run nothing of it")
+                raise TypeError(
+                    "Expected a function, got a generator function: calling it does not run its body"
+                )
             process_exit.stop_child()
-        except BaseException as error:  # the caller has its answer; sys.exit would spoil it
+        except BaseException as error:  # the caller has its response, so not even sys.exit ends the process
             if process_exit.in_child():
                 raise
             if process_exit.end_at is not None and issubclass(type(error), SystemExit):
@@ -36,7 +39,9 @@ def run(calls: list[Call], log: FunctionLog, *, accepted: bool) -> None:
                 process_exit.exit_now(process_exit.exit_status(error))
             diagnostic = diagnostics.describe(error)
             if issubclass(type(error), SystemExit):
-                diagnostic.message = "sys.exit was called after the response, where it ends nothing"
+                diagnostic.message = (
+                    "sys.exit was called after the response, where it does not end the process"
+                )
             by_application = getattr(function, "__module__", "") == "lambda_runtime.asgi"
             diagnostic.notes.append(
                 "Raised by the web application after its response; the caller already has it"

@@ -1,7 +1,7 @@
-"""Honour AWS_LAMBDA_EXEC_WRAPPER where Lambda does not: on the OS-only runtime and in images.
+"""Start the program in AWS_LAMBDA_EXEC_WRAPPER where Lambda does not: on the OS-only runtime and in images.
 
-A wrapper is a program that changes the environment, then executes its arguments: the interpreter and its
-script, the script last (developer guide, runtimes-modify). On a managed runtime Lambda itself calls it.
+A wrapper is a program that changes the environment and then executes its arguments: the interpreter and,
+last, its script (developer guide, runtimes-modify). On a managed runtime, Lambda itself starts it.
 """
 
 from __future__ import annotations
@@ -36,6 +36,6 @@ def execute(settings: Settings) -> None:
     except OSError as error:
         raise Fault(
             "Runtime.InvalidEntrypoint",
-            f"Cannot execute the wrapper {program} (AWS_LAMBDA_EXEC_WRAPPER): {error.strerror}; "
-            "expected an executable file with its interpreter in the first line",
+            f"Cannot execute the wrapper {program} (AWS_LAMBDA_EXEC_WRAPPER): {error.strerror}. Expected "
+            "an executable file; a script needs its interpreter in the first line, such as #!/bin/sh",
         ) from None

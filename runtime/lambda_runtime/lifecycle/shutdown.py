@@ -139,7 +139,7 @@ def _register(connection: Connection, *, sole_worker: bool) -> None:
         if response.status == 403 and not sole_worker:
             return  # the name is taken, or it is too late: another worker was first
         raise RuntimeApiError(
-            f"POST {path} was answered {response.status} {response.body[:300]!r}, expected 200 and an "
+            f"POST {path} returned {response.status} {response.body[:300]!r}, expected 200 and an "
             "identifier; Lambda sends SIGTERM only to environments with an extension"
         )
     sock = connection.detach()

@@ -1,7 +1,7 @@
-"""SnapStart: what happens between init and the first event when the environment is snapshotted.
+"""SnapStart: call the hooks before the snapshot and after each restore.
 
-The sequence is that of the developer guide, snapstart-runtime-hooks-custom: hooks, GET /restore/next,
-which returns in each copy of the environment, hooks again.
+The sequence is that of the developer guide, snapstart-runtime-hooks-custom: hooks, GET /restore/next, which
+returns in each copy of the environment, hooks again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AFTER_RESTORE_STATUS = 65
 
 
 def wait_for_restore(client: LambdaRuntimeClient, log: FunctionLog) -> int:
-    """Run the hooks around the snapshot. 0 if all went well, else an exit status; errors are reported."""
+    """Run the hooks around the snapshot. Reports errors and returns an exit status, 0 for success."""
     try:
         hooks = _registered("get_before_snapshot")
         while hooks:
@@ -51,7 +51,7 @@ def wait_for_restore(client: LambdaRuntimeClient, log: FunctionLog) -> int:
 
 
 def _registered(getter: str) -> list[Any]:
-    """What the function registered, if it imported the registry at all."""
+    """The hooks that the function registered, if it imported the registry."""
     registry = sys.modules.get("snapshot_restore_py")
     hooks: list[Any] = getattr(registry, getter)() if registry is not None else []
     return hooks
@@ -67,7 +67,7 @@ def _call(hook: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> None:
 
 
 def _reseed() -> None:
-    """Give each copy of the environment random numbers of its own."""
+    """Give each copy of the environment different random numbers."""
     random = sys.modules.get("random")
     seed = getattr(random, "seed", None)
     if seed is not None:

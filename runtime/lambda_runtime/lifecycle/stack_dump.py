@@ -1,7 +1,7 @@
-"""Show where the function hangs: the stacks of all threads, on stderr, shortly before the deadline.
+"""Write the stacks of all threads to stderr shortly before the deadline, to show where a function hangs.
 
-Switched on by LAMBDA_RUNTIME_DUMP_STACKS_MS. `faulthandler` writes them from a thread of its own in C, so
-they appear also when the function holds the interpreter lock.
+LAMBDA_RUNTIME_DUMP_STACKS_MS enables this. `faulthandler` writes the stacks from a C thread, so they appear
+even if the function holds the interpreter lock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class StackDump:
         self._is_set = False
 
     def begin(self, deadline_ms: int) -> None:
-        """Set the timer; ``deadline_ms`` is Unix time in milliseconds, 0 if nobody knows."""
+        """Set the timer. ``deadline_ms`` is Unix time in milliseconds, 0 if unknown."""
         if not deadline_ms:
             return
         left_s = deadline_ms / 1000 - time.time() - self._before_deadline_ms / 1000
@@ -34,7 +34,7 @@ class StackDump:
             pass
 
     def end(self) -> None:
-        """The invocation was answered in time."""
-        if self._is_set:  # else PyPy waits for ever
+        """Cancel the timer: the invocation ended in time."""
+        if self._is_set:  # otherwise PyPy waits for ever
             self._faulthandler.cancel_dump_traceback_later()
             self._is_set = False

@@ -1,9 +1,9 @@
-"""Serve several invocations at once, each in a process of its own (lambda-managed-instances-runtime).
+"""Serve several invocations at once, each in its own process (lambda-managed-instances-runtime).
 
-The process that Lambda started becomes the parent: it waits for its workers, and replaces one that died. A
-worker is the ordinary runtime with a connection of its own. It loads the handler itself, so functions need
-not be safe to fork; and its `_X_AMZN_TRACE_ID` is of its own invocation only. Told to end, the parent tells
-its workers, and ends after them: the function may have something to do in each.
+The process that Lambda starts becomes the parent, which waits for its workers and replaces one that dies. A
+worker is the ordinary runtime with its own connection. It loads the handler itself, so functions need not be
+safe to fork, and its `_X_AMZN_TRACE_ID` belongs to its own invocation. On SIGTERM, the parent forwards the
+signal and exits after its workers, because the function may have a SIGTERM handler in each of them.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ _INITIALIZED = b"i"
 _API_LOST = b"l"
 
 _END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-# How long workers may take to end. Lambda grants 300 to 500 ms, then it kills all of us.
+# How long workers may take to exit. Lambda kills all processes 300 to 500 ms after SIGTERM.
 GRACE_S = 0.3
 
 
 class Parent:
-    """The parent as a worker sees it: the end of a pipe, for words of one byte."""
+    """The parent as a worker sees it: the end of a pipe, for messages of one byte."""
 
     def __init__(self, writer: int) -> None:
         self._writer = writer
 
     def note_initialized(self) -> None:
-        """The function is loaded: should this worker die, another is worth a try."""
+        """Tell the parent that the function is loaded, so this worker can be replaced if it dies."""
         os.write(self._writer, _INITIALIZED)
 
     def note_api_lost(self) -> None:
-        """The Runtime API cannot be talked to any more: another worker could not either."""
+        """Tell the parent that the Runtime API cannot be used any more, by another worker either."""
         os.write(self._writer, _API_LOST)
 
 
 def become_worker(count: int, output_path: str) -> Parent:
-    """Fork ``count`` workers and return in each of them; the parent ends its life in here.
+    """Fork ``count`` workers and return in each of them. In the parent, this does not return.
 
-    ``output_path`` is the Unix socket that takes a worker's stdout and stderr, or empty. A worker that died
-    is replaced if the last that it noted was that it is initialized; else the next would die at once as
-    well. With no worker left, the parent ends with the last one's exit status.
+    ``output_path`` is the Unix socket for the stdout and stderr of workers, or empty. A worker that dies is
+    replaced if its last message was that it is initialized; otherwise the next one would die at once too.
+    When no worker is left, the parent exits with the status of the last one.
     """
-    workers: dict[int, int] = {}  # process id: the end of a pipe that holds what the worker noted
+    workers: dict[int, int] = {}  # process id: the end of a pipe that holds the worker's messages
     missing = count
     parent = os.getpid()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)  # as long as ``workers`` may lack one
+    signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)  # while ``workers`` may be incomplete
     before = [signal.getsignal(number) for number in _END_SIGNALS]
     for number in _END_SIGNALS:
         signal.signal(number, lambda number, frame: _end_all(workers, number))
@@ -78,14 +78,14 @@ def become_worker(count: int, output_path: str) -> Parent:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
         process, status = os.wait()
         signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)
-        reader = workers.pop(process, -1)  # as process 1 we inherit orphans, too
+        reader = workers.pop(process, -1)  # process 1 also inherits orphans
         missing = int(reader >= 0 and _last_word(reader) == _INITIALIZED)
         if not workers and not missing:
             os._exit(os.WEXITSTATUS(status) or 1 if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
 
 
 def _end_all(workers: dict[int, int], signal_number: int) -> NoReturn:
-    """Pass a signal on to the workers, wait until they have ended, and end as well."""
+    """Forward a signal to the workers, wait until they have exited, and exit."""
     _signal_all(workers, signal_number)
     until = time.monotonic() + GRACE_S
     rest = [process for process in workers if not _has_ended(process)]
@@ -101,14 +101,14 @@ def _signal_all(workers: Iterable[int], signal_number: int) -> None:
         try:
             os.kill(process, signal_number)
         except ProcessLookupError:
-            pass  # we have just learned of its end
+            pass  # it has just exited
 
 
 def _has_ended(process: int) -> bool:
     try:
         return os.waitpid(process, os.WNOHANG)[0] == process
     except ChildProcessError:
-        return True  # we knew
+        return True  # its status was read before
 
 
 def _end_with(parent: int, writer: int) -> None:
@@ -130,14 +130,14 @@ def _end_with(parent: int, writer: int) -> None:
 def _last_word(reader: int) -> bytes:
     try:
         return os.read(reader, 100)[-1:]
-    except BlockingIOError:  # none; a process that the worker left behind still has the other end
+    except BlockingIOError:  # no message, and a child of the worker still has the other end open
         return b""
     finally:
         os.close(reader)
 
 
 def _redirect_output(path: str) -> None:
-    """Connect stdout and stderr to the platform's log, each with a connection of its own."""
+    """Connect stdout and stderr to the platform's log, each with its own connection."""
     for descriptor in (1, 2):
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         sock.connect(path)

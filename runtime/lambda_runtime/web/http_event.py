@@ -1,17 +1,17 @@
-"""From an event that carries an HTTP request to the request; from a response to what its sender expects.
+"""Convert events to HTTP requests, and HTTP responses to what the event source expects.
 
-Who sends such events, and how they differ (AWS's developer guides: "Invoking Lambda function URLs", "AWS
+The event sources and how they differ (AWS's developer guides: "Invoking Lambda function URLs", "AWS
 Lambda proxy integrations for HTTP APIs", "Lambda proxy integrations in API Gateway", "Lambda functions as
 targets" of Application Load Balancers):
 
-    sender                   told by                      path     query    what is repeated   streams
+    event source             recognised by                path     query    repeated headers   streams
     function URL             version 2.0, .lambda-url.    as sent  as sent  joined by ","      perhaps
     API Gateway, HTTP API    version 2.0                  decoded  as sent  joined by ","      never
       with payload 1.0       version 1.0                  decoded  decoded  in lists           never
     API Gateway, REST API    no version                   as sent  decoded  in lists           perhaps
     load balancer            requestContext.elb           as sent  as sent  the last, or lists never
 
-No event tells whether its sender waits for a stream: a function URL in BUFFERED mode sends the same ones.
+The event does not say whether its source accepts a stream: function URLs send the same in BUFFERED mode.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ QUERY_DECODED = (HTTP_API_1, REST_API)
 MAY_STREAM = (FUNCTION_URL, REST_API)
 
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
-# RFC 3986: what cannot stand for itself in a path; in a name or value of a query; in what is encoded already.
+# RFC 3986: bytes to encode in a path; in a name or value of a query; in text that is encoded already.
 _NOT_IN_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/]")
 _NOT_IN_QUERY_PART = re.compile(rb"[^A-Za-z0-9\-._~]")
 _NOT_IN_ENCODED = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%\[\]|]")
 # Headers about one connection (RFC 9110, 7.6.1; also those that begin with "proxy-"). They are not sent on,
 # because the connection to the client belongs to the event source.
 _HOP_BY_HOP = (b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade")
-# Media types that are text; so are those that begin with "text/", and those that end in such a suffix.
+# Media types of text, beside those that begin with "text/" or end with one of the suffixes.
 _TEXT_TYPES = (
     "application/graphql",
     "application/javascript",
@@ -72,19 +72,19 @@ _TEXT_SUFFIXES = ("+json", "+xml", "+yaml")
 
 
 class NoHttpRequest(Exception):
-    """The event carries no HTTP request that a web application could answer."""
+    """The event does not contain an HTTP request for a web application."""
 
 
 class ApplicationError(Exception):
-    """The web application did not do as its interface demands, ASGI or WSGI."""
+    """The web application violated its interface, ASGI or WSGI."""
 
     def __init__(self, app: Any, problem: str) -> None:
         name = getattr(app, "__qualname__", type(app).__qualname__)
         super().__init__(f"The application {app.__module__}.{name} {problem}")
 
 
-def tell(problem: str, error: BaseException | None = None) -> None:
-    """Write to the log what is no request's error, and where ``error`` was raised."""
+def log_problem(problem: str, error: BaseException | None = None) -> None:
+    """Log a problem that does not belong to a request, with the trace of ``error``."""
     lines = [problem]
     if error is not None:
         from .. import diagnostics
@@ -95,9 +95,9 @@ def tell(problem: str, error: BaseException | None = None) -> None:
 
 
 def check_application(app: Any, interface: str, arguments: int) -> None:
-    """TypeError unless ``app`` can be called with as many arguments as its ``interface`` demands.
+    """Raise TypeError unless ``app`` can be called with as many arguments as its ``interface`` demands.
 
-    Said here, when the function is loaded, because later it would look like a mistake in the application.
+    Checked when the function is loaded, because later it would look like a mistake in the application.
     """
     expected = f"Expected an application for {interface}, found"
     if not callable(app):
@@ -133,7 +133,7 @@ def check_application(app: Any, interface: str, arguments: int) -> None:
 
 
 def _makes_applications(kind: type) -> bool:
-    """Whether calling the class gives an application; of some it gives a response, as PEP 3333 allows."""
+    """Whether calling the class creates an application; for some it creates a response (PEP 3333)."""
     if hasattr(kind, "__iter__") or hasattr(kind, "__await__"):
         return False
     new: Any = kind.__new__
@@ -142,7 +142,7 @@ def _makes_applications(kind: type) -> bool:
 
 
 def check_options(base_path: str, text_types: Collection[str]) -> None:
-    """ValueError or TypeError if one of these would silently have no effect."""
+    """Raise ValueError or TypeError if one of these options would have no effect."""
     if base_path and not base_path.startswith("/"):
         raise ValueError(f"base_path is {base_path!r}, expected one that begins with a slash: '/{base_path}'")
     if isinstance(text_types, str):
@@ -150,7 +150,7 @@ def check_options(base_path: str, text_types: Collection[str]) -> None:
 
 
 class Request:
-    """One HTTP request, whoever sent it; bytes where HTTP has bytes."""
+    """One HTTP request, independent of the event source. Bytes where HTTP has bytes."""
 
     __slots__ = (
         "body",
@@ -163,65 +163,69 @@ class Request:
         "raw_path",
         "root_path",
         "scheme",
-        "sender",
         "server",
+        "source",
     )
 
-    def __init__(self, event: dict[str, Any], sender: str, base_path: str) -> None:
+    def __init__(self, event: dict[str, Any], source: str, base_path: str) -> None:
         context: dict[str, Any] = event["requestContext"]
-        payload_2 = sender in PAYLOAD_2
+        payload_2 = source in PAYLOAD_2
         http: dict[str, Any] = context["http"] if payload_2 else context
-        self.sender = sender
+        self.source = source
         self.method: str = (http["method"] if payload_2 else event["httpMethod"]).upper()
         version: str = (http.get("protocol") or "HTTP/1.1").rpartition("/")[2]
         self.http_version = "2" if version == "2.0" else version
         self.headers = _read_headers(event)  # names in lower case
         first = dict(reversed(self.headers))
-        root, self.path, path = _read_path(event, sender, base_path)  # the path begins with the root
+        root, self.path, path = _read_path(event, source, base_path)  # the path begins with the root
         self.root_path = root.decode("utf-8", "surrogateescape")
-        self.raw_path = _encode(path, _NOT_IN_PATH if sender in PATH_DECODED else _NOT_IN_ENCODED)
-        self.query = _read_query(event, sender)
+        self.raw_path = _encode(path, _NOT_IN_PATH if source in PATH_DECODED else _NOT_IN_ENCODED)
+        self.query = _read_query(event, source)
         self.body = _read_body(event)
         self.scheme = first.get(b"x-forwarded-proto", b"https").partition(b",")[0].decode("latin-1")
         address: str = (http if payload_2 else context.get("identity") or {}).get("sourceIp") or ""
-        if "elb" in context:  # the balancer adds the address it sees to those that the client claims
+        if (
+            "elb" in context
+        ):  # the load balancer appends the address that it sees to those that the client claims
             address = first.get(b"x-forwarded-for", b"").rpartition(b",")[2].strip().decode("latin-1")
-        self.client = (address, 0) if address else None  # no event tells the port
+        self.client = (address, 0) if address else None  # no event contains the port
         port = first.get(b"x-forwarded-port", b"")
         if not port.isdigit():
             port = b"80" if self.scheme == "http" else b"443"
         self.server = _split_host(first.get(b"host", b"localhost"), port)
 
-    def head(self, status: int, headers: Iterable[Header]) -> dict[str, Any]:
-        """The head of the response in the sender's form: what a streamed answer begins with.
+    def prelude(self, status: int, headers: Iterable[Header]) -> dict[str, Any]:
+        """Status and headers in the form that the event source expects: the prelude of a streamed response.
 
-        A buffered answer is the same with the body in it, see `complete`. Names become lower case.
+        A buffered response is the same with the body, see `complete`. Names become lower case.
         """
         values: dict[str, list[str]] = {}
-        for name, value in headers:  # Django has blanks around some values, which are not part of them
+        for name, value in headers:  # Django puts blanks around some values
             values.setdefault(_text(name).lower(), []).append(_text(value.strip(b" \t")))
-        head: dict[str, Any] = {"statusCode": status}
-        if self.sender is BALANCER_LISTS:  # which then ignores "headers"
-            head["multiValueHeaders"] = values
-        elif self.sender is BALANCER:
-            head["headers"] = _spell_apart(values)
-        elif self.sender in PAYLOAD_2:
+        prelude: dict[str, Any] = {"statusCode": status}
+        if self.source is BALANCER_LISTS:  # which then ignores "headers"
+            prelude["multiValueHeaders"] = values
+        elif self.source is BALANCER:
+            prelude["headers"] = _spell_apart(values)
+        elif self.source in PAYLOAD_2:
             cookies = values.pop("set-cookie", None)
-            head["headers"] = {name: ",".join(several) for name, several in values.items()}  # RFC 9110, 5.3
+            prelude["headers"] = {
+                name: ",".join(several) for name, several in values.items()
+            }  # RFC 9110, 5.3
             if cookies:
-                head["cookies"] = cookies
+                prelude["cookies"] = cookies
         else:
-            head["headers"] = {name: several[0] for name, several in values.items() if len(several) == 1}
+            prelude["headers"] = {name: several[0] for name, several in values.items() if len(several) == 1}
             repeated = {name: several for name, several in values.items() if len(several) > 1}
             if repeated:
-                head["multiValueHeaders"] = repeated
-        return head
+                prelude["multiValueHeaders"] = repeated
+        return prelude
 
 
-def make_head(
+def make_prelude(
     app: Any, request: Request, status: int, headers: list[Header], *, streamed: bool
 ) -> dict[str, Any]:
-    """Make the head of the response; ApplicationError or ValueError if it cannot be sent.
+    """Build the prelude. Raises ApplicationError or ValueError if it cannot be sent.
 
     Raised when the application gives it, because later the trace would not lead there.
     """
@@ -232,12 +236,14 @@ def make_head(
             found = f"{_text(name)!r} with a line break: {_text(value)!r}"
             raise ApplicationError(app, f"has given the header {found}")
     has_body = request.method != "HEAD" and status != 304  # else the length is about the body of a GET
-    head = request.head(status, [header for header in headers if _is_for_client(header[0].lower(), has_body)])
+    prelude = request.prelude(
+        status, [header for header in headers if _is_for_client(header[0].lower(), has_body)]
+    )
     if streamed:
-        from .. import streaming  # late: an answer that is sent whole needs none
+        from .. import streaming  # late: buffered responses do not need it
 
-        streaming.encode_prelude(head)  # it may be too long
-    return head
+        streaming.encode_prelude(prelude)  # raises if it is too long
+    return prelude
 
 
 def _is_for_client(name: bytes, has_body: bool) -> bool:
@@ -282,7 +288,7 @@ def read(event: Any, base_path: str = "") -> Request:
 
 
 class Envelope(_Envelope):
-    """A buffered response: the members of the head, ``body`` and ``isBase64Encoded``.
+    """A buffered response: the members of the prelude, ``body`` and ``isBase64Encoded``.
 
     Return it, or ``yield from`` it in a handler that is a generator: then it is one chunk, its JSON. Lambda
     gives an event source that does not stream all chunks in one piece, so both give the same response.
@@ -292,23 +298,23 @@ class Envelope(_Envelope):
         yield codec.encode_response(self)[0]
 
 
-def complete(head: dict[str, Any], body: bytes, text_types: Collection[str] = ()) -> Envelope:
-    """Make a buffered response of ``head`` and all of the body, as text if it is text, else in base64.
+def complete(prelude: dict[str, Any], body: bytes, text_types: Collection[str] = ()) -> Envelope:
+    """Build a buffered response of the prelude and the whole body, as text if it is text, else in base64.
 
     ``text_types``: media types that are text beside those that are known to be.
     """
-    lists = {name: ",".join(values) for name, values in head.get("multiValueHeaders", {}).items()}
-    headers = {**head.get("headers", {}), **lists}
+    lists = {name: ",".join(values) for name, values in prelude.get("multiValueHeaders", {}).items()}
+    headers = {**prelude.get("headers", {}), **lists}
     if not headers.get("content-encoding") and _is_text(headers.get("content-type", ""), text_types):
         try:
-            return Envelope(head, body=body.decode(), isBase64Encoded=False)
+            return Envelope(prelude, body=body.decode(), isBase64Encoded=False)
         except UnicodeDecodeError:
-            pass  # text in another encoding
+            pass  # text that is not UTF-8
     encoded = binascii.b2a_base64(body, newline=False).decode()
-    return Envelope(head, body=encoded, isBase64Encoded=bool(body))
+    return Envelope(prelude, body=encoded, isBase64Encoded=bool(body))
 
 
-def _read_path(event: dict[str, Any], sender: str, base_path: str) -> tuple[bytes, bytes, bytes]:
+def _read_path(event: dict[str, Any], source: str, base_path: str) -> tuple[bytes, bytes, bytes]:
     """Give the root path; the path, which begins with it; and the path with its percent-encoding.
 
     The first two are decoded, because one path may be encoded in several ways.
@@ -321,20 +327,20 @@ def _read_path(event: dict[str, Any], sender: str, base_path: str) -> tuple[byte
     address has the stage too, and it is the root path.
     """
     context = event["requestContext"]
-    path: str = event.get("rawPath" if sender in PAYLOAD_2 else "path") or "/"
+    path: str = event.get("rawPath" if source in PAYLOAD_2 else "path") or "/"
     stage = f"/{context.get('stage')}"
-    mapped = sender is HTTP_API and ".execute-api." not in str(context.get("domainName"))
+    mapped = source is HTTP_API and ".execute-api." not in str(context.get("domainName"))
     root = b""
     if context.get("path") == stage + path or (path == "/" and context.get("path") == stage):
         root, path = _bytes(stage), stage + path  # a REST API leaves it out
-    elif sender in PATH_DECODED and _begins(_bytes(path), _bytes(stage)):
+    elif source in PATH_DECODED and _begins(_bytes(path), _bytes(stage)):
         if mapped:
             path = path[len(stage) :]
         else:
             root = _bytes(stage)
     base = _decode(_bytes(base_path.rstrip("/")))
     came = _bytes(path)
-    decoded = came if sender in PATH_DECODED else _decode(came)
+    decoded = came if source in PATH_DECODED else _decode(came)
     if _begins(decoded[len(root) :], base):
         root += base
     elif mapped:
@@ -348,10 +354,10 @@ def _begins(path: bytes, root: bytes) -> bool:
     return path == root or path.startswith(root + b"/")
 
 
-def _read_query(event: dict[str, Any], sender: str) -> bytes:
-    if sender in PAYLOAD_2:
+def _read_query(event: dict[str, Any], source: str) -> bytes:
+    if source in PAYLOAD_2:
         return _encode((event.get("rawQueryString") or "").encode(), _NOT_IN_ENCODED)
-    unsafe = _NOT_IN_QUERY_PART if sender in QUERY_DECODED else _NOT_IN_ENCODED
+    unsafe = _NOT_IN_QUERY_PART if source in QUERY_DECODED else _NOT_IN_ENCODED
     parameters = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
     pairs = [(name, value) for name, values in parameters.items() for value in _as_list(values)]
     return b"&".join(
@@ -360,7 +366,7 @@ def _read_query(event: dict[str, Any], sender: str) -> bytes:
 
 
 def _read_headers(event: dict[str, Any]) -> list[Header]:
-    """The headers in order. The cookies are in one of them, as HTTP/1.1 has it (RFC 6265, 5.4)."""
+    """The headers in order, with all cookies in one header (RFC 6265, 5.4)."""
     fields = event.get("multiValueHeaders") or event.get("headers") or {}
     headers, cookies = [], list(event.get("cookies") or ())
     for name, values in fields.items():
@@ -389,9 +395,10 @@ def _split_host(host: bytes, default_port: bytes) -> tuple[str, int]:
 
 
 def _spell_apart(values: dict[str, list[str]]) -> dict[str, str]:
-    """Headers for who takes one value for each name: a repeated name with other letters in upper case.
+    """Headers for event sources that accept one value per name: repeated names get different capitals.
 
-    Names of HTTP have no case, so ``set-cookie`` and ``Set-cookie`` are two headers in JSON, one to a client.
+    Header names are case-insensitive: ``set-cookie`` and ``Set-cookie`` are two members in JSON, but the same
+    header to a client.
     """
     headers = {}
     for name, several in values.items():
@@ -429,7 +436,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _text(data: bytes) -> str:
-    """A header's bytes: UTF-8, which Lambda sends as it is, or else Latin-1."""
+    """Decode a header: UTF-8, which Lambda sends unchanged, or else Latin-1."""
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Run the startup of an ASGI application in the init phase, and its shutdown when the process ends.
+"""Run the startup of an ASGI application in the init phase, and its shutdown when the process exits.
 
 Source: https://asgi.readthedocs.io, "Lifespan Protocol".
 """
@@ -10,7 +10,7 @@ import time
 
 from .. import event_loop, process_exit, stdlib_import
 from ..stdlib_import import load_stdlib
-from .http_event import ApplicationError, tell
+from .http_event import ApplicationError, log_problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ def lifespan_of(app: Application, choice: str) -> Lifespan:
 
 
 class Lifespan:
-    """The application's startup and shutdown, in one task that lives as long as the environment."""
+    """The startup and shutdown of an application, in one task that lives as long as the environment."""
 
     def __init__(self, app: Application, choice: str) -> None:
         self._app = app
         self._choice = choice
         self._state: dict[str, Any] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None  # the one that the startup has run on
+        self._loop: asyncio.AbstractEventLoop | None = None  # the loop on which the startup ran
         self._expected: tuple[str, ...] = ()  # what the application may send next
         self._stopping = False
 
@@ -70,25 +70,26 @@ class Lifespan:
             self._loop = None
 
     def begin_on_load(self) -> None:
-        """Run the startup now, if this is the init phase; elsewhere, to import a module must do nothing.
+        """Run the startup now, if this is the init phase.
 
-        Then the first request begins it, see `state`: in a test, in a thread of the function.
+        Elsewhere, for example in a test, importing a module must not run anything: there the first request
+        runs the startup, see `state`.
         """
         if self._choice == "off" or not _is_init_phase():
             return
         event_loop.wait_for(self.state())
         if self._expected is SHUTDOWN and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            # With a handler there, the runtime asks Lambda for SIGTERM, and makes the calls of `atexit` then.
+            # With a handler, the runtime makes Lambda send SIGTERM, and then calls the functions of `atexit`.
             signal.signal(signal.SIGTERM, self._wait_for_atexit)
 
     def _wait_for_atexit(self, number: int, frame: Any) -> None:
-        """The handler of SIGTERM, which has nothing to do; but a child of this process is to end by it."""
+        """Handle SIGTERM: do nothing here, but end a child of this process."""
         if os.getpid() != self._process:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
     async def state(self) -> dict[str, Any]:
-        """The state for one request. If the startup has not run on this loop, it runs first."""
+        """Return the state for one request. Runs the startup first if it has not run on this loop."""
         loop = asyncio.get_running_loop()
         if self._choice != "off" and self._loop is not loop:
             self._state = {}
@@ -100,7 +101,7 @@ class Lifespan:
         return self._state.copy()
 
     async def _start(self) -> bool:
-        """Whether the application has started; False if it does not know this protocol."""
+        """Run the startup. Returns False if the application does not support the protocol."""
         self._questions: asyncio.Queue[Message] = asyncio.Queue()
         self._replies: asyncio.Queue[Message] = asyncio.Queue()
         self._expected = STARTUP
@@ -114,14 +115,17 @@ class Lifespan:
         if reply["type"] == "lifespan.startup.failed" or self._choice == "on":
             reason = reply.get("message") or reply["type"]
             raise error or ApplicationError(self._app, f"has not started: {reason}")
-        # It knows the protocol if it has asked for the message, or has sent one.
+        # An application that received the message, or sent one, supports the protocol.
         if error is not None and (self._questions.empty() or isinstance(error, ApplicationError)):
             problem = self._problem(error, "while it was starting")
-            tell(f"{problem}; it is served as it is. With lifespan='on' that is an init error.", error)
+            log_problem(
+                f"{problem}; requests are served without it. With lifespan='on', this is an init error.",
+                error,
+            )
         return False
 
     async def _stop(self) -> None:
-        """Run the shutdown; raises why it has failed."""
+        """Run the shutdown. Raises its error."""
         self._stopping = True
         if not self._task.done():
             reply = await self._ask("lifespan.shutdown")
@@ -148,14 +152,16 @@ class Lifespan:
         elif kind.startswith("lifespan.") or self._expected is not STARTUP:
             expected = " or ".join(self._expected) or "nothing more"
             raise ApplicationError(self._app, f"has sent {kind}, expected {expected}")
-        self._replies.put_nowait(message)  # anything else at the start: it takes this for a request
+        self._replies.put_nowait(
+            message
+        )  # any other message at the start: the application takes this for a request
 
     async def _ask(self, question: str) -> Message:
         self._questions.put_nowait({"type": question})
         return await self._replies.get()
 
     async def _error(self) -> BaseException | None:
-        """What the task has ended with, or does presently."""
+        """The exception of the task, which ends within a second."""
         await asyncio.wait({self._task}, timeout=1)
         if not self._task.done():
             self._task.cancel()
@@ -163,11 +169,11 @@ class Lifespan:
         return None if self._task.cancelled() else self._task.exception()
 
     def _note_end(self, task: asyncio.Future[None]) -> None:
-        """The task has ended: not for good, if nobody has asked it to."""
+        """Log the error of a task that ended before the shutdown."""
         error = None if task.cancelled() else task.exception()
         if error is not None and not self._stopping and not isinstance(error, SystemExit):
             problem = self._problem(error, "in its lifespan, after the startup")
-            tell(f"{problem}; requests are served all the same.", error)
+            log_problem(f"{problem}; requests are still served.", error)
 
     def _problem(self, error: BaseException, when: str) -> BaseException:
         if isinstance(error, ApplicationError):
@@ -175,13 +181,13 @@ class Lifespan:
         return ApplicationError(self._app, f"has raised {error!r} {when}")
 
     def _end(self) -> None:
-        """Run the shutdown, at the end of the process."""
+        """Run the shutdown when the process exits."""
         loop = self._task.get_loop()
         if os.getpid() != self._process or loop.is_closed():
-            return  # a child of the process ends, or there is nothing to run it on
+            return  # a child of the process exits, or there is no loop
         limit = process_exit.time_left(SHUTDOWN_S)
         stop: Union[Future[None], asyncio.Future[None]]
-        if loop.is_running():  # in the middle of an invocation, which another thread ends
+        if loop.is_running():  # during an invocation, while another thread ends the process
             stop = asyncio.run_coroutine_threadsafe(self._stop(), loop)
             until = time.monotonic() + limit
             while not stop.done() and time.monotonic() < until:
@@ -190,17 +196,17 @@ class Lifespan:
             stop = asyncio.ensure_future(self._stop(), loop=loop)
             loop.run_until_complete(asyncio.wait({stop}, timeout=limit))
         if not stop.done():
-            tell(f"{ApplicationError(self._app, f'has not shut down within {limit:.2f} s')}.")
+            log_problem(f"{ApplicationError(self._app, f'has not shut down within {limit:.2f} s')}.")
             return
         error = stop.exception()
         if error is not None:
-            tell(f"{self._problem(error, 'while it was shutting down')}.", error)
+            log_problem(f"{self._problem(error, 'while it was shutting down')}.", error)
 
 
 def _is_init_phase() -> bool:
-    """Whether our runtime is loading the function, and nothing else needs the event loop now."""
+    """Whether this runtime is loading the function, and the event loop is free."""
     return (
-        bool(stdlib_import.function_folders)  # which are known only to a runtime that serves a function
+        bool(stdlib_import.function_folders)  # set only in a process that serves a function
         and threading.current_thread() is threading.main_thread()
         and asyncio._get_running_loop() is None
     )
