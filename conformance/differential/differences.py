@@ -914,11 +914,9 @@ _hopeless = _instead(
             (
                 Phase(
                     "init",
-                    stderr="This is a custom AWS Lambda runtime for Python. Lambda starts it, and says "
-                    "where in "
-                    "AWS_LAMBDA_RUNTIME_API.\nTo try it on this machine: make run, in its source folder; "
-                    "or its "
-                    'README, "Run it here".\n',
+                    stderr="AWS_LAMBDA_RUNTIME_API is not set: this program is a runtime that AWS Lambda "
+                    "starts.\nTo run a function on your machine, use `make run` in the source folder of this "
+                    "runtime.\n",
                 ),
             ),
             "exit status 2",
@@ -1120,8 +1118,8 @@ _heads = _instead(
         ),
         "stream: a head with another key": _fails_twice(
             "ValueError",
-            "The first chunk is a dict with the key 'status'. A dict is the HTTP head of the response, with "
-            "statusCode, headers, multiValueHeaders, cookies; to send JSON, yield json.dumps(…)",
+            "The first chunk is a dict with the key 'status'. A dict holds status and headers: statusCode, "
+            "headers, multiValueHeaders, cookies. To send JSON, yield json.dumps(…)",
             2,
             "yield {'status': 200}",
         ),
