@@ -16,7 +16,7 @@ from . import process, suite
 from .case import Case
 from .differences import as_markdown
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "differences.md"
 _RECURSION_LIMIT = 50_000  # some answers are lists in lists, 3000 deep
 
 
@@ -68,8 +68,8 @@ def main(arguments: List[str] | None = None) -> int:
     for key in suite.unused_differences(verdicts) if is_whole else []:
         print(f"the listed difference {key!r} is shown by no case: remove it")
         failed += 1
-    if is_whole and as_markdown() not in README.read_text(encoding="utf-8"):
-        print("README.md lists other differences: put there what --differences prints")
+    if is_whole and as_markdown() not in PAGE.read_text(encoding="utf-8"):
+        print("docs/differences.md lists other differences: put the output of --differences there")
         failed += 1
     print(f"\n{len(verdicts)} cases in {time.monotonic() - started:.0f} s")
     print(f"{sum(verdict.passed for verdict in verdicts)} passed, {failed} failed")

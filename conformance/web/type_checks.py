@@ -37,7 +37,8 @@ def copied(folder: Path) -> bool:
         text = page.read_text("utf-8")
         for block in BLOCK.finditer(text):
             line = text.count("\n", 0, block.start()) + 1
-            (folder / f"{page.stem}_line_{line}.py").write_text(block.group(1), "utf-8")
+            module = re.sub(r"\W", "_", str(page.relative_to(ROOT).with_suffix("")))
+            (folder / f"{module}_line_{line}.py").write_text(block.group(1), "utf-8")
     for example in ROOT.glob("examples/*.py"):
         shutil.copy(example, folder)
     return False
