@@ -1,4 +1,4 @@
-"""The documentation: its links lead somewhere, its commands exist, and the README stays short."""
+"""The documentation: its links lead somewhere, its examples work, and the README stays short."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import unittest
 from pathlib import Path
 
-from tests.support import ROOT
+from tests.support import ROOT, FunctionTestCase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ INDEX = ROOT / "docs" / "README.md"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/**/*.md")])
 README_LINES = 150
 BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"^```\w*\n(.*?)^```$|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
@@ -53,6 +54,16 @@ class Documentation(unittest.TestCase):
     def test_the_readme_is_short(self) -> None:
         lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
         self.assertLessEqual(len(lines), README_LINES)
+
+
+class Handlers(FunctionTestCase):
+    def test_every_handler_of_the_documentation_handles_an_event(self) -> None:
+        for page in PAGES:
+            blocks = PYTHON.findall(page.read_text(encoding="utf-8"))
+            for source in [block for block in blocks if "def handler(" in block]:
+                with self.subTest(page=str(page.relative_to(ROOT)), source=source):
+                    result = self.invoke(self.start(source), {"name": "Ada"})
+                    self.assertIsNone(result.function_error, result.payload)
 
 
 def links(page: Path) -> Iterator[str]:
