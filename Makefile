@@ -80,10 +80,12 @@ verify-layer: ## check ZIP, or several that go together, before Lambda does
 conformance: $(SUITES:%=.environments/%/ready) ## compare with AWS's emulator, runtime, CLI, SDK and SAM, and try vendors' tools
 	@$(CONFORMANCE) conformance/fetch_rie.py
 	@status=0; \
-	for suite in "$(CONFORMANCE) -m tests Throttled Uvloop" "$(CONFORMANCE) -m conformance" "$(CONFORMANCE) -m conformance.differential" \
-	    "$(CONFORMANCE) -m conformance.streaming" "$(VENDORS) -m conformance.vendors" \
-	    "$(VENDORS) -m conformance.sandbox" "$(WEB) -m conformance.web" "$(CONFORMANCE) -m conformance.layers" \
-	    "$(PUBLISH) -m conformance.explore" "$(PUBLISH) -m conformance.publish" "$(PUBLISH) -m conformance.packages"; do \
+	for suite in "$(CONFORMANCE) -m tests Throttled Uvloop" "$(CONFORMANCE) -m conformance.differential" \
+	    "$(CONFORMANCE) -m pytest -q conformance/emulators" "$(CONFORMANCE) -m pytest -q conformance/streaming" \
+	    "$(VENDORS) -m pytest -q conformance/vendors" "$(VENDORS) -m pytest -q conformance/sandbox" \
+	    "$(WEB) -m pytest -q conformance/web" "$(CONFORMANCE) -m pytest -q conformance/layers" \
+	    "$(PUBLISH) -m pytest -q conformance/explore" "$(PUBLISH) -m pytest -q conformance/publish" \
+	    "$(PUBLISH) -m pytest -q conformance/packages"; do \
 	    printf '\n== %s\n' "$${suite#*-m }"; $$suite || status=1; \
 	done; exit $$status
 

@@ -16,16 +16,16 @@ class Difference(Exception):
     """Something did not come out as it should have."""
 
 
-def expect(what: str, found: object, wanted: object) -> None:
-    """Raise Difference unless ``found`` equals ``wanted``."""
-    if found != wanted:
-        raise Difference(f"{what}: expected {wanted!r}, found {found!r}")
+def expect(what: str, found: object, expected: object) -> None:
+    """Raise Difference unless ``found`` equals ``expected``."""
+    if found != expected:
+        raise Difference(f"{what}: expected {expected!r}, found {found!r}")
 
 
-def expect_in(what: str, wanted: str, text: str) -> None:
-    """Raise Difference unless ``text`` holds ``wanted``."""
-    if wanted not in text:
-        raise Difference(f"{what}: expected {wanted!r} in {shorten(text)!r}")
+def expect_in(what: str, expected: str, text: str) -> None:
+    """Raise Difference unless ``text`` holds ``expected``."""
+    if expected not in text:
+        raise Difference(f"{what}: expected {expected!r} in {shorten(text)!r}")
 
 
 def the_one(what: str, items: Sequence[Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,13 +19,31 @@ from types import TracebackType
 from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
+FUNCTIONS = Path(__file__).resolve().parent / "functions"
 AWS_EMULATOR = ROOT / ".environments" / "conformance" / "bin" / "aws-lambda-rie"
+
+# Files of the task root that would not pass as source files of this repository.
+GENERATED_MODULES = {"syntax_error.py": "def handler(event, context)\n    return event\n"}
 
 START_TIMEOUT_S = 10
 STOP_TIMEOUT_S = 3
 # Below the range from which Linux takes the ports of outgoing connections, so none of those gets in the way.
 PORTS = range(20_000, 32_000)
 MARK = "CONFORMANCE_SERVER"  # a variable whose value tells the processes of one server from all others
+
+
+def write_task_root(folder: Path) -> Path:
+    """Copy the functions to ``folder``, so that nothing of this repository is on their search path."""
+    shutil.copytree(FUNCTIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, source in GENERATED_MODULES.items():
+        (folder / name).write_text(source)
+    return folder
+
+
+def require_aws_emulator() -> None:
+    """Raise ServerError unless AWS's emulator has been fetched."""
+    if not AWS_EMULATOR.exists():
+        raise ServerError(f"{AWS_EMULATOR} is missing; `make conformance` fetches it")
 
 
 class ServerError(Exception):

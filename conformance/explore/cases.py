@@ -13,16 +13,15 @@ from pathlib import Path
 from lambda_emulator.configuration import NO_CREDENTIALS, Configuration, variables
 
 from conformance.expectations import Difference, expect, expect_in, the_one
-from conformance.explore.laboratory import (
+from conformance.explore.harness import (
     OS_ONLY,
     ROOT,
-    SUITE,
     WITH_PYTHON,
-    Laboratory,
+    Harness,
     Terminal,
     Visit,
 )
-from conformance.suite import NotHere, Observation
+from conformance.suite import NotHere, Observation, case
 
 EVENT = '\'{"name": "Ada"}\''
 INVOKE = f"invoke {EVENT}"
@@ -45,8 +44,8 @@ BARE = "A base without Python"
 TOOLS = "Tools"
 
 
-def visit(laboratory: Laboratory) -> Visit:
-    return laboratory.visit(*COMMANDS, EXPLORE_BASE=WITH_PYTHON)
+def visit(harness: Harness) -> Visit:
+    return harness.visit(*COMMANDS, EXPLORE_BASE=WITH_PYTHON)
 
 
 def expect_answer(output: str) -> str:
@@ -56,9 +55,9 @@ def expect_answer(output: str) -> str:
     return str(line)
 
 
-@SUITE.case(PYTHON, "the banner says what is there")
-def the_banner(laboratory: Laboratory) -> Observation:
-    banner = visit(laboratory).banner
+@case(PYTHON, "the banner says what is there")
+def the_banner(harness: Harness) -> Observation:
+    banner = visit(harness).banner
     expect_in("the banner", "This resembles AWS Lambda", banner)
     expect_in("the banner", INVOKE, banner)
     found = re.search(r"AWS's emulator +(.+)", banner)
@@ -67,9 +66,9 @@ def the_banner(laboratory: Laboratory) -> Observation:
     return python[1] if python else ""
 
 
-@SUITE.case(PYTHON, "a stranger pastes the banner's line into a terminal, and has the answer")
-def a_stranger(laboratory: Laboratory) -> Observation:
-    with Terminal(laboratory, EXPLORE_BASE=WITH_PYTHON) as terminal:
+@case(PYTHON, "a stranger pastes the banner's line into a terminal, and has the answer")
+def a_stranger(harness: Harness) -> Observation:
+    with Terminal(harness, EXPLORE_BASE=WITH_PYTHON) as terminal:
         banner = terminal.read_until("To invoke the function, paste:\n\n") + terminal.read_until("\n")
         line = banner.splitlines()[-1].strip()
         terminal.read_until("$ ")
@@ -80,31 +79,31 @@ def a_stranger(laboratory: Laboratory) -> Observation:
     return line
 
 
-@SUITE.case(PYTHON, "invoke shows the log and the answer")
-def invoke(laboratory: Laboratory) -> Observation:
-    answer = visit(laboratory).answer(INVOKE)
+@case(PYTHON, "invoke shows the log and the answer")
+def invoke(harness: Harness) -> Observation:
+    answer = visit(harness).answer(INVOKE)
     for line in ("START RequestId: ", "explore greets Ada", "REPORT RequestId: "):
         expect_in("the output", line, answer)
     return expect_answer(answer)
 
 
-@SUITE.case(PYTHON, "AWS's emulator answers the banner's other line")
-def aws_emulator(laboratory: Laboratory) -> Observation:
+@case(PYTHON, "AWS's emulator answers the banner's other line")
+def aws_emulator(harness: Harness) -> Observation:
     if shutil.which("curl") is None:
         raise NotHere("curl is not installed")
-    shown = laboratory.visit(f"sleep 1; {CURL} -s", "cat /tmp/aws-lambda-rie.log", EXPLORE_BASE=WITH_PYTHON)
+    shown = harness.visit(f"sleep 1; {CURL} -s", "cat /tmp/aws-lambda-rie.log", EXPLORE_BASE=WITH_PYTHON)
     expect_in("the banner", CURL, shown.banner)
     expect("the answer", json.loads(shown.answer(f"sleep 1; {CURL} -s")), ANSWER)
     expect_in("the emulator's log", "explore greets Ada", shown.answer("cat /tmp/aws-lambda-rie.log"))
     return shown.answer(f"sleep 1; {CURL} -s")
 
 
-@SUITE.case(PYTHON, "the variables are those of a function")
-def the_variables(laboratory: Laboratory) -> Observation:
-    found = json.loads(visit(laboratory).answer(VARIABLES))
-    wanted = variables(Configuration("hello.handler", "/var/task", (), name="explore"), "")
-    names = [name for name in wanted if name not in NOT_COMPARED and not name.startswith("_AWS")]
-    expect("variables", {name: found.get(name) for name in names}, {name: wanted[name] for name in names})
+@case(PYTHON, "the variables are those of a function")
+def the_variables(harness: Harness) -> Observation:
+    found = json.loads(visit(harness).answer(VARIABLES))
+    expected = variables(Configuration("hello.handler", "/var/task", (), name="explore"), "")
+    names = [name for name in expected if name not in NOT_COMPARED and not name.startswith("_AWS")]
+    expect("variables", {name: found.get(name) for name in names}, {name: expected[name] for name in names})
     expect("PATH", found["PATH"], "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin")
     if not found["LD_LIBRARY_PATH"].endswith(":/var/task:/var/task/lib:/opt/lib"):
         raise Difference(f"LD_LIBRARY_PATH is {found['LD_LIBRARY_PATH']}")
@@ -114,9 +113,9 @@ def the_variables(laboratory: Laboratory) -> Observation:
     return f"{len(names) + 3} compared"
 
 
-@SUITE.case(PYTHON, "user, folder, and what can be written are Lambda's")
-def the_limits(laboratory: Laboratory) -> Observation:
-    seen = visit(laboratory)
+@case(PYTHON, "user, folder, and what can be written are Lambda's")
+def the_limits(harness: Harness) -> Observation:
+    seen = visit(harness)
     expect_in("id", "uid=993", seen.answer(IDENTITY))
     expect_in("id", "gid=990", seen.answer(IDENTITY))
     expect("the current folder", seen.answer(FOLDER), "/var/task")
@@ -126,17 +125,17 @@ def the_limits(laboratory: Laboratory) -> Observation:
     return "993:990 in /var/task, only /tmp is writable, no /dev/shm"
 
 
-@SUITE.case(PYTHON, "/opt/bootstrap is the runtime, and says so when called by hand")
-def the_bootstrap(laboratory: Laboratory) -> Observation:
-    seen = visit(laboratory)
+@case(PYTHON, "/opt/bootstrap is the runtime, and says so when called by hand")
+def the_bootstrap(harness: Harness) -> Observation:
+    seen = visit(harness)
     expect("its mode", seen.answer(BOOTSTRAP)[:10], "-rwxr-xr-x")
     expect_in("its words", "This is a custom AWS Lambda runtime for Python.", seen.answer(ALONE))
     return seen.answer(ALONE).splitlines()[0]
 
 
-@SUITE.case(BARE, "the banner says how to bring one")
-def no_python(laboratory: Laboratory) -> Observation:
-    seen = laboratory.visit("ls /opt", EXPLORE_BASE=OS_ONLY)
+@case(BARE, "the banner says how to bring one")
+def no_python(harness: Harness) -> Observation:
+    seen = harness.visit("ls /opt", EXPLORE_BASE=OS_ONLY)
     expect_in("the banner", "EXPLORE_LAYERS=layers/python3.13-x86_64.zip", seen.banner)
     if INVOKE in seen.banner:
         raise Difference("the banner offers what cannot work")
@@ -144,18 +143,18 @@ def no_python(laboratory: Laboratory) -> Observation:
     return "make explore-lambda-environment EXPLORE_LAYERS=…"
 
 
-@SUITE.case(BARE, "a layer brings one, and the pasted line works")
-def interpreter_layer(laboratory: Laboratory) -> Observation:
-    layer = laboratory.interpreter_layer()
-    seen = laboratory.visit(INVOKE, "command -v python3", EXPLORE_BASE=OS_ONLY, EXPLORE_LAYERS=str(layer))
+@case(BARE, "a layer brings one, and the pasted line works")
+def interpreter_layer(harness: Harness) -> Observation:
+    layer = harness.interpreter_layer()
+    seen = harness.visit(INVOKE, "command -v python3", EXPLORE_BASE=OS_ONLY, EXPLORE_LAYERS=str(layer))
     expect_answer(seen.answer(INVOKE))
     expect("python3", seen.answer("command -v python3"), "/opt/bin/python3")
     return f"/opt/bin/python3, {layer.stat().st_size / 2**20:.0f} MB of layer"
 
 
-@SUITE.case(BARE, "a layer that is none ends it in one line")
-def no_layer(laboratory: Laboratory) -> Observation:
-    seen = laboratory.visit(EXPLORE_BASE=OS_ONLY, EXPLORE_LAYERS="layers/nowhere.zip")
+@case(BARE, "a layer that is none ends it in one line")
+def no_layer(harness: Harness) -> Observation:
+    seen = harness.visit(EXPLORE_BASE=OS_ONLY, EXPLORE_LAYERS="layers/nowhere.zip")
     lines = [line for line in seen.output.splitlines() if "nowhere.zip" in line]
     expect("lines about it", len(lines), 1)
     if seen.status == 0 or "STEP" in seen.output:
@@ -163,27 +162,27 @@ def no_layer(laboratory: Laboratory) -> Observation:
     return lines[0]
 
 
-@SUITE.case(TOOLS, "Docker's command line builds and runs the same")
-def docker(laboratory: Laboratory) -> Observation:
+@case(TOOLS, "Docker's command line builds and runs the same")
+def docker(harness: Harness) -> Observation:
     if shutil.which("docker") is None:
         raise NotHere("Docker's command line is not installed (Debian's package: docker.io or docker-cli)")
-    seen = laboratory.visit(INVOKE, IDENTITY, SHARED_MEMORY, docker="docker", EXPLORE_BASE=WITH_PYTHON)
+    seen = harness.visit(INVOKE, IDENTITY, SHARED_MEMORY, docker="docker", EXPLORE_BASE=WITH_PYTHON)
     expect_answer(seen.answer(INVOKE))
     expect_in("id", "uid=993", seen.answer(IDENTITY))
     expect_in("/dev/shm", "No such file", seen.answer(SHARED_MEMORY))
     return "through podman's service"
 
 
-@SUITE.case(TOOLS, "hadolint finds nothing in the Dockerfiles")
-def hadolint(laboratory: Laboratory) -> Observation:
-    files = ["Dockerfile.explore", *relative(laboratory.source, "examples/images/*Dockerfile")]
-    return finds_nothing("hadolint", files, laboratory.source)
+@case(TOOLS, "hadolint finds nothing in the Dockerfiles")
+def hadolint(harness: Harness) -> Observation:
+    files = ["Dockerfile.explore", *relative(harness.source, "examples/images/*Dockerfile")]
+    return finds_nothing("hadolint", files, harness.source)
 
 
-@SUITE.case(TOOLS, "shellcheck finds nothing in the scripts")
-def shellcheck(laboratory: Laboratory) -> Observation:
-    files = relative(laboratory.source, "tools/explore/*.sh")
-    return finds_nothing("shellcheck", files, laboratory.source)
+@case(TOOLS, "shellcheck finds nothing in the scripts")
+def shellcheck(harness: Harness) -> Observation:
+    files = relative(harness.source, "tools/explore/*.sh")
+    return finds_nothing("shellcheck", files, harness.source)
 
 
 def relative(folder: Path, pattern: str) -> list[str]:

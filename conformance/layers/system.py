@@ -176,9 +176,9 @@ def _fetch(folder: Path, kind: Kind, packages: Sequence[str], *, dependencies: b
     }
     words = ["apt-get", "--quiet", "--quiet", "--option", f"APT::Architectures={kind.debian}"]
     words += [word for name, value in settings.items() for word in ("--option", f"{name}={value}")]
-    wanted = ["install", "--yes", "--no-install-recommends", "--download-only", *packages]
+    expected = ["install", "--yes", "--no-install-recommends", "--download-only", *packages]
     archives = state / "cache" / "archives"
-    for arguments in (["update"], wanted if dependencies else ["download", *packages]):
+    for arguments in (["update"], expected if dependencies else ["download", *packages]):
         outcome = subprocess.run([*words, *arguments], cwd=archives, capture_output=True, text=True)
         if outcome.returncode != 0:
             reason = (outcome.stderr.strip().splitlines() or ["without a word"])[-1]

@@ -9,9 +9,9 @@ from typing import Any
 
 from conformance.expectations import Difference, expect, expect_in
 from conformance.publish import account as accounts
-from conformance.publish.laboratory import SUITE, Laboratory
+from conformance.publish.harness import Harness
 from conformance.publish.readme import Block, read_blocks
-from conformance.suite import Case, NotHere, Observation
+from conformance.suite import Case, NotHere, Observation, Suite, case
 
 ARN = r"arn:aws:lambda:eu-west-3:123456789012:layer:[A-Za-z0-9_-]+:1"
 ELSEWHERE = "OPTIONS='--region eu-west-3'"  # so that the README's commands find an account without layers
@@ -23,73 +23,73 @@ TEMPLATE = "examples/template.yaml"
 HOMES = ("Stream", "Managed", "Image")
 
 
-@SUITE.case(PUBLISH, "one ARN on stdout for each zip, the interpreters of both architectures among them")
-def publish_all(laboratory: Laboratory) -> Observation:
+@case(PUBLISH, "one ARN on stdout for each zip, the interpreters of both architectures among them")
+def publish_all(harness: Harness) -> Observation:
     for name in INTERPRETERS:
-        accounts.stand_in_for_an_interpreter(laboratory.source / "layers" / f"{name}.zip")
-    done = laboratory.type(f"make dist >&2\nmake publish {ELSEWHERE}").succeeded()
+        accounts.stand_in_for_an_interpreter(harness.source / "layers" / f"{name}.zip")
+    done = harness.type(f"make dist >&2\nmake publish {ELSEWHERE}").succeeded()
     arns = done.output.splitlines()
     if len(arns) != 3 or not all(re.fullmatch(ARN, arn) for arn in arns):
         raise Difference(f"expected three ARNs, found {done.output!r}")
-    held = [laboratory.account.layer(arn) for arn in arns]
+    held = [harness.account.layer(arn) for arn in arns]
     expect("names", [one.name for one in held], ["python-runtime", "python3-13-arm64", "python3-13-x86_64"])
     architectures = [one.compatible_architectures for one in held]
     expect("architectures", architectures, [["x86_64", "arm64"], ["arm64"], ["x86_64"]])
     zips = ["lambda", *reversed(INTERPRETERS)]
     for layer, name in zip(held, zips):
-        content = (laboratory.source / "layers" / f"{name}.zip").read_bytes()
+        content = (harness.source / "layers" / f"{name}.zip").read_bytes()
         expect(f"the bytes of {name}.zip", layer.code_bytes == content, True)
     expect_in("the runtimes", "provided.al2023", held[0].compatible_runtimes)
     return arns[0]
 
 
-@SUITE.case(PUBLISH, "the second time gives the second version")
-def publish_again(laboratory: Laboratory) -> Observation:
-    done = laboratory.type(f"make publish ZIPS=layers/lambda.zip {ELSEWHERE}").succeeded()
+@case(PUBLISH, "the second time gives the second version")
+def publish_again(harness: Harness) -> Observation:
+    done = harness.type(f"make publish ZIPS=layers/lambda.zip {ELSEWHERE}").succeeded()
     expect("the ARN", done.output.strip(), "arn:aws:lambda:eu-west-3:123456789012:layer:python-runtime:2")
     return done.output.strip()
 
 
-@SUITE.case(PUBLISH, "the ARN is printed, whatever form of output is asked for")
-def publish_as_text(laboratory: Laboratory) -> Observation:
+@case(PUBLISH, "the ARN is printed, whatever form of output is asked for")
+def publish_as_text(harness: Harness) -> Observation:
     words = f"{ELSEWHERE[:-1]} --output text'"
-    done = laboratory.type(f"make publish ZIPS=layers/lambda.zip {words}").succeeded()
+    done = harness.type(f"make publish ZIPS=layers/lambda.zip {words}").succeeded()
     expect("the ARN", done.output.strip(), "arn:aws:lambda:eu-west-3:123456789012:layer:python-runtime:3")
     return done.output.strip()
 
 
-@SUITE.case(PUBLISH, "what cannot be published is one clear error, and no ARN")
-def publish_in_vain(laboratory: Laboratory) -> Observation:
-    large = laboratory.source / "layers" / "large.zip"
+@case(PUBLISH, "what cannot be published is one clear error, and no ARN")
+def publish_in_vain(harness: Harness) -> Observation:
+    large = harness.source / "layers" / "large.zip"
     with zipfile.ZipFile(large, "w") as archive:
         archive.writestr("python/large", bytes(51 * 2**20))
-    wanted = {
+    expected = {
         "layers/nowhere.zip": "layers/nowhere.zip does not exist; `make dist` builds layers/lambda.zip",
         "layers/large.zip": "Lambda takes 50 MB in a request",
         "layers": "layers cannot be read: Is a directory",
     }
-    for path, words in wanted.items():
-        done = laboratory.type(f"make publish ZIPS={path}")
+    for path, words in expected.items():
+        done = harness.type(f"make publish ZIPS={path}")
         expect(f"ARNs for {path}", done.output, "")
         expect_in(f"the error for {path}", words, done.errors)
     large.unlink()
     nobody = "AWS_ENDPOINT_URL=http://127.0.0.1:9"  # nothing listens there
-    done = laboratory.type(f"{nobody} make publish ZIPS=layers/lambda.zip")
+    done = harness.type(f"{nobody} make publish ZIPS=layers/lambda.zip")
     expect("ARNs without AWS", done.output, "")
     expect_in("the error without AWS", "publish: AWS CLI did not publish layers/lambda.zip", done.errors)
-    return f"{len(wanted) + 1} of them"
+    return f"{len(expected) + 1} of them"
 
 
-def paste(block: Block) -> Case[Laboratory]:
+def paste(block: Block) -> Case:
     """A case of the README: its commands, as they are, but without the wait for IAM."""
 
-    def try_it(laboratory: Laboratory) -> Observation:
-        if laboratory.no_sandbox and any(word in block.commands for word in ("invoke", "curl", "delete")):
-            raise NotHere(f"there is no sandbox for the function: {laboratory.no_sandbox}")
+    def try_it(harness: Harness) -> Observation:
+        if harness.no_sandbox and any(word in block.commands for word in ("invoke", "curl", "delete")):
+            raise NotHere(f"there is no sandbox for the function: {harness.no_sandbox}")
         if "layers/python3.13-arm64.zip" in block.commands:
-            accounts.stand_in_for_an_interpreter(laboratory.source / "layers" / "python3.13-arm64.zip")
+            accounts.stand_in_for_an_interpreter(harness.source / "layers" / "python3.13-arm64.zip")
         commands = re.sub("^sleep [0-9]+$", "true", block.commands, flags=re.MULTILINE)
-        done = laboratory.type(commands).succeeded()
+        done = harness.type(commands).succeeded()
         if "lambda invoke" in block.commands:
             expect_in("what AWS CLI printed", '{"message": "Hello, Ada!"}', done.output)
             expect_in("what AWS CLI printed", '"StatusCode": 200', done.output)
@@ -110,30 +110,31 @@ def streamed(output: str) -> Observation:
     return f"{len(events)} events, the last: {' '.join(events[-1].split())}"
 
 
+SUITE: Suite[Harness] = Suite()
 SUITE.cases.extend(paste(block) for block in read_blocks(ROOT))
 
 
-@SUITE.case(TEMPLATE, "cfn-lint finds nothing")
-def cfn_lint(laboratory: Laboratory) -> Observation:
-    done = laboratory.type(f"cfn-lint {TEMPLATE}").succeeded()
+@case(TEMPLATE, "cfn-lint finds nothing")
+def cfn_lint(harness: Harness) -> Observation:
+    done = harness.type(f"cfn-lint {TEMPLATE}").succeeded()
     expect("what it says", done.output + done.errors, "")
     return "no findings"
 
 
-@SUITE.case(TEMPLATE, "sam validate --lint finds nothing")
-def sam_validate(laboratory: Laboratory) -> Observation:
-    done = laboratory.type(f"sam validate --lint --template {TEMPLATE}").succeeded()
+@case(TEMPLATE, "sam validate --lint finds nothing")
+def sam_validate(harness: Harness) -> Observation:
+    done = harness.type(f"sam validate --lint --template {TEMPLATE}").succeeded()
     expect_in("what it says", "is a valid SAM Template", done.output)
     return "a valid SAM Template"
 
 
-@SUITE.case(TEMPLATE, "make deploy brings it to CloudFormation: three homes, and a URL that streams")
-def deploy(laboratory: Laboratory) -> Observation:
-    accounts.stand_in_for_an_interpreter(laboratory.source / "layers" / "python3.13-arm64.zip")
-    laboratory.type(
+@case(TEMPLATE, "make deploy brings it to CloudFormation: three homes, and a URL that streams")
+def deploy(harness: Harness) -> Observation:
+    accounts.stand_in_for_an_interpreter(harness.source / "layers" / "python3.13-arm64.zip")
+    harness.type(
         "make dist\naws s3 mb s3://deployment\nmake deploy BUCKET=deployment OPTIONS=--no-progressbar"
     ).succeeded()
-    resources = laboratory.account.transformed["Resources"]
+    resources = harness.account.transformed["Resources"]
     functions = {name: of_type(resources, "Function")[f"{name}Function"] for name in HOMES}
     stream, managed, image = functions.values()
     expect("the OS-only runtime", (stream["Runtime"], len(stream["Layers"])), ("provided.al2023", 2))
@@ -145,7 +146,7 @@ def deploy(laboratory: Laboratory) -> Observation:
     actions = sorted(permission["Action"] for permission in of_type(resources, "Permission").values())
     expect("who opens the URL", actions, ["lambda:InvokeFunction", "lambda:InvokeFunctionUrl"])
     dockerfile = resources["ImageFunction"].get("Metadata", {}).get("Dockerfile", "")
-    expect("the Dockerfile is there", (laboratory.source / dockerfile).is_file(), True)
+    expect("the Dockerfile is there", (harness.source / dockerfile).is_file(), True)
     return ", ".join(functions)
 
 
@@ -158,20 +159,20 @@ def of_type(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     }
 
 
-@SUITE.case(TEMPLATE, "what it has created can be invoked")
-def invoke_deployed(laboratory: Laboratory) -> Observation:
-    if laboratory.no_sandbox:
-        raise NotHere(f"there is no sandbox for the function: {laboratory.no_sandbox}")
-    name = laboratory.type(
+@case(TEMPLATE, "what it has created can be invoked")
+def invoke_deployed(harness: Harness) -> Observation:
+    if harness.no_sandbox:
+        raise NotHere(f"there is no sandbox for the function: {harness.no_sandbox}")
+    name = harness.type(
         "aws cloudformation describe-stack-resources --stack-name python-runtime-examples --output text"
         " --query \"StackResources[?LogicalResourceId=='ManagedFunction'].PhysicalResourceId\""
     ).output.strip()
     # moto creates the function without its layers, and the layers under other names.
-    runtime = laboratory.type(
+    runtime = harness.type(
         "aws lambda list-layers --output text"
         " --query \"Layers[?contains(LayerName, 'Runtime')].LatestMatchingVersion.LayerVersionArn\""
     ).output.strip()
-    done = laboratory.type(
+    done = harness.type(
         f"aws lambda update-function-configuration --function-name {name} --layers {runtime} >&2\n"
         f"aws lambda invoke --function-name {name} /dev/stdout"
     ).succeeded()

@@ -16,6 +16,8 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from conformance.suite import NotHere
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 USER_ID = "993"  # of Lambda's sandbox user
 GROUP_ID = "990"
@@ -42,6 +44,13 @@ def unavailable() -> str:
     if probe.returncode != 0:
         return f"this system allows no unprivileged user namespaces: {probe.stderr.strip()}"
     return ""
+
+
+def require_sandbox() -> None:
+    """Raise NotHere if this computer cannot run a sandbox."""
+    reason = unavailable()
+    if reason:
+        raise NotHere(f"no sandbox: {reason}")
 
 
 class Machine:

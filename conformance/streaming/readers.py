@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import urllib3  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-from conformance.clients import TIMEOUT_S, Boto3
+from conformance.emulators.clients import TIMEOUT_S, Boto3
 from conformance.expectations import Difference, shorten
 
 INVOCATIONS = "/2015-03-31/functions/function/invocations"

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from conformance.expectations import Difference, expect, expect_in
-from conformance.web.beside import APIG_WSGI, MANGUM, UPLOAD
+from conformance.suite import Observation
+from conformance.web.adapters import APIG_WSGI, MANGUM, UPLOAD
 from conformance.web.senders import SENDERS, Request
-from conformance.web.site import Answer, Site, expect_pieces
+from conformance.web.web_function import Answer, WebFunction, expect_pieces
 
-Observation = str
-Try = Callable[[Site], Observation]
+Try = Callable[[WebFunction], Observation]
 
 
 @dataclass
@@ -63,29 +63,29 @@ def seconds(answer: Answer) -> str:
 @FASTAPI.case("a streaming response comes piece by piece")
 @STARLETTE.case("a streaming response comes piece by piece, through middleware")
 @DJANGO_WSGI.case("a streaming response comes piece by piece")
-def streaming(site: Site) -> Observation:
-    answer = site.ask("/stream")
+def streaming(web: WebFunction) -> Observation:
+    answer = web.ask("/stream")
     expect_pieces(answer, b"0\n", b"1\n", b"2\n")
     return f"after {seconds(answer)} s"
 
 
 @FLASK.case("a streaming response comes piece by piece, in the request's context")
-def streaming_with_context(site: Site) -> Observation:
-    answer = site.ask("/stream")
+def streaming_with_context(web: WebFunction) -> Observation:
+    answer = web.ask("/stream")
     expect_pieces(answer, *[f"{number} of /stream\n".encode() for number in range(3)])
     return f"after {seconds(answer)} s"
 
 
 @DJANGO_ASGI.case("an asynchronous streaming response comes piece by piece")
-def async_streaming(site: Site) -> Observation:
-    answer = site.ask("/async_stream")
+def async_streaming(web: WebFunction) -> Observation:
+    answer = web.ask("/async_stream")
     expect_pieces(answer, b"0\n", b"1\n", b"2\n")
     return f"after {seconds(answer)} s"
 
 
 @FASTAPI.case("server-sent events: the head comes before the first of them")
-def server_sent_events(site: Site) -> Observation:
-    answer = site.ask("/sse")
+def server_sent_events(web: WebFunction) -> Observation:
+    answer = web.ask("/sse")
     expect("content type", answer.all("content-type"), ["text/event-stream; charset=utf-8"])
     expect_pieces(answer, b"data: one\n\n", b"data: two\n\n")
     if answer.pieces[0][0] - answer.head_s < 0.2:
@@ -94,31 +94,31 @@ def server_sent_events(site: Site) -> Observation:
 
 
 @FASTAPI.case("the lifespan has started once, its state is in each request")
-def lifespan(site: Site) -> Observation:
-    first, *_, pool = site.ask("/events").json()
+def lifespan(web: WebFunction) -> Observation:
+    first, *_, pool = web.ask("/events").json()
     expect("first event", first, "startup")
     expect("state", pool, "open")
-    expect("events", site.ask("/events").json().count("startup"), 1)
+    expect("events", web.ask("/events").json().count("startup"), 1)
     return "startup, open"
 
 
 @FASTAPI.case("a background task runs when the client has its answer")
 @STARLETTE.case("a background task runs when the client has its answer")
-def background(site: Site) -> Observation:
+def background(web: WebFunction) -> Observation:
     began = time.monotonic()
-    expect("body", site.ask("/background").text, "accepted")
+    expect("body", web.ask("/background").text, "accepted")
     took = time.monotonic() - began
     if took > 0.35:
         raise Difference(f"the answer took {took:.2f} s")
-    expect("done before the next request", "worked" in site.ask("/events").json(), True)
+    expect("done before the next request", "worked" in web.ask("/events").json(), True)
     return f"answer after {took:.2f} s, task done before the next request"
 
 
 @FASTAPI.case("a dependency is opened, used and closed")
-def dependency(site: Site) -> Observation:
-    site.ask("/events")
-    expect("body", site.ask("/depends").json(), "done")
-    events = site.ask("/events").json()[1:-1]
+def dependency(web: WebFunction) -> Observation:
+    web.ask("/events")
+    expect("body", web.ask("/depends").json(), "done")
+    events = web.ask("/events").json()[1:-1]
     expect("events", events, ["opened", "used connection", "closed"])
     return ", ".join(events)
 
@@ -126,9 +126,9 @@ def dependency(site: Site) -> Observation:
 @FASTAPI.case("a file is uploaded")
 @FLASK.case("a file is uploaded")
 @DJANGO_ASGI.case("a file is uploaded")
-def upload(site: Site) -> Observation:
+def upload(web: WebFunction) -> Observation:
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    answer = site.ask("/upload", method="POST", body=UPLOAD, headers=headers)
+    answer = web.ask("/upload", method="POST", body=UPLOAD, headers=headers)
     expect("file", answer.json(), {"name": "a.bin", "type": "image/png", "data": [0, 255]})
     return str(answer.json())
 
@@ -136,8 +136,8 @@ def upload(site: Site) -> Observation:
 @FASTAPI.case("cookies come in and go out")
 @FLASK.case("cookies come in and go out")
 @DJANGO_WSGI.case("cookies come in and go out")
-def cookies(site: Site) -> Observation:
-    answer = site.ask("/cookies", headers={"Cookie": "other=1; seen=yes"})
+def cookies(web: WebFunction) -> Observation:
+    answer = web.ask("/cookies", headers={"Cookie": "other=1; seen=yes"})
     expect("cookie", answer.json(), {"seen": "yes"})
     names = [cookie.partition("=")[0] for cookie in answer.all("set-cookie")]
     expect("cookies", names, ["first", "second"])
@@ -145,19 +145,19 @@ def cookies(site: Site) -> Observation:
 
 
 @FASTAPI.case("input that is not valid is answered 422")
-def validation(site: Site) -> Observation:
+def validation(web: WebFunction) -> Observation:
     headers = {"Content-Type": "application/json"}
     valid = json.dumps({"name": "é", "price": 1.5}).encode()
-    answer = site.ask("/items", method="POST", body=valid, headers=headers)
+    answer = web.ask("/items", method="POST", body=valid, headers=headers)
     expect("valid", (answer.status, answer.json()), (200, {"total": 3.0, "name": "é"}))
-    answer = site.ask("/items", method="POST", body=b'{"name": "a", "price": "much"}', headers=headers)
+    answer = web.ask("/items", method="POST", body=b'{"name": "a", "price": "much"}', headers=headers)
     expect_status(answer, 422)
     return str(answer.json()["detail"][0]["msg"])
 
 
 @FASTAPI.case("a WebSocket is refused with a status and a reason")
-def websocket(site: Site) -> Observation:
-    answer = site.ask("/socket", headers=WEBSOCKET)
+def websocket(web: WebFunction) -> Observation:
+    answer = web.ask("/socket", headers=WEBSOCKET)
     expect_status(answer, 501)
     expect_in("reason", "WebSockets", answer.text)
     return f"501 {answer.text.strip()}"
@@ -166,11 +166,11 @@ def websocket(site: Site) -> Observation:
 @FASTAPI.case("an exception is answered 500, and is in the log with its trace")
 @STARLETTE.case("an exception is answered 500, and is in the log with its trace")
 @FLASK.case("an exception is answered 500, and is in the log with its trace")
-def exception(site: Site) -> Observation:
-    answer = site.ask("/fail")
+def exception(web: WebFunction) -> Observation:
+    answer = web.ask("/fail")
     expect_status(answer, 500)
-    site.ask("/json")  # by then the application has ended
-    log = site.function.log_text()
+    web.ask("/json")  # by then the application has ended
+    log = web.function.log_text()
     expect_in("log", "ValueError: the application fails", log)
     expect_in("trace", "in fail", log)
     return f"500 {answer.text.splitlines()[0]}"
@@ -178,95 +178,95 @@ def exception(site: Site) -> Observation:
 
 @FASTAPI.case("an exception midway cuts the response short, and is in the log")
 @FLASK.case("an exception midway cuts the response short, and is in the log")
-def midway(site: Site) -> Observation:
-    answer = site.ask("/midway")
+def midway(web: WebFunction) -> Observation:
+    answer = web.ask("/midway")
     expect("answer", (answer.status, answer.body, answer.cut_short), (200, b"begun", True))
-    expect_in("log", "ValueError: fails midway", site.function.log_text())
-    expect_status(site.ask("/json"), 200)
+    expect_in("log", "ValueError: fails midway", web.function.log_text())
+    expect_status(web.ask("/json"), 200)
     return "200 begun, then the connection breaks off"
 
 
 @STARLETTE.case("a file is served, whole and in part")
-def file(site: Site) -> Observation:
-    whole = site.ask("/file")
-    part = site.ask("/file", headers={"Range": "bytes=3-8"})
+def file(web: WebFunction) -> Observation:
+    whole = web.ask("/file")
+    part = web.ask("/file", headers={"Range": "bytes=3-8"})
     expect_status(part, 206)
     expect("part", part.body, whole.body[3:9])
     return f"{len(whole.body)} bytes; {part.all('content-range')[0]}"
 
 
 @STARLETTE.case("middleware compresses what is streamed")
-def compressed(site: Site) -> Observation:
-    answer = site.ask("/file", headers={"Accept-Encoding": "gzip"})
+def compressed(web: WebFunction) -> Observation:
+    answer = web.ask("/file", headers={"Accept-Encoding": "gzip"})
     expect("content encoding", answer.all("content-encoding"), ["gzip"])
     expect("magic", answer.body[:2], b"\x1f\x8b")
     return f"{len(answer.body)} bytes"
 
 
 @STARLETTE.case("a mounted application knows its root path, and links to itself")
-def mounted(site: Site) -> Observation:
-    root_path, url = site.ask("/inner/page").json()
+def mounted(web: WebFunction) -> Observation:
+    root_path, url = web.ask("/inner/page").json()
     expect("root path", root_path, "/inner")
-    expect("url", url, f"{site.url.url}inner/page")
+    expect("url", url, f"{web.url.url}inner/page")
     return f"{root_path}, {url}"
 
 
 @DJANGO_ASGI.case("a synchronous view runs in a thread of its own")
-def in_a_thread(site: Site) -> Observation:
-    expect("thread", site.ask("/thread").json(), {"main": False})
+def in_a_thread(web: WebFunction) -> Observation:
+    expect("thread", web.ask("/thread").json(), {"main": False})
     return "not the main thread"
 
 
 @DJANGO_WSGI.case("a view runs on the main thread")
-def on_the_main_thread(site: Site) -> Observation:
-    expect("thread", site.ask("/thread").json(), {"main": True})
+def on_the_main_thread(web: WebFunction) -> Observation:
+    expect("thread", web.ask("/thread").json(), {"main": True})
     return "the main thread"
 
 
 @DJANGO_ASGI.case("the signal request_finished is sent after each request")
 @DJANGO_WSGI.case("the signal request_finished is sent after each request")
-def finished(site: Site) -> Observation:
-    before = len(site.ask("/events").json())
-    expect("signals", len(site.ask("/events").json()), before + 1)
+def finished(web: WebFunction) -> Observation:
+    before = len(web.ask("/events").json())
+    expect("signals", len(web.ask("/events").json()), before + 1)
     return f"{before + 1} signals"
 
 
 @FLASK.case("a response is closed when it is complete")
-def closing(site: Site) -> Observation:
-    expect("body", site.ask("/closing").text, "one")
-    expect("events", site.ask("/events").json(), ["closed"])
+def closing(web: WebFunction) -> Observation:
+    expect("body", web.ask("/closing").text, "one")
+    expect("events", web.ask("/events").json(), ["closed"])
     return "closed"
 
 
 @FASTAPI.case("a BUFFERED function URL gives the same responses")
 @FLASK.case("a BUFFERED function URL gives the same responses")
-def buffered(site: Site) -> Observation:
-    handler = site.function.configuration.handler.replace(".handler", ".buffered")
+def buffered(web: WebFunction) -> Observation:
+    handler = web.function.configuration.handler.replace(".handler", ".buffered")
     targets = ("/json", "/cookies", "/picture", "/gzip", "/latin", "/empty", "/stream", "/fail")
-    with Site(handler, buffered=True) as other:
+    with WebFunction(handler, buffered=True) as other:
         for target in targets:
-            expect(target, visible(other.ask(target)), visible(site.ask(target)))
+            expect(target, visible(other.ask(target)), visible(web.ask(target)))
     return ", ".join(targets)
 
 
 @FASTAPI.case("handlers around it may await, return or iterate, for every event source")
-def around_asgi(site: Site) -> Observation:
-    return same_responses(site, ("awaiting", "returning", "iterating"))
+def around_asgi(web: WebFunction) -> Observation:
+    return same_responses(web, ("awaiting", "returning", "iterating"))
 
 
 @FLASK.case("handlers around it may delegate, return or iterate, for every event source")
-def around_wsgi(site: Site) -> Observation:
-    return same_responses(site, ("delegating", "returning", "iterating"))
+def around_wsgi(web: WebFunction) -> Observation:
+    return same_responses(web, ("delegating", "returning", "iterating"))
 
 
-def same_responses(site: Site, around: tuple[str, ...]) -> Observation:
+def same_responses(web: WebFunction, around: tuple[str, ...]) -> Observation:
     """The handlers named in ``around`` give the bytes that the one they are around gives."""
     for sender, make_event in SENDERS.items():
         for target in ("/json", "/cookies", "/picture", "/stream", "/missing"):
             event = make_event(Request(target, target=target))
-            expected = site.payload(event, "streamed")
+            expected = web.payload(event, "streamed")
             for name in around:
-                expect(f"{name}, {sender}, {target}", site.payload(event, name), expected)
+                expect(f"{name}, {sender}, {target}", web.payload(event, name), expected)
     return f"{', '.join(around)}: the same for all {len(SENDERS)} event sources"
 
 
@@ -278,7 +278,7 @@ def visible(answer: Answer) -> object:
 
 
 @FASTAPI.case("the lifespan ends when Lambda ends the environment")
-def shutdown(site: Site) -> Observation:  # the last case: nothing works afterwards
-    site.function.close()
-    expect_in("log", "shutdown of FastAPI", site.function.log_text())
+def shutdown(web: WebFunction) -> Observation:  # the last case: nothing works afterwards
+    web.function.close()
+    expect_in("log", "shutdown of FastAPI", web.function.log_text())
     return "shutdown"

@@ -12,54 +12,53 @@ from pathlib import Path
 
 from conformance.expectations import Difference, expect, expect_in
 from conformance.layers import system
-from conformance.layers.workshop import (
+from conformance.layers.harness import (
     PREFIX,
     VERSION,
-    Workshop,
-    case,
+    Harness,
     for_this_computer,
     own_glibc,
 )
-from conformance.suite import NotHere, Observation
+from conformance.suite import NotHere, Observation, case
 
 GROUP = "Builds"
 LEFT_OUT = re.compile(r"/(test|site-packages|idlelib|tkinter|config-[^/]*|__pycache__)$")
 
 
 @case(GROUP, "make dist, twice: equal hashes")
-def runtime(workshop: Workshop) -> Observation:
-    return same(workshop.layer(), workshop.layer("lambda-2"))
+def runtime(harness: Harness) -> Observation:
+    return same(harness.layer(), harness.layer("lambda-2"))
 
 
 @case(GROUP, "make dist-python, twice: equal hashes")
-def interpreter(workshop: Workshop) -> Observation:
-    return same(workshop.interpreter(), workshop.interpreter("interpreter-2"))
+def interpreter(harness: Harness) -> Observation:
+    return same(harness.interpreter(), harness.interpreter("interpreter-2"))
 
 
 @case(GROUP, "make dist-deps, twice: equal hashes")
-def packages(workshop: Workshop) -> Observation:
-    return same(workshop.packages(), workshop.packages("packages-2"))
+def packages(harness: Harness) -> Observation:
+    return same(harness.packages(), harness.packages("packages-2"))
 
 
 @case(GROUP, "make dist-function, twice: equal hashes")
-def function(workshop: Workshop) -> Observation:
-    return same(workshop.function(), workshop.function("function-2"))
+def function(harness: Harness) -> Observation:
+    return same(harness.function(), harness.function("function-2"))
 
 
 @case(GROUP, "make verify-layer finds nothing wrong with the four together")
-def verified(workshop: Workshop) -> Observation:
-    zips = [workshop.layer(), workshop.interpreter(), workshop.packages(), workshop.function()]
-    outcome = workshop.make("verify-layer", {**for_this_computer(), "ZIP": " ".join(map(str, zips))})
+def verified(harness: Harness) -> Observation:
+    zips = [harness.layer(), harness.interpreter(), harness.packages(), harness.function()]
+    outcome = harness.make("verify-layer", {**for_this_computer(), "ZIP": " ".join(map(str, zips))})
     expect("exit status", outcome.status, 0)
     together = next(line for line in outcome.output.splitlines() if line.startswith("together"))
     return f"{outcome.output.splitlines()[-1]}; {' '.join(together.split())}"
 
 
 @case(GROUP, "an interpreter for a newer glibc than Lambda's is refused, its symbol named")
-def too_new(workshop: Workshop) -> Observation:
-    output = workshop.folder / "refused.zip"
+def too_new(harness: Harness) -> Observation:
+    output = harness.folder / "refused.zip"
     settings = {"FROM": PREFIX, "LIBRARIES": system.library_folder(), "GLIBC": "2.34", "OUTPUT": output}
-    outcome = workshop.make("dist-python", {**for_this_computer(), **settings})
+    outcome = harness.make("dist-python", {**for_this_computer(), **settings})
     if outcome.status == 0:
         raise NotHere(f"this Python needs no glibc above 2.34, though {own_glibc()} is installed")
     expect("a zip is left", output.exists(), False)
@@ -70,9 +69,9 @@ def too_new(workshop: Workshop) -> Observation:
 
 
 @case(GROUP, "an interpreter whose libraries Lambda lacks is refused, each of them named")
-def missing_libraries(workshop: Workshop) -> Observation:
-    output = workshop.folder / "refused.zip"
-    outcome = workshop.make("dist-python", {**for_this_computer(), "FROM": PREFIX, "OUTPUT": output})
+def missing_libraries(harness: Harness) -> Observation:
+    output = harness.folder / "refused.zip"
+    outcome = harness.make("dist-python", {**for_this_computer(), "FROM": PREFIX, "OUTPUT": output})
     if outcome.status == 0:
         raise NotHere("this Python brings all its libraries")
     expect("a zip is left", output.exists(), False)
@@ -82,15 +81,15 @@ def missing_libraries(workshop: Workshop) -> Observation:
 
 
 @case(GROUP, "an archive, fetched by uv as from python-build-standalone, gives the same layer")
-def fetched(workshop: Workshop) -> Observation:
+def fetched(harness: Harness) -> Observation:
     """Where python-build-standalone cannot be reached, uv is told of an archive on this computer."""
-    environment = {"UV_PYTHON_DOWNLOADS_JSON_URL": str(offer(workshop, sha256=None))}
-    output = workshop.folder / "fetched.zip"
+    environment = {"UV_PYTHON_DOWNLOADS_JSON_URL": str(offer(harness, sha256=None))}
+    output = harness.folder / "fetched.zip"
     settings = {**for_this_computer(), "LIBRARIES": system.library_folder(), "OUTPUT": output}
-    outcome = workshop.make("dist-python", settings, environment)
+    outcome = harness.make("dist-python", settings, environment)
     if outcome.status != 0:
         raise Difference(f"make dist-python: {outcome.errors.strip()}")
-    one, two = content(output), content(workshop.interpreter())
+    one, two = content(output), content(harness.interpreter())
     expect("files", sorted(one), sorted(two))
     different = [name for name in one if one[name] != two[name]]
     # uv writes the variables of sysconfig anew.
@@ -99,10 +98,10 @@ def fetched(workshop: Workshop) -> Observation:
 
 
 @case(GROUP, "an archive that is not what uv expects is refused")
-def tampered(workshop: Workshop) -> Observation:
-    environment = {"UV_PYTHON_DOWNLOADS_JSON_URL": str(offer(workshop, sha256="0" * 64))}
-    output = workshop.folder / "tampered.zip"
-    outcome = workshop.make("dist-python", {**for_this_computer(), "OUTPUT": output}, environment)
+def tampered(harness: Harness) -> Observation:
+    environment = {"UV_PYTHON_DOWNLOADS_JSON_URL": str(offer(harness, sha256="0" * 64))}
+    output = harness.folder / "tampered.zip"
+    outcome = harness.make("dist-python", {**for_this_computer(), "OUTPUT": output}, environment)
     expect("exit status", outcome.status, 2)
     expect("a zip is left", output.exists(), False)
     expect_in("message", "mismatch", outcome.errors)
@@ -120,11 +119,11 @@ def same(one: Path, two: Path) -> Observation:
     return f"{one.stat().st_size / 1024 / 1024:.1f} MB, {first[:16]}…"
 
 
-def offer(workshop: Workshop, sha256: str | None) -> Path:
+def offer(harness: Harness, sha256: str | None) -> Path:
     """A list of downloads for uv, with an archive of the interpreter at hand in it."""
     version = platform.python_version()
     name = f"cpython-{version}-linux-{system.OWN.machine}-gnu"
-    archive = workshop.folder / f"{name}-install_only_stripped.tar.gz"
+    archive = harness.folder / f"{name}-install_only_stripped.tar.gz"
     if not archive.exists():
         with tarfile.open(archive, "w:gz", compresslevel=1) as file:
             for place in (f"bin/python{VERSION}", "lib"):
@@ -142,7 +141,7 @@ def offer(workshop: Workshop, sha256: str | None) -> Path:
         "variant": None,
         "build": "20260101",
     }
-    downloads = workshop.new_folder() / "downloads.json"
+    downloads = harness.new_folder() / "downloads.json"
     downloads.write_text(json.dumps({name: entry}))
     return downloads
 

@@ -13,23 +13,23 @@ from pathlib import Path
 
 from conformance.expectations import Difference, expect, expect_in
 from conformance.layers import system
-from conformance.layers.workshop import PREFIX, VERSION, Workshop, case
+from conformance.layers.harness import PREFIX, VERSION, Harness
 from conformance.sandbox.machine import ROOT
-from conformance.suite import Observation
+from conformance.suite import Observation, case
 
 GROUP = "What cannot be built"
 NOBODY = "http://127.0.0.1:9"  # where nobody listens
 
 
 def refusal(
-    workshop: Workshop, words: list[str | Path], environment: Mapping[str, str], wanted: str
+    harness: Harness, words: list[str | Path], environment: Mapping[str, str], expected: str
 ) -> Observation:
-    """The first line of what a tool says; it must hold ``wanted``, and nothing may be written."""
-    output = workshop.new_folder() / "a.zip"
-    outcome = workshop.run([*words, "--output", output], environment=environment)
+    """The first line of what a tool says; it must hold ``expected``, and nothing may be written."""
+    output = harness.new_folder() / "a.zip"
+    outcome = harness.run([*words, "--output", output], environment=environment)
     expect("exit status", outcome.status, 2)
     expect("files", list(output.parent.iterdir()), [])
-    expect_in("message", wanted, outcome.errors)
+    expect_in("message", expected, outcome.errors)
     if "Traceback" in outcome.errors or outcome.output:
         raise Difference(f"more than a message: {outcome.output}{outcome.errors}")
     told = [line for line in outcome.errors.splitlines() if line.startswith("make ")]
@@ -72,9 +72,9 @@ def requirements(folder: Path) -> Path:
     return path
 
 
-def stranger(workshop: Workshop) -> tuple[Path, dict[str, str]]:
+def stranger(harness: Harness) -> tuple[Path, dict[str, str]]:
     """The tools in a folder where uv is not installed, and an environment in which it cannot be."""
-    folder = workshop.new_folder()
+    folder = harness.new_folder()
     shutil.copytree(ROOT / "tools", folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     path = os.pathsep.join(
         place for place in os.environ.get("PATH", "").split(os.pathsep) if not Path(place, "uv").exists()
@@ -84,72 +84,72 @@ def stranger(workshop: Workshop) -> tuple[Path, dict[str, str]]:
 
 
 @case(GROUP, "a package that has no wheel for Lambda's platform")
-def no_wheel(workshop: Workshop) -> Observation:
-    folder = workshop.new_folder()
+def no_wheel(harness: Harness) -> Observation:
+    folder = harness.new_folder()
     wheel(folder, "cp313-cp313-win_amd64")
     words = [*tool("dependencies"), requirements(folder), "--python", "3.13"]
-    return refusal(workshop, words, {}, "has no wheel that works on Lambda")
+    return refusal(harness, words, {}, "has no wheel that works on Lambda")
 
 
 @case(GROUP, "a package that is there as source only")
-def no_wheel_at_all(workshop: Workshop) -> Observation:
-    folder = workshop.new_folder()
+def no_wheel_at_all(harness: Harness) -> Observation:
+    folder = harness.new_folder()
     sdist(folder)
     words = [*tool("dependencies"), requirements(folder), "--python", "3.13"]
-    return refusal(workshop, words, {}, "has no wheel that works on Lambda")
+    return refusal(harness, words, {}, "has no wheel that works on Lambda")
 
 
 @case(GROUP, "no way to the packages")
-def no_network_for_packages(workshop: Workshop) -> Observation:
-    path = workshop.new_folder() / "requirements.txt"
+def no_network_for_packages(harness: Harness) -> Observation:
+    path = harness.new_folder() / "requirements.txt"
     path.write_text(f"--index-url {NOBODY}/simple\nmine\n")
     words = [*tool("dependencies"), path, "--python", "3.13"]
-    return refusal(workshop, words, {"UV_HTTP_RETRIES": "0"}, "cannot be reached")
+    return refusal(harness, words, {"UV_HTTP_RETRIES": "0"}, "cannot be reached")
 
 
 @case(GROUP, "no way to the interpreters")
-def no_network_for_interpreters(workshop: Workshop) -> Observation:
+def no_network_for_interpreters(harness: Harness) -> Observation:
     environment = {"UV_PYTHON_INSTALL_MIRROR": NOBODY, "UV_HTTP_RETRIES": "0"}
-    return refusal(workshop, [*tool("interpreter"), "--python", "3.13"], environment, "cannot be reached")
+    return refusal(harness, [*tool("interpreter"), "--python", "3.13"], environment, "cannot be reached")
 
 
 @case(GROUP, "a version that python-build-standalone does not have")
-def no_such_version(workshop: Workshop) -> Observation:
-    return refusal(workshop, [*tool("interpreter"), "--python", "3.77"], {}, "no such Python")
+def no_such_version(harness: Harness) -> Observation:
+    return refusal(harness, [*tool("interpreter"), "--python", "3.77"], {}, "no such Python")
 
 
 @case(GROUP, "bytecode for a version that nobody has")
-def no_such_compiler(workshop: Workshop) -> Observation:
+def no_such_compiler(harness: Harness) -> Observation:
     words = [*tool("layer"), "--bytecode", "3.77"]
-    return refusal(workshop, words, {}, "There is no Python 3.77 on this machine")
+    return refusal(harness, words, {}, "There is no Python 3.77 on this machine")
 
 
 @case(GROUP, "an interpreter without uv, which cannot be installed either")
-def no_uv(workshop: Workshop) -> Observation:
-    folder, environment = stranger(workshop)
+def no_uv(harness: Harness) -> Observation:
+    folder, environment = stranger(harness)
     words = [*tool("interpreter", folder), "--python", "3.13"]
-    return refusal(workshop, words, environment, "uv is not on this machine and cannot be installed")
+    return refusal(harness, words, environment, "uv is not on this machine and cannot be installed")
 
 
 @case(GROUP, "packages without uv, and no network for pip either")
-def no_uv_and_no_network(workshop: Workshop) -> Observation:
-    folder, environment = stranger(workshop)
+def no_uv_and_no_network(harness: Harness) -> Observation:
+    folder, environment = stranger(harness)
     path = folder / "requirements.txt"
     path.write_text("mine\n")
     words = [*tool("dependencies", folder), path, "--python", "3.13"]
     settings = {**environment, "PIP_RETRIES": "1", "PIP_FIND_LINKS": ""}
-    return refusal(workshop, words, settings, "cannot be reached")
+    return refusal(harness, words, settings, "cannot be reached")
 
 
 @case(GROUP, "packages without uv: pip installs the same")
-def pip_instead(workshop: Workshop) -> Observation:
-    folder, environment = stranger(workshop)
+def pip_instead(harness: Harness) -> Observation:
+    folder, environment = stranger(harness)
     wheel(folder, "py3-none-any")
     contents = []
     for place, variables in ((folder, environment), (ROOT, None)):
-        output = workshop.new_folder() / "a.zip"
+        output = harness.new_folder() / "a.zip"
         words = [*tool("dependencies", place), requirements(folder), "--python", VERSION, "--output", output]
-        outcome = workshop.run(words, environment=variables)
+        outcome = harness.run(words, environment=variables)
         expect("exit status", outcome.status, 0)
         with zipfile.ZipFile(output) as archive:
             contents.append({name for name in archive.namelist() if "dist-info" not in name})
@@ -158,33 +158,33 @@ def pip_instead(workshop: Workshop) -> Observation:
 
 
 @case(GROUP, "a folder that can only be read")
-def read_only(workshop: Workshop) -> Observation:
-    folder = workshop.new_folder()
+def read_only(harness: Harness) -> Observation:
+    folder = harness.new_folder()
     output = folder / "a.zip"
     inside: list[str | Path] = ["bwrap", "--dev-bind", "/", "/", "--ro-bind", folder, folder]
-    outcome = workshop.run([*inside, *tool("layer"), "--output", output])
+    outcome = harness.run([*inside, *tool("layer"), "--output", output])
     expect("exit status", outcome.status, 2)
     expect_in("message", "Read-only file system", outcome.errors)
     return outcome.errors.splitlines()[0]
 
 
 @case(GROUP, "a FROM that is not a Python")
-def not_a_python(workshop: Workshop) -> Observation:
+def not_a_python(harness: Harness) -> Observation:
     words = [*tool("interpreter"), "--python", VERSION, "--from", ROOT / "examples"]
-    return refusal(workshop, words, {}, "is not a Python")
+    return refusal(harness, words, {}, "is not a Python")
 
 
 @case(GROUP, "a FROM of another version")
-def other_version(workshop: Workshop) -> Observation:
+def other_version(harness: Harness) -> Observation:
     other = "3.8" if VERSION != "3.8" else "3.9"
     words = [*tool("interpreter"), "--python", other, "--arch", system.OWN.name, "--from", PREFIX]
-    return refusal(workshop, words, {}, f"not {other}")
+    return refusal(harness, words, {}, f"not {other}")
 
 
 @case(GROUP, "bytecode by another version than the one that will run")
-def other_bytecode(workshop: Workshop) -> Observation:
+def other_bytecode(harness: Harness) -> Observation:
     other = "3.8" if VERSION != "3.8" else "3.9"
-    folder = workshop.new_folder()
+    folder = harness.new_folder()
     wheel(folder, "py3-none-any")
     words = [*tool("dependencies"), requirements(folder), "--python", other, "--bytecode", sys.executable]
-    return refusal(workshop, words, {}, f"its bytecode is not for Python {other}")
+    return refusal(harness, words, {}, f"its bytecode is not for Python {other}")

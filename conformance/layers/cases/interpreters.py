@@ -15,10 +15,10 @@ import zipfile
 from lambda_emulator.function import Function
 
 from conformance.expectations import Difference, expect, expect_in
+from conformance.layers.harness import VERSION, Harness
 from conformance.layers.system import CERTIFICATES
-from conformance.layers.workshop import VERSION, Workshop, case
 from conformance.sandbox.machine import ROOT
-from conformance.suite import Observation
+from conformance.suite import Observation, case
 
 GROUP = "The packed interpreter"
 EVENT = {"name": "Ada"}
@@ -86,37 +86,37 @@ print(ssl.OPENSSL_VERSION, "SQLite", sqlite3.sqlite_version)
 
 
 @case(GROUP, "the root itself has no Python and no OpenSSL")
-def bare(workshop: Workshop) -> Observation:
-    empty = workshop.new_folder()
-    outcome = workshop.inside(
+def bare(harness: Harness) -> Observation:
+    empty = harness.new_folder()
+    outcome = harness.inside(
         empty, ["sh", "-c", "command -v python3; find / -xdev -name 'libssl*' -o -name '*.py'"]
     )
     expect("found", outcome.output, "")
-    libraries = workshop.inside(empty, ["sh", "-c", "ls /lib*/*linux-gnu*/ | wc -l"]).output.strip()
+    libraries = harness.inside(empty, ["sh", "-c", "ls /lib*/*linux-gnu*/ | wc -l"]).output.strip()
     return f"busybox and {libraries} libraries"
 
 
 @case(GROUP, "our emulator invokes hello.handler through it")
-def ours(workshop: Workshop) -> Observation:
-    task = workshop.unzip(workshop.function())
-    expect("answer", workshop.invoke(workshop.opt(), task, EVENT), ANSWER)
+def ours(harness: Harness) -> Observation:
+    task = harness.unzip(harness.function())
+    expect("answer", harness.invoke(harness.opt(), task, EVENT), ANSWER)
     return json.dumps(ANSWER)
 
 
 @case(GROUP, "AWS's emulator invokes hello.handler through it")
-def aws(workshop: Workshop) -> Observation:
-    task = workshop.unzip(workshop.function())
-    expect("answer", workshop.invoke_through_aws(workshop.opt(), task, EVENT), ANSWER)
+def aws(harness: Harness) -> Observation:
+    task = harness.unzip(harness.function())
+    expect("answer", harness.invoke_through_aws(harness.opt(), task, EVENT), ANSWER)
     return json.dumps(ANSWER)
 
 
 @case(GROUP, "the runtime's layer as the function itself, with the example in it")
-def as_function(workshop: Workshop) -> Observation:
-    task, layers = workshop.unzip(workshop.layer()), workshop.unzip(workshop.interpreter())
-    with workshop.start(layers, task) as function:
+def as_function(harness: Harness) -> Observation:
+    task, layers = harness.unzip(harness.layer()), harness.unzip(harness.interpreter())
+    with harness.start(layers, task) as function:
         status = function.exit_status
     expect("without bootstrap in /opt it does not start", status not in (None, 0), True)
-    words = workshop.command(layers, task, ["/var/task/bootstrap"])
+    words = harness.command(layers, task, ["/var/task/bootstrap"])
     environment = dict(function.configuration.environment)
     with Function("hello.handler", task, words, environment=environment, timeout_s=60) as another:
         expect("answer", json.loads(another.invoke(json.dumps(EVENT).encode()).payload), ANSWER)
@@ -124,44 +124,44 @@ def as_function(workshop: Workshop) -> Observation:
 
 
 @case(GROUP, "it finds itself below /opt, read-only, as user 993, without /dev/shm")
-def around(workshop: Workshop) -> Observation:
-    task = workshop.task({"around.py": AROUND})
-    found = workshop.invoke(workshop.opt(), task, {}, "around.handler")
+def around(harness: Harness) -> Observation:
+    task = harness.task({"around.py": AROUND})
+    found = harness.invoke(harness.opt(), task, {}, "around.handler")
     refusal = "Read-only file system"
-    wanted = {"executable": "/opt/bin/python3", "prefix": "/opt", "user": 993, "shm": False}
-    expect("seen by the function", found, {**wanted, "opt": refusal, "task": refusal, "tmp": None})
+    expected = {"executable": "/opt/bin/python3", "prefix": "/opt", "user": 993, "shm": False}
+    expect("seen by the function", found, {**expected, "opt": refusal, "task": refusal, "tmp": None})
     return "/opt/bin/python3, prefix /opt"
 
 
 @case(GROUP, "it starts without a word, also by the name with its version")
-def silent(workshop: Workshop) -> Observation:
-    folder = workshop.opt()
+def silent(harness: Harness) -> Observation:
+    folder = harness.opt()
     link = folder / "bin" / f"python{VERSION}"
     expect("unzip makes a link", link.is_symlink() and os.readlink(link), "python3")
     for name in ("python3", f"python{VERSION}"):
-        outcome = workshop.inside(folder, [name, "-c", "import sys; print(sys.prefix)"])
+        outcome = harness.inside(folder, [name, "-c", "import sys; print(sys.prefix)"])
         expect(name, (outcome.output, outcome.errors), ("/opt\n", ""))
     return f"python{VERSION} -> python3"
 
 
 @case(GROUP, "it works, too, where links are not unzipped as links")
-def without_links(workshop: Workshop) -> Observation:
-    folder = workshop.new_folder()
-    for archive in (workshop.layer(), workshop.interpreter()):
+def without_links(harness: Harness) -> Observation:
+    folder = harness.new_folder()
+    for archive in (harness.layer(), harness.interpreter()):
         with zipfile.ZipFile(archive) as file:
             file.extractall(folder)
     for name in ("bootstrap", "bin/python3"):
         (folder / name).chmod(0o755)
     expect("a link", (folder / "bin" / f"python{VERSION}").is_symlink(), False)
-    expect("answer", workshop.invoke(folder, workshop.unzip(workshop.function()), EVENT), ANSWER)
+    expect("answer", harness.invoke(folder, harness.unzip(harness.function()), EVENT), ANSWER)
     return "python -m zipfile -e, and chmod"
 
 
 @case(GROUP, "nothing is compiled at a start: all bytecode is there and is used")
-def bytecode(workshop: Workshop) -> Observation:
+def bytecode(harness: Harness) -> Observation:
     program = ["python3", "-v", "-c", "import asyncio, json, logging, sys; sys.path.append('/opt/runtime');"]
     program[-1] += "import lambda_runtime.main"
-    lines = workshop.inside(workshop.opt(), program).errors.splitlines()
+    lines = harness.inside(harness.opt(), program).errors.splitlines()
     objects = [line for line in lines if line.startswith("# code object from ")]
     used = [line for line in objects if ".pyc" in line]
     expect("compiled from source", [line for line in objects if ".pyc" not in line], [])
@@ -171,8 +171,8 @@ def bytecode(workshop: Workshop) -> Observation:
 
 
 @case(GROUP, "every module that is in it can be imported")
-def complete(workshop: Workshop) -> Observation:
-    outcome = workshop.inside(workshop.opt(), ["python3", "-c", IMPORT_ALL])
+def complete(harness: Harness) -> Observation:
+    outcome = harness.inside(harness.opt(), ["python3", "-c", IMPORT_ALL])
     expect("exit status", outcome.status, 0)
     count, failed = json.loads(outcome.output)
     expect("modules that fail", {one: why for one, why in failed.items() if not _is_foreign(one, why)}, {})
@@ -188,40 +188,40 @@ def _is_foreign(name: str, reason: str) -> bool:
 
 
 @case(GROUP, "OpenSSL, SQLite, libffi and the compressions work")
-def libraries(workshop: Workshop) -> Observation:
-    outcome = workshop.inside(workshop.opt(), ["python3", "-c", LIBRARIES])
+def libraries(harness: Harness) -> Observation:
+    outcome = harness.inside(harness.opt(), ["python3", "-c", LIBRARIES])
     expect("errors", outcome.errors, "")
     return outcome.output.strip()
 
 
 @case(GROUP, "TLS trusts Amazon Linux's certificates, or those that the function names")
-def certificates(workshop: Workshop) -> Observation:
-    folder = workshop.opt()
-    outcome = workshop.inside(folder, ["python3", "-c", TLS])
+def certificates(harness: Harness) -> Observation:
+    folder = harness.opt()
+    outcome = harness.inside(folder, ["python3", "-c", TLS])
     expect("errors", outcome.errors, "")
     count, path = json.loads(outcome.output)
     expect("SSL_CERT_FILE", path, f"/{CERTIFICATES}")
     if count < 50:
         raise Difference(f"only {count} certificates are trusted")
-    own = workshop.inside(folder, ["python3", "-c", TLS], SSL_CERT_FILE="/tmp/none.pem")
+    own = harness.inside(folder, ["python3", "-c", TLS], SSL_CERT_FILE="/tmp/none.pem")
     expect("SSL_CERT_FILE that is set", json.loads(own.output), [0, "/tmp/none.pem"])
     return f"{count} authorities"
 
 
 @case(GROUP, "cold start: packed, packed without bytecode, and this computer's own")
-def cold_start(workshop: Workshop) -> Observation:
+def cold_start(harness: Harness) -> Observation:
     """Median of the init phases, as the emulator measures them, the start of the sandbox included."""
-    task = workshop.unzip(workshop.function())
-    without = workshop.unzip(workshop.layer(), workshop.interpreter("uncompiled", BYTECODE="none"))
+    task = harness.unzip(harness.function())
+    without = harness.unzip(harness.layer(), harness.interpreter("uncompiled", BYTECODE="none"))
     for cache in list((without / "runtime").rglob("__pycache__")):
         shutil.rmtree(cache)
     kinds: dict[str, list[float]] = {"packed": [], "without bytecode": [], "own": [], "sandbox": []}
-    folder = workshop.opt()
+    folder = harness.opt()
     for _ in range(STARTS):
-        kinds["packed"].append(init_ms(workshop.start(folder, task)))
-        kinds["without bytecode"].append(init_ms(workshop.start(without, task)))
+        kinds["packed"].append(init_ms(harness.start(folder, task)))
+        kinds["without bytecode"].append(init_ms(harness.start(without, task)))
         kinds["own"].append(init_ms(Function("hello.handler", task, [sys.executable, ROOT / "bootstrap"])))
-        kinds["sandbox"].append(sandbox_ms(workshop))
+        kinds["sandbox"].append(sandbox_ms(harness))
     middle = {kind: statistics.median(times) for kind, times in kinds.items()}
     if middle["packed"] > middle["without bytecode"]:
         raise Difference(f"bytecode does not help: {middle}")
@@ -236,17 +236,17 @@ def init_ms(function: Function) -> float:
     return report.init_ms
 
 
-def sandbox_ms(workshop: Workshop) -> float:
+def sandbox_ms(harness: Harness) -> float:
     """How long the sandbox alone takes, with a shell that does nothing."""
-    words = workshop.command(workshop.folder, workshop.folder, ["/bin/true"])
+    words = harness.command(harness.folder, harness.folder, ["/bin/true"])
     began = time.monotonic()
     subprocess.run(words, check=True)
     return (time.monotonic() - began) * 1000
 
 
 @case(GROUP, "without a Python in any layer, the reason is said")
-def no_interpreter(workshop: Workshop) -> Observation:
-    with workshop.start(workshop.unzip(workshop.layer()), workshop.unzip(workshop.function())) as function:
+def no_interpreter(harness: Harness) -> Observation:
+    with harness.start(harness.unzip(harness.layer()), harness.unzip(harness.function())) as function:
         result = function.invoke(b"{}")
     expect("error", result.function_error, "Unhandled")
     expect_in("log", "python3", function.log_text())

@@ -9,10 +9,10 @@ from pathlib import Path
 from conformance.expectations import expect
 from conformance.layers import system
 from conformance.layers.cases.packages import multiply
+from conformance.layers.harness import Harness
 from conformance.layers.system import OTHER
-from conformance.layers.workshop import Workshop, case
 from conformance.sandbox.machine import ROOT
-from conformance.suite import NotHere, Observation
+from conformance.suite import NotHere, Observation, case
 
 GROUP = f"The other architecture, {OTHER.name}"
 EVENT = {"name": "Ada"}
@@ -20,9 +20,9 @@ ANSWER = {"message": "Hello, Ada!"}
 UNLIMITED = "2.99"  # Debian's programs need their own glibc, whatever version that is
 
 
-def interpreter(workshop: Workshop) -> tuple[Path, str]:
+def interpreter(harness: Harness) -> tuple[Path, str]:
     """Debian's Python for the other architecture as a layer, and its version."""
-    workshop.bare_system(OTHER)  # without a way to run it there is no point
+    harness.bare_system(OTHER)  # without a way to run it there is no point
     prefix = system.other_tree() / "usr"
     libraries = [path.parent for path in system.other_tree().rglob("libz.so.1")]
     version = next(
@@ -31,32 +31,32 @@ def interpreter(workshop: Workshop) -> tuple[Path, str]:
     settings = {"PYTHON_VERSION": version, "ARCH": OTHER.name, "FROM": prefix, "GLIBC": UNLIMITED}
     folders = {*libraries, prefix / "lib" / f"{OTHER.machine}-linux-gnu"}
     settings["LIBRARIES"] = " ".join(sorted(map(str, folders)))
-    return workshop.build("other-interpreter", "dist-python", settings), version
+    return harness.build("other-interpreter", "dist-python", settings), version
 
 
 def _is_version(path: Path) -> bool:
     return re.fullmatch(r"python3\.\d+", path.name) is not None
 
 
-def runtime(workshop: Workshop, version: str) -> Path:
-    return workshop.build("other-lambda", "dist", {"PYTHON_VERSION": version})
+def runtime(harness: Harness, version: str) -> Path:
+    return harness.build("other-lambda", "dist", {"PYTHON_VERSION": version})
 
 
 @case(GROUP, "Debian's Python for it becomes a layer")
-def build(workshop: Workshop) -> Observation:
-    layer, version = interpreter(workshop)
+def build(harness: Harness) -> Observation:
+    layer, version = interpreter(harness)
     return f"Python {version}, {layer.stat().st_size / 1024 / 1024:.1f} MB"
 
 
 @case(GROUP, "its programs run")
-def runs(workshop: Workshop) -> Observation:
-    layer, _ = interpreter(workshop)
+def runs(harness: Harness) -> Observation:
+    layer, _ = interpreter(harness)
     words = [
         "python3",
         "-c",
         "import platform, sys; print(platform.machine(), sys.version.split()[0], sys.prefix)",
     ]
-    outcome = workshop.inside(workshop.unzip(layer), words, OTHER)
+    outcome = harness.inside(harness.unzip(layer), words, OTHER)
     machine, version, prefix = outcome.output.split()
     expect("machine and prefix", (machine, prefix), (OTHER.machine, "/opt"))
     expect("errors", outcome.errors, "")
@@ -64,37 +64,37 @@ def runs(workshop: Workshop) -> Observation:
 
 
 @case(GROUP, "our emulator invokes hello.handler through it")
-def ours(workshop: Workshop) -> Observation:
-    layer, version = interpreter(workshop)
-    opt = workshop.unzip(runtime(workshop, version), layer)
-    expect("answer", workshop.invoke(opt, ROOT / "examples", EVENT, kind=OTHER), ANSWER)
+def ours(harness: Harness) -> Observation:
+    layer, version = interpreter(harness)
+    opt = harness.unzip(runtime(harness, version), layer)
+    expect("answer", harness.invoke(opt, ROOT / "examples", EVENT, kind=OTHER), ANSWER)
     return json.dumps(ANSWER)
 
 
 @case(GROUP, "AWS's emulator invokes hello.handler through it")
-def aws(workshop: Workshop) -> Observation:
-    layer, version = interpreter(workshop)
-    opt = workshop.unzip(runtime(workshop, version), layer)
-    expect("answer", workshop.invoke_through_aws(opt, ROOT / "examples", EVENT, OTHER), ANSWER)
+def aws(harness: Harness) -> Observation:
+    layer, version = interpreter(harness)
+    opt = harness.unzip(runtime(harness, version), layer)
+    expect("answer", harness.invoke_through_aws(opt, ROOT / "examples", EVENT, OTHER), ANSWER)
     return json.dumps(ANSWER)
 
 
 @case(GROUP, "numpy from a layer imports and multiplies")
-def numpy(workshop: Workshop) -> Observation:
-    layer, version = interpreter(workshop)
-    requirements = workshop.folder / "requirements.txt"
+def numpy(harness: Harness) -> Observation:
+    layer, version = interpreter(harness)
+    requirements = harness.folder / "requirements.txt"
     requirements.write_text("numpy\n")
     settings = {"PYTHON_VERSION": version, "ARCH": OTHER.name, "REQUIREMENTS": requirements}
-    packages = workshop.build("other-packages", "dist-deps", settings)
-    return multiply(workshop, runtime(workshop, version), layer, packages, kind=OTHER)
+    packages = harness.build("other-packages", "dist-deps", settings)
+    return multiply(harness, runtime(harness, version), layer, packages, kind=OTHER)
 
 
 @case(GROUP, "an interpreter for it is refused where this one is wanted")
-def refused(workshop: Workshop) -> Observation:
+def refused(harness: Harness) -> Observation:
     prefix = system.other_tree() / "usr"
     version = next(path.name[6:] for path in sorted((prefix / "bin").glob("python3.*")) if _is_version(path))
     settings = {"PYTHON_VERSION": version, "ARCH": system.OWN.name, "FROM": prefix}
-    outcome = workshop.make("dist-python", {**settings, "OUTPUT": workshop.folder / "refused.zip"})
+    outcome = harness.make("dist-python", {**settings, "OUTPUT": harness.folder / "refused.zip"})
     if outcome.status == 0:
         raise NotHere("it was not refused")
     line = outcome.errors.splitlines()[0]

@@ -13,8 +13,8 @@ from pathlib import Path
 from conformance.expectations import expect
 from conformance.layers import system
 from conformance.layers.cases.failures import requirements, tool, wheel
-from conformance.layers.workshop import VERSION, Workshop, case, for_this_computer
-from conformance.suite import NotHere, Observation
+from conformance.layers.harness import VERSION, Harness, for_this_computer
+from conformance.suite import NotHere, Observation, case
 from tools.test_all import find_interpreters
 
 GROUP = "Packages"
@@ -28,11 +28,11 @@ def handler(event, context):
 """
 
 
-def multiply(workshop: Workshop, *archives: object, kind: system.Kind = system.OWN) -> Observation:
+def multiply(harness: Harness, *archives: object, kind: system.Kind = system.OWN) -> Observation:
     """A function that multiplies matrices with the numpy in the zips."""
-    opt = workshop.unzip(*archives)  # type: ignore[arg-type]
-    task = workshop.task({"multiply.py": MULTIPLY})
-    found = workshop.invoke(opt, task, [[1, 2], [3, 4]], "multiply.handler", kind)
+    opt = harness.unzip(*archives)  # type: ignore[arg-type]
+    task = harness.task({"multiply.py": MULTIPLY})
+    found = harness.invoke(opt, task, [[1, 2], [3, 4]], "multiply.handler", kind)
     assert isinstance(found, dict)
     expect("product", found["product"], [[7, 10], [15, 22]])
     expect("where it is from", found["file"], "/opt/python/numpy/__init__.py")
@@ -40,40 +40,40 @@ def multiply(workshop: Workshop, *archives: object, kind: system.Kind = system.O
 
 
 @case(GROUP, "numpy from a layer imports and multiplies")
-def numpy(workshop: Workshop) -> Observation:
-    return multiply(workshop, workshop.layer(), workshop.interpreter(), workshop.packages())
+def numpy(harness: Harness) -> Observation:
+    return multiply(harness, harness.layer(), harness.interpreter(), harness.packages())
 
 
 @case(GROUP, "numpy for the other architecture is refused by make verify-layer")
-def other_architecture(workshop: Workshop) -> Observation:
-    settings = {"ARCH": system.OTHER.name, "ZIP": workshop.packages()}
-    outcome = workshop.make("verify-layer", {**for_this_computer(), **settings})
+def other_architecture(harness: Harness) -> Observation:
+    settings = {"ARCH": system.OTHER.name, "ZIP": harness.packages()}
+    outcome = harness.make("verify-layer", {**for_this_computer(), **settings})
     expect("exit status", outcome.status, 2)  # make's, of a tool that ended with 1
     lines = [line for line in outcome.output.splitlines() if line.startswith("error")]
     return f"{len(lines)} lines, the first: {json.dumps(lines[0])}"
 
 
-def built_by(workshop: Workshop, python: str, listed: Path) -> bytes:
+def built_by(harness: Harness, python: str, listed: Path) -> bytes:
     """A layer for this computer's version of Python, whose tools ``python`` runs."""
-    output = workshop.new_folder() / "a.zip"
+    output = harness.new_folder() / "a.zip"
     words = [python, *tool("dependencies")[1:], listed, "--python", VERSION, "--output", output]
-    outcome = workshop.run([*words, "--bytecode", sys.executable])
+    outcome = harness.run([*words, "--bytecode", sys.executable])
     expect(f"exit status with {python}", outcome.status, 0)
     return output.read_bytes()
 
 
 @case(GROUP, "the bytes are the same, whichever Python builds them, and when the wheel is touched")
-def reproducible(workshop: Workshop) -> Observation:
-    folder = workshop.new_folder()
+def reproducible(harness: Harness) -> Observation:
+    folder = harness.new_folder()
     path = wheel(folder, "py3-none-any")
     listed = folder / "requirements.txt"
     listed.write_text(f"mine @ {path.as_uri()}\n")
     pythons = [program for kind, version, program in find_interpreters() if kind == "cpython"]
     own = os.path.realpath(sys.executable)
     others = [program for program in pythons if os.path.realpath(program) != own]
-    first = built_by(workshop, sys.executable, listed)
+    first = built_by(harness, sys.executable, listed)
     for python in [*others[:1], sys.executable]:
-        expect(f"the same bytes with {python}", built_by(workshop, python, listed) == first, True)
+        expect(f"the same bytes with {python}", built_by(harness, python, listed) == first, True)
         os.utime(path, (1, 1))
     return f"{len(others[:1]) + 1} interpreters"
 
@@ -106,8 +106,8 @@ backend-path = ["."]
 
 
 @case(GROUP, "relative paths in the requirements are relative to the folder of the file")
-def relative_paths(workshop: Workshop) -> Observation:
-    folder = workshop.new_folder()
+def relative_paths(harness: Harness) -> Observation:
+    folder = harness.new_folder()
     for name, text in {
         "shared/pyproject.toml": PROJECT,
         "shared/backend.py": BACKEND,
@@ -123,19 +123,19 @@ def relative_paths(workshop: Workshop) -> Observation:
     listed = folder / "requirements.txt"
     for own in ("./shared", "-e ./shared"):
         listed.write_text(f"{own}\n-r more/other.txt\n")
-        with zipfile.ZipFile(BytesIO(built_by(workshop, sys.executable, listed))) as layer:
+        with zipfile.ZipFile(BytesIO(built_by(harness, sys.executable, listed))) as layer:
             found = [name for name in layer.namelist() if name.endswith(".py")]
         expect(f"modules with {own}", found, ["python/mine.py", "python/shared.py"])
     return ", ".join(found)
 
 
 @case(GROUP, "an interpreter that is no CPython builds for CPython, too")
-def by_another_implementation(workshop: Workshop) -> Observation:
+def by_another_implementation(harness: Harness) -> Observation:
     pypy = shutil.which("pypy3")
     if pypy is None:
         raise NotHere("there is no pypy3")
-    folder = workshop.new_folder()
+    folder = harness.new_folder()
     tag = f"cp{VERSION.replace('.', '')}"
     wheel(folder, f"{tag}-{tag}-manylinux2014_{system.OWN.machine}")
-    built_by(workshop, pypy, requirements(folder))
+    built_by(harness, pypy, requirements(folder))
     return pypy

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from conformance.expectations import expect, value
+from conformance.sandbox.harness import Harness, case
 from conformance.sandbox.homes import AWS_MANAGED, FUNCTION_ZIP, MANAGED, OURS, Home
-from conformance.sandbox.laboratory import Laboratory, case
 from conformance.sandbox.machine import INTERPRETER
 from conformance.suite import Observation
 
@@ -31,71 +31,71 @@ def path(event, context):
 
 
 def locate(
-    laboratory: Laboratory, home: Home, opt: dict[str, str], task: dict[str, str], names: list[str]
+    harness: Harness, home: Home, opt: dict[str, str], task: dict[str, str], names: list[str]
 ) -> dict[str, str]:
     """Which file each module comes from."""
-    with laboratory.start(home, "where.handler", task={"where.py": WHERE, **task}, opt=opt) as function:
+    with harness.start(home, "where.handler", task={"where.py": WHERE, **task}, opt=opt) as function:
         found: dict[str, str] = value(function.invoke(json.dumps(names).encode()))
     return found
 
 
 @case(GROUP, "modules of layers are found, in both of their folders", OURS)
-def layers(laboratory: Laboratory, home: Home) -> Observation:
+def layers(harness: Harness, home: Home) -> Observation:
     opt = {f"{SITE}/one.py": "", "python/two.py": ""}
-    found = locate(laboratory, home, opt, {}, ["one", "two"])
+    found = locate(harness, home, opt, {}, ["one", "two"])
     expect("modules", found, {"one": f"/opt/{SITE}/one.py", "two": "/opt/python/two.py"})
     return ", ".join(found.values())
 
 
 @case(GROUP, "the task root comes first, then site-packages, then /opt/python", OURS)
-def order(laboratory: Laboratory, home: Home) -> Observation:
+def order(harness: Harness, home: Home) -> Observation:
     opt = {
         f"{SITE}/everywhere.py": "",
         "python/everywhere.py": "",
         f"{SITE}/twice.py": "",
         "python/twice.py": "",
     }
-    found = locate(laboratory, home, opt, {"everywhere.py": ""}, ["everywhere", "twice"])
+    found = locate(harness, home, opt, {"everywhere.py": ""}, ["everywhere", "twice"])
     expect("modules", found, {"everywhere": "/var/task/everywhere.py", "twice": f"/opt/{SITE}/twice.py"})
     return "task root, site-packages, /opt/python"
 
 
 @case(GROUP, "layers come before the standard library and PYTHONPATH", OURS)
-def before_the_standard_library(laboratory: Laboratory, home: Home) -> Observation:
+def before_the_standard_library(harness: Harness, home: Home) -> Observation:
     opt = {"python/colorsys.py": ""}  # a standard module that a layer replaces
-    found = locate(laboratory, home, opt, {}, ["colorsys"])
+    found = locate(harness, home, opt, {}, ["colorsys"])
     expect("module", found["colorsys"], "/opt/python/colorsys.py")
     return found["colorsys"]
 
 
 @case(GROUP, ".pth files of layers are read", OURS)
-def path_files(laboratory: Laboratory, home: Home) -> Observation:
+def path_files(harness: Harness, home: Home) -> Observation:
     opt = {
         f"{SITE}/editable.pth": "/opt/vendor/one\n",
         "python/more.pth": "../vendor/two\nimport sys; sys.pth_was_read = True\n",
         "vendor/one/first.py": "",
         "vendor/two/second.py": "",
     }
-    found = locate(laboratory, home, opt, {}, ["first", "second"])
+    found = locate(harness, home, opt, {}, ["first", "second"])
     expect("modules", found, {"first": "/opt/vendor/one/first.py", "second": "/opt/vendor/two/second.py"})
     return ", ".join(found.values())
 
 
 @case(GROUP, "a namespace package may be spread over task root and layers", OURS)
-def namespaces(laboratory: Laboratory, home: Home) -> Observation:
+def namespaces(harness: Harness, home: Home) -> Observation:
     opt = {f"{SITE}/spread/two.py": "", "python/spread/three.py": ""}
     names = ["spread.one", "spread.two", "spread.three"]
-    found = locate(laboratory, home, opt, {"spread/one.py": ""}, names)
+    found = locate(harness, home, opt, {"spread/one.py": ""}, names)
     folders = ("/var/task", f"/opt/{SITE}", "/opt/python")
-    wanted = {name: f"{folder}/{name.replace('.', '/')}.py" for name, folder in zip(names, folders)}
-    expect("modules", found, wanted)
+    expected = {name: f"{folder}/{name.replace('.', '/')}.py" for name, folder in zip(names, folders)}
+    expect("modules", found, expected)
     return "spread over three folders"
 
 
 @case(GROUP, "sys.path as a whole", OURS)
-def whole(laboratory: Laboratory, home: Home) -> Observation:
+def whole(harness: Harness, home: Home) -> Observation:
     opt = {f"{SITE}/one.py": "", "python/two.py": ""}
-    with laboratory.start(home, "where.path", task={"where.py": WHERE}, opt=opt) as function:
+    with harness.start(home, "where.path", task={"where.py": WHERE}, opt=opt) as function:
         path = value(function.invoke())
     runtime = f"{home.bootstrap_at}/runtime"
     expect("beginning", path[:3], ["/var/task", f"/opt/{SITE}", "/opt/python"])
@@ -111,22 +111,22 @@ def whole(laboratory: Laboratory, home: Home) -> Observation:
 
 
 @case(GROUP, "a layer's folders that do not exist are no obstacle", OURS)
-def no_layers(laboratory: Laboratory, home: Home) -> Observation:
-    found = locate(laboratory, home, {}, {"mine.py": ""}, ["mine", "json"])
+def no_layers(harness: Harness, home: Home) -> Observation:
+    found = locate(harness, home, {}, {"mine.py": ""}, ["mine", "json"])
     expect("module", found["mine"], "/var/task/mine.py")
     return found["json"]
 
 
 @case(GROUP, "imports are found where AWS's runtime finds them", (MANAGED,), needs_aws=True)
-def like_aws(laboratory: Laboratory, home: Home) -> Observation:
+def like_aws(harness: Harness, home: Home) -> Observation:
     """AWS's interpreter adds the layers' folders by its own configuration; here PYTHONPATH does it."""
     opt = {f"{SITE}/one.py": "", f"{SITE}/twice.py": "", "python/twice.py": "", "python/shared.py": ""}
     task = {"where.py": WHERE, "shared.py": ""}
     event = json.dumps(["one", "twice", "shared", "json", "absent"]).encode()
-    with laboratory.start(home, "where.handler", task=task, opt=opt) as function:
+    with harness.start(home, "where.handler", task=task, opt=opt) as function:
         ours = value(function.invoke(event))
     path = {"PYTHONPATH": f"/opt/{SITE}:/opt/python:/var/runtime"}
-    with laboratory.start(AWS_MANAGED, "where.handler", task=task, opt=opt, environment=path) as function:
+    with harness.start(AWS_MANAGED, "where.handler", task=task, opt=opt, environment=path) as function:
         theirs = value(function.invoke(event))
     expect("modules", ours, theirs)
     return f"{len(ours)} imports alike"

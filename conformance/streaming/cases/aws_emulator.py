@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from conformance.expectations import Difference, expect, expect_in
 from conformance.functions import faulty
-from conformance.streaming.laboratory import Laboratory, case
+from conformance.streaming.harness import Harness
 from conformance.streaming.readers import invoke
 from conformance.streaming.sink import Sink
-from conformance.suite import Observation
+from conformance.suite import Observation, case
 
 GROUP = "AWS's emulator"
 TRAILERS_LIMIT_BYTES = 4096  # Go's net/http reads them through a buffer of that size
 
 
 @case(GROUP, "streams of all kinds, errors midway and before, in one process")
-def sequence(laboratory: Laboratory) -> Observation:
+def sequence(harness: Harness) -> Observation:
     ways = (None, "an exception", None, "a chain of 20 causes", None)
-    with laboratory.aws("faulty.stream") as server:
+    with harness.aws("faulty.stream") as server:
         replies = [invoke(server.url, way) for way in ways]
     expect("statuses", [reply.status for reply in replies], [200] * len(ways))
     expect("one process", len({reply.body for reply in replies}), 1)
@@ -24,8 +24,8 @@ def sequence(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "an error before the first chunk is an ordinary error")
-def error_before(laboratory: Laboratory) -> Observation:
-    with laboratory.aws("faulty.before") as server:
+def error_before(harness: Harness) -> Observation:
+    with harness.aws("faulty.before") as server:
         failure = invoke(server.url, "an exception").json()
         expect_in("the next answer", "process", invoke(server.url, None).body.decode())
     expect("members", list(failure), ["errorMessage", "errorType", "requestId", "stackTrace"])
@@ -33,17 +33,17 @@ def error_before(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "its server takes 4,096 bytes of trailers, and gives up on one more")
-def limit(laboratory: Laboratory) -> Observation:
+def limit(harness: Harness) -> Observation:
     for size, taken in ((TRAILERS_LIMIT_BYTES, True), (TRAILERS_LIMIT_BYTES + 1, False)):
-        with laboratory.aws("trailing", bootstrap=laboratory.bootstrap("trailing"), timeout_s=2) as server:
+        with harness.aws("trailing", bootstrap=harness.bootstrap("trailing"), timeout_s=2) as server:
             reply = invoke(server.url, size)
             expect(f"{size} bytes are taken", (reply.status, reply.body) == (200, b"body"), taken)
     return f"with {TRAILERS_LIMIT_BYTES + 1}: status {reply.status}, {reply.body[:60]!r}"
 
 
 @case(GROUP, "the trailers of any error stay below that")
-def sizes(laboratory: Laboratory) -> Observation:
-    with Sink("faulty.stream", laboratory.task_root) as sink:
+def sizes(harness: Harness) -> Observation:
+    with Sink("faulty.stream", harness.task_root) as sink:
         found = {way: len(sink.invoke(f'"{way}"'.encode()).trailers) for way in faulty.ERRORS}
     for way, size in found.items():
         if not 100 < size <= TRAILERS_LIMIT_BYTES:
@@ -53,8 +53,8 @@ def sizes(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "it takes a stream with any of these errors, and the process goes on")
-def survival(laboratory: Laboratory) -> Observation:
-    with laboratory.aws("faulty.stream") as server:
+def survival(harness: Harness) -> Observation:
+    with harness.aws("faulty.stream") as server:
         bodies = {way: invoke(server.url, way).body for way in (*faulty.ERRORS, None)}
     process = bodies[None]
     for way, body in bodies.items():

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from conformance.expectations import Difference, expect, expect_in
 from conformance.functions import volume
-from conformance.streaming.laboratory import Laboratory, case
+from conformance.streaming.harness import Harness
 from conformance.streaming.pace import Pace, finishes
 from conformance.streaming.readers import Boto3Reader
-from conformance.suite import Observation
+from conformance.suite import Observation, case
 
 GROUP = "boto3 and our emulator"
 EVENT_STREAM = "application/vnd.amazon.eventstream"  # of what the frames hold, boto3 does not learn the type
 
 
-def paced(laboratory: Laboratory, handler: str) -> Observation:
-    pace = Pace(laboratory.new_folder())
-    with laboratory.ours(handler) as server, Boto3Reader(server.url, pace.order) as reader:
+def paced(harness: Harness, handler: str) -> Observation:
+    pace = Pace(harness.new_folder())
+    with harness.ours(handler) as server, Boto3Reader(server.url, pace.order) as reader:
         observed = pace.read(reader)
         expect("InvokeComplete", reader.complete, {})
         expect("content type", reader.content_type, EVENT_STREAM)
@@ -28,18 +28,18 @@ def paced(laboratory: Laboratory, handler: str) -> Observation:
 
 
 @case(GROUP, "a generator's chunks are there before the next is made")
-def generator(laboratory: Laboratory) -> Observation:
-    return paced(laboratory, "paced.chunks")
+def generator(harness: Harness) -> Observation:
+    return paced(harness, "paced.chunks")
 
 
 @case(GROUP, "an asynchronous generator's chunks are there before the next is made")
-def asynchronous_generator(laboratory: Laboratory) -> Observation:
-    return paced(laboratory, "paced.chunks_awaited")
+def asynchronous_generator(harness: Harness) -> Observation:
+    return paced(harness, "paced.chunks_awaited")
 
 
 @case(GROUP, "an HTTP head comes as JSON and 8 NULs before the body")
-def head(laboratory: Laboratory) -> Observation:
-    with laboratory.ours("stream.page") as server, Boto3Reader(server.url, None) as reader:
+def head(harness: Harness) -> Observation:
+    with harness.ours("stream.page") as server, Boto3Reader(server.url, None) as reader:
         body = reader.read()
     before, nuls, after = body.partition(bytes(8))
     expect("NULs", nuls, bytes(8))
@@ -48,8 +48,8 @@ def head(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "an error midway: what came before, then its type and all of its details; the process goes on")
-def error_midway(laboratory: Laboratory) -> Observation:
-    with laboratory.ours("faulty.stream") as server:
+def error_midway(harness: Harness) -> Observation:
+    with harness.ours("faulty.stream") as server:
         with Boto3Reader(server.url, "an exception") as reader:
             process = reader.read()
             code, details = reader.error()
@@ -68,8 +68,8 @@ def error_midway(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "an error before the first chunk: nothing but the error")
-def error_before(laboratory: Laboratory) -> Observation:
-    with laboratory.ours("faulty.before") as server, Boto3Reader(server.url, "an exception") as reader:
+def error_before(harness: Harness) -> Observation:
+    with harness.ours("faulty.before") as server, Boto3Reader(server.url, "an exception") as reader:
         expect("chunks", list(reader.pieces()), [])
         code, details = reader.error()
     expect("errorType", details["errorType"], "ValueError")
@@ -77,8 +77,8 @@ def error_before(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "the end has the log, if that is asked for")
-def log(laboratory: Laboratory) -> Observation:
-    with laboratory.ours("faulty.stream") as server, Boto3Reader(server.url, None, "Tail") as reader:
+def log(harness: Harness) -> Observation:
+    with harness.ours("faulty.stream") as server, Boto3Reader(server.url, None, "Tail") as reader:
         reader.read()
         text = reader.log()
     for part in ("START RequestId", "about to fail by None", "END RequestId", "REPORT RequestId"):
@@ -87,8 +87,8 @@ def log(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "sys.exit midway is told; the next invocation gets a new process")
-def exit_midway(laboratory: Laboratory) -> Observation:
-    with laboratory.ours("faulty.stream") as server:
+def exit_midway(harness: Harness) -> Observation:
+    with harness.ours("faulty.stream") as server:
         with Boto3Reader(server.url, "sys.exit") as reader:
             process = reader.read()
             code, details = reader.error()
@@ -100,8 +100,8 @@ def exit_midway(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "a process that ends midway is told; the next invocation gets a new one")
-def death_midway(laboratory: Laboratory) -> Observation:
-    with laboratory.ours("faulty.stream") as server:
+def death_midway(harness: Harness) -> Observation:
+    with harness.ours("faulty.stream") as server:
         with Boto3Reader(server.url, "os._exit") as reader:
             process = reader.read()
             code, details = reader.error()
@@ -113,8 +113,8 @@ def death_midway(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "a timeout midway is told; the next invocation gets a new process")
-def timeout_midway(laboratory: Laboratory) -> Observation:
-    with laboratory.ours("faulty.stream", timeout_s=1) as server:
+def timeout_midway(harness: Harness) -> Observation:
+    with harness.ours("faulty.stream", timeout_s=1) as server:
         with Boto3Reader(server.url, "hanging") as reader:
             process = reader.read()
             code, details = reader.error()
@@ -126,29 +126,29 @@ def timeout_midway(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "a value is one chunk, an empty stream none")
-def few_chunks(laboratory: Laboratory) -> Observation:
-    with laboratory.ours("stream.double") as server, Boto3Reader(server.url, 21) as reader:
+def few_chunks(harness: Harness) -> Observation:
+    with harness.ours("stream.double") as server, Boto3Reader(server.url, 21) as reader:
         expect("chunks", list(reader.pieces()), [b"42"])
-    with laboratory.ours("stream.count") as server, Boto3Reader(server.url, 0) as reader:
+    with harness.ours("stream.count") as server, Boto3Reader(server.url, 0) as reader:
         expect("chunks", list(reader.pieces()), [])
         expect("InvokeComplete", reader.complete, {})
     return "1 and 0"
 
 
 @case(GROUP, "20 MB arrive whole")
-def large(laboratory: Laboratory) -> Observation:
-    with laboratory.ours("volume.stream") as server, Boto3Reader(server.url, 20) as reader:
+def large(harness: Harness) -> Observation:
+    with harness.ours("volume.stream") as server, Boto3Reader(server.url, 20) as reader:
         body = reader.read()
-    wanted = b"".join(volume.megabyte(number) for number in range(20))
-    expect("equal", body.startswith(wanted) and len(body) < len(wanted) + 20, True)
+    expected = b"".join(volume.megabyte(number) for number in range(20))
+    expect("equal", body.startswith(expected) and len(body) < len(expected) + 20, True)
     return f"{len(body):,} bytes"
 
 
 @case(GROUP, "a reader that does not read holds the function back")
-def back_pressure(laboratory: Laboratory) -> Observation:
-    folder, chunks = laboratory.new_folder(), 1000
+def back_pressure(harness: Harness) -> Observation:
+    folder, chunks = harness.new_folder(), 1000
     order = {"folder": str(folder), "chunks": chunks}
-    with laboratory.ours("paced.count_what_is_taken") as server, Boto3Reader(server.url, order) as reader:
+    with harness.ours("paced.count_what_is_taken") as server, Boto3Reader(server.url, order) as reader:
         taken = wait_until_steady(folder / "taken")
         if taken > chunks // 2:
             raise Difference(f"{taken} of {chunks} chunks were taken though nobody read them")
@@ -168,19 +168,19 @@ def wait_until_steady(path: Path, steady_s: float = 0.5) -> int:
 
 
 @case(GROUP, "a reader that leaves: the function comes to its end, and the next invocation works")
-def reader_leaves(laboratory: Laboratory) -> Observation:
-    folder = laboratory.new_folder()
-    with laboratory.ours("paced.finish") as server:
+def reader_leaves(harness: Harness) -> Observation:
+    folder = harness.new_folder()
+    with harness.ours("paced.finish") as server:
         with Boto3Reader(server.url, {"folder": str(folder), "chunks": 500}) as reader:
             next(reader.pieces())
-        with Boto3Reader(server.url, {"folder": str(laboratory.new_folder()), "chunks": 1}) as reader:
+        with Boto3Reader(server.url, {"folder": str(harness.new_folder()), "chunks": 1}) as reader:
             expect("the next answer", len(reader.read()), 65_536)
         expect("the generator was closed", finishes(folder), True)
     return "its `finally` has run"
 
 
 @case(GROUP, "AWS CLI, which has no command for it, says so")
-def aws_cli(laboratory: Laboratory) -> Observation:
+def aws_cli(harness: Harness) -> Observation:
     program = Path(sys.executable).parent / "aws"
     command = [str(program), "lambda", "invoke-with-response-stream", "--function-name", "function"]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)

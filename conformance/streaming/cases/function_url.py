@@ -6,10 +6,10 @@ import urllib3.exceptions  # type: ignore[import-not-found,import-untyped,unused
 
 from conformance.expectations import Difference, expect, expect_in
 from conformance.servers import OurEmulator
-from conformance.streaming.laboratory import Laboratory, case
+from conformance.streaming.harness import Harness
 from conformance.streaming.pace import Pace, finishes
 from conformance.streaming.readers import CURL_PARTIAL_FILE, Curl, Urllib3, with_query
-from conformance.suite import Observation
+from conformance.suite import Observation, case
 
 GROUP = "function URL of our emulator"
 
@@ -19,9 +19,9 @@ def url(server: OurEmulator, **query: object) -> str:
 
 
 @case(GROUP, "curl --no-buffer prints each chunk before the next is made")
-def curl(laboratory: Laboratory) -> Observation:
-    pace, head = Pace(laboratory.new_folder()), laboratory.new_folder() / "head"
-    with laboratory.ours("paced.chunks") as server, Curl(url(server, **pace.order), head) as reader:
+def curl(harness: Harness) -> Observation:
+    pace, head = Pace(harness.new_folder()), harness.new_folder() / "head"
+    with harness.ours("paced.chunks") as server, Curl(url(server, **pace.order), head) as reader:
         observed = pace.read(reader)
         expect("curl's exit status", reader.status(), 0)
         expect("status line", reader.head()[0], "HTTP/1.1 200 OK")
@@ -29,16 +29,16 @@ def curl(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "urllib3 reads each chunk before the next is made")
-def pool(laboratory: Laboratory) -> Observation:
-    pace = Pace(laboratory.new_folder())
-    with laboratory.ours("paced.chunks_awaited") as server, Urllib3(url(server, **pace.order)) as reader:
+def pool(harness: Harness) -> Observation:
+    pace = Pace(harness.new_folder())
+    with harness.ours("paced.chunks_awaited") as server, Urllib3(url(server, **pace.order)) as reader:
         return pace.read(reader)
 
 
 @case(GROUP, "status, headers and cookies are those of the head that was yielded")
-def head(laboratory: Laboratory) -> Observation:
-    folder = laboratory.new_folder()
-    with laboratory.ours("paced.page") as server:
+def head(harness: Harness) -> Observation:
+    folder = harness.new_folder()
+    with harness.ours("paced.page") as server:
         with Curl(url(server), folder / "curl", ("--request", "PUT", "--data", "x")) as reader:
             body = b"".join(reader.pieces())
             expect("curl's exit status", reader.status(), 0)
@@ -55,9 +55,9 @@ def head(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "an error midway: the client notices that something is missing")
-def error_midway(laboratory: Laboratory) -> Observation:
-    folder = laboratory.new_folder()
-    with laboratory.ours("paced.page") as server:
+def error_midway(harness: Harness) -> Observation:
+    folder = harness.new_folder()
+    with harness.ours("paced.page") as server:
         with Curl(url(server, fail=1), folder / "head") as reader:
             expect("curl reads", b"".join(reader.pieces()), "die Größe, ".encode())
             status = reader.status()
@@ -79,22 +79,22 @@ def incomplete(reader: Urllib3) -> str:
 
 
 @case(GROUP, "an error before the first chunk: 502, and nothing of what went wrong")
-def error_before(laboratory: Laboratory) -> Observation:
-    head = laboratory.new_folder() / "head"
-    with laboratory.ours("paced.chunks") as server, Curl(url(server, chunks="many"), head) as reader:
+def error_before(harness: Harness) -> Observation:
+    head = harness.new_folder() / "head"
+    with harness.ours("paced.chunks") as server, Curl(url(server, chunks="many"), head) as reader:
         body = b"".join(reader.pieces())
         line = reader.head()[0]
     expect("status line", line, "HTTP/1.1 502 Bad Gateway")
     expect("body", body, b"Internal Server Error")
-    expect_in("log", "invalid literal for int() with base 10: 'many'", laboratory.log())
+    expect_in("log", "invalid literal for int() with base 10: 'many'", harness.log())
     return line
 
 
 @case(GROUP, "a client that leaves midway does not disturb the next")
-def client_leaves(laboratory: Laboratory) -> Observation:
-    folder, other = laboratory.new_folder(), laboratory.new_folder()
-    with laboratory.ours("paced.finish") as server:
-        with Curl(url(server, folder=folder, chunks=500), laboratory.new_folder() / "head") as reader:
+def client_leaves(harness: Harness) -> Observation:
+    folder, other = harness.new_folder(), harness.new_folder()
+    with harness.ours("paced.finish") as server:
+        with Curl(url(server, folder=folder, chunks=500), harness.new_folder() / "head") as reader:
             next(reader.pieces())
         with Urllib3(url(server, folder=other, chunks=1)) as pooled:
             expect("the next answer", sum(map(len, pooled.pieces())), 65_536)

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 
 from conformance.expectations import Difference, expect
-from conformance.streaming.laboratory import Laboratory, case
+from conformance.streaming.harness import Harness
 from conformance.streaming.readers import Boto3Reader
 from conformance.streaming.sink import Sink
-from conformance.suite import Observation
+from conformance.suite import Observation, case
 
 GROUP = "Time and memory"
 CHUNKS = 50
@@ -31,8 +31,8 @@ def median_below(measure: Callable[[], float]) -> Observation:
 
 
 @case(GROUP, "from the `yield` of a first chunk to the Runtime API: 5 ms at most")
-def first_chunk(laboratory: Laboratory) -> Observation:
-    with Sink("paced.stamps", laboratory.task_root) as sink:
+def first_chunk(harness: Harness) -> Observation:
+    with Sink("paced.stamps", harness.task_root) as sink:
 
         def measure() -> float:
             arrived_ns, stamp = sink.invoke(b"1").arrivals[0]
@@ -43,8 +43,8 @@ def first_chunk(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "from the `yield` of a first chunk to boto3, through our emulator: 5 ms at most")
-def first_chunk_in_boto3(laboratory: Laboratory) -> Observation:
-    with laboratory.ours("paced.stamps") as server:
+def first_chunk_in_boto3(harness: Harness) -> Observation:
+    with harness.ours("paced.stamps") as server:
 
         def measure() -> float:
             with Boto3Reader(server.url, 1) as reader:
@@ -56,26 +56,26 @@ def first_chunk_in_boto3(laboratory: Laboratory) -> Observation:
         return median_below(measure)
 
 
-def peak_kib(laboratory: Laboratory, handler: str, megabytes: int) -> int:
-    with Sink(handler, laboratory.task_root, keep_chunks=False) as sink:
+def peak_kib(harness: Harness, handler: str, megabytes: int) -> int:
+    with Sink(handler, harness.task_root, keep_chunks=False) as sink:
         stream = sink.invoke(str(megabytes).encode())
     last = stream.tail.splitlines(keepends=True)[-1]
     expect("size", stream.size_bytes, megabytes * 1_000_000 + len(last))
     return int(last)
 
 
-def flat(laboratory: Laboratory, handler: str) -> Observation:
-    small, large = peak_kib(laboratory, handler, SMALL_MB), peak_kib(laboratory, handler, LARGE_MB)
+def flat(harness: Harness, handler: str) -> Observation:
+    small, large = peak_kib(harness, handler, SMALL_MB), peak_kib(harness, handler, LARGE_MB)
     if large - small > MORE_KIB:
         raise Difference(f"{LARGE_MB} MB take {large} KiB, {SMALL_MB} MB {small} KiB")
     return f"{SMALL_MB} MB: {small:,} KiB at most; {LARGE_MB} MB: {large - small:+,} KiB"
 
 
 @case(GROUP, "200 MB take no more memory than 2 MB")
-def memory(laboratory: Laboratory) -> Observation:
-    return flat(laboratory, "volume.stream")
+def memory(harness: Harness) -> Observation:
+    return flat(harness, "volume.stream")
 
 
 @case(GROUP, "200 MB of an asynchronous generator take no more memory than 2 MB")
-def memory_awaited(laboratory: Laboratory) -> Observation:
-    return flat(laboratory, "volume.stream_awaited")
+def memory_awaited(harness: Harness) -> Observation:
+    return flat(harness, "volume.stream_awaited")

@@ -6,17 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 from conformance.expectations import expect, expect_in
 from conformance.functions import faulty
-from conformance.streaming.laboratory import Laboratory, case
+from conformance.streaming.harness import Harness
 from conformance.streaming.readers import Reply, invoke
-from conformance.suite import Observation
+from conformance.suite import Observation, case
 
 GROUP = "AWS's emulator of managed instances"
 MODE = "Lambda-Runtime-Function-Response-Mode"
 
 
 @case(GROUP, "a stream arrives, with its content type and its mode")
-def whole(laboratory: Laboratory) -> Observation:
-    with laboratory.aws_managed("stream.page") as server:
+def whole(harness: Harness) -> Observation:
+    with harness.aws_managed("stream.page") as server:
         reply = invoke(server.url, None)
     expect("body", reply.body[-20:], bytes(8) + b"the body, \x00\xff")
     expect("mode", reply.headers[MODE], "streaming")
@@ -24,8 +24,8 @@ def whole(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "an error midway takes the place of what was streamed, with its type")
-def error_midway(laboratory: Laboratory) -> Observation:
-    with laboratory.aws_managed("faulty.stream") as server:
+def error_midway(harness: Harness) -> Observation:
+    with harness.aws_managed("faulty.stream") as server:
         reply = invoke(server.url, "an exception")
     expect("members", list(reply.json()), ["errorMessage", "errorType", "requestId", "stackTrace"])
     expect("Error-Type", reply.headers["Error-Type"], "Function.ValueError")
@@ -33,8 +33,8 @@ def error_midway(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "the trailers of any error are read: it is told, if shortened, and the workers go on")
-def any_error(laboratory: Laboratory) -> Observation:
-    with laboratory.aws_managed("faulty.stream") as server:
+def any_error(harness: Harness) -> Observation:
+    with harness.aws_managed("faulty.stream") as server:
         replies = {way: invoke(server.url, way) for way in faulty.ERRORS}
         processes = {invoke(server.url, None).body for _ in range(8)}
     for way, reply in replies.items():
@@ -46,22 +46,22 @@ def any_error(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "two streams at the same time, by two workers")
-def two_at_once(laboratory: Laboratory) -> Observation:
-    folder = laboratory.new_folder()
+def two_at_once(harness: Harness) -> Observation:
+    folder = harness.new_folder()
     folder.chmod(0o777)
 
     def stream(other: int) -> Reply:
         return invoke(server.url, {"mine": 1 - other, "other": other})
 
-    with laboratory.aws_managed("meeting.stream") as server, ThreadPoolExecutor(2) as pool:
+    with harness.aws_managed("meeting.stream") as server, ThreadPoolExecutor(2) as pool:
         replies = list(pool.map(stream, (0, 1)))
     expect("bodies", sorted(reply.body for reply in replies), [b"0 has met 1", b"1 has met 0"])
     return "each was yielding while the other was"
 
 
 @case(GROUP, "a stream that is too large for it is refused, and the workers go on")
-def too_large(laboratory: Laboratory) -> Observation:
-    with laboratory.aws_managed("stream.megabytes") as server:
+def too_large(harness: Harness) -> Observation:
+    with harness.aws_managed("stream.megabytes") as server:
         refused = invoke(server.url, 7)
         expect("errorType", refused.json()["errorType"], "Function.ResponseSizeTooLarge")
         for _ in range(4):
@@ -70,8 +70,8 @@ def too_large(laboratory: Laboratory) -> Observation:
 
 
 @case(GROUP, "sys.exit midway is told, and another worker takes the place")
-def exit_midway(laboratory: Laboratory) -> Observation:
-    with laboratory.aws_managed("faulty.stream") as server:
+def exit_midway(harness: Harness) -> Observation:
+    with harness.aws_managed("faulty.stream") as server:
         before = {invoke(server.url, None).body for _ in range(8)}
         reply = invoke(server.url, "sys.exit")
         expect("Error-Type", reply.headers["Error-Type"], "Function.SystemExit")

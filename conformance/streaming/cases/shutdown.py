@@ -9,10 +9,10 @@ import time
 
 from conformance.expectations import Difference, expect, expect_in
 from conformance.servers import Server, find_marked
-from conformance.streaming.laboratory import Laboratory, case
+from conformance.streaming.harness import Harness
 from conformance.streaming.managed import CONCURRENCY
 from conformance.streaming.readers import invoke
-from conformance.suite import Observation
+from conformance.suite import Observation, case
 
 GROUP = "Shutdown"
 PATIENCE_S = 3
@@ -24,55 +24,55 @@ def said(text: str) -> list[tuple[str, int]]:
     return [(what, int(process)) for what, process in SAID.findall(text)]
 
 
-def of_one_process(laboratory: Laboratory, process: int) -> Observation:
-    expect("what it said", said(laboratory.log()), [("hook", process), ("atexit", process)])
+def of_one_process(harness: Harness, process: int) -> Observation:
+    expect("what it said", said(harness.log()), [("hook", process), ("atexit", process)])
     return "the hook, then atexit"
 
 
 @case(GROUP, "AWS's emulator ends: the hook is called, then atexit functions")
-def aws_ends(laboratory: Laboratory) -> Observation:
-    with laboratory.aws("ending.sleep") as server:
+def aws_ends(harness: Harness) -> Observation:
+    with harness.aws("ending.sleep") as server:
         process = invoke(server.url, 0).json()
-    return of_one_process(laboratory, process)
+    return of_one_process(harness, process)
 
 
 @case(GROUP, "our emulator ends: the hook is called, then atexit functions")
-def ours_ends(laboratory: Laboratory) -> Observation:
-    with laboratory.ours("ending.sleep") as server:
+def ours_ends(harness: Harness) -> Observation:
+    with harness.ours("ending.sleep") as server:
         process = invoke(server.url, 0).json()
-    return of_one_process(laboratory, process)
+    return of_one_process(harness, process)
 
 
-def times_out(laboratory: Laboratory, server: Server) -> Observation:
+def times_out(harness: Harness, server: Server) -> Observation:
     with server:
         first = invoke(server.url, 0).json()
         expect_in("the answer", "timed out after 1.00 seconds", invoke(server.url, 30).body.decode())
-        expect("what it said", said(laboratory.log()), [("hook", first), ("atexit", first)])
+        expect("what it said", said(harness.log()), [("hook", first), ("atexit", first)])
         second = invoke(server.url, 0).json()
     expect("a new process", second != first, True)
     return "the hook, then atexit; then a new process"
 
 
 @case(GROUP, "AWS's emulator: a timeout calls the hook, too")
-def aws_timeout(laboratory: Laboratory) -> Observation:
-    return times_out(laboratory, laboratory.aws("ending.sleep", timeout_s=1))
+def aws_timeout(harness: Harness) -> Observation:
+    return times_out(harness, harness.aws("ending.sleep", timeout_s=1))
 
 
 @case(GROUP, "our emulator: a timeout calls the hook, too")
-def ours_timeout(laboratory: Laboratory) -> Observation:
-    return times_out(laboratory, laboratory.ours("ending.sleep", timeout_s=1))
+def ours_timeout(harness: Harness) -> Observation:
+    return times_out(harness, harness.ours("ending.sleep", timeout_s=1))
 
 
 @case(GROUP, "AWS's emulator of managed instances ends: in each worker the hook, once, then atexit functions")
-def managed_ends(laboratory: Laboratory) -> Observation:
-    with laboratory.aws_managed("ending.sleep") as server:
+def managed_ends(harness: Harness) -> Observation:
+    with harness.aws_managed("ending.sleep") as server:
         processes = {invoke(server.url, 0.05).json() for _ in range(8)}
         emulator = next(
             pid for pid, name in find_marked(server.mark).items() if name.startswith("/usr/local/")
         )
         os.kill(emulator, signal.SIGTERM)
         wait_for_end(server)
-        text = laboratory.log()
+        text = harness.log()
     if "will not be called" in text:
         raise Difference(next(line for line in text.splitlines() if "will not be called" in line))
     heard = said(text)
@@ -93,15 +93,15 @@ def wait_for_end(server: Server) -> None:
 
 
 @case(GROUP, "AWS's emulator: who has a hook is an extension; who has none is not, and is killed")
-def without_hook(laboratory: Laboratory) -> Observation:
+def without_hook(harness: Harness) -> Observation:
     registered = "Internal agent custom-lambda-runtime-python"
-    with laboratory.aws("ending.sleep") as server:
+    with harness.aws("ending.sleep") as server:
         invoke(server.url, 0)
-    expect_in("the log of one with a hook", registered, laboratory.log())
-    laboratory.begin_case()
-    with laboratory.aws("careless.sleep") as server:
+    expect_in("the log of one with a hook", registered, harness.log())
+    harness.begin_case()
+    with harness.aws("careless.sleep") as server:
         invoke(server.url, 0)
-    text = laboratory.log()
+    text = harness.log()
     expect("registered without a hook", registered in text, False)
     expect("what it said", said(text) or "atexit" in text, False)
     return "killed without a word"

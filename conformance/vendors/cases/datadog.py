@@ -6,7 +6,7 @@ import re
 
 from conformance.expectations import error, expect, expect_in, json_lines, lines, the_one, value
 from conformance.suite import Observation
-from conformance.vendors.case import Trial, case
+from conformance.vendors.harness import Harness, case
 
 PACKAGE = "datadog-lambda"
 HANDLER = "datadog_lambda.handler.handler"
@@ -22,9 +22,9 @@ SETTINGS = {
 
 
 @case(PACKAGE, "text logs: the line is rewritten to carry the ids of its trace")
-def text_correlation(trial: Trial) -> Observation:
-    with trial.function(HANDLER, environment=SETTINGS) as function:
-        result = trial.invoke(function, {"order": 7})
+def text_correlation(harness: Harness) -> Observation:
+    with harness.function(HANDLER, environment=SETTINGS) as function:
+        result = harness.invoke(function, {"order": 7})
         expect("result", value(result), {"statusCode": 200, "body": "packed"})
         line = the_one("lines", [one for one in lines(result) if one.endswith("packed 7")])
         found = re.fullmatch(
@@ -38,10 +38,10 @@ def text_correlation(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "JSON logs: the ids are members of the object")
-def json_correlation(trial: Trial) -> Observation:
+def json_correlation(harness: Harness) -> Observation:
     environment = {**SETTINGS, "AWS_LAMBDA_LOG_FORMAT": "JSON"}
-    with trial.function(HANDLER, environment=environment) as function:
-        result = trial.invoke(function, {"order": 7})
+    with harness.function(HANDLER, environment=environment) as function:
+        result = harness.invoke(function, {"order": 7})
         expect("result", value(result), {"statusCode": 200, "body": "packed"})
         entry = the_one("lines", [one for one in json_lines(result) if one.get("message") == "packed 7"])
         expect("requestId", entry["requestId"], result.request_id)
@@ -52,9 +52,9 @@ def json_correlation(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "metrics are flushed to the log, the invocation's own among them")
-def metrics(trial: Trial) -> Observation:
-    with trial.function(HANDLER, environment=SETTINGS) as function:
-        first, second = (trial.invoke(function, {"order": 7}) for _ in range(2))
+def metrics(harness: Harness) -> Observation:
+    with harness.function(HANDLER, environment=SETTINGS) as function:
+        first, second = (harness.invoke(function, {"order": 7}) for _ in range(2))
         found = [{one["m"]: one for one in json_lines(result) if "m" in one} for result in (first, second)]
         expect("value", found[0]["shop.packed"]["v"], 3.0)
         invocations = [one["aws.lambda.enhanced.invocations"] for one in found]
@@ -64,10 +64,10 @@ def metrics(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "what a handler raises reaches the caller, and is counted")
-def handler_error(trial: Trial) -> Observation:
+def handler_error(harness: Harness) -> Observation:
     environment = {**SETTINGS, "DD_LAMBDA_HANDLER": "datadog_function.fail"}
-    with trial.function(HANDLER, environment=environment) as function:
-        result = trial.invoke(function, {})
+    with harness.function(HANDLER, environment=environment) as function:
+        result = harness.invoke(function, {})
         expect("errorType", error(result)["errorType"], "ValueError")
         found = [one["m"] for one in json_lines(result) if "m" in one]
         expect("counted", "aws.lambda.enhanced.errors" in found, True)

@@ -19,26 +19,26 @@ from conformance.expectations import (
     value,
 )
 from conformance.suite import Observation
-from conformance.vendors.case import Trial, case
+from conformance.vendors.harness import Harness, case
 from conformance.vendors.receivers import HttpSink
 
 TRACE_HEADER = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0"
 
 
 @case("boto3", "calls carry the trace header that lets Lambda detect recursion")
-def recursion(trial: Trial) -> Observation:
-    with HttpSink() as sink, trial.function("more_function.call_lambda") as function:
+def recursion(harness: Harness) -> Observation:
+    with HttpSink() as sink, harness.function("more_function.call_lambda") as function:
         for number in range(2):
             header = TRACE_HEADER.replace("53995c3f42cd8ad8", f"{number:016x}") + ";Lineage=1:a5e8f3b2:0"
-            expect("status", value(trial.invoke(function, {"url": sink.url}, header)), 200)
+            expect("status", value(harness.invoke(function, {"url": sink.url}, header)), 200)
             expect("header", sink.requests[-1].headers["x-amzn-trace-id"], header)
     return "X-Amzn-Trace-Id of each invocation, Lineage included"
 
 
 @case("aws-embedded-metrics", "metric_scope prints a line in the embedded metric format")
-def embedded_metrics(trial: Trial) -> Observation:
-    with trial.function("more_function.embedded_metrics") as function:
-        result = trial.invoke(function, {}, TRACE_HEADER.replace("Sampled=0", "Sampled=1"))
+def embedded_metrics(harness: Harness) -> Observation:
+    with harness.function("more_function.embedded_metrics") as function:
+        result = harness.invoke(function, {}, TRACE_HEADER.replace("Sampled=0", "Sampled=1"))
         expect("result", value(result), "packed")
         line = the_one("metric lines", [one for one in json_lines(result) if "_aws" in one])
         expect("value", line["Packed"], 3)
@@ -49,10 +49,10 @@ def embedded_metrics(trial: Trial) -> Observation:
 
 
 @case("aws-embedded-metrics", "metric_scope around an async handler", not_on_aws="runs no async handlers")
-def embedded_metrics_async(trial: Trial) -> Observation:
-    with trial.function("more_function.embedded_metrics_async") as function:
+def embedded_metrics_async(harness: Harness) -> Observation:
+    with harness.function("more_function.embedded_metrics_async") as function:
         for _ in range(2):
-            result = trial.invoke(function)
+            result = harness.invoke(function)
             expect("result", value(result), "packed")
             line = the_one("metric lines", [one for one in json_lines(result) if "_aws" in one])
             expect("value", line["Packed"], 4)
@@ -60,20 +60,20 @@ def embedded_metrics_async(trial: Trial) -> Observation:
 
 
 @case("structlog", "prints one JSON line, within the invocation's log")
-def structlog_print(trial: Trial) -> Observation:
-    with trial.function("more_function.structured") as function:
-        trial.invoke(function, {"order": 6})
-        result = trial.invoke(function, {"order": 7})
+def structlog_print(harness: Harness) -> Observation:
+    with harness.function("more_function.structured") as function:
+        harness.invoke(function, {"order": 6})
+        result = harness.invoke(function, {"order": 7})
         entry = the_one("lines", json_lines(result))
-        wanted = {"request": result.request_id, "order": 7, "level": "info", "event": "packed"}
-        expect("line", entry, wanted)
+        expected = {"request": result.request_id, "order": 7, "level": "info", "event": "packed"}
+        expect("line", entry, expected)
     return f"{entry['event']}, order {entry['order']}"
 
 
 @case("structlog", "through logging: in Lambda's line format")
-def structlog_logging(trial: Trial) -> Observation:
-    with trial.function("more_function.structured_through_logging") as function:
-        result = trial.invoke(function, {"order": 7})
+def structlog_logging(harness: Harness) -> Observation:
+    with harness.function("more_function.structured_through_logging") as function:
+        result = harness.invoke(function, {"order": 7})
         line = the_one("lines", lines(result))
         level, _, request_id, message = line.split("\t")
         expect("level", level, "[WARNING]")
@@ -82,13 +82,13 @@ def structlog_logging(trial: Trial) -> Observation:
     return str(message)
 
 
-def elastic_wrapper(trial: Trial) -> Path:
+def elastic_wrapper(harness: Harness) -> Path:
     """Elastic's own wrapper program, executable and beside its handler module, as in its layer."""
     sources = [path for path in files("elastic-apm") or () if path.parent.name == "aws_wrapper"]
     program = next(path for path in sources if path.name == "elasticapm-lambda.py")
     handler = next(path for path in sources if path.name == "elasticapm_handler.py")
-    (trial.task_root / "elasticapm_handler.py").write_text(handler.read_text())
-    return trial.executable("elasticapm-lambda", program.read_text())
+    (harness.task_root / "elasticapm_handler.py").write_text(handler.read_text())
+    return harness.executable("elasticapm-lambda", program.read_text())
 
 
 def elastic_settings(sink: HttpSink) -> dict[str, str]:
@@ -110,12 +110,12 @@ def elastic_events(sink: HttpSink, kind: str) -> list[dict[str, Any]]:
 
 
 @case("elastic-apm", "its wrapper program starts us, its handler calls the function's")
-def elastic(trial: Trial) -> Observation:
+def elastic(harness: Harness) -> Observation:
     with HttpSink() as sink:
-        program = elastic_wrapper(trial)
+        program = elastic_wrapper(harness)
         environment = elastic_settings(sink)
-        with trial.function("more_function.plain", wrapper=program, environment=environment) as function:
-            result = trial.invoke(function, {"order": 7})
+        with harness.function("more_function.plain", wrapper=program, environment=environment) as function:
+            result = harness.invoke(function, {"order": 7})
             expect("handler", value(result)["handler"], "elasticapm_handler.lambda_handler")
             transaction = the_one("transactions", elastic_events(sink, "transaction"))
             expect("request", transaction["faas"]["execution"], result.request_id)
@@ -125,12 +125,12 @@ def elastic(trial: Trial) -> Observation:
 
 
 @case("elastic-apm", "what a handler raises is sent, and reaches the caller")
-def elastic_error(trial: Trial) -> Observation:
+def elastic_error(harness: Harness) -> Observation:
     with HttpSink() as sink:
-        program = elastic_wrapper(trial)
+        program = elastic_wrapper(harness)
         environment = elastic_settings(sink)
-        with trial.function("more_function.fail", wrapper=program, environment=environment) as function:
-            expect("errorType", error(trial.invoke(function))["errorType"], "ValueError")
+        with harness.function("more_function.fail", wrapper=program, environment=environment) as function:
+            expect("errorType", error(harness.invoke(function))["errorType"], "ValueError")
             sent = the_one("errors", elastic_events(sink, "error"))
             expect("message", sent["exception"]["message"], "ValueError: no such order")
     return str(sent["exception"]["message"])
@@ -145,12 +145,12 @@ LUMIGO_SETTINGS = {
 
 
 @case("lumigo_tracer", "its handler loads and calls the function's, where awslambdaric cannot be imported")
-def lumigo(trial: Trial) -> Observation:
-    if not trial.runtime.is_aws:
+def lumigo(harness: Harness) -> Observation:
+    if not harness.runtime.is_aws:
         # As on Lambda, where our users have no awslambdaric: Lumigo falls back on its own copy of the loader.
-        (trial.task_root / "awslambdaric.py").write_text("raise ImportError('not on this runtime')\n")
-    with trial.function("lumigo_tracer._handler", environment=LUMIGO_SETTINGS) as function:
-        result = trial.invoke(function, {"order": 7})
+        (harness.task_root / "awslambdaric.py").write_text("raise ImportError('not on this runtime')\n")
+    with harness.function("lumigo_tracer._handler", environment=LUMIGO_SETTINGS) as function:
+        result = harness.invoke(function, {"order": 7})
         response = value(result)
         if response["statusCode"] != 200:
             raise Difference(f"the handler was not reached: {response}")

@@ -11,7 +11,7 @@ from lambda_emulator.function import Function, Result
 
 from conformance.expectations import error, expect, expect_in, the_one, value
 from conformance.suite import Observation
-from conformance.vendors.case import Trial, case
+from conformance.vendors.harness import Harness, case
 
 PACKAGE = "opentelemetry-instrumentation-aws-lambda"
 TRACE_ID = "5759e988bd862e3fe1be46a994272793"
@@ -29,11 +29,11 @@ export _HANDLER=otel_wrapper.lambda_handler
 """
 
 
-def wrapper(trial: Trial, launch: str = 'exec python3 {bin}/opentelemetry-instrument "$@"') -> Path:
+def wrapper(harness: Harness, launch: str = 'exec python3 {bin}/opentelemetry-instrument "$@"') -> Path:
     """The wrapper as a program; ``launch`` is its last line."""
     bin_folder = Path(sys.executable).parent
-    text = WRAPPER.format(folder=trial.task_root / "otel_layer", launch=launch.format(bin=bin_folder))
-    return trial.executable("otel-instrument", text)
+    text = WRAPPER.format(folder=harness.task_root / "otel_layer", launch=launch.format(bin=bin_folder))
+    return harness.executable("otel-instrument", text)
 
 
 def spans(function: Function) -> list[dict[str, Any]]:
@@ -51,17 +51,17 @@ def spans(function: Function) -> list[dict[str, Any]]:
 
 def span_of(result: Result, function: Function) -> dict[str, Any]:
     """The function's span in this invocation."""
-    wanted = result.request_id
-    mine = [one for one in spans(function) if one["attributes"].get("faas.invocation_id") == wanted]
+    expected = result.request_id
+    mine = [one for one in spans(function) if one["attributes"].get("faas.invocation_id") == expected]
     span: dict[str, Any] = the_one("spans", mine)
     return span
 
 
 @case(PACKAGE, "otel-instrument wraps the handler: a span for each invocation")
-def wrapped(trial: Trial) -> Observation:
-    with trial.function("otel_function.handler", wrapper=wrapper(trial)) as function:
+def wrapped(harness: Harness) -> Observation:
+    with harness.function("otel_function.handler", wrapper=wrapper(harness)) as function:
         for number in range(2):
-            result = trial.invoke(function, {"order": number})
+            result = harness.invoke(function, {"order": number})
             expect("order", value(result)["order"], number)
             span = span_of(result, function)
         expect("name", span["name"], "function")
@@ -72,18 +72,18 @@ def wrapped(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "otel-instrument without a launcher of its own: it just executes its arguments")
-def wrapped_plainly(trial: Trial) -> Observation:
+def wrapped_plainly(harness: Harness) -> Observation:
     environment = {"OTEL_TRACES_EXPORTER": "console"}
-    program = wrapper(trial, 'exec "$@"')
-    with trial.function("otel_function.handler", wrapper=program, environment=environment) as function:
-        expect("order", value(trial.invoke(function, {"order": 7}))["order"], 7)
+    program = wrapper(harness, 'exec "$@"')
+    with harness.function("otel_function.handler", wrapper=program, environment=environment) as function:
+        expect("order", value(harness.invoke(function, {"order": 7}))["order"], 7)
     return "the handler was reached through otel_wrapper"
 
 
 @case(PACKAGE, "a handler's error is on the span, and reaches the caller")
-def handler_error(trial: Trial) -> Observation:
-    with trial.function("otel_function.fail", wrapper=wrapper(trial)) as function:
-        result = trial.invoke(function)
+def handler_error(harness: Harness) -> Observation:
+    with harness.function("otel_function.fail", wrapper=wrapper(harness)) as function:
+        result = harness.invoke(function)
         expect("errorType", error(result)["errorType"], "ValueError")
         span = span_of(result, function)
         expect("status", span["status"]["status_code"], "ERROR")
@@ -93,10 +93,12 @@ def handler_error(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "X-Ray's header of each invocation is the span's parent")
-def xray_parent(trial: Trial) -> Observation:
+def xray_parent(harness: Harness) -> Observation:
     environment = {"OTEL_PROPAGATORS": "xray-lambda,tracecontext"}
-    with trial.function("otel_function.handler", wrapper=wrapper(trial), environment=environment) as function:
-        result = trial.invoke(function, {}, TRACE_HEADER)
+    with harness.function(
+        "otel_function.handler", wrapper=wrapper(harness), environment=environment
+    ) as function:
+        result = harness.invoke(function, {}, TRACE_HEADER)
         value(result)
         span = span_of(result, function)
         expect("trace id", span["context"]["trace_id"], f"0x{TRACE_ID}")
@@ -105,18 +107,18 @@ def xray_parent(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "an async handler behind it", not_on_aws="runs no async handlers")
-def async_handler(trial: Trial) -> Observation:
-    with trial.function("otel_function.wait", wrapper=wrapper(trial)) as function:
-        result = trial.invoke(function, {})
+def async_handler(harness: Harness) -> Observation:
+    with harness.function("otel_function.wait", wrapper=wrapper(harness)) as function:
+        result = harness.invoke(function, {})
         expect("result", value(result), "waited")
         span = span_of(result, function)
     return f"span {span['name']}"
 
 
 @case(PACKAGE, "a handler that is not there is reported, not hidden by the wrapper")
-def missing_handler(trial: Trial) -> Observation:
-    with trial.function("nowhere.handler", wrapper=wrapper(trial)) as function:
-        payload = error(trial.invoke(function))
+def missing_handler(harness: Harness) -> Observation:
+    with harness.function("nowhere.handler", wrapper=wrapper(harness)) as function:
+        payload = error(harness.invoke(function))
         expect("errorType", payload["errorType"], "Runtime.ImportModuleError")
         expect_in("errorMessage", "nowhere", payload["errorMessage"])
     return str(payload["errorMessage"])

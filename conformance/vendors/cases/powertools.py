@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.expectations import error, expect, expect_in, json_lines, lines, the_one, value
 from conformance.suite import Observation
-from conformance.vendors.case import Trial, case
+from conformance.vendors.harness import Harness, case
 from conformance.vendors.receivers import XRayDaemon
 
 PACKAGE = "aws-lambda-powertools"
@@ -16,9 +16,9 @@ TRACE_HEADER = f"Root={TRACE_ID};Parent=53995c3f42cd8ad8;Sampled=1"
 
 
 @case(PACKAGE, "Logger: one JSON line, with the invocation's facts")
-def logger(trial: Trial) -> Observation:
-    with trial.function("powertools_function.log") as function:
-        first, second = (trial.invoke(function, {"order": 7}, TRACE_HEADER) for _ in range(2))
+def logger(harness: Harness) -> Observation:
+    with harness.function("powertools_function.log") as function:
+        first, second = (harness.invoke(function, {"order": 7}, TRACE_HEADER) for _ in range(2))
         expect("result", value(second), "logged")
         entries = [[one for one in json_lines(result) if one.get("order") == 7] for result in (first, second)]
         cold, warm = (the_one("lines", found) for found in entries)
@@ -34,11 +34,11 @@ def logger(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "Logger: the same beside the platform's own JSON format and level")
-def logger_with_platform_format(trial: Trial) -> Observation:
+def logger_with_platform_format(harness: Harness) -> Observation:
     environment = {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
-    with trial.function("powertools_function.log", environment=environment) as function:
-        trial.invoke(function, {"order": 7})
-        result = trial.invoke(function, {"order": 7})
+    with harness.function("powertools_function.log", environment=environment) as function:
+        harness.invoke(function, {"order": 7})
+        result = harness.invoke(function, {"order": 7})
         expect("result", value(result), "logged")
         entry = the_one("lines", [one for one in json_lines(result) if one.get("order") == 7])
         expect("function_request_id", entry["function_request_id"], result.request_id)
@@ -46,8 +46,8 @@ def logger_with_platform_format(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "Logger: around a handler that streams", not_on_aws="does not stream")
-def streaming_logger(trial: Trial) -> Observation:
-    with trial.function("powertools_function.stream") as function:
+def streaming_logger(harness: Harness) -> Observation:
+    with harness.function("powertools_function.stream") as function:
         result = function.invoke_streaming(b'{"orders": [7, 8]}')
         expect("chunks", b"".join(result), b"packed 7\npacked 8\n")
         entries = [one for one in json_lines(result) if "order" in one]
@@ -57,11 +57,11 @@ def streaming_logger(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "Tracer: subsegments of the handler and of a method reach the daemon")
-def tracer(trial: Trial) -> Observation:
+def tracer(harness: Harness) -> Observation:
     with XRayDaemon() as daemon:
         environment = {"AWS_XRAY_DAEMON_ADDRESS": daemon.address}
-        with trial.function("powertools_function.observe", environment=environment) as function:
-            expect("result", value(trial.invoke(function, {"order": 7}, TRACE_HEADER)), "packed 7")
+        with harness.function("powertools_function.observe", environment=environment) as function:
+            expect("result", value(harness.invoke(function, {"order": 7}, TRACE_HEADER)), "packed 7")
             segments = daemon.segments(2)  # each is sent when it ends, so the inner one comes first
     expect("names", [one["name"] for one in segments], ["## powertools_function.pack", "## observe"])
     expect("trace ids", [one["trace_id"] for one in segments], [TRACE_ID, TRACE_ID])
@@ -73,11 +73,11 @@ def tracer(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "Tracer: what a handler raises is part of its subsegment")
-def tracer_error(trial: Trial) -> Observation:
+def tracer_error(harness: Harness) -> Observation:
     with XRayDaemon() as daemon:
         environment = {"AWS_XRAY_DAEMON_ADDRESS": daemon.address}
-        with trial.function("powertools_function.trace_error", environment=environment) as function:
-            payload = error(trial.invoke(function, {}, TRACE_HEADER))
+        with harness.function("powertools_function.trace_error", environment=environment) as function:
+            payload = error(harness.invoke(function, {}, TRACE_HEADER))
             expect("errorType", payload["errorType"], "ValueError")
             segment = the_one("segments", daemon.segments(1))
             exception = the_one("exceptions", segment["cause"]["exceptions"])
@@ -86,10 +86,10 @@ def tracer_error(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "Metrics: a line in the embedded metric format")
-def metrics(trial: Trial) -> Observation:
+def metrics(harness: Harness) -> Observation:
     environment = {"POWERTOOLS_TRACE_DISABLED": "1"}
-    with trial.function("powertools_function.observe", environment=environment) as function:
-        results = [trial.invoke(function, {"order": 7}) for _ in range(2)]
+    with harness.function("powertools_function.observe", environment=environment) as function:
+        results = [harness.invoke(function, {"order": 7}) for _ in range(2)]
         found = [[one for one in json_lines(result) if "_aws" in one] for result in results]
         expect("metric lines", [len(one) for one in found], [2, 1])  # the cold start has its own
         packed = the_one("metrics", [one for one in found[0] if "Packed" in one])
@@ -101,7 +101,7 @@ def metrics(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "APIGatewayRestResolver routes a REST API's event")
-def rest_resolver(trial: Trial) -> Observation:
+def rest_resolver(harness: Harness) -> Observation:
     event = {
         "path": "/orders/7",
         "httpMethod": "GET",
@@ -109,8 +109,8 @@ def rest_resolver(trial: Trial) -> Observation:
         "requestContext": {"stage": "$default"},
         "queryStringParameters": None,
     }
-    with trial.function("powertools_function.serve_rest") as function:
-        result = trial.invoke(function, event)
+    with harness.function("powertools_function.serve_rest") as function:
+        result = harness.invoke(function, event)
         response = value(result)
         expect("statusCode", response["statusCode"], 200)
         expect("body", json.loads(response["body"]), {"order": "7", "id": result.request_id})
@@ -118,7 +118,7 @@ def rest_resolver(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "LambdaFunctionUrlResolver routes a function URL's event")
-def url_resolver(trial: Trial) -> Observation:
+def url_resolver(harness: Harness) -> Observation:
     event = {
         "version": "2.0",
         "rawPath": "/orders",
@@ -127,41 +127,41 @@ def url_resolver(trial: Trial) -> Observation:
         "body": '{"n": 1}',
         "isBase64Encoded": False,
     }
-    with trial.function("powertools_function.serve_url") as function:
-        response = value(trial.invoke(function, event))
+    with harness.function("powertools_function.serve_url") as function:
+        response = value(harness.invoke(function, event))
         expect("statusCode", response["statusCode"], 201)
         expect("body", json.loads(response["body"]), {"received": {"n": 1}})
     return f"{response['statusCode']} {response['body']}"
 
 
 @case(PACKAGE, "BatchProcessor names the records that failed")
-def batch(trial: Trial) -> Observation:
+def batch(harness: Harness) -> Observation:
     event = {"Records": [record("a", bad=False), record("b", bad=True), record("c", bad=False)]}
-    with trial.function("powertools_function.work_off") as function:
-        result = trial.invoke(function, event)
+    with harness.function("powertools_function.work_off") as function:
+        result = harness.invoke(function, event)
         expect("result", value(result), {"batchItemFailures": [{"itemIdentifier": "b"}]})
-        everything = trial.invoke(function, {"Records": [record("b", bad=True)]})
+        everything = harness.invoke(function, {"Records": [record("b", bad=True)]})
         expect("error", error(everything)["errorType"], "BatchProcessingError")
     return f"{value(result)}; BatchProcessingError if all failed"
 
 
 @case(PACKAGE, "event_source and event_parser give typed events")
-def typed_events(trial: Trial) -> Observation:
-    with trial.function("powertools_function.count_records") as function:
-        expect("records", value(trial.invoke(function, {"Records": [record("a", bad=False)]})), 1)
-    with trial.function("powertools_function.parse") as function:
-        expect("order", value(trial.invoke(function, {"order": 7})), 7)
-        payload = error(trial.invoke(function, {"order": "seven"}))
+def typed_events(harness: Harness) -> Observation:
+    with harness.function("powertools_function.count_records") as function:
+        expect("records", value(harness.invoke(function, {"Records": [record("a", bad=False)]})), 1)
+    with harness.function("powertools_function.parse") as function:
+        expect("order", value(harness.invoke(function, {"order": 7})), 7)
+        payload = error(harness.invoke(function, {"order": "seven"}))
         expect("errorType", payload["errorType"], "ValidationError")
         expect_in("errorMessage", "order", payload["errorMessage"])
     return "SQSEvent, Order; ValidationError for a bad one"
 
 
 @case(PACKAGE, "the context has all members of typing.LambdaContext")
-def context_type(trial: Trial) -> Observation:
-    with trial.function("powertools_function.describe_context") as function:
-        found: dict[str, Any] = value(trial.invoke(function))
-    wanted = {
+def context_type(harness: Harness) -> Observation:
+    with harness.function("powertools_function.describe_context") as function:
+        found: dict[str, Any] = value(harness.invoke(function))
+    expected = {
         "aws_request_id": "str",
         "client_context": "NoneType",
         "function_name": "str",
@@ -174,7 +174,7 @@ def context_type(trial: Trial) -> Observation:
         "memory_limit_in_mb": "str",
         "tenant_id": "NoneType",
     }
-    expect("members", {name: kind for name, kind in found.items() if name in wanted}, wanted)
+    expect("members", {name: kind for name, kind in found.items() if name in expected}, expected)
     return f"{len(found)} members"
 
 

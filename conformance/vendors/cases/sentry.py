@@ -6,14 +6,14 @@ from typing import Any
 
 from conformance.expectations import error, expect, expect_in, the_one, value
 from conformance.suite import Observation
-from conformance.vendors.case import Trial, case
+from conformance.vendors.harness import Harness, case
 
 PACKAGE = "sentry-sdk"
 
 
-def captured(trial: Trial, kind: str = "event") -> list[dict[str, Any]]:
+def captured(harness: Harness, kind: str = "event") -> list[dict[str, Any]]:
     """The payloads of one kind that were flushed."""
-    return [item["payload"] for item in trial.recorded() if item["type"] == kind]
+    return [item["payload"] for item in harness.recorded() if item["type"] == kind]
 
 
 def describe(event: dict[str, Any]) -> Observation:
@@ -23,11 +23,11 @@ def describe(event: dict[str, Any]) -> Observation:
 
 
 @case(PACKAGE, "what a handler raises is captured, and flushed before the answer")
-def handler_error(trial: Trial) -> Observation:
-    with trial.function("sentry_function.fail") as function:
-        result = trial.invoke(function, {"headers": {}})
+def handler_error(harness: Harness) -> Observation:
+    with harness.function("sentry_function.fail") as function:
+        result = harness.invoke(function, {"headers": {}})
         expect("errorType", error(result)["errorType"], "ValueError")
-        event = the_one("events", captured(trial))
+        event = the_one("events", captured(harness))
         exception = event["exception"]["values"][-1]
         expect("exception", exception["value"], "no such order")
         expect("mechanism", exception["mechanism"], {"type": "aws_lambda", "handled": False})
@@ -37,11 +37,11 @@ def handler_error(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "a transaction is sent for each invocation that succeeds")
-def transaction(trial: Trial) -> Observation:
-    with trial.function("sentry_function.succeed") as function:
+def transaction(harness: Harness) -> Observation:
+    with harness.function("sentry_function.succeed") as function:
         for _ in range(2):
-            expect("result", value(trial.invoke(function, {})), "fine")
-        found = captured(trial, "transaction")
+            expect("result", value(harness.invoke(function, {})), "fine")
+        found = captured(harness, "transaction")
         expect("transactions", [one["transaction"] for one in found], ["function", "function"])
         operation = found[0]["contexts"]["trace"]["op"]
         expect("operation", operation, "function.aws")
@@ -49,57 +49,57 @@ def transaction(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "a handler is wrapped once for each invocation")
-def repeated(trial: Trial) -> Observation:
-    with trial.function("sentry_function.fail") as function:
+def repeated(harness: Harness) -> Observation:
+    with harness.function("sentry_function.fail") as function:
         for _ in range(3):
-            trial.invoke(function, {})
-        events = captured(trial)
+            harness.invoke(function, {})
+        events = captured(harness)
         expect("events", len(events), 3)
     return f"{len(events)} events of 3 invocations"
 
 
 @case(PACKAGE, "what a module raises while it is imported is captured")
-def init_error(trial: Trial) -> Observation:
-    with trial.function("sentry_function.fail", environment={"FAIL_WHILE_LOADING": "1"}) as function:
-        expect("errorType", error(trial.invoke(function))["errorType"], "LookupError")
-        event = the_one("events", captured(trial))
+def init_error(harness: Harness) -> Observation:
+    with harness.function("sentry_function.fail", environment={"FAIL_WHILE_LOADING": "1"}) as function:
+        expect("errorType", error(harness.invoke(function))["errorType"], "LookupError")
+        event = the_one("events", captured(harness))
     return describe(event)
 
 
 @case(PACKAGE, "a module that is not there is captured")
-def import_error(trial: Trial) -> Observation:
-    with trial.function("sentry_function.fail", environment={"IMPORT_WHAT_IS_NOT_THERE": "1"}) as function:
-        expect("errorType", error(trial.invoke(function))["errorType"], "Runtime.ImportModuleError")
-        event = the_one("events", captured(trial))
+def import_error(harness: Harness) -> Observation:
+    with harness.function("sentry_function.fail", environment={"IMPORT_WHAT_IS_NOT_THERE": "1"}) as function:
+        expect("errorType", error(harness.invoke(function))["errorType"], "Runtime.ImportModuleError")
+        event = the_one("events", captured(harness))
     expect_in("exception", "module_that_is_not_there", str(event["exception"]["values"][-1]["value"]))
     return describe(event)
 
 
 @case(PACKAGE, "what an async handler raises is captured", not_on_aws="runs no async handlers")
-def async_handler_error(trial: Trial) -> Observation:
-    with trial.function("sentry_function.fail_async") as function:
-        result = trial.invoke(function, {})
+def async_handler_error(harness: Harness) -> Observation:
+    with harness.function("sentry_function.fail_async") as function:
+        result = harness.invoke(function, {})
         expect("errorType", error(result)["errorType"], "ValueError")
-        event = the_one("events", captured(trial))
+        event = the_one("events", captured(harness))
         expect("request id", event["extra"]["lambda"]["aws_request_id"], result.request_id)
     return describe(event)
 
 
 @case(PACKAGE, "what a streaming handler raises midway is captured", not_on_aws="does not stream")
-def midway_error(trial: Trial) -> Observation:
-    with trial.function("sentry_function.fail_midway") as function:
+def midway_error(harness: Harness) -> Observation:
+    with harness.function("sentry_function.fail_midway") as function:
         result = function.invoke_streaming(b"{}")
         expect("chunks", b"".join(result), b"first")
         expect("error type", result.error_type, "Function.ValueError")
-        event = the_one("events", captured(trial))
+        event = the_one("events", captured(harness))
         expect("request id", event["extra"]["lambda"]["aws_request_id"], result.request_id)
     return describe(event)
 
 
 @case(PACKAGE, "a timeout is announced before it comes")
-def timeout_warning(trial: Trial) -> Observation:
-    with trial.function("sentry_function.dawdle", timeout_s=2.4) as function:
-        expect("result", value(trial.invoke(function, {})), "late")
-        event = the_one("events", captured(trial))
+def timeout_warning(harness: Harness) -> Observation:
+    with harness.function("sentry_function.dawdle", timeout_s=2.4) as function:
+        expect("result", value(harness.invoke(function, {})), "late")
+        event = the_one("events", captured(harness))
         expect("exception", event["exception"]["values"][-1]["type"], "ServerlessTimeoutWarning")
     return describe(event)

@@ -8,16 +8,16 @@ from typing import Any
 
 from conformance.expectations import expect, value
 from conformance.suite import Observation
-from conformance.vendors.case import Trial, case
+from conformance.vendors.harness import Harness, case
 
 MANGUM = "mangum"
 APIG_WSGI = "apig-wsgi"
 
 
 @case(MANGUM, "an ASGI application answers, with query, headers and context")
-def asgi(trial: Trial) -> Observation:
-    with trial.function("web_function.asgi_handler") as function:
-        result = trial.invoke(function, http_event("GET", "/orders/7", query="a=1"))
+def asgi(harness: Harness) -> Observation:
+    with harness.function("web_function.asgi_handler") as function:
+        result = harness.invoke(function, http_event("GET", "/orders/7", query="a=1"))
         response = value(result)
         expect("statusCode", response["statusCode"], 200)
         expect("header", response["headers"]["x-shop"], "yes")
@@ -27,21 +27,23 @@ def asgi(trial: Trial) -> Observation:
 
 
 @case(MANGUM, "invocation after invocation on one event loop, bodies in and out")
-def asgi_again(trial: Trial) -> Observation:
-    with trial.function("web_function.asgi_handler") as function:
+def asgi_again(harness: Harness) -> Observation:
+    with harness.function("web_function.asgi_handler") as function:
         for number in range(3):
             event = http_event("POST", "/echo", body=json.dumps({"n": number}))
-            expect("body", json.loads(value(trial.invoke(function, event))["body"]), {"echo": {"n": number}})
-        picture = value(trial.invoke(function, http_event("GET", "/picture")))
+            expect(
+                "body", json.loads(value(harness.invoke(function, event))["body"]), {"echo": {"n": number}}
+            )
+        picture = value(harness.invoke(function, http_event("GET", "/picture")))
         expect("isBase64Encoded", picture["isBase64Encoded"], True)
         expect("picture", base64.b64decode(picture["body"]), b"\x89PNG\xff\x00")
     return "3 posts, 1 picture"
 
 
 @case(APIG_WSGI, "a WSGI application answers, with body and status")
-def wsgi(trial: Trial) -> Observation:
-    with trial.function("web_function.wsgi_handler") as function:
-        response = value(trial.invoke(function, http_event("POST", "/shop", query="a=1", body="höi")))
+def wsgi(harness: Harness) -> Observation:
+    with harness.function("web_function.wsgi_handler") as function:
+        response = value(harness.invoke(function, http_event("POST", "/shop", query="a=1", body="höi")))
         expect("statusCode", response["statusCode"], 201)
         expect("body", response["body"], "POST /shop?a=1 höi ✓")
         expect("header", response["headers"]["x-shop"], "yes")

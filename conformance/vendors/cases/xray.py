@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conformance.expectations import error, expect, expect_in, the_one, value
 from conformance.suite import Observation
-from conformance.vendors.case import Trial, case
+from conformance.vendors.harness import Harness, case
 from conformance.vendors.receivers import HttpSink, XRayDaemon
 
 PACKAGE = "aws-xray-sdk"
@@ -12,13 +12,13 @@ TRACES = ("1-5759e988-bd862e3fe1be46a994272793", "1-67891233-abcdef0123456789123
 
 
 @case(PACKAGE, "each invocation's subsegment has its trace id and parent")
-def trace_of_each_invocation(trial: Trial) -> Observation:
+def trace_of_each_invocation(harness: Harness) -> Observation:
     with XRayDaemon() as daemon:
         environment = {"AWS_XRAY_DAEMON_ADDRESS": daemon.address}
-        with trial.function("xray_function.handler", environment=environment) as function:
+        with harness.function("xray_function.handler", environment=environment) as function:
             for number, trace in enumerate(TRACES):
                 header = f"Root={trace};Parent={number:016x};Sampled=1"
-                expect("result", value(trial.invoke(function, {}, header)), "packed")
+                expect("result", value(harness.invoke(function, {}, header)), "packed")
             segments = daemon.segments(2)
     expect("names", [one["name"] for one in segments], ["pack", "pack"])
     expect("trace ids", tuple(one["trace_id"] for one in segments), TRACES)
@@ -28,22 +28,22 @@ def trace_of_each_invocation(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "an invocation that is not sampled sends nothing")
-def not_sampled(trial: Trial) -> Observation:
+def not_sampled(harness: Harness) -> Observation:
     with XRayDaemon() as daemon:
         environment = {"AWS_XRAY_DAEMON_ADDRESS": daemon.address}
-        with trial.function("xray_function.handler", environment=environment) as function:
-            expect("result", value(trial.invoke(function, {}, f"Root={TRACES[0]};Sampled=0")), "packed")
+        with harness.function("xray_function.handler", environment=environment) as function:
+            expect("result", value(harness.invoke(function, {}, f"Root={TRACES[0]};Sampled=0")), "packed")
             expect("segments", daemon.segments(0), [])
     return "no datagram"
 
 
 @case(PACKAGE, "what a handler raises is part of its subsegment")
-def handler_error(trial: Trial) -> Observation:
+def handler_error(harness: Harness) -> Observation:
     with XRayDaemon() as daemon:
         environment = {"AWS_XRAY_DAEMON_ADDRESS": daemon.address}
-        with trial.function("xray_function.fail", environment=environment) as function:
+        with harness.function("xray_function.fail", environment=environment) as function:
             header = f"Root={TRACES[0]};Parent={1:016x};Sampled=1"
-            expect("errorType", error(trial.invoke(function, {}, header))["errorType"], "ValueError")
+            expect("errorType", error(harness.invoke(function, {}, header))["errorType"], "ValueError")
             segment = the_one("segments", daemon.segments(1))
     exception = the_one("exceptions", segment["cause"]["exceptions"])
     expect("message", exception["message"], "no such order")
@@ -51,12 +51,12 @@ def handler_error(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "a patched HTTP client passes the trace on")
-def outgoing_header(trial: Trial) -> Observation:
+def outgoing_header(harness: Harness) -> Observation:
     with XRayDaemon() as daemon, HttpSink() as sink:
         environment = {"AWS_XRAY_DAEMON_ADDRESS": daemon.address}
-        with trial.function("xray_function.call_out", environment=environment) as function:
+        with harness.function("xray_function.call_out", environment=environment) as function:
             header = f"Root={TRACES[0]};Parent={1:016x};Sampled=1"
-            expect("result", value(trial.invoke(function, {"url": f"{sink.url}/x"}, header)), 200)
+            expect("result", value(harness.invoke(function, {"url": f"{sink.url}/x"}, header)), 200)
             sent = the_one("requests", sink.requests).headers["x-amzn-trace-id"]
             expect_in("header", f"Root={TRACES[0]}", sent)
             names = [one["name"] for one in daemon.segments(2)]
@@ -65,13 +65,13 @@ def outgoing_header(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "the runtime's own requests stay untraced by a patched HTTP client")
-def own_requests(trial: Trial) -> Observation:
+def own_requests(harness: Harness) -> Observation:
     with XRayDaemon() as daemon:
         environment = {"AWS_XRAY_DAEMON_ADDRESS": daemon.address}
-        with trial.function("xray_function.handler", environment=environment) as function:
+        with harness.function("xray_function.handler", environment=environment) as function:
             header = f"Root={TRACES[0]};Parent={1:016x};Sampled=1"
             for _ in range(3):
-                trial.invoke(function, {}, header)
+                harness.invoke(function, {}, header)
             segments = daemon.segments(3)
     expect("names", {one["name"] for one in segments}, {"pack"})
     expect("number", len(segments), 3)
@@ -79,12 +79,12 @@ def own_requests(trial: Trial) -> Observation:
 
 
 @case(PACKAGE, "capture_async around an async handler", not_on_aws="runs no async handlers")
-def async_handler(trial: Trial) -> Observation:
+def async_handler(harness: Harness) -> Observation:
     with XRayDaemon() as daemon:
         environment = {"AWS_XRAY_DAEMON_ADDRESS": daemon.address}
-        with trial.function("xray_function.wait", environment=environment) as function:
+        with harness.function("xray_function.wait", environment=environment) as function:
             header = f"Root={TRACES[0]};Parent={1:016x};Sampled=1"
-            expect("result", value(trial.invoke(function, {}, header)), "waited")
+            expect("result", value(harness.invoke(function, {}, header)), "waited")
             segment = the_one("segments", daemon.segments(1))
     expect("name", segment["name"], "wait")
     return "one subsegment, wait"

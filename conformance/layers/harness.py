@@ -16,14 +16,13 @@ from pathlib import Path
 
 from lambda_emulator.function import Function
 
-from conformance import suite
 from conformance.expectations import Difference
 from conformance.layers import system
 from conformance.layers.system import BareSystem, Kind
 from conformance.sandbox.homes import LAMBDA_LIBRARIES, LAMBDA_PATH
 from conformance.sandbox.machine import ROOT
 from conformance.servers import AWS_EMULATOR, AwsEmulator, Setup
-from conformance.suite import NotHere, Suite
+from conformance.suite import NotHere
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"  # of the interpreter at hand, which is packed
 PREFIX = Path(sys.base_prefix)
@@ -51,7 +50,7 @@ class Outcome:
     errors: str
 
 
-class Workshop(suite.Laboratory):
+class Harness:
     """Keeps what has been built, because several cases look at it."""
 
     def __init__(self, folder: Path) -> None:
@@ -254,7 +253,3 @@ def own_glibc() -> str:
     """This computer's version, e.g. ``2.36``; no lower than Lambda's."""
     version = platform.libc_ver()[1]
     return max(version, "2.34", key=lambda text: [int(part) for part in text.split(".")])
-
-
-SUITE: Suite[Workshop] = Suite("conformance.layers")
-case = SUITE.case

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.answers import Answer, differences, disagreements
-from conformance.cases import GENERATED_MODULES, Case, Step
-from conformance.clients import Client
-from conformance.deviations import deviating_fields, expected_of_aws_emulator
+from conformance.emulators.answers import Answer, differences, disagreements
+from conformance.emulators.clients import Client
+from conformance.emulators.deviations import deviating_fields, expected_of_aws_emulator
+from conformance.emulators.steps import Case, Step
 from conformance.servers import AwsEmulator, OurEmulator, Server, Setup, tail
-
-FUNCTIONS = Path(__file__).resolve().parent / "functions"
 
 
 @dataclass(frozen=True)
@@ -41,14 +38,6 @@ class Trial:
     aws: Outcome | None
     ours: Outcome
     disagreements: tuple[str, ...]
-
-
-def write_task_root(folder: Path) -> Path:
-    """The functions, in a folder of their own, so that nothing of this repository is on their search path."""
-    shutil.copytree(FUNCTIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name, source in GENERATED_MODULES.items():
-        (folder / name).write_text(source)
-    return folder
 
 
 def try_case(case: Case, client: Client, runtime: Runtime, task_root: Path) -> Trial:

@@ -8,14 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance import suite
 from conformance.expectations import Difference, shorten
 from conformance.publish.account import Account
-from conformance.suite import Suite
 
 PATIENCE_S = 120
-
-SUITE: Suite[Laboratory] = Suite("conformance.publish")
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ class Done:
         return self
 
 
-class Laboratory(suite.Laboratory):
+class Harness:
     """A copy of the sources in ``source``, an account, and why functions cannot run here, if they cannot."""
 
     def __init__(self, source: Path, account: Account, no_sandbox: str) -> None:

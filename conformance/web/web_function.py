@@ -50,7 +50,7 @@ class Answer:
         return [value for field_name, value in self.headers if field_name.lower() == name]
 
 
-class Site:
+class WebFunction:
     """A function that runs ``functions/``, in an environment of its own; use it with ``with``."""
 
     def __init__(self, handler: str, *, buffered: bool = False) -> None:
@@ -59,7 +59,7 @@ class Site:
         self.function = Function(handler, FUNCTIONS, command, timeout_s=PATIENCE_S, init_timeout_s=60)
         self.url = FunctionUrl(self.function, invoke_mode=BUFFERED if buffered else RESPONSE_STREAM)
 
-    def __enter__(self) -> Site:
+    def __enter__(self) -> WebFunction:
         self.function.start()
         return self
 

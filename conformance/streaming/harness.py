@@ -6,18 +6,16 @@ import itertools
 import os
 from pathlib import Path
 
-from conformance import suite
-from conformance.runner import write_task_root
 from conformance.sandbox import machine
 from conformance.sandbox.machine import Machine
-from conformance.servers import ROOT, AwsEmulator, OurEmulator, Server, Setup
+from conformance.servers import ROOT, AwsEmulator, OurEmulator, Server, Setup, write_task_root
 from conformance.streaming.managed import AwsManagedEmulator
-from conformance.suite import NotHere, Suite
+from conformance.suite import NotHere
 
 TIMEOUT_S = 10  # of an invocation, unless the case says otherwise
 
 
-class Laboratory(suite.Laboratory):
+class Harness:
     """Where the functions are; what it starts is to be used with ``with``."""
 
     def __init__(self, folder: Path) -> None:
@@ -78,7 +76,3 @@ class Laboratory(suite.Laboratory):
 
     def _new_log(self) -> Path:
         return self.new_folder() / "log"
-
-
-SUITE: Suite[Laboratory] = Suite("conformance.streaming")
-case = SUITE.case

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from conformance.expectations import Difference, shorten
 from conformance.web.senders import SENDERS, Event, Request
-from conformance.web.site import Site
+from conformance.web.web_function import WebFunction
 
 MANGUM = "mangum"
 APIG_WSGI = "apig-wsgi"
@@ -119,8 +119,8 @@ KNOWN = (
 class Comparison:
     """Of one application with one adapter; notes which known differences were seen."""
 
-    def __init__(self, site: Site, adapter: str, seen: set[Known]) -> None:
-        self._site = site
+    def __init__(self, web: WebFunction, adapter: str, seen: set[Known]) -> None:
+        self._web = web
         self._adapter = adapter
         self._seen = seen
 
@@ -129,7 +129,7 @@ class Comparison:
         different = []
         status: object = None
         for sender, make_event in SENDERS.items():
-            ours, theirs = (normal(self._site.answer(make_event(request), by)) for by in ("us", "them"))
+            ours, theirs = (normal(self._web.answer(make_event(request), by)) for by in ("us", "them"))
             status = ours[0]
             if ours != theirs:
                 known = self._find(request, sender)

@@ -9,19 +9,16 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from conformance import suite
 from conformance.expectations import Difference, the_one
 from conformance.explore.engine import Engine
-from conformance.suite import NotHere, Suite
+from conformance.suite import NotHere
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 180
 OF_MAKE = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON"}  # when it is make that runs this
 
-SUITE: Suite[Laboratory] = Suite("conformance.packages")
 
-
-class Laboratory(suite.Laboratory):
+class Harness:
     """``source`` is a copy of the sources; ``bases``: images or folders to take in place of stand-ins."""
 
     def __init__(

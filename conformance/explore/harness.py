@@ -13,12 +13,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from conformance import suite
 from conformance.expectations import Difference, shorten
 from conformance.explore import trees
 from conformance.explore.engine import Engine
 from conformance.servers import AWS_EMULATOR
-from conformance.suite import NotHere, Suite
+from conformance.suite import NotHere
 from tools.build import zips
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -30,8 +29,6 @@ WITH_PYTHON = "localhost/lambda/python"  # as public.ecr.aws/lambda/python:3.13
 OS_ONLY = "localhost/lambda/provided"  # as public.ecr.aws/lambda/provided:al2023
 HEADING = "===== "
 PATIENCE_S = 60
-
-SUITE: Suite[Laboratory] = Suite("conformance.explore")
 
 
 class Visit:
@@ -50,7 +47,7 @@ class Visit:
             raise Difference(f"{command!r} was not reached: {shorten(self.output[-600:])}") from None
 
 
-class Laboratory(suite.Laboratory):
+class Harness:
     """A copy of the sources, and an engine that has the bases; or the reason why there is none."""
 
     def __init__(self, folder: Path, engine: Engine | None, no_engine: str) -> None:
@@ -121,14 +118,14 @@ class Laboratory(suite.Laboratory):
 class Terminal:
     """A person at a terminal, between ``with`` and its end."""
 
-    def __init__(self, laboratory: Laboratory, **variables: str) -> None:
-        self._laboratory = laboratory
+    def __init__(self, harness: Harness, **variables: str) -> None:
+        self._laboratory = harness
         self._master, slave = pty.openpty()
         self._seen = ""
         self.process = subprocess.Popen(
-            laboratory.command("", variables),
-            cwd=laboratory.source,
-            env=laboratory.environment(""),
+            harness.command("", variables),
+            cwd=harness.source,
+            env=harness.environment(""),
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -19,8 +19,8 @@ import boto3  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from botocore.config import Config  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from botocore.exceptions import ClientError  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-from conformance.answers import Answer, Expected
-from conformance.cases import Call
+from conformance.emulators.answers import Answer, Expected
+from conformance.emulators.steps import Call
 
 TIMEOUT_S = 20
 REGION = "us-east-1"

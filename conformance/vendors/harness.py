@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shutil
@@ -14,9 +13,8 @@ from typing import Any
 
 from lambda_emulator.function import Function, Result
 
-from conformance import suite
 from conformance.expectations import Difference
-from conformance.suite import NotHere, Observation, Suite, installed_version
+from conformance.suite import Case, NotHere, Observation, declare, installed_version
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
@@ -39,7 +37,7 @@ OURS = Runtime("bootstrap", ROOT / "bootstrap")
 AWS = Runtime("awslambdaric", Path(__file__).resolve().parent / "aws_runtime.py")
 
 
-class Trial:
+class Harness:
     """One try of a case: a task root of its own, and a file for what the package would have sent."""
 
     def __init__(self, runtime: Runtime, folder: Path) -> None:
@@ -98,51 +96,28 @@ class Trial:
         return path
 
     def log(self) -> str:
-        """What all functions of this trial have logged."""
+        """What all functions of this harness have logged."""
         return "".join(function.log_text() for function in self._functions)
 
 
-class Bench(suite.Laboratory):
-    """Gives each case a trial of its own in ``folder``."""
-
-    def __init__(self, runtime: Runtime, folder: Path) -> None:
-        self._runtime = runtime
-        self._folder = folder
-        self._count = 0
-        self.trial = self._new_trial()
-
-    def begin_case(self) -> None:
-        self.trial = self._new_trial()
-
-    def log(self) -> str:
-        return self.trial.log()
-
-    def _new_trial(self) -> Trial:
-        self._count += 1
-        return Trial(self._runtime, self._folder / str(self._count))
-
-
-SUITE: Suite[Bench] = Suite("conformance.vendors")
-
-Try = Callable[[Trial], Observation]
+Try = Callable[[Harness], Observation]
 
 
 def case(package: str, title: str, *, not_on_aws: str = "") -> Callable[[Try], Try]:
-    """Add the decorated function to the cases; it raises Difference, or returns what it observed.
+    """Declare the decorated function as a case; it raises Difference, or returns what it observed.
 
     ``package`` as its registry spells it. ``not_on_aws``: why AWS's runtime cannot show it, if so.
     """
 
     def add(function: Try) -> Try:
-        @functools.wraps(function)
-        def try_it(bench: Bench) -> Observation:
-            if bench.trial.runtime.is_aws and not_on_aws:
+        def try_it(harness: Harness) -> Observation:
+            if harness.runtime.is_aws and not_on_aws:
                 raise NotHere(not_on_aws)
             if not installed_version(package):
                 raise Difference(f"{package} is not installed for {sys.executable}")
-            return function(bench.trial)
+            return function(harness)
 
-        SUITE.add(f"{package} {installed_version(package)}".rstrip(), title, try_it)
+        declare(function, Case(f"{package} {installed_version(package)}".rstrip(), title, try_it))
         return function
 
     return add

@@ -23,10 +23,10 @@ from lambda_emulator.function import Function
 from conformance.expectations import Difference, expect, value
 from conformance.explore import trees
 from conformance.explore.engine import EngineError
-from conformance.packages.laboratory import SUITE, Laboratory
+from conformance.packages.harness import Harness
 from conformance.sandbox.machine import INTERPRETER
 from conformance.servers import ROOT, free_port
-from conformance.suite import NotHere, Observation
+from conformance.suite import NotHere, Observation, Suite
 from tools.test_all import find_interpreters
 
 AWS_EMULATOR = ROOT / ".environments" / "conformance" / "bin" / "aws-lambda-rie"
@@ -52,27 +52,27 @@ PYTHONS = ("3.9", f"3.{sys.version_info[1]}", "3.13")
 START_S = 10
 
 
-def image(laboratory: Laboratory, recipe: str) -> str:
+def image(harness: Harness, recipe: str) -> str:
     """Build the recipe, once: the name of the image."""
     name = f"localhost/function/{recipe}"
-    engine = laboratory.engine
-    if name not in laboratory.images:
-        base = base_image(laboratory, recipe)
+    engine = harness.engine
+    if name not in harness.images:
+        base = base_image(harness, recipe)
         began = time.monotonic()
-        dockerfile = laboratory.source / "examples" / "images" / f"{recipe}.Dockerfile"
+        dockerfile = harness.source / "examples" / "images" / f"{recipe}.Dockerfile"
         engine.run(
             *("build", "--tag", name, "--build-arg", f"BASE={base}", "--file", str(dockerfile)),
-            str(laboratory.source),
+            str(harness.source),
         )
-        laboratory.images[name] = time.monotonic() - began
+        harness.images[name] = time.monotonic() - began
     return name
 
 
-def base_image(laboratory: Laboratory, recipe: str) -> str:
-    given = laboratory.bases.get(recipe, "")
+def base_image(harness: Harness, recipe: str) -> str:
+    given = harness.bases.get(recipe, "")
     if given and not Path(given).is_dir():
         return given
-    tree = Path(tempfile.mkdtemp(dir=laboratory.folder, prefix=f"{recipe}-"), "root")
+    tree = Path(tempfile.mkdtemp(dir=harness.folder, prefix=f"{recipe}-"), "root")
     if given:
         subprocess.run(["cp", "--archive", given, tree], check=True)  # devices as devices
         environment = "PATH=/usr/local/bin:/usr/bin:/bin"
@@ -85,11 +85,11 @@ def base_image(laboratory: Laboratory, recipe: str) -> str:
             "nothing here can stand in for Alpine: --base alpine=python:3.13-alpine takes the real one"
         )
     (tree / "wheels").mkdir()
-    for wheel in build_system(laboratory).iterdir():
+    for wheel in build_system(harness).iterdir():
         shutil.copy(wheel, tree / "wheels")
     (tree / "etc" / "pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
     name = f"localhost/base/{recipe}"
-    laboratory.engine.import_tree(tree, name, f"ENV {environment}")
+    harness.engine.import_tree(tree, name, f"ENV {environment}")
     return name
 
 
@@ -134,9 +134,9 @@ def add_pip(site_packages: Path, script: Path, python: str) -> None:
     script.chmod(0o755)
 
 
-def build_system(laboratory: Laboratory) -> Path:
+def build_system(harness: Harness) -> Path:
     """A folder with hatchling and what it needs. Raises NotHere if they cannot be downloaded."""
-    folder = laboratory.folder / "build-system"
+    folder = harness.folder / "build-system"
     if not folder.exists():
         for version in sorted(set(PYTHONS)):
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:"]
@@ -147,15 +147,15 @@ def build_system(laboratory: Laboratory) -> Path:
     return folder
 
 
-def with_our_emulator(laboratory: Laboratory, recipe: str) -> Observation:
+def with_our_emulator(harness: Harness, recipe: str) -> Observation:
     """Start the image as it is, with our emulator as its Runtime API."""
-    name = image(laboratory, recipe)
+    name = image(harness, recipe)
     variables = [word for variable in PASSED_ON for word in ("--env", variable)]
     with tempfile.TemporaryDirectory() as folder:
         function = Function(
             "hello.handler",
             folder,
-            command=[laboratory.engine.podman, "run", *LIKE_LAMBDA, *variables, name],
+            command=[harness.engine.podman, "run", *LIKE_LAMBDA, *variables, name],
             name=recipe,
             timeout_s=20,
             init_timeout_s=60,
@@ -164,20 +164,20 @@ def with_our_emulator(laboratory: Laboratory, recipe: str) -> Observation:
             with function:
                 first, second = function.invoke(EVENT), function.invoke(EVENT)
         finally:
-            laboratory.engine.end_containers()
+            harness.engine.end_containers()
     expect("its answers", [value(first), value(second)], [HELLO, HELLO])
     if f"{recipe} greets Ada" not in function.log_text():
         raise Difference(f"the log lacks what the function has printed: {function.log_text()}")
     init_ms = first.report.init_ms or 0
-    return f"built in {laboratory.images[name]:.0f} s; container and init phase {init_ms:.0f} ms"
+    return f"built in {harness.images[name]:.0f} s; container and init phase {init_ms:.0f} ms"
 
 
-def with_aws_emulator(laboratory: Laboratory, recipe: str) -> Observation:
+def with_aws_emulator(harness: Harness, recipe: str) -> Observation:
     """Start the image with AWS's emulator as its entry point, as AWS's developer guide shows it."""
     if not AWS_EMULATOR.exists():
         raise NotHere("AWS's emulator is missing; `make conformance` fetches it")
-    name = image(laboratory, recipe)
-    engine = laboratory.engine
+    name = image(harness, recipe)
+    engine = harness.engine
     (configuration,) = json.loads(engine.run("image", "inspect", name))
     command = [*configuration["Config"]["Entrypoint"], *configuration["Config"]["Cmd"]]
     port, runtime_api = free_port(), free_port()
@@ -217,26 +217,27 @@ def post(url: str) -> bytes:
             time.sleep(0.05)
 
 
+SUITE: Suite[Harness] = Suite()
+
+
 def add_cases() -> None:
     for recipe in RECIPES:
 
-        def ours(laboratory: Laboratory, recipe: str = recipe) -> Observation:
-            return guarded(with_our_emulator, laboratory, recipe)
+        def ours(harness: Harness, recipe: str = recipe) -> Observation:
+            return guarded(with_our_emulator, harness, recipe)
 
-        def aws(laboratory: Laboratory, recipe: str = recipe) -> Observation:
-            return guarded(with_aws_emulator, laboratory, recipe)
+        def aws(harness: Harness, recipe: str = recipe) -> Observation:
+            return guarded(with_aws_emulator, harness, recipe)
 
         group = f"examples/images/{recipe}.Dockerfile"
-        SUITE.case(group, "built, it answers our emulator")(ours)
-        SUITE.case(group, "with AWS's emulator as its entry point, it answers")(aws)
+        SUITE.add(group, "built, it answers our emulator", ours)
+        SUITE.add(group, "with AWS's emulator as its entry point, it answers", aws)
 
 
-def guarded(
-    try_it: Callable[[Laboratory, str], Observation], laboratory: Laboratory, recipe: str
-) -> Observation:
+def guarded(try_it: Callable[[Harness, str], Observation], harness: Harness, recipe: str) -> Observation:
     """What the engine refuses to build is a difference."""
     try:
-        return try_it(laboratory, recipe)
+        return try_it(harness, recipe)
     except EngineError as error:
         raise Difference(str(error)) from None
 

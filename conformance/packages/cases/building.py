@@ -16,8 +16,8 @@ from pathlib import Path
 from lambda_emulator.function import Function
 
 from conformance.expectations import expect, expect_in, value
-from conformance.packages.laboratory import ROOT, SUITE, Laboratory
-from conformance.suite import NotHere, Observation
+from conformance.packages.harness import ROOT, Harness
+from conformance.suite import NotHere, Observation, case
 from tools import test_all
 
 BUILD = "python -m build"
@@ -32,20 +32,20 @@ def handler(event: dict[str, str], context: LambdaContext) -> str | None:
 """
 
 
-@SUITE.case(BUILD, "a wheel, a source distribution, and layers/lambda.zip as `make dist` builds it")
-def all_three(laboratory: Laboratory) -> Observation:
-    names = [laboratory.wheel.name, laboratory.sdist.name]
-    built = laboratory.source / "layers" / "lambda.zip"
+@case(BUILD, "a wheel, a source distribution, and layers/lambda.zip as `make dist` builds it")
+def all_three(harness: Harness) -> Observation:
+    names = [harness.wheel.name, harness.sdist.name]
+    built = harness.source / "layers" / "lambda.zip"
     content = built.read_bytes()
     built.unlink()
-    laboratory.run(["make", "-C", laboratory.source, "dist"])
+    harness.run(["make", "-C", harness.source, "dist"])
     expect("the same layer", built.read_bytes() == content, True)
     return ", ".join(names)
 
 
-@SUITE.case(BUILD, "the wheel has one package, its marker of types, and needs nothing but Python 3.8")
-def what_is_in_the_wheel(laboratory: Laboratory) -> Observation:
-    with zipfile.ZipFile(laboratory.wheel) as archive:
+@case(BUILD, "the wheel has one package, its marker of types, and needs nothing but Python 3.8")
+def what_is_in_the_wheel(harness: Harness) -> Observation:
+    with zipfile.ZipFile(harness.wheel) as archive:
         names = archive.namelist()
         metadata = email.message_from_bytes(
             archive.read(next(name for name in names if name.endswith(".dist-info/METADATA")))
@@ -62,36 +62,36 @@ def what_is_in_the_wheel(laboratory: Laboratory) -> Observation:
     return f"{len(modules)} modules, version {metadata['Version']}"
 
 
-@SUITE.case(BUILD, "again, the same bytes")
-def reproducible(laboratory: Laboratory) -> Observation:
-    copy = laboratory.folder / "elsewhere"
-    shutil.copytree(laboratory.source, copy, ignore=shutil.ignore_patterns("layers"))
-    laboratory.build(copy, laboratory.folder / "again")
-    for first in (laboratory.wheel, laboratory.sdist):
-        second = laboratory.folder / "again" / first.name
+@case(BUILD, "again, the same bytes")
+def reproducible(harness: Harness) -> Observation:
+    copy = harness.folder / "elsewhere"
+    shutil.copytree(harness.source, copy, ignore=shutil.ignore_patterns("layers"))
+    harness.build(copy, harness.folder / "again")
+    for first in (harness.wheel, harness.sdist):
+        second = harness.folder / "again" / first.name
         expect(f"the same {first.name}", second.read_bytes() == first.read_bytes(), True)
-    return f"sha256 {hashlib.sha256(laboratory.wheel.read_bytes()).hexdigest()[:16]}…"
+    return f"sha256 {hashlib.sha256(harness.wheel.read_bytes()).hexdigest()[:16]}…"
 
 
-@SUITE.case(BUILD, "what is in the source distribution runs, and builds the same wheel")
-def source_distribution(laboratory: Laboratory) -> Observation:
-    folder = laboratory.folder / "unpacked"
-    with tarfile.open(laboratory.sdist) as archive:
+@case(BUILD, "what is in the source distribution runs, and builds the same wheel")
+def source_distribution(harness: Harness) -> Observation:
+    folder = harness.folder / "unpacked"
+    with tarfile.open(harness.sdist) as archive:
         archive.extractall(folder)
     (source,) = folder.iterdir()
-    answer = laboratory.run(
+    answer = harness.run(
         ["make", "-s", "-C", source, "run", f"PYTHON={sys.executable}", 'EVENT={"name": "Ada"}']
     )
     expect("its answer", json.loads(answer.splitlines()[-1]), HELLO)
-    laboratory.build(source, laboratory.folder / "from-sdist", "--wheel")
-    wheel = laboratory.folder / "from-sdist" / laboratory.wheel.name
-    expect("the same wheel", wheel.read_bytes() == laboratory.wheel.read_bytes(), True)
+    harness.build(source, harness.folder / "from-sdist", "--wheel")
+    wheel = harness.folder / "from-sdist" / harness.wheel.name
+    expect("the same wheel", wheel.read_bytes() == harness.wheel.read_bytes(), True)
     return answer.splitlines()[-1]
 
 
-@SUITE.case(INSTALL, "python3 -m lambda_runtime answers in an environment that has nothing else")
-def installed(laboratory: Laboratory) -> Observation:
-    python = environment(laboratory)
+@case(INSTALL, "python3 -m lambda_runtime answers in an environment that has nothing else")
+def installed(harness: Harness) -> Observation:
+    python = environment(harness)
     with Function(
         "hello.handler",
         ROOT / "examples",
@@ -100,66 +100,66 @@ def installed(laboratory: Laboratory) -> Observation:
         timeout_s=10,
     ) as function:
         expect("its answer", value(function.invoke(b'{"name": "Ada"}')), HELLO)
-    listing = laboratory.run([python, "-m", "pip", "list", "--format", "json"])
+    listing = harness.run([python, "-m", "pip", "list", "--format", "json"])
     packages = {one["name"] for one in json.loads(listing)} - {"pip", "setuptools", "wheel"}
     expect("what is installed", packages, {"custom-lambda-runtime-python"})
     return ", ".join(packages)
 
 
-@SUITE.case(INSTALL, "pip install . leaves the source folder as it was")
-def source_is_left_alone(laboratory: Laboratory) -> Observation:
-    source = laboratory.folder / "untouched"
-    shutil.copytree(laboratory.source, source, ignore=shutil.ignore_patterns("layers"))
+@case(INSTALL, "pip install . leaves the source folder as it was")
+def source_is_left_alone(harness: Harness) -> Observation:
+    source = harness.folder / "untouched"
+    shutil.copytree(harness.source, source, ignore=shutil.ignore_patterns("layers"))
     before = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
-    target = laboratory.folder / "target"
+    target = harness.folder / "target"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps"]
-    laboratory.run([*pip, "--target", str(target), str(source)])
+    harness.run([*pip, "--target", str(target), str(source)])
     after = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
     expect("changed files", sorted(map(str, set(before.items()) ^ set(after.items()))), [])
     expect("it is installed", (target / "lambda_runtime" / "main.py").exists(), True)
     return f"{len(before)} files"
 
 
-@SUITE.case(INSTALL, "a copy of snapshot_restore_py that the user has stays the user's")
-def no_collision(laboratory: Laboratory) -> Observation:
-    python = environment(laboratory)
+@case(INSTALL, "a copy of snapshot_restore_py that the user has stays the user's")
+def no_collision(harness: Harness) -> Observation:
+    python = environment(harness)
     command = "import importlib.util; print(importlib.util.find_spec('snapshot_restore_py'))"
-    expect("ours", laboratory.run([python, "-c", command]).strip(), "None")
+    expect("ours", harness.run([python, "-c", command]).strip(), "None")
     return "we install none"
 
 
-@SUITE.case(INSTALL, "mypy --strict knows the types of the context")
-def typed(laboratory: Laboratory) -> Observation:
+@case(INSTALL, "mypy --strict knows the types of the context")
+def typed(harness: Harness) -> Observation:
     mypy = ROOT / ".environments" / "tools" / "bin" / "mypy"
     if not mypy.exists():
         raise NotHere("mypy is not installed; `make lint` installs it")
-    source = laboratory.folder / "typed.py"
+    source = harness.folder / "typed.py"
     source.write_text(TYPED)
-    told = laboratory.run([mypy, "--strict", "--python-executable", environment(laboratory), source])
+    told = harness.run([mypy, "--strict", "--python-executable", environment(harness), source])
     expect_in("what mypy says", 'Revealed type is "', told)
     expect_in("what mypy says", "int", told.split("Revealed type is")[1])
     expect_in("what mypy says", "Success: no issues found", told)
     return told.splitlines()[0].partition("note: ")[2]
 
 
-def environment(laboratory: Laboratory) -> str:
+def environment(harness: Harness) -> str:
     """The interpreter of an environment into which pip has installed the wheel."""
-    folder = laboratory.folder / "environment"
+    folder = harness.folder / "environment"
     python = folder / "bin" / "python"
     if not python.exists():
-        laboratory.run([sys.executable, "-m", "venv", folder])
-        laboratory.run([python, "-m", "pip", "install", "--quiet", "--no-index", laboratory.wheel])
+        harness.run([sys.executable, "-m", "venv", folder])
+        harness.run([python, "-m", "pip", "install", "--quiet", "--no-index", harness.wheel])
     return str(python)
 
 
-@SUITE.case(INSTALL, "every Python on this machine, from 3.8 on, answers with the same wheel")
-def every_python(laboratory: Laboratory) -> Observation:
+@case(INSTALL, "every Python on this machine, from 3.8 on, answers with the same wheel")
+def every_python(harness: Harness) -> Observation:
     versions = []
     for kind, version, python in test_all.find_interpreters():
-        target = laboratory.folder / "target"
+        target = harness.folder / "target"
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target"]
         if not target.exists():
-            laboratory.run([*pip, target, laboratory.wheel])
+            harness.run([*pip, target, harness.wheel])
         with Function(
             "hello.handler",
             ROOT / "examples",

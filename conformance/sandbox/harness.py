@@ -1,8 +1,7 @@
-"""Puts functions into homes and keeps the cases that try them there."""
+"""Puts functions into homes, and declares the cases that try them there."""
 
 from __future__ import annotations
 
-import functools
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +9,9 @@ from pathlib import Path
 
 from lambda_emulator.function import Function
 
-from conformance import suite
 from conformance.sandbox.homes import LAMBDA_LIBRARIES, LAMBDA_PATH, OS_ONLY, Home
 from conformance.sandbox.machine import AWS_PACKAGES, PREFIX, Machine, origin
-from conformance.suite import NotHere, Observation, Suite
+from conformance.suite import Case, NotHere, Observation, declare
 
 # Where AWS's runtime would be. Whoever executes it in our homes has made a mistake.
 NOT_TO_BE_EXECUTED = "raise SystemExit('the runtime whose place we take has been executed')\n"
@@ -30,8 +28,8 @@ awslambdaricmain.main([__file__, os.environ["_HANDLER"]])
 """
 
 
-class Laboratory:
-    """Where one case makes its functions; ``folder`` is its own."""
+class Harness:
+    """Starts the functions of one case in its own ``folder``."""
 
     def __init__(self, machine: Machine, folder: Path) -> None:
         self._machine = machine
@@ -122,50 +120,31 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
         path.chmod(0o755 if text.startswith("#!") else 0o644)
 
 
-class Sandbox(suite.Laboratory):
-    """Gives each case a laboratory of its own in ``folder``, on one machine."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._machine = Machine(folder / "machine")
-        self._count = 0
-        self.laboratory = Laboratory(self._machine, folder)
-
-    def begin_case(self) -> None:
-        self._count += 1
-        self.laboratory = Laboratory(self._machine, self._folder / str(self._count))
-
-    def log(self) -> str:
-        return self.laboratory.log()
-
-
-SUITE: Suite[Sandbox] = Suite("conformance.sandbox")
-
-Try = Callable[[Laboratory, Home], Observation]
+Try = Callable[[Harness, Home], Observation]
 
 
 def case(
     group: str, title: str, homes: Sequence[Home] = (OS_ONLY,), *, needs_aws: bool = False
 ) -> Callable[[Try], Try]:
-    """Add the decorated function to the cases, once for each home.
+    """Declare the decorated function as a case, once for each home.
 
     It raises Difference, or returns what it observed.
     """
 
     def add(function: Try) -> Try:
         for home in homes:
-            SUITE.add(group, f"{home.name}: {title}", _in_home(function, home, needs_aws=needs_aws))
+            try_it = _in_home(function, home, needs_aws=needs_aws)
+            declare(function, Case(group, f"{home.name}: {title}", try_it))
         return function
 
     return add
 
 
-def _in_home(function: Try, home: Home, *, needs_aws: bool) -> Callable[[Sandbox], Observation]:
-    @functools.wraps(function)
-    def try_it(sandbox: Sandbox) -> Observation:
+def _in_home(function: Try, home: Home, *, needs_aws: bool) -> Callable[[Harness], Observation]:
+    def try_it(harness: Harness) -> Observation:
         missing = [name for name in AWS_PACKAGES if origin(name) is None]
         if needs_aws and missing:
             raise NotHere(f"{', '.join(missing)} not installed for {sys.executable}")
-        return function(sandbox.laboratory, home)
+        return function(harness, home)
 
     return try_it

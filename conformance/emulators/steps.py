@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from conformance.answers import Error, Expected, Json, Raw
-from conformance.deviations import ONE_AT_A_TIME, ONE_NAME
-
-# Files of the task root that would not pass as source files of this repository.
-GENERATED_MODULES = {"syntax_error.py": "def handler(event, context)\n    return event\n"}
+from conformance.emulators.answers import Error, Expected, Json, Raw
+from conformance.emulators.deviations import ONE_AT_A_TIME, ONE_NAME
 
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100  # what the Runtime API accepts, not a byte more
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
-from conformance.answers import Error, Expected, Json, Raw
+from conformance.emulators.answers import Error, Expected, Json, Raw
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,3 @@ def deviating_fields(expected: Expected, names: tuple[str, ...]) -> set[str]:
         for field in fields(Expected)
         if getattr(changed, field.name) != getattr(expected, field.name)
     }
-
-
-def reasons() -> list[str]:
-    listed = [ALWAYS.reason, *(deviation.reason for deviation in DEVIATIONS.values())]
-    return [*listed, ONE_NAME, ONE_AT_A_TIME]
