@@ -80,9 +80,9 @@ verify-layer: ## check ZIP, or several that go together, before Lambda does
 conformance: $(SUITES:%=.environments/%/ready) ## compare with AWS's emulator, runtime, CLI, SDK and SAM, and try vendors' tools
 	@$(CONFORMANCE) conformance/fetch_rie.py
 	@status=0; \
-	for suite in "$(CONFORMANCE) -m tests Throttled Uvloop" "$(CONFORMANCE) -m conformance.differential" \
-	    "$(CONFORMANCE) -m pytest -q conformance/emulators" "$(CONFORMANCE) -m pytest -q conformance/streaming" \
-	    "$(VENDORS) -m pytest -q conformance/vendors" "$(VENDORS) -m pytest -q conformance/sandbox" \
+	for suite in "$(CONFORMANCE) -m tests Throttled Uvloop" "$(CONFORMANCE) -m pytest -q conformance/differential" \
+	    "$(CONFORMANCE) -m pytest -q -n auto conformance/emulators" "$(CONFORMANCE) -m pytest -q conformance/streaming" \
+	    "$(VENDORS) -m pytest -q conformance/vendors" "$(VENDORS) -m pytest -q -n auto conformance/sandbox" \
 	    "$(WEB) -m pytest -q conformance/web" "$(CONFORMANCE) -m pytest -q conformance/layers" \
 	    "$(PUBLISH) -m pytest -q conformance/explore" "$(PUBLISH) -m pytest -q conformance/publish" \
 	    "$(PUBLISH) -m pytest -q conformance/packages"; do \

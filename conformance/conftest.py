@@ -53,6 +53,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="RECIPE=IMAGE|FOLDER",
         help="packages/: the base of a recipe: an image to pull, or a folder with a root file system",
     )
+    parser.addoption(
+        "--accept",
+        action="store_true",
+        help="differential/: rewrite the accepted differences; the change in Git is what to review",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

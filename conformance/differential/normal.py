@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import re
+import subprocess
 import sys
 import time
 from typing import List, Match, Pattern
@@ -51,9 +52,11 @@ _OWN_JSON_LINE = re.compile(
 _OWN_LINES = re.compile(r"(?:<a line of the runtime>\n)+")
 _REPEATED = re.compile(r"(?<=\[Previous line repeated )9\d\d(?= more times\])")
 _ADDRESS = re.compile(r"(?<= at )0x[0-9a-f]+")
-# What follows the function's own folder on the search path of ours: this interpreter's, which runs it, too.
-_EMULATOR = str(REPOSITORY / "emulator")  # on the path of the suites only
-_SEARCH_PATH = ", ".join([*(path for path in sys.path[1:] if path != _EMULATOR), str(REPOSITORY / "runtime")])
+# What follows the function's own folder on the search path of ours: this interpreter's, without what
+# pytest adds.
+_ASK = [sys.executable, "-c", "import sys; print(', '.join(sys.path[1:]))"]
+_SEARCH_PATH = subprocess.run(_ASK, env={}, stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+_SEARCH_PATH += f", {REPOSITORY / 'runtime'}"
 
 
 def is_own_path(path: str) -> bool:

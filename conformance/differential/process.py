@@ -100,7 +100,7 @@ class _Process:
             (self._folder / name).touch()
         recorder = Recorder(self._program, self._mark, self._over)
         started_us = time.time_ns() // 1000
-        with _provider(self._folder / "provider", wanted=self._program.provider_socket) as streams:
+        with _provider(self._folder / "provider", is_used=self._program.provider_socket) as streams:
             try:
                 ending = self._run_process(recorder)
             finally:
@@ -212,7 +212,7 @@ def _write_files(task_root: Path, files: Dict[str, case.Source]) -> None:
 
 
 @contextlib.contextmanager
-def _provider(path: Path, *, wanted: bool) -> Iterator[List[bytes]]:
+def _provider(path: Path, *, is_used: bool) -> Iterator[List[bytes]]:
     """A unix socket for the function's output, like that of the platform's log collector.
 
     What was sent is read when the process has ended: until then it fits into the kernel's buffers. It is in
@@ -220,13 +220,13 @@ def _provider(path: Path, *, wanted: bool) -> Iterator[List[bytes]]:
     """
     streams: List[bytes] = []
     with socket.socket(socket.AF_UNIX) as listener:
-        if wanted:
+        if is_used:
             listener.bind(str(path))
             listener.listen()
         yield streams
         listener.setblocking(False)
         with contextlib.suppress(BlockingIOError):  # no more connections
-            while wanted:
+            while is_used:
                 connection, _ = listener.accept()
                 with connection, connection.makefile("rb") as stream:
                     streams.append(stream.read())
