@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from pathlib import Path
 
 from lambda_emulator.function import Function
 
@@ -53,8 +52,9 @@ def what_is_in_the_wheel(harness: Harness) -> Observation:
     tops = {name.split("/")[0] for name in names}
     expect("what is installed", {top for top in tops if not top.endswith(".dist-info")}, {"lambda_runtime"})
     expect("py.typed", "lambda_runtime/py.typed" in names, True)
-    modules = {path.name for path in (ROOT / "runtime" / "lambda_runtime").glob("*.py")}
-    installed = {Path(name).name for name in names if name.endswith(".py")}
+    runtime = ROOT / "runtime"
+    modules = {str(path.relative_to(runtime)) for path in runtime.glob("lambda_runtime/**/*.py")}
+    installed = {name for name in names if name.endswith(".py")}
     expect("the modules", installed, modules)
     expect("Requires-Python", metadata["Requires-Python"], ">=3.8")
     expect("Requires-Dist", metadata.get_all("Requires-Dist"), None)
