@@ -1,4 +1,4 @@
-# Custom Lambda Runtime for Python. `make` lists what there is to do; `make run` and `make test` need Python only.
+# Custom Lambda Runtime for Python. `make` lists the targets; `make run` and `make test` need only Python.
 
 PYTHON ?= python3
 HANDLER ?= hello.handler
@@ -18,16 +18,16 @@ SAM ?= sam
 STACK ?= python-runtime-examples
 BUCKET ?=
 
-# The event goes to the program through the environment, as it was typed: quotes, dollar signs and all.
+# Pass the event through the environment, so that quotes and dollar signs in it stay as they were typed.
 override EVENT := $(value EVENT)
 export EVENT
 
 CHOSEN = $(if $(filter command environment,$(origin PYTHON)),$(PYTHON))
-# What compiles: interpreters that are named, else one of PYTHON_VERSION, else PYTHON if it was chosen.
+# The interpreters that compile bytecode: BYTECODE, or else PYTHON_VERSION, or else PYTHON if it was set.
 COMPILE_FOR = $(or $(BYTECODE),$(PYTHON_VERSION),$(CHOSEN))
-# Where the zip will work.
+# The Python, architecture and glibc that the zip is built for.
 TARGET = $(PYTHON_VERSION:%=--python %) $(ARCH:%=--arch %) $(GLIBC:%=--glibc %)
-# Files to say nothing about: ALLOW='python/debugpy/*'.
+# Files without findings: ALLOW='python/debugpy/*'.
 CHECKS = $(foreach pattern,$(ALLOW),--allow '$(pattern)')
 OUTPUT_OPTION = $(if $(OUTPUT),--output '$(OUTPUT)')
 BUILD = $(BYTECODE:%=--bytecode %) $(OUTPUT_OPTION) $(CHECKS)
@@ -43,41 +43,41 @@ LINT = .environments/tools/bin
 
 .DEFAULT_GOAL := help
 
-help: ## list the targets
+help: ## list the targets and their variables
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name note; do printf '  make %-26s %s\n' "$$name" "$$note"; done
 	@printf '\nVariables: HANDLER, TASK_ROOT, EVENT, OPTIONS, PYTHON, PORT; for zips PYTHON_VERSION, ARCH, FROM,\nREQUIREMENTS, EXCLUDE, ZIP, ZIPS. For example\n'
 	@printf '  make run HANDLER=hello.handler TASK_ROOT=examples EVENT='\''{"name": "Ada"}'\'' PYTHON=python3.13\n'
 
-run: ## invoke HANDLER once with EVENT, as Lambda would
+run: ## invoke HANDLER once with EVENT in the local emulator
 	@$(EMULATOR) run $(FUNCTION) --event "$$EVENT" $(OPTIONS)
 
-serve: ## keep HANDLER up for AWS CLI, boto3 and curl on PORT
+serve: ## serve HANDLER on PORT for AWS CLI, boto3 and curl
 	@$(EMULATOR) serve $(FUNCTION) --port '$(PORT)' $(OPTIONS)
 
-test: ## test everything that ships with PYTHON
+test: ## run the tests with PYTHON
 	@$(PYTHON) -m tests
 
-test-all: ## the same with every Python on this machine; tools/debian_pythons.sh gets newer ones
+test-all: ## run the tests with every Python found; tools/debian_pythons.sh downloads newer ones
 	@$(PYTHON) tools/test_all.py
 
-dist: ## build layers/lambda.zip, with bytecode for PYTHON_VERSION
+dist: ## build layers/lambda.zip, the runtime, with bytecode for PYTHON_VERSION
 	@$(PYTHON) tools/layer.py $(COMPILE_FOR:%=--bytecode %) $(TARGET) $(OUTPUT_OPTION)
 
-dist-python: ## build layers/python….zip: an interpreter, of PYTHON_VERSION for ARCH
+dist-python: ## build layers/python….zip, a Python interpreter for PYTHON_VERSION and ARCH
 	@$(PYTHON) tools/interpreter.py $(TARGET) $(CHOSEN:%=--version-of %) $(if $(FROM),--from '$(FROM)') $(LIBRARIES:%=--libraries %) $(BUILD)
 
-dist-deps: ## build layers/deps-….zip: the packages in REQUIREMENTS, likewise
+dist-deps: ## build layers/deps-….zip, the packages in REQUIREMENTS for PYTHON_VERSION and ARCH
 	@$(PYTHON) tools/dependencies.py '$(REQUIREMENTS)' $(TARGET) $(CHOSEN:%=--version-of %) $(LIBRARIES:%=--libraries %) $(BUILD)
 
-dist-function: ## build layers/function.zip: the files in TASK_ROOT, with bytecode likewise
+dist-function: ## build layers/function.zip, the files in TASK_ROOT, with bytecode for PYTHON_VERSION
 	@$(PYTHON) tools/function.py '$(TASK_ROOT)' $(COMPILE_FOR:%=--bytecode %) $(TARGET) $(CHOSEN:%=--version-of %) \
 	    $(foreach pattern,$(EXCLUDE),--exclude '$(pattern)') $(OUTPUT_OPTION) $(CHECKS)
 
-verify-layer: ## check ZIP, or several that go together, before Lambda does
-	@$(PYTHON) tools/verify.py $(or $(ZIP),$(error Say which: make verify-layer ZIP=layers/lambda.zip)) \
+verify-layer: ## check ZIP (one zip, or several that are deployed together) for use on Lambda
+	@$(PYTHON) tools/verify.py $(or $(ZIP),$(error ZIP is not set. Use for example: make verify-layer ZIP=layers/lambda.zip)) \
 	    $(TARGET) $(CHOSEN:%=--version-of %) $(CHECKS) $(if $(STRICT),--strict) $(if $(ALL),--all)
 
-conformance: $(SUITES:%=.environments/%/ready) ## compare with AWS's emulator, runtime, CLI, SDK and SAM, and try vendors' tools
+conformance: $(SUITES:%=.environments/%/ready) ## compare with AWS's emulator, runtime, CLI, SDK and SAM; test vendors' tools
 	@$(CONFORMANCE) conformance/fetch_rie.py
 	@status=0; \
 	for suite in "$(CONFORMANCE) -m tests Throttled Uvloop" "$(CONFORMANCE) -m pytest -q conformance/differential" \
@@ -89,13 +89,13 @@ conformance: $(SUITES:%=.environments/%/ready) ## compare with AWS's emulator, r
 	    printf '\n== %s\n' "$${suite#*-m }"; $$suite || status=1; \
 	done; exit $$status
 
-soak: .environments/conformance/ready ## repeat RUNS times (500) what only a slow machine gets wrong
+soak: .environments/conformance/ready ## repeat the timing-sensitive tests on a throttled CPU, RUNS times (default: 500)
 	@RUNS=$(or $(RUNS),500) $(CONFORMANCE) -m tests Throttled
 
-benchmark: .environments/conformance/ready ## measure start, memory and speed beside AWS's runtime
+benchmark: .environments/conformance/ready ## compare start time, memory and speed with AWS's runtime
 	@$(CONFORMANCE) -m benchmarks
 
-lint: .environments/tools/ready ## check style and types, of Dockerfiles and scripts too
+lint: .environments/tools/ready ## check style and types, including Dockerfiles and shell scripts
 	@$(LINT)/ruff check --quiet .
 	@$(LINT)/ruff format --check --quiet .
 	@$(LINT)/mypy --no-error-summary runtime emulator tests tools conformance benchmarks
@@ -110,18 +110,18 @@ explore-lambda-environment: ## open a shell in a container that resembles Lambda
 	@$(DOCKER) run --rm --interactive $$(test -t 0 && echo --tty) --read-only --tmpfs /tmp:size=512m,exec --ipc none \
 	    $(DOCKER_FLAGS) $@ $(EXPLORE_CMD)
 
-package: .environments/build/ready ## build a wheel and a source distribution into layers/, and layers/lambda.zip
+package: .environments/build/ready ## build a wheel, a source distribution and lambda.zip in layers/
 	@.environments/build/bin/python -m build --no-isolation --outdir layers
 
-publish: ## publish layers/*.zip with AWS CLI and print the ARNs; ZIPS="FILE …", OPTIONS="--region …"
+publish: ## publish layers/*.zip with AWS CLI and print their ARNs; ZIPS="FILE …", OPTIONS="--region …"
 	@$(PYTHON) tools/publish.py $(ZIPS) -- $(OPTIONS)
 
 deploy: ## deploy examples/template.yaml with AWS SAM CLI; STACK=…, BUCKET=…, OPTIONS="--region …"
-	@command -v $(SAM) >/dev/null || { echo "make deploy: $(SAM) is not on PATH; install AWS SAM CLI, or name it by SAM=…" >&2; exit 1; }
+	@command -v $(SAM) >/dev/null || { echo "make deploy: $(SAM) is not on PATH. Install AWS SAM CLI, or set its path, for example SAM=/opt/sam/bin/sam" >&2; exit 1; }
 	@$(SAM) deploy --template-file examples/template.yaml --stack-name '$(STACK)' --resolve-image-repos \
 	    $(if $(BUCKET),--s3-bucket '$(BUCKET)',--resolve-s3) --capabilities CAPABILITY_IAM $(OPTIONS)
 
-clean: ## remove what the targets built
+clean: ## remove everything that the targets have built
 	@rm -rf layers .environments .mypy_cache .ruff_cache
 	@find . -name '.?*' -prune -o -name __pycache__ -prune -exec rm -rf {} +
 

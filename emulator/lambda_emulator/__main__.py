@@ -1,4 +1,4 @@
-"""Read the command line: ``run`` invokes a function once, ``serve`` keeps it up for AWS CLI and browsers."""
+"""Parse the command line: ``run`` invokes a function once, ``serve`` serves it to AWS CLI and browsers."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 DEFAULT_EVENT = '{"name": "world"}'
 
-# What Lambda takes: seconds, though whole ones only; megabytes, the most of them on managed instances.
+# Lambda's limits: whole seconds; megabytes, where more than 10240 need managed instances.
 LONGEST_TIMEOUT = 900
 LEAST_MEMORY, MOST_MEMORY = 128, 32_768
-MEMORY_RANGE = f"{LEAST_MEMORY} to 10240 MB, on managed instances up to {MOST_MEMORY} MB"
+MEMORY_RANGE = f"{LEAST_MEMORY} to 10240 MB (on managed instances up to {MOST_MEMORY} MB)"
 
 # Exit statuses.
 FUNCTION_FAILED = 1
@@ -44,11 +44,11 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 class UsageError(Exception):
-    """Something on the command line cannot work; the text says what was found and what to do."""
+    """Report an option that cannot work; the message says what was found and what to do."""
 
 
 class Terminated(BaseException):
-    """Somebody asks us to stop, politely."""
+    """Raised on SIGTERM and SIGHUP."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,13 +62,13 @@ def main(arguments: list[str] | None = None) -> int:
         complaints.complain(f"emulator: {error}")
         return USAGE
     except KeyboardInterrupt:
-        return 0 if options.command == "serve" else INTERRUPTED  # the usual end of one, not of the other
+        return 0 if options.command == "serve" else INTERRUPTED  # Ctrl-C is the usual way to end `serve`
     except Terminated:
         return 0 if options.command == "serve" else 128 + signal.SIGTERM
 
 
 def run(options: argparse.Namespace) -> int:
-    """Invoke once: the log on stderr, the response on stdout, 1 if the function failed."""
+    """Invoke the function once, with the log on stderr and the response on stdout; return the exit status."""
     event = read_event(options.event)
     terminal = Terminal(sys.stderr)
     function = make_function(options, terminal)
@@ -76,8 +76,10 @@ def run(options: argparse.Namespace) -> int:
         event = check_payload(event)
     except ApiError as error:
         terminal.complain(f"{error.name}: {error}")
-        terminal.say(f"An event is JSON, e.g. '{DEFAULT_EVENT}', or a request, e.g. 'GET /path?a=b'.")
-        terminal.say(f"This one is: {_excerpt(event)}")
+        terminal.say(
+            f"Expected JSON, for example '{DEFAULT_EVENT}', or a request, for example 'GET /path?a=b'."
+        )
+        terminal.say(f"Found: {_excerpt(event)}")
         return FUNCTION_FAILED
     log = Terminal(sys.stderr, logs_json=function.configuration.logs_json)
     with function:
@@ -85,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def show(result: StreamingResult, log: Terminal, output: Terminal) -> int:
-    """Put out a response, each part of a streamed one as it comes; the exit status for it."""
+    """Print a response, each part of a streamed one as it arrives; return the exit status."""
     streamed = result.response_mode == "streaming"
     payload = b"" if streamed else b"".join(result)
     problem = show_stream(result, log, output) if streamed else ""
@@ -93,11 +95,11 @@ def show(result: StreamingResult, log: Terminal, output: Terminal) -> int:
     log.say()
     if result.function_error:
         midway = " midway" if streamed else ""
-        log.complain(f"The function failed{midway} ({result.function_error}). What its caller gets:")
+        log.complain(f"The function failed{midway} ({result.function_error}). Its caller receives:")
         (log if streamed else output).payload(result.error_body)
         return FUNCTION_FAILED
     if problem:
-        log.complain(f"The response is no HTTP response: {problem}")
+        log.complain(f"The response is not a valid HTTP response: {problem}")
         return FUNCTION_FAILED
     if not streamed:
         output.payload(payload)
@@ -105,7 +107,7 @@ def show(result: StreamingResult, log: Terminal, output: Terminal) -> int:
 
 
 def show_stream(result: StreamingResult, log: Terminal, output: Terminal) -> str:
-    """The head, if there is one, on the log, the body on the output; gives what is wrong with the head."""
+    """Print status and headers (if any) to the log, the body to the output; return what is invalid, or ""."""
     parts = iter(result)
     if result.content_type == INTEGRATION_TYPE:
         try:
@@ -125,7 +127,7 @@ def show_stream(result: StreamingResult, log: Terminal, output: Terminal) -> str
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Answer the Invoke API until a signal comes."""
+    """Serve the Invoke API and the function URL until a signal arrives."""
     terminal = Terminal(sys.stdout)
     function = make_function(options, terminal)
     url_port, url_option = options.url_port, "--url-port"
@@ -142,7 +144,7 @@ def serve(options: argparse.Namespace) -> int:
         with function:
             _introduce(terminal, options, function, api.url, url.url)
             while not threading.Event().wait(0.2):
-                pass  # awake now and then: a signal that another thread was given is handled in this one only
+                pass  # wake up regularly: Python runs signal handlers only on this, the main thread
     finally:
         for server in servers:
             server.close()
@@ -150,29 +152,29 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def default_url_port(port: int) -> int:
-    """The port after that of the Invoke API; like it, a free one if it is 0."""
+    """Return the port after the Invoke API's; 0 (any free port) if that is 0."""
     return (port + 1) % 65536 if port else 0
 
 
 @contextmanager
 def _usage_error(what: str, host: str, port: int, option: str) -> Iterator[None]:
-    """Explain why a server cannot listen."""
+    """Turn the error of a server that cannot listen into a UsageError."""
     try:
         yield
-    except (OSError, UnicodeError) as error:  # a name that cannot be one is a UnicodeError
+    except (OSError, UnicodeError) as error:  # an invalid host name is a UnicodeError
         if isinstance(error, (socket.gaierror, UnicodeError)):
-            option, reason = "--host", getattr(error, "strerror", "") or "no host can have that name"
+            option, reason = "--host", getattr(error, "strerror", "") or "not a valid host name"
         else:
             option = "--host" if error.errno == errno.EADDRNOTAVAIL else option
             reason = os.strerror(error.errno or 0)
         with_make = "PORT=…" if option == "--port" else f"OPTIONS='{option} …'"
-        remedy = f"choose another {option} (with make: {with_make})"
+        remedy = f"use another {option} (with make: {with_make})"
         raise UsageError(f"{what} cannot listen on {host}:{port}: {reason.lower()}; {remedy}") from error
 
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; expected 0 to 65535")
     return int(text)
 
 
@@ -183,39 +185,39 @@ def _introduce(
     region = function.configuration.region
     payload = shlex.quote(DEFAULT_EVENT)
     if function.initialized:
-        terminal.headline(f"{options.handler} is up at {url} and waits for events. Ctrl-C ends it.")
+        terminal.headline(f"{options.handler} is ready at {url} (press Ctrl-C to stop)")
     else:
         terminal.complain(
-            f"{options.handler} failed to initialize, see above. {url} answers with this error."
+            f"{options.handler} failed to initialize (see above). {url} responds with this error."
         )
-        terminal.say("After you have corrected it, the next event starts it anew. Ctrl-C ends the emulator.")
+        terminal.say("Correct the function: the next event restarts it. Press Ctrl-C to stop the emulator.")
     terminal.say()
     terminal.say(
         f"aws lambda invoke --endpoint-url {url} --no-sign-request --region {region} --function-name {name}"
         f" --cli-binary-format raw-in-base64-out --payload {payload} /dev/stdout"
     )
-    terminal.say("(AWS CLI version 1 knows no --cli-binary-format: leave it out there.)")
+    terminal.say("(AWS CLI version 1 does not have --cli-binary-format: leave it out.)")
     terminal.say()
     terminal.say(f"curl -d {payload} {url}/2015-03-31/functions/{name}/invocations")
     terminal.say()
     terminal.say(f"The function URL: open {function_url} in a browser, or curl -N {function_url}")
     if options.invoke_mode == RESPONSE_STREAM:
-        terminal.say("It streams, and sends what the function returns as it is. To have it understand a")
-        terminal.say('{"statusCode": …, "body": …} that is returned, start this with --invoke-mode BUFFERED.')
+        terminal.say("It streams, and sends returned values unchanged. If your function returns")
+        terminal.say('{"statusCode": …, "body": …}, restart with --invoke-mode BUFFERED.')
     terminal.say()
 
 
 def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
-    """The function that the options describe; UsageError if one of them cannot work."""
+    """Create the function that the options describe; raise UsageError if one of them cannot work."""
     if not options.handler:
         raise UsageError(
-            "no handler given; name the file and the function in it, e.g. --handler hello.handler"
+            "no handler is set; use --handler FILE.FUNCTION, for example --handler hello.handler"
         )
     task_root = Path(options.task_root)
     if not task_root.is_dir():
         raise UsageError(
-            f"there is no folder {task_root.absolute()};"
-            " --task-root names the one that holds the handler's file"
+            f"folder {task_root.absolute()} does not exist;"
+            " set --task-root to the folder that contains the handler's file"
         )
     environment, inherit = read_variables(options.env)
     if options.log_format:
@@ -234,7 +236,7 @@ def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
         timeout_s=options.timeout,
         initialization_type="snap-start" if options.snap_start else "on-demand",
         reload=getattr(options, "reload", False),
-        # Who invokes once sees the invocation to its end, what runs after the response included.
+        # `run` waits for the end of the invocation, including what runs after the response.
         answer_grace_s=options.timeout + 1 if options.command == "run" else 1.0,
         log=terminal.log,
         request_log=terminal.line,
@@ -242,37 +244,39 @@ def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
 
 
 def find_command(options: argparse.Namespace) -> list[str]:
-    """What to start as the runtime."""
+    """Return the command that starts the runtime."""
     if options.runtime:
         words = shlex.split(options.runtime)
         if not words or not shutil.which(words[0]):
-            raise UsageError(f"there is no program {options.runtime!r}; --runtime takes a command line")
+            raise UsageError(f"program {options.runtime!r} does not exist; set --runtime to a command line")
         return [os.path.abspath(shutil.which(words[0]) or words[0]), *words[1:]]
     bootstrap = Path(options.bootstrap)
     if not bootstrap.is_file():
-        raise UsageError(f"there is no file {bootstrap.absolute()}; --bootstrap names the runtime's program")
+        raise UsageError(
+            f"file {bootstrap.absolute()} does not exist; set --bootstrap to the runtime's program"
+        )
     return [find_interpreter(options.python), str(bootstrap.absolute())]
 
 
 def find_interpreter(program: str | None) -> str:
-    """The interpreter's own file: a version manager's shim would need variables that Lambda does not have."""
+    """Return the interpreter's own path: a version manager's shim needs variables that Lambda lacks."""
     if program is None:
         return sys.executable
     found = shutil.which(program)
     if found is None:
         raise UsageError(
-            f"there is no program {program!r}; --python takes the name or path of an interpreter"
+            f"program {program!r} does not exist; set --python to the name or path of an interpreter"
         )
     asked = subprocess.run(
         [found, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True, check=False
     )
     if asked.returncode != 0:
-        raise UsageError(f"{found} is no Python interpreter that works: {asked.stderr.strip()}")
+        raise UsageError(f"{found} is not a working Python interpreter: {asked.stderr.strip()}")
     return asked.stdout.strip()
 
 
 def read_event(text: str) -> bytes:
-    """The event's bytes: typed, ``@file``, ``-`` for standard input; ``GET /path`` asks a function URL."""
+    """Return the event: JSON text, ``@file``, ``-`` (standard input), or ``GET /path`` (an HTTP request)."""
     if text == "-":
         return sys.stdin.buffer.read()
     if text.startswith("@"):
@@ -286,92 +290,119 @@ def read_event(text: str) -> bytes:
 
 
 def read_variables(settings: list[str]) -> tuple[dict[str, str | None], list[str]]:
-    """``NAME=VALUE`` sets a variable, ``NAME`` alone passes on this machine's."""
+    """Return variables to set (``NAME=VALUE``) and names to pass on from this machine (``NAME``)."""
     environment: dict[str, str | None] = {}
     inherit = []
     for setting in settings:
         name, given, value = setting.partition("=")
         if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
-            raise UsageError(f"{setting!r} names no environment variable; --env takes NAME=VALUE, or NAME")
+            raise UsageError(f"{setting!r} is not a variable; use --env NAME=VALUE or --env NAME")
         if given:
             environment[name] = value
         elif name in os.environ:
             inherit.append(name)
         else:
-            raise UsageError(f"{name} is not set here, so --env cannot pass it on; --env {name}=… sets it")
+            raise UsageError(
+                f"{name} is not set on this machine, so it cannot be passed on; use --env {name}=…"
+            )
     return environment, inherit
 
 
 def default_name(handler: str) -> str:
-    """A name for the function: its module's, e.g. ``hello`` for ``hello.handler``."""
+    """Return the name of the handler's module, e.g. ``hello`` for ``hello.handler``."""
     return re.sub("[^A-Za-z0-9_-]+", "-", handler.rpartition(".")[0]).strip("-") or "function"
 
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     add = common.add_argument
-    add("--handler", default="", metavar="FILE.FUNCTION", help="the handler, e.g. hello.handler")
-    add("--task-root", default=".", metavar="DIR", help="the folder with the function's code (default: here)")
-    add("--python", metavar="PROGRAM", help="the interpreter to use (default: the one that runs this)")
+    add("--handler", default="", metavar="FILE.FUNCTION", help="the handler, for example hello.handler")
+    add("--task-root", default=".", metavar="DIR", help="the folder with the function's code (default: .)")
+    add("--python", metavar="PROGRAM", help="the interpreter for the function (default: this one)")
     add(
         "--bootstrap",
         default=BOOTSTRAP,
         metavar="PATH",
-        help="the runtime's program (default: this repository's)",
+        help="the runtime's program (default: this repository's bootstrap)",
     )
-    add("--runtime", metavar="COMMAND", help="another runtime, as a command line, instead of the two above")
-    add("--name", help="the function's name (default: from the handler)")
-    add("--env", action="append", default=[], metavar="NAME[=VALUE]", help="set a variable, or pass it on")
-    add("--credentials", action="store_true", help="let the function use this machine's AWS credentials")
+    add(
+        "--runtime",
+        metavar="COMMAND",
+        help="the command of another runtime, replaces --python and --bootstrap",
+    )
+    add("--name", help="the function's name (default: the handler's module)")
+    add(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="set a variable, or pass on this machine's",
+    )
+    add("--credentials", action="store_true", help="let the function use your AWS credentials")
     add(
         "--timeout",
         type=_timeout,
         default=3.0,
         metavar="SECONDS",
-        help=f"up to {LONGEST_TIMEOUT}; fractions are for trying, Lambda takes whole seconds (default: 3)",
+        help=f"up to {LONGEST_TIMEOUT}; Lambda itself accepts only whole seconds (default: 3)",
     )
     add(
         "--memory",
         type=_memory,
         default=LEAST_MEMORY,
         metavar="MB",
-        help=f"what the function is told, {MEMORY_RANGE} (default: {LEAST_MEMORY})",
+        help=f"the memory setting that the function sees, {MEMORY_RANGE} (default: {LEAST_MEMORY})",
     )
-    add("--snap-start", action="store_true", help="start as if from a snapshot, with hooks before and after")
-    add("--log-format", choices=("Text", "JSON"))
-    add("--log-level", choices=("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))
+    add(
+        "--snap-start",
+        action="store_true",
+        help="emulate SnapStart: run the hooks before the snapshot and after the restore",
+    )
+    add("--log-format", choices=("Text", "JSON"), help="the function's log format (default: Text)")
+    add(
+        "--log-level",
+        choices=("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"),
+        help="the function's application log level",
+    )
 
     parser = argparse.ArgumentParser(
-        prog="python3 -m lambda_emulator", description="AWS Lambda on this machine."
+        prog="python3 -m lambda_emulator", description="Run a Lambda function on this machine."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="run | serve")
-    once = commands.add_parser("run", parents=[common], help="invoke a function once")
-    once.add_argument(
+    run_parser = commands.add_parser("run", parents=[common], help="invoke a function once")
+    run_parser.add_argument(
         "--event",
         default=DEFAULT_EVENT,
         metavar="JSON|@FILE|-|'GET /PATH'",
-        help=f"(default: {DEFAULT_EVENT})",
+        help=f"JSON, a file, standard input or an HTTP request (default: {DEFAULT_EVENT})",
     )
-    kept = commands.add_parser(
-        "serve", parents=[common], help="keep a function up for AWS CLI, SDKs and curl"
+    serve_parser = commands.add_parser(
+        "serve", parents=[common], help="serve a function to AWS CLI, SDKs and curl"
     )
-    kept.add_argument("--host", default="127.0.0.1", help="(default: 127.0.0.1)")
-    kept.add_argument("--port", type=_port, default=9000, help="0 takes a free one (default: 9000)")
-    kept.add_argument(
+    serve_parser.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)"
+    )
+    serve_parser.add_argument(
+        "--port",
+        type=_port,
+        default=9000,
+        help="the port of the Invoke API, 0 for any free one (default: 9000)",
+    )
+    serve_parser.add_argument(
         "--url-port",
         type=_port,
         metavar="PORT",
-        help="where the function URL listens, 0 takes a free one (default: the port after the other)",
+        help="the port of the function URL, 0 for any free one (default: --port plus 1)",
     )
-    kept.add_argument(
+    serve_parser.add_argument(
         "--invoke-mode",
         choices=(RESPONSE_STREAM, BUFFERED),
         default=RESPONSE_STREAM,
-        help="of the function URL: send parts as they come, or wait and understand an object with statusCode"
-        f" (default: {RESPONSE_STREAM})",
+        help="whether the function URL sends chunks as they arrive, or waits for the whole response and reads"
+        f" statusCode, headers and body from it (default: {RESPONSE_STREAM})",
     )
-    kept.add_argument(
-        "--no-reload", dest="reload", action="store_false", help="do not restart when a .py file has changed"
+    serve_parser.add_argument(
+        "--no-reload", dest="reload", action="store_false", help="do not restart when a .py file changes"
     )
     return parser
 
@@ -381,15 +412,15 @@ def _timeout(text: str) -> float:
         value = float(text)
     except ValueError:
         value = 0
-    if not 0 < value <= LONGEST_TIMEOUT:  # which NaN is not
+    if not 0 < value <= LONGEST_TIMEOUT:  # NaN fails this as well
         expected = f"expected a number of seconds above 0, up to {LONGEST_TIMEOUT}"
-        raise argparse.ArgumentTypeError(f"{text!r} is no timeout; {expected}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a timeout; {expected}")
     return value
 
 
 def _memory(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text) or not LEAST_MEMORY <= int(text) <= MOST_MEMORY:
-        raise argparse.ArgumentTypeError(f"{text!r} is no memory size; expected {MEMORY_RANGE}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a memory size; expected {MEMORY_RANGE}")
     return int(text)
 
 

@@ -1288,25 +1288,25 @@ class TheCommandLine(EmulatorTestCase):
         refused = self.emulate("run", *self.options, "--event", "name=world")
         self.assertEqual((1, b""), (refused.returncode, refused.stdout))
         self.assertRegex(
-            refused.stderr.decode(), r"^InvalidRequestContentException: .*\n.*\nThis one is: name=world\n$"
+            refused.stderr.decode(), r"^InvalidRequestContentException: .*\n.*\nFound: name=world\n$"
         )
 
     def test_says_what_is_wrong_with_an_option_and_exits_with_2(self) -> None:
         cases = [
-            ("no handler given", ["--handler="]),
-            ("there is no folder", ["--task-root=/no/such/folder"]),
-            ("there is no program", ["--runtime=", "--python=no-such-python"]),
-            ("there is no program", ["--runtime=/no/such/program x"]),
-            ("there is no file", ["--runtime=", "--bootstrap=/no/such/bootstrap"]),
-            ("names no environment variable", ["--env==x"]),
-            ("NO_SUCH is not set here", ["--env=NO_SUCH"]),
+            ("no handler is set", ["--handler="]),
+            ("folder /no/such/folder does not exist", ["--task-root=/no/such/folder"]),
+            ("program 'no-such-python' does not exist", ["--runtime=", "--python=no-such-python"]),
+            ("program '/no/such/program x' does not exist", ["--runtime=/no/such/program x"]),
+            ("file /no/such/bootstrap does not exist", ["--runtime=", "--bootstrap=/no/such/bootstrap"]),
+            ("is not a variable", ["--env==x"]),
+            ("NO_SUCH is not set on this machine", ["--env=NO_SUCH"]),
             ("cannot read the event", ["--event=@/no/such/event"]),
             *(
-                (f"'{given}' is no timeout; expected a number of seconds above 0", [f"--timeout={given}"])
+                (f"'{given}' is not a timeout; expected a number of seconds above 0", [f"--timeout={given}"])
                 for given in ("0", "inf", "nan", "abc", "900.1")
             ),
             *(
-                (f"'{given}' is no memory size; expected 128 to 10240 MB", [f"--memory={given}"])
+                (f"'{given}' is not a memory size; expected 128 to 10240 MB", [f"--memory={given}"])
                 for given in ("-5", "127", "32769", "1e3")
             ),
         ]
@@ -1390,14 +1390,14 @@ class TheCommandLine(EmulatorTestCase):
 
     def test_does_not_announce_as_up_what_could_not_be_initialized(self) -> None:
         self.serve()
-        self.assertTrue(self.introduction.startswith("hello.handler is up at "), self.introduction)
+        self.assertTrue(self.introduction.startswith("hello.handler is ready at "), self.introduction)
         script = self.folder / "runtime_script.py"
         source = script.read_text()
         script.write_text("print('oh no'); raise SystemExit(3)")
         address = self.serve()[1]
         self.assertRegex(
             self.introduction,
-            r"^oh no\nINIT_REPORT .*\t\nhello\.handler failed to initialize, see above\. http://\S+ answers",
+            r"^oh no\nINIT_REPORT .*\t\nhello\.handler failed to initialize \(see above\)\. http://\S+",
         )
         client = http.client.HTTPConnection(address, timeout=10)
         self.addCleanup(client.close)
@@ -1474,7 +1474,7 @@ class TheCommandLine(EmulatorTestCase):
                     self.assertRegex(
                         done.stderr.decode(),
                         rf"^emulator: the (Invoke API|function URL) cannot listen on 127\.0\.0\.1:{port}:"
-                        rf" address already in use; choose another {option} \(with make: {with_make}\)\n$",
+                        rf" address already in use; use another {option} \(with make: {with_make}\)\n$",
                     )
 
     def test_does_not_serve_on_a_host_that_is_not_here(self) -> None:
@@ -1484,7 +1484,7 @@ class TheCommandLine(EmulatorTestCase):
                 self.assertEqual(2, done.returncode)
                 self.assertRegex(
                     done.stderr.decode(),
-                    rf"^emulator: the function URL cannot listen on {host}:0: [a-z ]+; choose another --host"
+                    rf"^emulator: the function URL cannot listen on {host}:0: [a-z ]+; use another --host"
                     r" \(with make: OPTIONS='--host …'\)\n$",
                 )
 

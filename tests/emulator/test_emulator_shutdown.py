@@ -238,7 +238,7 @@ class TheEnd(ExtensionTestCase):
                 ) as server:
                     assert server.stdout is not None
                     self.addCleanup(server.kill)
-                    while "is up at" not in server.stdout.readline():
+                    while "is ready at" not in server.stdout.readline():
                         pass
                     server.send_signal(number)
                     self.assertIn("bye\nthe end\n", server.stdout.read())

@@ -501,12 +501,12 @@ class TheCommandLine(StreamingTestCase):
                 "s = Stream(r); s.write('so far'); s.end({'errorType': 'E'})",
                 (
                     b"so far",
-                    'The function failed midway (Unhandled). What its caller gets:\n{"errorType": "E"}\n',
+                    'The function failed midway (Unhandled). Its caller receives:\n{"errorType": "E"}\n',
                 ),
             ),
             (
                 f"s = Stream(r, content_type={self.PRELUDE_TYPE!r}); s.write('{{}}'); s.end()",
-                (b"", "The response is no HTTP response: the stream ended after 2 bytes"),
+                (b"", "The response is not a valid HTTP response: the stream ended after 2 bytes"),
             ),
         ]
         for statements, (output, complaint) in cases:
