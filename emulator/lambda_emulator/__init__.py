@@ -1,21 +1,22 @@
-"""AWS Lambda on this machine: a Runtime API for the function, an Invoke API and a URL for its callers.
+"""Emulate AWS Lambda: a Runtime API for the function, an Invoke API and a function URL for its callers.
 
     python3 -m lambda_emulator run --handler hello.handler --task-root examples
     python3 -m lambda_emulator serve --handler hello.handler --task-root examples
 
-To read it, begin with ``function.py``, which tells the life of an invocation; ``runtime_api.py`` holds
-the table of what a runtime may do next. The rest is what these two stand on::
+To read the code, start with ``function.py``, which follows an invocation from start to end;
+``runtime_api.py`` holds the table of the calls that a runtime may make next. The other modules support
+these two::
 
     SDK ───── HTTP ─ invoke_api ───┐
     browser ─ HTTP ─ function_url ─┴─ function ─ environment ─ runtime_api ─ HTTP ─ the function's process
                                          │            └─────── log ───────── pipe ──────────┘
                                       terminal
 
-What the platform itself says in the log is in ``platform_log``. A streamed response goes from ``runtime_api``
-to the caller through ``response_stream``.
+``platform_log`` writes the platform's own log lines. ``response_stream`` carries a streamed response from
+``runtime_api`` to the caller.
 """
 
 import sys
 
-if sys.version_info < (3, 8):  # noqa: UP036  # somebody may try
+if sys.version_info < (3, 8):  # noqa: UP036  # explain instead of failing with a SyntaxError
     sys.exit("lambda_emulator: needs Python 3.8 or newer, this is " + sys.version.split()[0])

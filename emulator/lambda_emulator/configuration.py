@@ -1,4 +1,4 @@
-"""What a function's owner decides about it, and the environment variables that come of it."""
+"""Hold a function's configuration, and derive the environment variables of its process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Lambda's PATH on OS-only runtimes; what the interpreter and the tools of this machine need comes after.
+# Lambda's PATH on OS-only runtimes; this machine's PATH follows, for its interpreter and tools.
 LAMBDA_PATH = "/usr/local/bin:/usr/bin/:/bin:/opt/bin"
 
 # Variables with a leading underscore never reach the function, except these.
@@ -27,8 +27,8 @@ PRIVATE_VARIABLES = {
 
 LANG = "en_US.UTF-8"
 
-# Where AWS's SDKs look for credentials and for what leads to them: keys, profiles (whose SSO tokens are
-# below HOME), roles. ``os.path.expanduser`` finds the home folder without HOME, but not a different one.
+# Where AWS's SDKs find credentials: keys, roles, profiles (whose SSO tokens are below HOME). Without HOME,
+# ``os.path.expanduser`` finds the user's default home folder, but not a different one that HOME names.
 CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -47,7 +47,7 @@ CREDENTIALS = (
     "AWS_EC2_METADATA_DISABLED",
     "HOME",
 )
-# Without them, the SDKs would still find ``~/.aws`` through the user database, and a virtual machine's role.
+# Without these, the SDKs would still find ``~/.aws`` through the user database, and a virtual machine's role.
 NO_CREDENTIALS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -57,7 +57,7 @@ NO_CREDENTIALS = {
 
 @dataclass
 class Configuration:
-    """What a function's owner decides about it."""
+    """The settings of a function."""
 
     handler: str
     task_root: str  # absolute
@@ -84,22 +84,22 @@ class Configuration:
 
     @property
     def logs_json(self) -> bool:
-        """Whether JSON is the log format, which the process learns from its environment."""
+        """Whether the function logs JSON, according to its environment."""
         return variables(self, "").get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
 
     @property
     def region(self) -> str:
-        """Where the function is: as the environment says, or the profile whose credentials it uses."""
+        """The region from the environment, or from the profile whose credentials the function uses."""
         given = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         return given or (_profile_region() if self.credentials else "") or "us-east-1"
 
 
 def variables(configuration: Configuration, runtime_api: str) -> dict[str, str]:
-    """The environment variables of the process, as on an OS-only runtime (``provided.al2023``).
+    """Return the environment variables of the process, as on an OS-only runtime (``provided.al2023``).
 
-    They are documented in AWS's developer guide, "Defined runtime environment variables". Credentials
-    are not among them unless the function may have them: code under trial should not act on a real
-    account by accident.
+    AWS's developer guide documents them under "Defined runtime environment variables". They include
+    credentials only if the function may use them, so that code under test does not change a real account by
+    accident.
     """
     result = {
         "_HANDLER": configuration.handler,
@@ -125,7 +125,7 @@ def variables(configuration: Configuration, runtime_api: str) -> dict[str, str]:
         result["AWS_LAMBDA_LOG_GROUP_NAME"] = f"/aws/lambda/{configuration.name}"
         result["AWS_LAMBDA_LOG_STREAM_NAME"] = f"{day}/[{configuration.version}]{uuid.uuid4().hex}"
     if not _is_installed(LANG):
-        # CPython sets this itself then, on Lambda too (PEP 538). PyPy 3.11 ends before its first line.
+        # CPython would set this itself, as on Lambda (PEP 538). PyPy 3.11 fails to start without it.
         result["LC_CTYPE"] = "C.UTF-8"
     if not configuration.credentials:
         result.update(NO_CREDENTIALS)
@@ -143,7 +143,7 @@ def variables(configuration: Configuration, runtime_api: str) -> dict[str, str]:
 
 
 def _profile_region() -> str:
-    """Return the region in the AWS profile that this machine's environment selects, "" without one."""
+    """Return the region of the AWS profile that this machine's environment selects, or ""."""
     profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
     parser = configparser.RawConfigParser(strict=False)
     try:
@@ -156,7 +156,7 @@ def _profile_region() -> str:
 
 @lru_cache(maxsize=None)
 def _is_installed(name: str) -> bool:
-    """Return whether this machine has a locale."""
+    """Return whether this machine has the locale ``name``."""
     before = locale.setlocale(locale.LC_CTYPE)
     try:
         locale.setlocale(locale.LC_CTYPE, name)

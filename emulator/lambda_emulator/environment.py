@@ -1,7 +1,7 @@
 """Run the function's process the way Lambda does, from its start to its end.
 
-An environment is used for many invocations, one after the other, and thrown away when its process has
-ended, has timed out, or could not be initialized.
+An environment serves many invocations, one after the other. It is discarded when its process exits, times out
+or fails to initialize.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
     from lambda_emulator.platform_log import PlatformLog
     from lambda_emulator.runtime_api import Recorded
 
-# How an init phase, or an invocation, came to its end.
+# The outcomes of an init phase or an invocation.
 COMPLETED = "completed"  # the runtime called `next`
-FAILED = "failed"  # the runtime reported that it cannot be initialized
+FAILED = "failed"  # the runtime reported an init error
 EXITED = "exited"
-TIMED_OUT = "timed out"  # an init phase is then tried again
+TIMED_OUT = "timed out"  # an init phase is then repeated
 RESTORE_TIMED_OUT = "restore timed out"
 
-# A runtime that has reported its init error should exit by itself; we wait that long for it.
+# How long to wait for a runtime to exit after it has reported an init error.
 EXIT_GRACE_S = 2.0
 
 # How often `meanwhile` is called during an invocation, seconds.
 POLL_S = 0.1
 
-# How long requests of a process that is gone may still take to be read, at most.
+# How long to keep reading the requests of a process that has exited.
 SETTLE_S = 0.5
 
 
 class Environment:
-    """One process of the function, from its start to its end."""
+    """A process of the function, from its start to its end."""
 
     def __init__(
         self,
@@ -60,14 +60,14 @@ class Environment:
         self.max_memory_mb = 0  # stays 0 if the runtime ends before its first call
         self.started = time.monotonic()
         self.init_ms = 0.0
-        self.restore_ms: float | None = None  # None: there was nothing to restore
+        self.restore_ms: float | None = None  # None without a snapshot
         self._restore_began: float | None = None
         self.init_outcome = COMPLETED
         self.log_start = len(log)
         self.used = False  # an invocation has been reported, and the init phase with it
         self._configuration = configuration
         self._platform = platform
-        self._ended = threading.Event()  # the process has, its effects may still be under way
+        self._ended = threading.Event()  # the process has exited; its last requests may still be in flight
         self._pipes = [Pipe(log.write)]
         telemetry = Pipe(FrameDecoder(frames, log).write) if configuration.telemetry else None
         if telemetry is not None:
@@ -105,7 +105,7 @@ class Environment:
                 stdout=self._pipes[0].writer,
                 stderr=self._pipes[0].writer,
                 pass_fds=passed,
-                start_new_session=True,  # a process group of its own, which can be killed as a whole
+                start_new_session=True,  # a separate process group, which can be killed as a whole
             )
         except OSError as error:
             self.start_error = error
@@ -123,7 +123,7 @@ class Environment:
         return self.api.init_error
 
     def init(self, timeout_s: float) -> str:
-        """Wait for the end of the init phase, and of the restore phase that may follow: see the outcomes."""
+        """Wait for the end of the init phase and of a restore phase, if any; return the outcome."""
         api = self.api
         with api.changed:
             api.changed.wait_for(lambda: self._restore_began is not None or self._is_initialized(), timeout_s)
@@ -143,11 +143,11 @@ class Environment:
         return self.init_outcome
 
     def _is_initialized(self) -> bool:
-        """Whether it is, or never will be."""
+        """Return whether the init phase is over, successfully or not."""
         return self.api.ready or self.api.init_error is not None or self.api.closed
 
     def _report_init(self) -> None:
-        """Log how a restore went, but of a mere init phase only what went wrong."""
+        """Log the outcome of a restore; log an init phase without restore only if it failed."""
         status, error_type = "success", ""
         if self.init_outcome in (TIMED_OUT, RESTORE_TIMED_OUT):
             status = "timeout"
@@ -160,16 +160,16 @@ class Environment:
             self._platform.init_report(self.init_ms, status, error_type)
 
     def _restore(self) -> None:
-        """The init phase has ended and a snapshot is taken, the one that we go on with."""
+        """Mark the end of the init phase: the snapshot is taken, and this process continues from it."""
         self._restore_began = time.monotonic()
         self.init_ms = (self._restore_began - self.started) * 1000
         self._platform.init_report(self.init_ms)
         self._platform.restore_start()
 
     def run(self, invocation: Invocation, timeout_s: float, meanwhile: Callable[[], None]) -> str:
-        """Hand over one event and wait until the runtime asks for another: COMPLETED, EXITED or TIMED_OUT.
+        """Hand over one event and wait until the runtime asks for the next.
 
-        Call ``meanwhile`` regularly until then.
+        Return COMPLETED, EXITED or TIMED_OUT. Call ``meanwhile`` every ``POLL_S`` while waiting.
         """
         api = self.api
         with api.changed:
@@ -188,12 +188,12 @@ class Environment:
                 return COMPLETED
             if api.closed:
                 return EXITED
-            api.closed = True  # an answer that comes now comes too late
+            api.closed = True  # reject a response from now on: it is too late
             self._take_stock()
             return TIMED_OUT
 
     def exit_reason(self) -> tuple[str, str]:
-        """Why there is no process any more: a message and an error type."""
+        """Return why the process has ended: a message and an error type."""
         if self.start_error is not None:
             reason = os.strerror(self.start_error.errno or 0).lower()
             return f"fork/exec {self._configuration.command[0]}: {reason}", "Runtime.InvalidEntrypoint"
@@ -202,44 +202,44 @@ class Environment:
     def end(self) -> None:
         """End the process as Lambda does.
 
-        With an extension the process group is told by SIGTERM, and has a moment to obey. Without, it is
-        killed at once.
+        With an extension, send SIGTERM to the process group and wait for ``shutdown_grace_s`` before killing
+        it. Without an extension, kill it at once.
         """
         if self.api.extensions and self._signal(signal.SIGTERM):
             self._ended.wait(self._configuration.shutdown_grace_s)
         self._signal(signal.SIGKILL)
 
     def stop(self) -> None:
-        """End it, and wait until nothing is left of it."""
+        """End the process, and wait until its output and its requests have been read."""
         self.end()
         self._watcher.join()
         self.api.close()
         self._reader.stop()
 
     def _signal(self, number: int) -> bool:
-        """Signal the whole process group; False if there is none any more."""
+        """Signal the whole process group; return False if it no longer exists."""
         if self._process is None or self._process.returncode is not None:
             return False
         try:
             os.killpg(self._process.pid, number)
         except (ProcessLookupError, PermissionError):
-            return False  # gone already; macOS forbids to signal a group of zombies
+            return False  # already gone; macOS does not allow signals to a group of zombies
         return True
 
     def _take_stock(self) -> None:
-        """While the process waits for us: log all that it has written, measure what it has occupied."""
+        """Log the process's output and measure its memory, while the process waits for us."""
         for pipe in self._pipes:
             pipe.drain()
         if self._process is not None:
             self.max_memory_mb = max(self.max_memory_mb, peak_memory_kb(self._process.pid) // 1024)
 
     def _watch(self) -> None:
-        """Wait for the end of the process, then for all its effects: requests under way, output."""
+        """Wait for the end of the process, then read its last requests and its output."""
         if self._process is not None:
             _, status = os.waitpid(self._process.pid, 0)
-            self._signal(signal.SIGKILL)  # what it left running belongs to the environment
+            self._signal(signal.SIGKILL)  # its child processes end with the environment
             code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-            self._process.returncode = code  # subprocess need not wait for it, nor we kill it again
+            self._process.returncode = code  # so that neither subprocess waits for it nor we signal it again
             self._ended.set()
             self.api.settle(SETTLE_S)
             self._take_stock()

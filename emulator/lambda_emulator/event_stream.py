@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 
-_STRING = 7  # the header type of everything here
+_STRING = 7  # the type of all headers here
 
 
 def payload_chunk(data: bytes) -> bytes:
-    """The event that carries a part of the function's response."""
+    """Encode the event that carries a part of the function's response."""
     return _event("PayloadChunk", "application/octet-stream", data)
 
 
 def invoke_complete(error_code: str = "", error_details: str = "", log_result: str = "") -> bytes:
-    """The one event that ends every stream; it has only those members that are not empty.
+    """Encode the event that ends every stream, without its empty members.
 
     ``log_result`` is base64 of the log's tail.
     """
@@ -40,7 +40,7 @@ def _event(event_type: str, content_type: str, payload: bytes) -> bytes:
 
 
 def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """One frame. Numbers are big-endian, a CRC is CRC-32 as in zlib::
+    """Encode one frame. Numbers are big-endian, a CRC is CRC-32 as in zlib::
 
         | 4 bytes length of the whole | 4 bytes length of the headers | 4 bytes CRC of these eight |
         | headers | payload | 4 bytes CRC of everything before |
@@ -51,9 +51,9 @@ def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
     """
     encoded = b"".join(_encode_header(name, value) for name, value in headers.items())
     lengths = struct.pack(">II", 12 + len(encoded) + len(payload) + 4, len(encoded))
-    head = lengths + struct.pack(">I", zlib.crc32(lengths)) + encoded
-    checksum = zlib.crc32(payload, zlib.crc32(head))
-    return b"".join([head, payload, struct.pack(">I", checksum)])
+    prelude = lengths + struct.pack(">I", zlib.crc32(lengths))
+    checksum = zlib.crc32(payload, zlib.crc32(prelude + encoded))
+    return b"".join([prelude, encoded, payload, struct.pack(">I", checksum)])
 
 
 def _encode_header(name: str, value: str) -> bytes:

@@ -1,8 +1,8 @@
-"""Keep the register of an environment's extensions.
+"""Register an environment's extensions.
 
-All are internal ones, parts of the runtime's own process. Nothing ever happens to them, but that one is
-there makes Lambda announce the end of the environment by SIGTERM. The calls are described in AWS's
-developer guide, "Lambda Extensions API"; what is refused, and how, is as in the Runtime Interface Emulator.
+All of them are internal: parts of the runtime's own process. They receive no events, but if one is
+registered, Lambda announces the end of the environment by SIGTERM. AWS's developer guide describes the calls
+under "Lambda Extensions API"; the refusals are those of the Runtime Interface Emulator.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ NEXT = "/2020-01-01/extension/event/next"
 
 MOST_EXTENSIONS = 10
 
-# Why an event cannot be subscribed to. INVOKE can, but is not delivered here.
+# Why an extension cannot subscribe to an event. It can subscribe to INVOKE, which is not delivered here.
 _NO_EVENTS = {"SHUTDOWN": "ShutdownEventNotSupportedForInternalExtension"}
 
 
 class Extensions:
-    """Who has registered, and who has asked for the first event; not locked, see RuntimeApi."""
+    """The registered extensions and those that wait for an event. RuntimeApi holds the lock."""
 
     def __init__(self, metadata: Mapping[str, str]) -> None:
-        """``metadata`` is what an extension learns of the function when it registers."""
+        """Start without extensions; ``metadata`` describes the function in the reply to a registration."""
         self._metadata = metadata
         self._identifiers: dict[str, str] = {}  # by name
         self._ready: set[str] = set()
@@ -41,11 +41,11 @@ class Extensions:
 
     @property
     def ready(self) -> bool:
-        """Whether none of them keeps the init phase from its end."""
+        """Whether all registered extensions wait for an event, which ends the init phase."""
         return len(self._ready) == len(self._identifiers)
 
     def register(self, request: Request, body: bytes, *, closed: bool) -> Response:
-        """``POST /extension/register``; ``closed`` says that the init phase is over."""
+        """Handle ``POST /extension/register``; ``closed``: the init phase is over."""
         name = request.header("Lambda-Extension-Name")
         if not name:
             return refusal(403, "Extension.InvalidExtensionName", "Empty extension name")
@@ -72,7 +72,7 @@ class Extensions:
         return response
 
     def next(self, request: Request) -> Response | None:
-        """``GET /extension/event/next``: its refusal, or None as there will never be an event."""
+        """Handle ``GET /extension/event/next``: return a refusal, or None to wait for ever."""
         identifier = request.header("Lambda-Extension-Identifier")
         if not identifier:
             message = "Missing Lambda-Extension-Identifier header"
@@ -87,7 +87,7 @@ class Extensions:
 
 
 def _events(body: bytes) -> list[str]:
-    """The names in ``{"events": […]}``; ValueError if it is not that."""
+    """Return the names in ``{"events": […]}``; raise ValueError for anything else."""
     value = json.loads(body.decode("utf-8"))
     events = value.get("events") or [] if isinstance(value, dict) else None
     if not isinstance(events, list) or not all(isinstance(event, str) for event in events):

@@ -1,4 +1,4 @@
-"""Tell the life of a function: its queue of events, its environment, what becomes of each invocation.
+"""Run a function: its queue of events, its execution environment, the outcome of each invocation.
 
 with Function("hello.handler", "examples") as function:
     result = function.invoke(b'{"name": "world"}')
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Function", "Result", "StreamingResult"]
 
 ACCOUNT_ID = "123456789012"
-# How many environments may continue after their client has left. One more ends the oldest.
+# How many environments may continue after their client has left; beyond that, the oldest is ended.
 MOST_LEFT = 3
 
 BOOTSTRAP = Path(__file__).resolve().parent.parent.parent / "bootstrap"
@@ -50,11 +50,11 @@ BOOTSTRAP = Path(__file__).resolve().parent.parent.parent / "bootstrap"
 class Function:
     """A Lambda function with one execution environment, which handles one invocation at a time.
 
-    When the client of an invocation has left, the invocation continues, but the next event does not wait for
-    it: it gets a new environment.
+    When the client of an invocation leaves, the invocation continues, and the next event gets a new
+    environment instead of waiting for it.
 
-    ``with`` starts it, which includes the init phase; leaving the block ends it and its processes.
-    ``invoke`` may be called from many threads; events are handled in the order of the calls.
+    ``with`` starts the function, including the init phase, and ends it with all its processes. ``invoke`` may
+    be called from many threads; events are handled in the order of the calls.
     """
 
     def __init__(
@@ -85,20 +85,24 @@ class Function:
         log: Callable[[bytes], None] | None = None,
         request_log: Callable[[str], None] | None = None,
     ) -> None:
-        """Describe the function; nothing is started yet.
+        """Configure the function without starting it.
 
-        ``command`` is the runtime, by default this interpreter and the repository's ``bootstrap``.
-        ``environment`` comes on top of what Lambda sets, a value None removes a variable; ``inherit``
-        names variables of this machine to pass on, ``credentials`` lets the function use this machine's AWS
-        credentials: keys, profiles, SSO. ``init_timeout_s`` is 10 by default, or with the
-        ``initialization_type`` "snap-start" what Lambda grants before a snapshot. ``shutdown_grace_s``:
-        from SIGTERM to SIGKILL if there is an extension; Lambda has 0.3 if one of them is external.
-        ``invocation_ids``: send an id for each delivery of an event and refuse a different one.
-        ``early_413``: refuse an oversized response before it is read, as managed instances do.
-        ``answer_grace_s``: how long an answer waits for the runtime to ask for the next event before the
-        caller gets it. ``bandwidth``: how many bytes per second of a streamed response are let through
-        after its first 6 MiB, by default all; Lambda has 2 MiB. ``reload``: restart when a source file
-        has changed. ``log`` gets the log as it is written, ``request_log`` a line for each request to
+        ``command``: the runtime, by default this interpreter with the repository's ``bootstrap``.
+        ``environment``: variables added to those that Lambda sets; None removes a variable.
+        ``inherit``: names of this machine's variables to pass on.
+        ``credentials``: let the function use this machine's AWS credentials (keys, profiles, SSO).
+        ``init_timeout_s``: 10 by default; with the ``initialization_type`` "snap-start", Lambda's limit for
+        the phase before a snapshot.
+        ``shutdown_grace_s``: the time between SIGTERM and SIGKILL if an extension is registered. Lambda
+        grants 0.3 seconds if one of them is external.
+        ``invocation_ids``: send an id with each delivery of an event and reject responses with another id.
+        ``early_413``: reject an oversized response before reading it, as managed instances do.
+        ``answer_grace_s``: how long a response waits for the runtime to request the next event before it is
+        passed to the caller.
+        ``bandwidth``: bytes per second of a streamed response after its first 6 MiB, by default unlimited;
+        Lambda's limit is 2 MiB.
+        ``reload``: restart the environment when a source file has changed.
+        ``log``: called with each piece of the log; ``request_log``: called with a line for each request to
         the Invoke API or the function URL.
         """
         default = [sys.executable, BOOTSTRAP]
@@ -140,7 +144,7 @@ class Function:
         self._queue: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
         self._worker = threading.Thread(target=self._work, name="function", daemon=True)
         self._left: dict[Environment, threading.Thread] = {}  # whose clients have left, oldest first
-        self._lock = threading.Lock()  # for these, and that no environment is left once it is closed
+        self._lock = threading.Lock()  # protects `_left`, and keeps it empty after close()
         self._closed = False
 
     @property
@@ -149,36 +153,36 @@ class Function:
 
     @property
     def initialized(self) -> bool:
-        """Whether the present environment has come through its init phase."""
+        """Whether the current environment has completed its init phase."""
         return self._environment is not None and self._environment.init_outcome == COMPLETED
 
     @property
     def restarts(self) -> int:
-        """How often an environment was replaced by a new one."""
+        """How often a new environment has replaced another."""
         return max(0, self._starts - 1)
 
     @property
     def pid(self) -> int | None:
-        """Process id of the runtime, the last one's if it has ended; None if none could be started."""
+        """Process id of the runtime (or of the last one if it has ended); None if none could be started."""
         return self._pid
 
     @property
     def exit_status(self) -> int | None:
-        """How the latest process that has ended did so; negative for a signal. None before that."""
+        """Exit status of the last process that has ended, negative for a signal; None if none has."""
         if self._environment is not None and self._environment.exit_status is not None:
             return self._environment.exit_status
         return self._exit_status
 
     def log_text(self) -> str:
-        """Everything logged so far, init phases and platform lines included."""
+        """Return the whole log, including init phases and platform lines."""
         return self._log.since(0).decode("utf-8", "replace")
 
     def log_error(self, text: str, request_id: str = "") -> None:
-        """Add a line to the log: something went wrong between the function and its callers."""
+        """Log an error that happened between the function and its callers."""
         self._platform.error(text, request_id)
 
     def log_request(self, request: Request, response: Response) -> None:
-        """Pass a request to the listener. It does not belong to the function's own log."""
+        """Report a request to the listener; it is not part of the function's log."""
         if self._request_log is not None:
             self._request_log(self._platform.request(request, response))
 
@@ -196,12 +200,12 @@ class Function:
         self.close()
 
     def start(self) -> None:
-        """Start the environment and wait for its init phase, however that ends."""
+        """Start the environment and wait for the end of its init phase, successful or not."""
         self._start_environment(self._init_timeout_s)
         self._worker.start()
 
     def close(self) -> None:
-        """End the environment, in the middle of an invocation if need be; callers that wait get an error."""
+        """End the environment, even during an invocation; callers that wait get an error."""
         with self._lock:
             self._closed = True
             left = dict(self._left)
@@ -215,7 +219,7 @@ class Function:
         self._stop_environment(self._environment)
 
     def arn(self, name: str | None = None, qualifier: str | None = None) -> str:
-        """The ARN as an invoker names the function, by default its own name without a qualifier."""
+        """Return the function's ARN, by default with its own name and without a qualifier."""
         region = self._configuration.region
         arn = f"arn:aws:lambda:{region}:{ACCOUNT_ID}:function:{name or self._configuration.name}"
         return f"{arn}:{qualifier}" if qualifier else arn
@@ -237,14 +241,14 @@ class Function:
         client_has_left: Callable[[], bool] = lambda: False,
         prompt: bool = False,
     ) -> Result:
-        """Put one event in the queue and, unless it is an ``Event``, wait for its result.
+        """Queue one event and, unless it is an ``Event``, wait for its result.
 
-        Nothing is judged here: whatever bytes ``event`` has reach the function with ``content_type``.
-        ``client_context`` is JSON text in UTF-8, ``cognito_identity`` JSON; ``trace_id`` is the whole
-        trace header, made up if None and absent if empty. ``log_type`` is for the Invoke API: the
-        result always has its log, which waits for the end of the invocation; unless it is to be ``prompt``:
-        then it is there as soon as its payload is, and the function may still work on. While
-        ``client_has_left`` says so, the next event need not wait for this one.
+        The bytes of ``event`` reach the function unchecked, with ``content_type``. ``client_context`` is JSON
+        text in UTF-8, ``cognito_identity`` JSON. ``trace_id`` is the whole trace header: None generates one,
+        an empty string omits it. ``log_type`` is for the Invoke API; the result always contains the log.
+        Without ``prompt``, return at the end of the invocation, with its whole log; with it, return as soon
+        as the payload is known, while the function may still be running. As soon as ``client_has_left``
+        returns True, the next event does not wait for this one.
         """
         invocation = self._invocation(
             event,
@@ -256,7 +260,7 @@ class Function:
             client_context=client_context,
             cognito_identity=cognito_identity,
             tenant_id=tenant_id,
-            # Nobody ever waits for an ``Event``.
+            # An ``Event`` has no client that waits.
             client_has_left=(lambda: False) if invocation_type == "Event" else client_has_left,
         )
         result = Result(200, invocation.request_id, self._configuration.version)
@@ -284,9 +288,9 @@ class Function:
     def invoke_streaming(
         self, event: bytes = b"{}", *, invocation_type: str = "RequestResponse", **details: Any
     ) -> StreamingResult:
-        """Put one event in the queue and wait until its answer begins, or fails.
+        """Queue one event and wait until its response begins, or fails.
 
-        ``details`` are the keywords of `invoke`. There is no ``Event`` that streams.
+        ``details`` are the keywords of `invoke`, except that the type ``Event`` cannot stream.
         """
         invocation = self._invocation(event, streaming=True, **details)
         version = self._configuration.version
@@ -315,7 +319,7 @@ class Function:
             **details,
         )
 
-    # From here on everything happens on the thread that works off the queue.
+    # The following methods run on the thread that handles the queue.
 
     def _work(self) -> None:
         while threading.current_thread() is self._worker:
@@ -328,7 +332,7 @@ class Function:
                 continue
             try:
                 self._handle(invocation)
-            except Exception as error:  # a mistake of the emulator's; nobody shall wait for ever
+            except Exception as error:  # a bug in the emulator; fail the invocation, so that no caller hangs
                 reason = f"the emulator has failed: {describe(error)}"
                 self._platform.error(reason, invocation.request_id)
                 message = f"RequestId: {invocation.request_id} Error: {reason}"
@@ -337,14 +341,14 @@ class Function:
                 invocation.finished.set()
 
     def _handle(self, invocation: Invocation) -> None:
-        """One invocation, from the queue to its REPORT line."""
+        """Handle one invocation, from the queue to its REPORT line."""
         environment = self._ready_environment()
         invocation.log_start = len(self._log) if environment.used else environment.log_start
         self._platform.start(invocation)
         began = time.monotonic()
         timeout_s = self._configuration.timeout_s
         if environment.init_outcome == TIMED_OUT:
-            # An init phase that took too long is repeated inside the first invocation, on its time.
+            # Lambda repeats an init phase that timed out within the first invocation, and within its timeout.
             environment = self._start_environment(timeout_s)
             timeout_s -= time.monotonic() - began
 
@@ -367,12 +371,12 @@ class Function:
         self._platform.end(invocation)
         invocation.log = self._log.since(invocation.log_start)
         if environment.max_memory_mb > self._configuration.memory_mb and not self._memory_exceeded:
-            self._memory_exceeded = True  # said once: what has been used at most does not become less
+            self._memory_exceeded = True  # warn once: a peak never decreases
             self._platform.warning("More memory was used than the function has: Lambda would have killed it.")
         invocation.finished.set()
 
     def _explain(self, outcome: str, invocation: Invocation, environment: Environment) -> None:
-        """Say in the log, the report and the answer (if there is none yet) why an invocation has failed."""
+        """Explain a failed invocation in the log, the report and the response (if there is none yet)."""
         request_id, report = invocation.request_id, invocation.report
         if outcome == COMPLETED:
             return
@@ -397,7 +401,7 @@ class Function:
     def _make_room(self, invocation: Invocation, environment: Environment) -> None:
         """Start another thread and environment for the next event if the client of this one has left.
 
-        On Lambda, too, the function continues, and other clients get other environments.
+        This is what Lambda does: the function continues, and other clients get other environments.
         """
         with self._lock:
             waiting = not self._queue.empty() and not self._closed and environment is self._environment
@@ -416,7 +420,7 @@ class Function:
             oldest.end()
 
     def _ready_environment(self) -> Environment:
-        """The environment for the next invocation: the one that waits, or a new one."""
+        """Return the environment for the next invocation: the current one, or a new one."""
         changed = self._sources.changed() if self._sources is not None else []
         if changed:
             self._stop_environment(self._environment)
@@ -425,13 +429,13 @@ class Function:
         return self._environment or self._start_environment(self._init_timeout_s)
 
     def _start_environment(self, init_timeout_s: float) -> Environment:
-        """Start an environment, in place of the present one, and wait for the end of its init phase."""
+        """Replace the current environment by a new one, and wait for the end of its init phase."""
         self._stop_environment(self._environment)
         environment = Environment(self._configuration, self._log, self._platform, self.frames, self.requests)
         self._environment = environment
         self._starts += 1
         self._pid = environment.pid
-        if self._closed:  # close() may have come too early to see it
+        if self._closed:  # close() may have run before this environment was known
             environment.end()
         environment.init(init_timeout_s)
         return environment

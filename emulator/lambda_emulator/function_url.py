@@ -1,4 +1,4 @@
-"""Give a function a URL of its own, for browsers and curl.
+"""Serve a function at a URL, for browsers and curl.
 
 AWS's developer guide describes function URLs under "Invoking Lambda function URLs" and "Response streaming".
 """
@@ -34,27 +34,27 @@ if TYPE_CHECKING:
 RESPONSE_STREAM = "RESPONSE_STREAM"
 BUFFERED = "BUFFERED"
 
-# How much of an error the log repeats, characters.
+# How many characters of an error appear in the log.
 EXCERPT = 300
 
 
 class FunctionUrl:
-    """An HTTP server that makes an event of every request, whatever its method and path.
+    """An HTTP server that turns every request into an event.
 
-    ``invoke_mode`` is that of the URL's configuration: ``RESPONSE_STREAM`` passes a response on as it
-    comes and takes its status and headers from a prelude, ``BUFFERED`` waits for all of it and takes them
-    from an envelope. What is no such thing is a 502, and the function's log has the reason.
+    ``invoke_mode`` is the setting of the function URL. ``RESPONSE_STREAM`` sends each chunk when it arrives
+    and reads status and headers from a prelude. ``BUFFERED`` waits for the whole response and reads them from
+    an envelope. A response that is neither becomes a 502, with the reason in the function's log.
     """
 
     def __init__(
         self, function: Function, host: str = "127.0.0.1", port: int = 0, invoke_mode: str = RESPONSE_STREAM
     ) -> None:
-        """Listen at once; OSError if the address is taken."""
+        """Start listening; raise OSError if the address is in use."""
         self._function = function
         self._answer = self._stream if invoke_mode == RESPONSE_STREAM else self._invoke
         self._server = HttpServer(self._handle, function.log_error, host, port, function.log_request)
         name = function.configuration.name.encode()
-        url_id = hashlib.sha256(name).hexdigest()[:32]  # the same each time
+        url_id = hashlib.sha256(name).hexdigest()[:32]  # stable across runs
         self._endpoint = Endpoint(url_id, function.configuration.region, self._server.port)
         self.url = f"http://{self._server.address}/"
 
@@ -68,9 +68,9 @@ class FunctionUrl:
         except BodyTooLarge:
             return text_reply(413, "Request Entity Too Large", close=True)
         except TruncatedBody:
-            return text_reply(400, "The body ended too early")
+            return text_reply(400, "The connection closed before the end of the body")
         event = make_event(request, body, self._endpoint, request_id, trace_id)
-        if len(event) > SYNCHRONOUS_LIMIT:  # base64 and quoting take their share
+        if len(event) > SYNCHRONOUS_LIMIT:  # base64 and JSON escapes count
             return text_reply(413, "Request Entity Too Large")
         try:
             left = request.client_has_left
@@ -78,7 +78,7 @@ class FunctionUrl:
                 request, event, request_id=request_id, trace_id=trace_id, client_has_left=left
             )
         except BadAnswer as problem:
-            self._function.log_error(f"the function URL answers 502, because {problem}", request_id)
+            self._function.log_error(f"the function URL responded with 502, because {problem}", request_id)
             response = text_reply(502, "Internal Server Error")
         response.headers.append(("x-amzn-RequestId", request_id))
         return response
@@ -106,13 +106,13 @@ class FunctionUrl:
         return Response(head.status, headers=_headers(request, head), parts=body, done=result.close)
 
     def _report_dropped(self, head: Head, request_id: str) -> None:
-        """Log what Lambda would not pass on, or only under another name, without a word."""
+        """Log the headers that Lambda would silently drop or rename."""
         for name, value in head.dropped:
             text = f"the function URL drops the header {name}: {value}, because it is about one connection"
             self._function.log_error(text, request_id)
 
     def _check_length(self, head: Head, length: int, request_id: str) -> None:
-        """Log a ``content-length`` that is wrong. The URL measures the body itself, as Lambda does."""
+        """Log a wrong ``content-length``. The URL measures the body itself, as Lambda does."""
         for name, value in head.headers:
             if name.lower() == "content-length" and value != str(length):
                 text = f"the function's response has {name}: {value}, but its body has {length} bytes"
@@ -121,10 +121,10 @@ class FunctionUrl:
     def _body(
         self, result: StreamingResult, head: Head, beginning: bytes, parts: Iterator[bytes]
     ) -> Iterator[bytes]:
-        """What the function sends. If it fails midway, the client is to notice.
+        """Yield the body; if the function fails midway, break the connection.
 
-        Lambda would let the client believe that all is well; on the machine of who writes the function, a
-        connection that breaks off says more.
+        Lambda ends such a response as if it were complete. During development, a broken connection makes the
+        failure visible.
         """
         yield beginning
         length = len(beginning)
@@ -140,7 +140,7 @@ class FunctionUrl:
 
 
 def _begin(result: StreamingResult, parts: Iterator[bytes]) -> tuple[Head, bytes]:
-    """The head of a streamed response and what its body begins with; waits for that."""
+    """Wait for the beginning of a stream; return its status and headers, and the body's first bytes."""
     try:
         if result.content_type == INTEGRATION_TYPE:
             return read_prelude(parts)
@@ -155,7 +155,7 @@ def _begin(result: StreamingResult, parts: Iterator[bytes]) -> tuple[Head, bytes
 
 
 def _headers(request: Request, head: Head) -> Fields:
-    """The head's headers; a length only where no body follows, because there it frames nothing."""
+    """Return the headers, with a content-length only if no body follows: otherwise the server sets it."""
     if not _has_body(request, head):
         return head.headers
     return [(name, value) for name, value in head.headers if name.lower() != "content-length"]

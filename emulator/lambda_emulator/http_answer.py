@@ -1,4 +1,4 @@
-"""Read what a function answers to an HTTP event: an envelope, or a prelude before a stream."""
+"""Read a function's response to an HTTP event: an envelope, or a prelude before a stream."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from lambda_emulator.http_server import Fields
 
-# The content type which says that a streamed response begins with a prelude: JSON, then eight NULs.
+# The content type of a streamed response that begins with a prelude: JSON, then eight NUL bytes.
 INTEGRATION_TYPE = "application/vnd.awslambda.http-integration-response"
 DELIMITER = bytes(8)
-PRELUDE_LIMIT = 16 * 1024  # bytes, delimiter included; that of API Gateway, which is the one documented
+PRELUDE_LIMIT = 16 * 1024  # bytes, including the delimiter; documented for API Gateway only
 
-# Headers about one connection (RFC 9110, 7.6.1; also those that begin with "proxy-"): the server delimits
-# bodies by itself and ends connections when it wants to.
+# Headers about one connection (RFC 9110, 7.6.1), together with those that begin with "proxy-". The server
+# frames bodies and closes connections itself.
 _OF_THE_CONNECTION = {
     "connection",
     "keep-alive",
@@ -32,16 +32,16 @@ _OF_THE_CONNECTION = {
     "upgrade",
 }
 
-_TOO_DEEP = "JSON nested more deeply than the emulator can follow"
+_TOO_DEEP = "JSON nested more deeply than the emulator can parse"
 
 
 class BadAnswer(Exception):
-    """The function's answer is no HTTP response; the text says what was found and what was expected."""
+    """The function's response is not a valid HTTP response; the message says what was found and expected."""
 
 
 @dataclass
 class Head:
-    """Status and headers as the function wants them; ``dropped`` are headers about the connection."""
+    """Status and headers of a function's HTTP response; ``dropped`` are headers about the connection."""
 
     status: int
     headers: Fields
@@ -49,7 +49,7 @@ class Head:
 
 
 def read_prelude(parts: Iterator[bytes]) -> tuple[Head, bytes]:
-    """Take the prelude off a stream: the head it describes, and what the body begins with."""
+    """Read the prelude of a stream; return it with the first bytes of the body."""
     data = b""
     for part in parts:
         data += part
@@ -58,9 +58,11 @@ def read_prelude(parts: Iterator[bytes]) -> tuple[Head, bytes]:
             return _read_json(prelude), beginning + data[PRELUDE_LIMIT:]
         if len(data) >= PRELUDE_LIMIT:
             raise BadAnswer(
-                f"no eight NULs within the first {PRELUDE_LIMIT} bytes, where the prelude must end"
+                f"the first {PRELUDE_LIMIT} bytes do not contain the eight NUL bytes that end the prelude"
             )
-    raise BadAnswer(f"the stream ended after {len(data)} bytes, before the eight NULs that end the prelude")
+    raise BadAnswer(
+        f"the stream ended after {len(data)} bytes, before the eight NUL bytes that end the prelude"
+    )
 
 
 def _read_json(prelude: bytes) -> Head:
@@ -76,21 +78,21 @@ def _read_json(prelude: bytes) -> Head:
 
 
 def read_envelope(payload: bytes) -> tuple[Head, bytes]:
-    """Interpret a buffered response: an object with ``statusCode`` is an envelope, other JSON the body."""
+    """Read a buffered response: an object with ``statusCode`` is an envelope, any other JSON is the body."""
     try:
         value = json.loads(payload.decode("utf-8"))
     except ValueError as error:
         if DELIMITER in payload:
             raise BadAnswer(
-                "it is a stream with an HTTP head, but the URL is BUFFERED: let it stream, or answer with "
-                "statusCode and body in one object, as asgi.handler(app, streaming=False) does"
+                "it is a stream that begins with a prelude, but the URL is BUFFERED: use RESPONSE_STREAM, or "
+                "return one object with statusCode and body, as asgi.handler(app, streaming=False) does"
             ) from error
         raise BadAnswer(f"it is not JSON: {error}") from error
     except RecursionError as error:
         raise BadAnswer(f"it is {_TOO_DEEP}") from error
     if not isinstance(value, dict) or "statusCode" not in value:
         return Head(200, [("content-type", "application/json")]), payload
-    value.pop("multiValueHeaders", None)  # is for API Gateway
+    value.pop("multiValueHeaders", None)  # only for API Gateway
     body = value.get("body") or ""
     if not isinstance(body, str):
         raise BadAnswer(f"body is {_kind(body)}, not a string")
@@ -99,18 +101,22 @@ def read_envelope(payload: bytes) -> tuple[Head, bytes]:
         try:
             encoded = base64.b64decode(encoded, validate=True)
         except binascii.Error as error:
-            raise BadAnswer(f"body is not the base64 that isBase64Encoded announces: {error}") from error
+            raise BadAnswer(f"isBase64Encoded is true, but body is not valid base64: {error}") from error
     return read_head(value, default_type="application/json"), encoded
 
 
 def read_head(members: dict[str, Any], default_type: str) -> Head:
-    """``statusCode``, ``headers``, ``multiValueHeaders`` (which win), ``cookies``; all may be absent."""
+    """Read ``statusCode``, ``headers``, ``multiValueHeaders`` (which take precedence) and ``cookies``.
+
+    All are optional.
+    """
     status = members.get("statusCode", 200)
-    # AWS says nothing of the range for function URLs. For API Gateway's HTTP APIs it has 200 to 599
-    # (CreateIntegration, responseParameters); 1xx makes a client wait for more (RFC 9110, 15.2).
+    # AWS does not document the range for function URLs. For API Gateway's HTTP APIs it is 200 to 599
+    # (CreateIntegration, responseParameters); after 1xx, a client waits for another response (RFC 9110,
+    # 15.2).
     if not isinstance(status, int) or not 200 <= status <= 599:
         interim = isinstance(status, int) and 100 <= status < 200
-        hint = "; 1xx only announces a response, and another would have to follow" if interim else ""
+        hint = "; 1xx is an interim response, which needs another one to follow" if interim else ""
         raise BadAnswer(f"statusCode is {json.dumps(status)[:200]}, not a number from 200 to 599{hint}")
     several = {name: _strings(name, values) for name, values in _object(members, "multiValueHeaders").items()}
     wanted = {name: [_string(name, value)] for name, value in _object(members, "headers").items()}
@@ -122,7 +128,7 @@ def read_head(members: dict[str, Any], default_type: str) -> Head:
     for name, value in headers:
         if not is_field(name, value):
             found = f"{json.dumps(name)}: {json.dumps(value)}"
-            raise BadAnswer(f"{found[:200]} cannot be an HTTP header")
+            raise BadAnswer(f"{found[:200]} is not a valid HTTP header")
     dropped = [(name, value) for name, value in headers if _is_about_connection(name.lower())]
     headers = [header for header in headers if header not in dropped]
     if not any(name.lower() == "content-type" for name, _ in headers):
@@ -156,7 +162,7 @@ def _string(name: str, value: Any) -> str:
 
 
 def _kind(value: Any) -> str:
-    """What JSON calls it."""
+    """Return JSON's name for the type of a value."""
     if isinstance(value, bool):
         return "a boolean"
     names = {dict: "an object", list: "an array", str: "a string", int: "a number", float: "a number"}

@@ -1,7 +1,7 @@
 """Describe an HTTP request as an event, in payload format 2.0.
 
-AWS's developer guide has the format under "Invoking Lambda function URLs"; where it is silent, this follows
-events that real function URLs have sent, which are published in the tests of AWS's library for Go.
+AWS's developer guide describes the format under "Invoking Lambda function URLs". Other details follow events
+of real function URLs that the tests of AWS's library for Go contain.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# What concerns only the connection (RFC 9110, 7.6.1 and 10.1.1) stays behind.
+# Headers about the connection (RFC 9110, 7.6.1 and 10.1.1), which the event does not contain.
 _OF_THE_CONNECTION = {
     "connection",
     "expect",
@@ -32,15 +32,15 @@ _OF_THE_CONNECTION = {
     "upgrade",
 }
 
-# All other bodies, forms among them, come in base64.
+# All other bodies, including forms, are encoded in base64.
 _TEXT_TYPES = ("application/json", "application/javascript", "application/xml")
 
-# Characters that may stand in a request target, RFC 3986; others are percent-encoded lest JSON changes them.
+# The characters that a request target may contain (RFC 3986); others are percent-encoded to survive JSON.
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 
 
 class Endpoint(NamedTuple):
-    """Where the request came in."""
+    """The function URL that received a request."""
 
     url_id: str
     region: str
@@ -52,11 +52,11 @@ class Endpoint(NamedTuple):
 
 
 def make_event(request: Request, body: bytes, endpoint: Endpoint, request_id: str, trace_id: str) -> bytes:
-    """The event, as JSON.
+    """Return the event as JSON.
 
-    The path stays percent-encoded, as function URLs leave it (API Gateway decodes it). Of the domain, only
-    ``requestContext`` has a name like a real one: ``host`` and the ``x-forwarded-`` headers are those of
-    this very connection, so that links which an application builds from them lead back to it.
+    The path stays percent-encoded, as function URLs leave it (API Gateway decodes it). ``requestContext`` has
+    a realistic domain name. ``host`` and the ``x-forwarded-`` headers describe the actual connection, so that
+    links which an application builds from them lead back to the emulator.
     """
     raw_path, _, query = quote(request.target, safe=_ASCII, errors="surrogateescape").partition("?")
     headers = _headers(request, body, endpoint, trace_id)
@@ -82,7 +82,7 @@ def make_event(request: Request, body: bytes, endpoint: Endpoint, request_id: st
 
 
 def typed_request(method: str, target: str) -> bytes:
-    """The event for a request that nobody sent: no body, no header but what any client sends."""
+    """Return the event for a request given on the command line: no body, and only the usual headers."""
     headers = [("Host", "localhost"), ("User-Agent", "emulator"), ("Accept", "*/*")]
     request = Request(BufferedReader(BytesIO()), method, target, "HTTP/1.1", headers)
     request.client = "127.0.0.1"
@@ -122,12 +122,12 @@ def _headers(request: Request, body: bytes, endpoint: Endpoint, trace_id: str) -
         "x-forwarded-proto": "http",
     }
     if body:
-        own["content-length"] = str(len(body))  # also if it came in chunks
+        own["content-length"] = str(len(body))  # even if the request was chunked
     return {**_joined([(name, value) for name, value in named if name not in _OF_THE_CONNECTION]), **own}
 
 
 def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """Each name once, its values with a comma between them; cookies with what separates those."""
+    """Merge repeated names: join values with a comma, cookies with a semicolon."""
     joined: dict[str, str] = {}
     for name, value in pairs:
         separator = "; " if name == "cookie" else ","
@@ -136,7 +136,7 @@ def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def _encode(body: bytes, content_type: str) -> tuple[str, bool]:
-    """The body as text, and whether that is base64."""
+    """Return the body as text, and whether the text is base64."""
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type.startswith("text/") or media_type in _TEXT_TYPES:
         try:

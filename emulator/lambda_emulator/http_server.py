@@ -1,6 +1,6 @@
-"""Serve HTTP/1.1 (RFC 9112) on one address, a thread for each connection.
+"""Serve HTTP/1.1 (RFC 9112) on one address, with a thread for each connection.
 
-Small on purpose: it reads what runtimes, AWS CLI, boto3 and curl send, strictly, and leaves every
+It is small on purpose: it strictly parses the requests of runtimes, AWS CLI, boto3 and curl, and leaves every
 decision to one function from :class:`Request` to :class:`Response`. ``http.server`` would parse headers
 as mail, lose trailers and write a reply in several packets.
 """
@@ -26,29 +26,30 @@ if TYPE_CHECKING:
     Fields = List[Tuple[str, str]]
     Handle = Callable[["Request"], Optional["Response"]]
 
-# Request line and headers together, bytes: net/http's limit, which Lambda's own server has.
+# Limit of the request line and headers in bytes. It is net/http's, which Lambda's own server uses.
 HEAD_LIMIT = 1024 * 1024 + 4096
 
-# Trailers together, bytes: net/http wants to see all of them in one buffer.
+# Limit of the trailers in bytes: net/http reads them into one buffer.
 TRAILERS_LIMIT = 4096
 
 READ_SIZE = 64 * 1024
 CHUNK_SIZE = 32 * 1024
 
-# How long a connection stays half open after an early reply, seconds, so that the reply is read
-# before the reset comes. net/http waits as long.
+# How many seconds a connection stays half open after an early reply, so that the client reads the reply
+# before the reset arrives. The same as in net/http.
 LINGER_S = 0.5
 
 # RFC 9110, 5.6.2 and 5.5: a token; a value without control characters except tab.
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
-# A request target as proxies get it, which servers take, too, and believe rather than Host (RFC 9112, 3.2.2).
+# An absolute request target, as sent to proxies. Servers must accept it, and it overrides Host (RFC 9112,
+# 3.2.2).
 _ABSOLUTE = re.compile("(?i:https?)://(?:[^/?@]*@)?(?P<host>[^/?@]+)(?P<rest>.*)")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r\n")
 
 
 class BadRequest(Exception):
-    """The client did not send HTTP as the RFC has it; ``status`` says so and the connection ends."""
+    """The request is not valid HTTP; the connection ends after a reply with ``status``."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -60,15 +61,15 @@ class TruncatedBody(Exception):
 
 
 class BodyTooLarge(Exception):
-    """The body is longer than the reader was ready to take; the rest of it was left unread."""
+    """The body exceeds the reader's limit; the rest of it was left unread."""
 
 
 class CutShort(Exception):
-    """The parts of a response cannot be brought to their end, and the client shall notice."""
+    """The parts of a response end prematurely; raised to break the connection, so that the client notices."""
 
 
 class Request:
-    """One request: the head is there at once, the body is read when it is asked for."""
+    """One request; its headers have been read, its body is read on demand."""
 
     def __init__(
         self, stream: BufferedReader, method: str, target: str, version: str, headers: Fields
@@ -79,24 +80,24 @@ class Request:
         path, _, self.query = target.partition("?")
         self.path = unquote(path)
         self.version = version
-        self.client = ""  # the address of who sent it
+        self.client = ""  # the client's address
         self.connection: socket.socket | None = None
-        self.headers = headers  # as sent: order, case and repetitions kept
+        self.headers = headers  # as sent, with order, case and repetitions
         self.trailers: Fields = []  # known once the body has been read
         self.truncated = False
         self.before_body: Callable[[], None] | None = None
         self._stream = stream
-        self.chunked, self._length = _framing(self)  # chunked: of a length that is not known yet
-        self.unread = self.chunked or self._length > 0  # there may be more of the body to come
+        self.chunked, self._length = _framing(self)  # chunked: of unknown length
+        self.unread = self.chunked or self._length > 0  # whether parts of the body may be unread
 
     def header(self, name: str) -> str:
-        """The first value of a header, ``""`` if there is none: to Lambda, empty is absent."""
+        """Return the first value of a header, or ``""``: Lambda treats an empty header as absent."""
         return find(self.headers, name)
 
     def client_has_left(self) -> bool:
-        """Whether the client has closed its side of the connection, or all of it.
+        """Return whether the client has closed the connection, or its side of it.
 
-        A client that only stopped sending looks the same, so keep sending until that fails.
+        Both look the same, so continue to send until that fails.
         """
         assert self.connection is not None
         try:
@@ -107,7 +108,7 @@ class Request:
             return True
 
     def read(self, limit: int | None = None) -> bytes:
-        """The whole body; BodyTooLarge as soon as it is known to exceed ``limit`` bytes."""
+        """Read the whole body; raise BodyTooLarge as soon as it is known to exceed ``limit`` bytes."""
         if limit is not None and self._length > limit:
             raise BodyTooLarge
         parts, size = [], 0
@@ -119,7 +120,7 @@ class Request:
         return b"".join(parts)
 
     def parts(self) -> Iterator[bytes]:
-        """The body piece by piece as it arrives; TruncatedBody if it stops too early."""
+        """Yield the body piece by piece as it arrives; raise TruncatedBody if it is incomplete."""
         try:
             if self.before_body is not None:
                 self.before_body()
@@ -139,7 +140,7 @@ class Request:
             yield data
 
     def _read_chunks(self) -> Iterator[bytes]:
-        """Chunked transfer coding, RFC 9112, 7.1; leaves the trailer section in ``trailers``."""
+        """Decode a chunked body (RFC 9112, 7.1) and store its trailer section in ``trailers``."""
         while True:
             size = _SIZE.fullmatch(self._stream.readline(1024))
             if size is None:
@@ -158,13 +159,13 @@ class Request:
 
 @dataclass
 class Response:
-    """One reply; its framing is decided here and by the server, so ``headers`` should say nothing of it.
+    """One reply. This class and the server add the framing, so ``headers`` must not contain it.
 
-    ``chunked`` frames the body as net/http frames a long one; ``close`` ends the connection, ``keep_alive``
-    tells a client of HTTP/1.0 that it goes on, which others expect anyway. ``parts`` stand in place of
-    ``body``: each is sent at once and as a chunk of its own. If they raise CutShort, the connection ends
-    without a last chunk. ``done`` is called when nobody will ask for another part: all were sent, the client
-    has gone, or there was none to send. ``note`` is for the log: what the status does not tell.
+    ``chunked``: send the body in chunks, as net/http does with a long one. ``close``: end the connection.
+    ``keep_alive``: tell an HTTP/1.0 client that the connection stays open, which is HTTP/1.1's default.
+    ``parts`` replace ``body``: each is sent at once as a separate chunk. If they raise CutShort, the
+    connection ends without a last chunk. ``done`` is called after the last part: all were sent, the client
+    has left, or no body was due. ``note``: an explanation for the log.
     """
 
     status: int
@@ -178,11 +179,11 @@ class Response:
     note: str = ""
 
     def has_body(self, method: str) -> bool:
-        """Whether a body follows the head in reply to a request of ``method`` (RFC 9110, 6.4.1)."""
+        """Return whether the reply to a request with ``method`` has a body (RFC 9110, 6.4.1)."""
         return method != "HEAD" and self.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
     def head(self, *framing: str) -> bytes:
-        """Status line and headers."""
+        """Encode the status line and the headers."""
         lines = [f"HTTP/1.1 {self.status} {_phrase(self.status)}"]
         lines += [f"{name}: {value}" for name, value in self.headers]
         if not find(self.headers, "Date"):
@@ -195,7 +196,7 @@ class Response:
         return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
 
     def encode(self, method: str = "GET") -> bytes:
-        """The bytes of head and body, so that both leave in one packet if they fit."""
+        """Encode headers and body together, so that one packet carries both if they fit."""
         if not self.has_body(method):
             return self.head(*self._length_unsent())
         if self.chunked:
@@ -204,7 +205,7 @@ class Response:
         return self.head(f"Content-Length: {len(self.body)}") + self.body
 
     def _length_unsent(self) -> list[str]:
-        """HEAD tells the length that GET would (RFC 9110, 8.6); nobody knows it of parts."""
+        """Return the Content-Length that GET would have, for HEAD (RFC 9110, 8.6); unknown with ``parts``."""
         known = self.has_body("GET") and self.parts is None and not find(self.headers, "Content-Length")
         return [f"Content-Length: {len(self.body)}"] if known else []
 
@@ -219,11 +220,11 @@ def encode_chunk(data: bytes) -> bytes:
 
 
 class HttpServer:
-    """Listens from the moment it is made; ``handle`` runs on the connection's own thread.
+    """An HTTP server that listens as soon as it is created; ``handle`` runs on the connection's thread.
 
-    ``handle`` returns None to drop the connection without a reply. If it raises anything, the client gets
-    500, and ``on_error`` a line that says why. ``on_reply`` gets each request and its reply, which has
-    been sent as far as possible.
+    ``handle`` returns None to drop the connection without a reply. If it raises an exception, the client
+    receives 500, and ``on_error`` is called with a line that explains it. ``on_reply`` is called with each
+    request and its reply after the reply was sent, or sending it failed.
     """
 
     def __init__(
@@ -234,7 +235,7 @@ class HttpServer:
         port: int = 0,
         on_reply: Callable[[Request, Response], None] = lambda request, response: None,
     ) -> None:
-        socket.getaddrinfo(host, port)  # says what is wrong with a name, which create_server() hides
+        socket.getaddrinfo(host, port)  # raises a clear error for a bad name; create_server() does not
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
         self.host = host
@@ -254,7 +255,7 @@ class HttpServer:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def close(self) -> None:
-        """Stop listening and end every connection, in the middle of a reply if need be."""
+        """Stop listening and end every connection, even during a reply."""
         with self._lock:
             self._closed = True
             connections = list(self._connections.values())
@@ -267,7 +268,7 @@ class HttpServer:
         self.wait_for_connections(1)
 
     def drop_other_connections(self) -> None:
-        """End every connection but the one that the calling thread serves."""
+        """End every connection except the one that the calling thread serves."""
         with self._lock:
             others = dict(self._connections)
         others.pop(threading.current_thread(), None)
@@ -275,7 +276,7 @@ class HttpServer:
             _shut_down(connection)
 
     def wait_for_connections(self, timeout_s: float) -> None:
-        """Wait until the clients' connections are finished: all they had sent has then been handled."""
+        """Wait until the clients' connections have ended, so that all their requests have been handled."""
         deadline = time.monotonic() + timeout_s
         if not self._closed:
             self._accept_all(timeout_s)
@@ -286,13 +287,13 @@ class HttpServer:
                 thread.join(max(0, deadline - time.monotonic()))
 
     def _accept_all(self, timeout_s: float) -> None:
-        """Wait for connections that still stand in line, by standing there: they are accepted in order."""
+        """Wait until queued connections are accepted, by opening one more: they are accepted in order."""
         try:
             with socket.create_connection((self.host, self.port), timeout_s) as last:
                 last.shutdown(socket.SHUT_WR)
                 last.recv(1)  # the end of the connection: it has been accepted
         except OSError:
-            pass  # it takes too long
+            pass  # timed out
 
     def _accept(self) -> None:
         while True:
@@ -318,13 +319,13 @@ class HttpServer:
                 while self._answer(connection, stream, client):
                     pass
         except OSError:
-            pass  # the client is gone; there is nobody to tell
+            pass  # the client has left
         finally:
             with self._lock:
                 self._connections.pop(threading.current_thread(), None)
 
     def _answer(self, connection: socket.socket, stream: BufferedReader, client: str) -> bool:
-        """Read one request, reply to it; True if the connection can carry another."""
+        """Read one request and reply to it; return whether the connection can carry another."""
         try:
             request = _read_request(stream)
         except BadRequest as problem:
@@ -356,7 +357,7 @@ class HttpServer:
         except OSError:
             response.note = "the client has left"
             raise
-        except Exception as error:  # too late for another status
+        except Exception as error:  # too late to change the status
             response.note = "cut short"
             self._report(request, error)
         finally:
@@ -368,7 +369,7 @@ class HttpServer:
 
     def _report(self, request: Request, error: Exception) -> None:
         what = f"{request.method} {request.target[:200]}"
-        self._on_error(f"the emulator could not answer {what}: {describe(error)}")
+        self._on_error(f"the emulator could not respond to {what}: {describe(error)}")
 
 
 def text_reply(status: int, text: str, *, close: bool = False) -> Response:
@@ -376,13 +377,13 @@ def text_reply(status: int, text: str, *, close: bool = False) -> Response:
 
 
 def describe(error: Exception) -> str:
-    """What was raised, and where: for mistakes of the emulator's own."""
+    """Describe an unexpected exception and where it was raised, to report a bug in the emulator."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}, line {where.lineno})"
 
 
 def is_field(name: str, value: str) -> bool:
-    """Whether the two can be a header."""
+    """Return whether name and value are a valid header."""
     try:
         return bool(_TOKEN.fullmatch(name.encode("ascii")) and _VALUE.fullmatch(value.encode("utf-8")))
     except UnicodeEncodeError:
@@ -390,13 +391,13 @@ def is_field(name: str, value: str) -> bool:
 
 
 def find(fields: Fields, name: str) -> str:
-    """The first value among ``fields`` whose name is ``name`` in any case, or ``""``."""
+    """Return the first value of the field ``name``, ignoring case, or ``""``."""
     wanted = name.lower()
     return next((value for field_name, value in fields if field_name.lower() == wanted), "")
 
 
 def _send(connection: socket.socket, request: Request, response: Response) -> None:
-    """Send the reply. Raises CutShort if its parts do."""
+    """Send the reply; raise CutShort if its parts do."""
     try:
         if response.parts is not None and response.has_body(request.method):
             _send_parts(connection, request, response, response.parts)
@@ -409,7 +410,7 @@ def _send(connection: socket.socket, request: Request, response: Response) -> No
 def _send_parts(
     connection: socket.socket, request: Request, response: Response, parts: Iterable[bytes]
 ) -> None:
-    chunked = request.version != "HTTP/1.0"  # which ends a body of unknown length with the connection
+    chunked = request.version != "HTTP/1.0"  # which marks the end of a body of unknown length by closing
     response.close |= not chunked
     connection.sendall(response.head(*([CHUNKED] if chunked else [])))
     for part in parts:
@@ -423,13 +424,13 @@ def _skip_body(request: Request) -> None:
     try:
         request.read()
     except TruncatedBody:
-        pass  # noted in the request
+        pass  # the request has the attribute `truncated`
 
 
 def _read_request(stream: BufferedReader) -> Request | None:
-    """The next request's head, or None if the client has closed the connection between two requests."""
+    """Read a request line and headers; return None if the client closed the connection between requests."""
     line = stream.readline(HEAD_LIMIT)
-    if line == b"\r\n":  # old clients send one more after a body: RFC 9112, 2.2
+    if line == b"\r\n":  # old clients send an extra one after a body (RFC 9112, 2.2)
         line = stream.readline(HEAD_LIMIT)
     if not line:
         return None
@@ -449,7 +450,7 @@ def _read_request(stream: BufferedReader) -> Request | None:
 
 
 def _read_fields(stream: BufferedReader, limit: int) -> Fields:
-    """A header or trailer section, its final empty line included. Values are UTF-8 to Lambda."""
+    """Read a header or trailer section and its final empty line. Lambda treats values as UTF-8."""
     fields: Fields = []
     while True:
         line = stream.readline(limit + 1)
@@ -468,14 +469,14 @@ def _read_fields(stream: BufferedReader, limit: int) -> Fields:
 
 
 def _is_persistent(request: Request) -> bool:
-    """Whether the client wants to send more on its connection (RFC 9112, 9.3)."""
+    """Return whether the client may send more requests on its connection (RFC 9112, 9.3)."""
     values = ",".join(value for name, value in request.headers if name.lower() == "connection")
     options = {option.strip().lower() for option in values.split(",")}
     return "close" not in options and (request.version != "HTTP/1.0" or "keep-alive" in options)
 
 
 def _framing(request: Request) -> tuple[bool, int]:
-    """How the body is delimited, RFC 9112, 6.3: (chunked, Content-Length)."""
+    """Return how the body is delimited (RFC 9112, 6.3): whether it is chunked, and its Content-Length."""
     coding = request.header("Transfer-Encoding").lower()
     lengths = {value for name, value in request.headers if name.lower() == "content-length"}
     if coding and (coding != "chunked" or lengths):
@@ -486,7 +487,7 @@ def _framing(request: Request) -> tuple[bool, int]:
 
 
 def _phrase(status: int) -> str:
-    """The reason phrase, which may be empty: functions are free to answer with any status."""
+    """Return the reason phrase, "" if unknown: functions may respond with any status."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -497,4 +498,4 @@ def _shut_down(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        pass  # it was not connected any more
+        pass  # already disconnected

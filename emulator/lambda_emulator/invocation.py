@@ -1,4 +1,4 @@
-"""The values that travel with one invocation: what is asked, what is answered, what is reported."""
+"""The values of one invocation: its event, its response and its report."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from lambda_emulator.http_server import Fields
     from lambda_emulator.log import Log
 
-# How much of the log an invoker gets with X-Amz-Log-Type: Tail, bytes.
+# How many bytes of the log X-Amz-Log-Type: Tail returns.
 LOG_TAIL_BYTES = 4096
 
 
 @dataclass
 class Answer:
-    """What the caller is to get: the function's own bytes, or a platform's error made on its behalf."""
+    """The response for the caller: the function's own bytes, or an error that the platform created."""
 
     body: bytes
     content_type: str = "application/json"
     is_error: bool = False
-    error_type: str = ""  # only the platform's logs show it
+    error_type: str = ""  # appears only in the platform's logs
     response_mode: str = "buffered"
     trailers: Fields = field(default_factory=list)
 
 
 @dataclass
 class Report:
-    """What the log says of an invocation in the end. Times are in milliseconds, memory in MB."""
+    """The figures in an invocation's REPORT line. Times are in milliseconds, memory in MB."""
 
     duration_ms: float
     init_ms: float | None  # only on the first invocation of an environment
@@ -50,18 +50,18 @@ class Report:
 
     @property
     def billed_ms(self) -> int:
-        """Whole milliseconds, the init phase included (so it is billed since August 2025)."""
+        """Whole milliseconds, including the init phase (which AWS bills since August 2025)."""
         return math.ceil(self.duration_ms + (self.init_ms or 0) + self.billed_restore_ms)
 
     @property
     def billed_restore_ms(self) -> int:
-        """All of it, for here it takes no time to load a snapshot, which would be free."""
+        """The whole restore phase: loading a snapshot is free on Lambda, and takes no time here."""
         return math.ceil(self.restore_ms or 0)
 
 
 @dataclass
 class Result:
-    """What an invoker learns: the Invoke API's response and, beyond it, the whole log and the report."""
+    """The result of an invocation: the Invoke API's response, the whole log and the report."""
 
     status: int  # 200, also for function errors; 202 for Event, 204 for DryRun
     request_id: str
@@ -80,10 +80,10 @@ class Result:
 
 
 class StreamingResult:
-    """What the invoker of a streaming invocation learns, as it learns it.
+    """The result of a streaming invocation, available as soon as the response begins.
 
-    It is made when the answer has begun; iterate it for its parts, each as it arrives. It holds the
-    function back while it is not read: iterate it to the end, or `close` it.
+    Iterate it to receive each part when it arrives. While it is not read, the function is blocked: iterate it
+    to the end, or `close` it.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class StreamingResult:
         self.status = status
         self.request_id = invocation.request_id
         self.executed_version = executed_version
-        self.content_type = stream.content_type  # empty if the answer failed before it began
-        self.response_mode = stream.response_mode  # "streaming", "buffered", or empty like the former
+        self.content_type = stream.content_type  # empty if the invocation failed before the response began
+        self.response_mode = stream.response_mode  # "streaming", "buffered", or empty in the same case
         self._stream = stream
         self._parts = iter(stream)
         self._invocation = invocation
@@ -106,7 +106,7 @@ class StreamingResult:
         return self._parts
 
     def close(self) -> None:
-        """The client has gone away: nothing more is kept for it, while the function runs to its end."""
+        """Discard the remaining parts, as if the client had left; the function runs to its end."""
         self._stream.abandon()
 
     def __enter__(self) -> StreamingResult:
@@ -115,37 +115,37 @@ class StreamingResult:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # The following are known at the end of the stream; before, they say that all went well so far.
+    # The following are final at the end of the stream; before that, they describe a success.
 
     @property
     def function_error(self) -> str | None:
-        """None, or ``Unhandled``: the function failed, before the first part or after any of them."""
+        """None, or ``Unhandled`` if the function failed, before the first part or later."""
         answer = self._invocation.answer
         return "Unhandled" if answer is not None and answer.is_error else None
 
     @property
     def error_type(self) -> str:
-        """E.g. ``Function.ValueError`` or ``Runtime.ExitError``; empty without an error."""
+        """For example ``Function.ValueError`` or ``Runtime.ExitError``; empty without an error."""
         answer = self._invocation.answer
         return answer.error_type if answer is not None else ""
 
     @property
     def error_body(self) -> bytes:
-        """The JSON that describes the error; empty without one."""
+        """The JSON that describes the error; empty without an error."""
         answer = self._invocation.answer
         return answer.body if answer is not None and answer.is_error else b""
 
     @property
     def trailers(self) -> Fields:
-        """The HTTP trailers of the runtime's request as they came."""
+        """The HTTP trailers of the runtime's request, unchanged."""
         answer = self._invocation.answer
         return answer.trailers if answer is not None else []
 
-    # These two wait, but not for long, until the runtime asks for the next event.
+    # The following wait until the runtime requests the next event, at most for the grace period.
 
     @property
     def log(self) -> bytes:
-        """From START (the init phase before it) to REPORT, or as much of it as there is by then."""
+        """The log from START (or the init phase before it) to REPORT, or as much of it as is available."""
         self._invocation.finished.wait(self._grace_s)
         return self._invocation.log or self._log.since(self._invocation.log_start)
 
@@ -160,10 +160,10 @@ class StreamingResult:
 
 
 class Invocation:
-    """One event on its way through the function.
+    """One event and everything that is known about its handling.
 
-    ``answered`` is set when the caller's answer is known, ``finished`` when the runtime has asked for
-    the next event or is gone, and the log is complete: Lambda bills until then.
+    ``answered`` is set when the response for the caller is known. ``finished`` is set when the runtime has
+    requested the next event or exited, and the log is complete: Lambda bills until then.
     """
 
     def __init__(
@@ -192,9 +192,9 @@ class Invocation:
         self.invocation_id = invocation_id
         self._client_has_left = client_has_left
         self.deadline_ms = 0  # Unix time, milliseconds; known when the event is handed over
-        self.stream = ResponseStream() if streaming else None  # for the body of an answer without error
+        self.stream = ResponseStream() if streaming else None  # for the body of a successful response
         self.answer: Answer | None = None
-        self.report = Report(0, None, 0, 0)  # true once it has finished, like `log`
+        self.report = Report(0, None, 0, 0)  # valid once `finished` is set, like `log`
         self.log = b""
         self.log_start = 0
         self.answered = threading.Event()
@@ -202,11 +202,11 @@ class Invocation:
 
     @property
     def unwanted(self) -> bool:
-        """Whether the client has left before it got the answer."""
+        """Whether the client left before it received the response."""
         return self.answer is None and self._client_has_left()
 
     def settle(self, answer: Answer) -> None:
-        """Fix the answer; the first one counts. A streamed one is known when the stream ends."""
+        """Set the response, unless one is set already. A streamed one is set at the end of the stream."""
         if self.answer is None:
             self.answer = answer
             self.answered.set()
@@ -215,20 +215,20 @@ class Invocation:
 
 
 def new_trace_id() -> str:
-    """A trace header that asks for no sampling: an epoch in hex, 96 random bits, a parent segment."""
+    """Return a trace header without sampling: the time in hex, 96 random bits, a parent segment."""
     return f"Root=1-{int(time.time()):08x}-{os.urandom(12).hex()};Parent={os.urandom(8).hex()};Sampled=0"
 
 
 def platform_error(error_type: str, message: str) -> Answer:
-    """An error in the words of the platform, for a function that could not speak for itself."""
+    """Return the error that the platform reports for a function that could not report one itself."""
     body = {"errorType": error_type, "errorMessage": message}
     return Answer(json.dumps(body, separators=(",", ":")).encode(), is_error=True, error_type=error_type)
 
 
 def exit_reason(exit_status: int) -> str:
-    """The words Lambda has for the end of a process, e.g. ``exit status 3`` or ``signal: killed``.
+    """Describe the end of a process as Lambda does, e.g. ``exit status 3`` or ``signal: killed``.
 
-    Negative numbers are signals, as in :mod:`subprocess`. Any exit is an error, 0 included.
+    Negative numbers are signals, as in :mod:`subprocess`. Any exit is an error, including 0.
     """
     if exit_status == 0:
         return "Runtime exited without providing a reason"

@@ -1,8 +1,8 @@
-"""Speak Lambda's Invoke API to AWS CLI, the SDKs and curl.
+"""Serve Lambda's Invoke API to AWS CLI, the SDKs and curl.
 
-The operations are described in AWS's Lambda API reference under "Invoke", "InvokeAsync" and
-"InvokeWithResponseStream". There is one function here, which answers to its name. It is in every account and
-region that an ARN may have, and every qualifier leads to it, because the emulator knows of no deployment.
+AWS's Lambda API reference describes the operations under "Invoke", "InvokeAsync" and
+"InvokeWithResponseStream". The emulator serves one function by its name. ARNs may have any account, region
+and qualifier, because the emulator does not deploy functions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ASYNCHRONOUS_LIMIT = 1_048_576
 INVOKE_ASYNC_LIMIT = 262_144
 CLIENT_CONTEXT_LIMIT = 3583
 
-# A body that is longer than this is not even read to the end; AWS's SDKs expect that it is.
+# A longer body is not read to its end. Shorter ones are, even if too large, because AWS's SDKs expect that.
 READ_LIMIT = 64 * 1024 * 1024
 
 INVOCATION_TYPES = ("RequestResponse", "Event", "DryRun")
@@ -43,7 +43,7 @@ _ASYNC_PATH = re.compile("/2014-11-13/functions/([^/]+)/invoke-async/?")
 _STREAMING_PATH = re.compile("/2021-11-15/functions/([^/]+)/response-streaming-invocations/?")
 _TENANT_ID = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
 
-# A name, a partial ARN or a whole one, each perhaps with a qualifier (API reference, FunctionName).
+# A name, a partial ARN or a full ARN, optionally with a qualifier (API reference, FunctionName).
 _FUNCTION = re.compile(
     r"(?P<prefix>(arn:(aws[a-zA-Z-]*):lambda:)?([a-z]{2}(-[a-z]+)+-\d:)?(\d{12}:)?(function:)?)"
     r"(?P<name>[a-zA-Z0-9-_.]{1,140})"
@@ -52,7 +52,7 @@ _FUNCTION = re.compile(
 
 
 class ApiError(Exception):
-    """A request that never reaches the function. ``hint`` is for the emulator's log only."""
+    """A request is rejected before it reaches the function. ``hint`` appears only in the emulator's log."""
 
     def __init__(self, status: int, name: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -61,7 +61,7 @@ class ApiError(Exception):
         self.hint = hint
 
     def response(self) -> Response:
-        """As the service sends it. The text's key is spelled with a capital by some exceptions."""
+        """Return the service's response. Some exceptions capitalise the key of the message."""
         key = "Message" if self.name in ("ResourceNotFoundException", "ServiceException") else "message"
         body = json.dumps({"Type": "User", key: str(self)}).encode()
         headers = [
@@ -73,7 +73,7 @@ class ApiError(Exception):
 
 
 class Target(NamedTuple):
-    """Which function an invoker has named."""
+    """The function that a request names."""
 
     arn: str
     qualifier: str | None
@@ -85,7 +85,7 @@ class InvokeApi:
     def __init__(
         self, function: Function, host: str = "127.0.0.1", port: int = 0, function_url: str = ""
     ) -> None:
-        """Listen at once; OSError if the address is taken. ``function_url`` is for who asks what is here."""
+        """Start listening; raise OSError if the address is in use. The start page shows ``function_url``."""
         self._function = function
         self._function_url = function_url
         self._server = HttpServer(self._handle, function.log_error, host, port, function.log_request)
@@ -118,17 +118,17 @@ class InvokeApi:
             " POST /2021-11-15/functions/NAME/response-streaming-invocations and"
             " POST /2014-11-13/functions/NAME/invoke-async"
         )
-        raise ApiError(404, "UnknownOperationException", f"{found} is not here; there are {operations}")
+        raise ApiError(404, "UnknownOperationException", f"{found} is not supported; use {operations}")
 
     def _invoke(self, request: Request, name: str) -> Response:
         invocation_type = one_of(request, "X-Amz-Invocation-Type", "invocationType", INVOCATION_TYPES)
         event, details = self._read(request, name, invocation_type)
-        prompt = details["log_type"] != "Tail"  # else the log is to be complete
+        prompt = details["log_type"] != "Tail"  # with Tail, wait for the complete log
         result = self._function.invoke(event, invocation_type=invocation_type, prompt=prompt, **details)
         return _response(result, details["log_type"])
 
     def _invoke_async(self, request: Request, name: str) -> Response:
-        """The oldest operation, deprecated: an ``Event`` that can say less."""
+        """Handle the deprecated InvokeAsync: an ``Event`` with fewer options."""
         target = find_target(self._function, name, "")
         payload = _read_payload(request)
         if len(payload) > INVOKE_ASYNC_LIMIT:
@@ -147,7 +147,7 @@ class InvokeApi:
         return _streaming_response(result, details["log_type"])
 
     def _read(self, request: Request, name: str, invocation_type: str) -> tuple[bytes, dict[str, Any]]:
-        """Read the request as the service does, and complain in its words: event and keywords of `invoke`."""
+        """Read and check a request, with the service's error messages: event and keywords of `invoke`."""
         target = find_target(self._function, name, parse_qs(request.query).get("Qualifier", [""])[0])
         log_type = one_of(request, "X-Amz-Log-Type", "logType", LOG_TYPES)
         return check_payload(_read_payload(request), invocation_type), {
@@ -166,12 +166,12 @@ class InvokeApi:
         name = configuration.name
         lines = [
             f"A local AWS Lambda emulator, running {configuration.handler} from {configuration.task_root}.",
-            f"Invoke it: curl -d '{{}}' {self.url}/2015-03-31/functions/{name}/invocations",
-            "Have the response streamed: boto3's invoke_with_response_stream, which posts to",
+            f"To invoke the function: curl -d '{{}}' {self.url}/2015-03-31/functions/{name}/invocations",
+            "To stream the response, use boto3's invoke_with_response_stream, which posts to",
             f"  {self.url}/2021-11-15/functions/{name}/response-streaming-invocations",
         ]
         if self._function_url:
-            lines.append(f"Its function URL: {self._function_url}")
+            lines.append(f"The function URL: {self._function_url}")
         return "\n".join([*lines, ""])
 
 
@@ -183,7 +183,7 @@ def _read_payload(request: Request) -> bytes:
 
 
 def check_payload(payload: bytes, invocation_type: str = "RequestResponse") -> bytes:
-    """The event for a payload, or ApiError if the service would refuse it. No payload is an empty object."""
+    """Return the event for a payload, ``{}`` if empty; raise ApiError if the service would reject it."""
     size = len(payload)
     if invocation_type == "Event" and size > ASYNCHRONOUS_LIMIT:
         limit = f"(limit {ASYNCHRONOUS_LIMIT} bytes)"
@@ -195,10 +195,10 @@ def check_payload(payload: bytes, invocation_type: str = "RequestResponse") -> b
     if not payload:
         return b"{}"
     try:
-        # Numbers stay text: they need no judgement, and the longest ones int() would refuse.
+        # Keep numbers as text: int() would reject the longest ones.
         json.loads(payload.decode("utf-8"), parse_int=str, parse_float=str, parse_constant=_refuse_constant)
     except RecursionError:
-        pass  # nested deeper than Python can follow; let the function see for itself
+        pass  # nested deeper than Python can parse; let the function handle it
     except ValueError as error:
         message = f"Could not parse request body into json: {error}"
         raise ApiError(400, "InvalidRequestContentException", message) from error
@@ -206,7 +206,7 @@ def check_payload(payload: bytes, invocation_type: str = "RequestResponse") -> b
 
 
 def find_target(function: Function, named: str, qualifier: str) -> Target:
-    """Read the FunctionName and Qualifier of a request; ApiError if they cannot be meant."""
+    """Read the FunctionName and Qualifier of a request; raise ApiError if they do not name the function."""
     match = _FUNCTION.fullmatch(named)
     if match is None:
         message = (
@@ -230,7 +230,7 @@ def find_target(function: Function, named: str, qualifier: str) -> Target:
 
 
 def one_of(request: Request, header: str, member: str, values: tuple[str, ...]) -> str:
-    """The value of a header that must be one of ``values``; the first of them if it is absent."""
+    """Return the value of a header, the first of ``values`` if absent; raise ApiError if not one of them."""
     value = request.header(header) or values[0]
     if value not in values:
         message = (
@@ -242,7 +242,7 @@ def one_of(request: Request, header: str, member: str, values: tuple[str, ...]) 
 
 
 def _client_context(request: Request) -> bytes | None:
-    """The client context's JSON text, out of its base64."""
+    """Decode the base64 of the client context and return its JSON text."""
     header = request.header("X-Amz-Client-Context")
     if not header:
         return None
@@ -257,7 +257,7 @@ def _client_context(request: Request) -> bytes | None:
     except (binascii.Error, ValueError) as error:
         message = f"Client context must be a valid Base64-encoded JSON object: {error}"
         raise ApiError(400, "InvalidRequestContentException", message) from error
-    # It becomes a header, where line breaks between its members have no place.
+    # It becomes a header, which must not contain line breaks.
     return text.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
@@ -293,10 +293,10 @@ def _streaming_response(result: StreamingResult, log_type: str) -> Response:
 
 
 def _frames(result: StreamingResult, log_type: str) -> Iterator[bytes]:
-    """A frame for each part as it comes, then the one that says how it ended.
+    """Yield a frame for each part when it arrives, then the one that completes the invocation.
 
-    What the service has for ErrorCode is not documented. ``Unhandled`` is known from its clients; an
-    error that comes after the first part has a type of its own, which would be lost otherwise.
+    AWS does not document the values of ErrorCode. ``Unhandled`` is known from clients; after the first part,
+    the error type is sent instead, because nothing else would carry it.
     """
     midway = False
     for part in result:

@@ -1,4 +1,4 @@
-"""Form replies as Lambda's own servers do: JSON without spaces, a line break at its end."""
+"""Format replies as Lambda's own servers do: JSON without spaces, then a line break."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collect what the function writes, in order, with the platform's own lines between."""
+"""Collect the function's output and the platform's own log lines in one log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Log:
-    """Everything a function has logged since it was made; invocations are slices of it."""
+    """Everything that a function has logged; an invocation's log is a slice of it."""
 
     def __init__(self, listener: Callable[[bytes], None] | None = None) -> None:
         self._data = bytearray()
@@ -22,12 +22,12 @@ class Log:
         self._listener = listener
 
     def write(self, data: bytes) -> None:
-        """Append output of the function, just as it came."""
+        """Append output of the function, unchanged."""
         with self._lock:
             self._append(data)
 
     def write_line(self, text: str) -> None:
-        """Append a line of the platform; it starts on a fresh line whatever the function left."""
+        """Append a line of the platform, on a new line even if the function's last one is unfinished."""
         with self._lock:
             fresh = not self._data or self._data.endswith(b"\n")
             self._append(b"" if fresh else b"\n")
@@ -37,7 +37,7 @@ class Log:
         return len(self._data)
 
     def since(self, start: int) -> bytes:
-        """What was logged after the log was ``start`` bytes long."""
+        """Return what was logged after the log was ``start`` bytes long."""
         with self._lock:
             return bytes(self._data[start:])
 
@@ -71,7 +71,7 @@ class FrameDecoder:
         self._buffer = b""
 
     def write(self, data: bytes) -> None:
-        """Take any piece of the stream; what is not yet a whole frame waits for the rest."""
+        """Decode a piece of the stream; an incomplete frame waits for the next piece."""
         self._buffer += data
         while len(self._buffer) >= self.HEAD.size:
             frame_type, length, timestamp_us = self.HEAD.unpack_from(self._buffer)
@@ -85,10 +85,10 @@ class FrameDecoder:
 
 
 class Pipe:
-    """A pipe out of the function's process; what comes through it goes to ``sink``.
+    """A pipe from the function's process to ``sink``.
 
-    Any thread may drain it. A process's write has reached the pipe before its next request reaches us,
-    so draining when a request arrives catches all that was written before it.
+    Any thread may drain it. What a process writes before a request is in the pipe before the request arrives,
+    so draining when a request arrives reads all of it.
     """
 
     def __init__(self, sink: Callable[[bytes], None]) -> None:
@@ -99,7 +99,7 @@ class Pipe:
         self._closed = False
 
     def drain(self) -> bool:
-        """Pass on what is there now; False once the pipe has ended."""
+        """Pass the available data to the sink; return False once the pipe has ended."""
         with self._lock:
             while not self._closed:
                 try:
@@ -112,7 +112,7 @@ class Pipe:
             return False
 
     def close_writer(self) -> None:
-        """To be called once the process has its own copy."""
+        """Close the writing end, once the process has its own copy."""
         os.close(self.writer)
 
     def close(self) -> None:
@@ -122,7 +122,7 @@ class Pipe:
 
 
 class PipeReader:
-    """A thread that drains pipes while nobody else does, lest the function blocks on a full one."""
+    """A thread that drains pipes continuously, so that the function never blocks on a full one."""
 
     def __init__(self, pipes: Sequence[Pipe]) -> None:
         self._pipes = pipes
@@ -131,7 +131,7 @@ class PipeReader:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take what is left, then close the pipes, even if a stray process still holds their other end."""
+        """Read the remaining data and close the pipes, even if a stray process still has the other ends."""
         os.close(self._wake_writer)
         self._thread.join()
         os.close(self._wake_reader)

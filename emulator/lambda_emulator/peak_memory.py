@@ -11,9 +11,9 @@ _PEAK = re.compile(r"^VmHWM:\s*(\d+) kB", re.MULTILINE)
 
 
 def peak_memory_kb(pid: int) -> int:
-    """The sum of the peaks of the process and all that descend from it, KiB; 0 if it has ended.
+    """Return the sum of the peaks of the process and its descendants in KiB; 0 if it has ended.
 
-    Without Linux's /proc: what the process alone occupies now, which ``ps`` knows everywhere.
+    Without Linux's /proc, return the current memory of the process alone, from ``ps``.
     """
     if not (_PROC / "self").exists():
         ps = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)

@@ -1,9 +1,9 @@
-"""Write what the platform itself says in a function's log: lines of text, or objects where it logs JSON.
+"""Write the platform's own lines in a function's log: text, or JSON objects if the function logs JSON.
 
-The objects are system logs of Lambda's: AWS's developer guide describes them under "Lambda Telemetry API
-Event schema reference", and under "Log-level filtering" which of them are logged at the level INFO, the
-usual one. Among these, here are those that have a line of text, too: successes are reported by
-``platform.report`` alone, and in place of an explanation a failure has ``platform.runtimeDone``.
+The objects are Lambda's system logs. AWS's developer guide describes them under "Lambda Telemetry API Event
+schema reference", and lists those of the default level INFO under "Log-level filtering". The emulator writes
+the ones that correspond to a line of text: ``platform.report`` for every invocation, and
+``platform.runtimeDone`` for a failure, in place of the text that explains it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ RUNTIME_VERSION = "provided:al2023"
 
 
 def platform_log(log: Log, configuration: Configuration) -> PlatformLog:
-    """The one for the format that the function is configured for."""
+    """Return the platform log in the function's log format."""
     return JsonLog(log, configuration) if configuration.logs_json else PlatformLog(log, configuration)
 
 
 class PlatformLog:
-    """Lines of text."""
+    """The platform's log as lines of text."""
 
     def __init__(self, log: Log, configuration: Configuration) -> None:
         self._log = log
@@ -60,7 +60,7 @@ class PlatformLog:
         self._log.write_line(f"RequestId: {invocation.request_id} Error: {message}\n{error_type}")
 
     def end(self, invocation: Invocation) -> None:
-        """END and REPORT."""
+        """Write the END and REPORT lines."""
         report = invocation.report
         columns = [
             f"REPORT RequestId: {invocation.request_id}",
@@ -77,7 +77,7 @@ class PlatformLog:
         self._log.write_line(f"END RequestId: {invocation.request_id}")
         self._columns(*columns, *_ending(report.status, report.error_type))
 
-    # What only the emulator says.
+    # Messages of the emulator, which Lambda does not have.
 
     def error(self, text: str, request_id: str = "") -> None:
         self._log.write_line(f"RequestId: {request_id} Error: {text}" if request_id else f"Error: {text}")
@@ -86,19 +86,19 @@ class PlatformLog:
         self._log.write_line(text)
 
     def request(self, request: Request, response: Response) -> str:
-        """A line for the terminal: one request, when it has been answered."""
+        """Return a line for the terminal that describes a request and its response."""
         record = _request_record(request, response)
         parts = [f"{record['method']} {record['target']} {response.status} in {record['durationMs']:.0f} ms"]
         parts += [f"{label}{record[name]}" for name, label in _SHOWN if name in record]
         return "".join(parts)
 
     def _columns(self, *columns: str) -> None:
-        """A line as CloudWatch shows it: columns separated, and ended, by tabs."""
+        """Write columns as CloudWatch shows them, each followed by a tab."""
         self._log.write_line("\t".join([*columns, ""]))
 
 
 class JsonLog(PlatformLog):
-    """Objects, one a line."""
+    """The platform's log as JSON objects, one on each line."""
 
     def init_report(self, init_ms: float, status: str = SUCCESS, error_type: str = "") -> None:
         record = {"initializationType": self._configuration.initialization_type, "phase": "init"}
@@ -123,7 +123,7 @@ class JsonLog(PlatformLog):
         self._runtime_done(invocation, "error", error_type)
 
     def end(self, invocation: Invocation) -> None:
-        """``platform.report``; of ``platform.end`` only the Telemetry API knows."""
+        """Write ``platform.report``. Only the Telemetry API has ``platform.end``."""
         report = invocation.report
         self._finish(
             "report",
@@ -155,7 +155,7 @@ class JsonLog(PlatformLog):
     def _finish(
         self, what: str, record: dict[str, Any], status: str, error_type: str, **metrics: float | None
     ) -> None:
-        """The record of something that has come to its end. Metrics that are None are left out."""
+        """Write the record of a finished phase, without the metrics that are None."""
         record["metrics"] = {name: round(value, 3) for name, value in metrics.items() if value is not None}
         record["status"] = status
         if error_type:
@@ -167,7 +167,7 @@ class JsonLog(PlatformLog):
 
 
 def encode(kind: str, record: dict[str, Any]) -> str:
-    """One object. Those of a ``kind`` that begins with ``emulator.`` are none of Lambda's."""
+    """Encode one object. A ``kind`` that begins with ``emulator.`` does not exist on Lambda."""
     members = {"time": timestamp(), "type": kind, "record": record}
     return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
 
@@ -176,12 +176,12 @@ def timestamp() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-# What a line of text shows of a request beside what each has.
+# The optional members of a request's record, with their labels in a line of text.
 _SHOWN = (("requestId", ", RequestId: "), ("note", ": "))
 
 
 def _request_record(request: Request, response: Response) -> dict[str, Any]:
-    """Describe a request. The emulator's own pages and failures have no request id."""
+    """Describe a request. Those for the emulator's own pages, and rejected ones, have no request id."""
     record = {
         "requestId": find(response.headers, "x-amzn-RequestId"),
         "method": _printable(request.method),
@@ -194,12 +194,12 @@ def _request_record(request: Request, response: Response) -> dict[str, Any]:
 
 
 def _printable(text: str, limit: int = 200) -> str:
-    """What a client has sent, with nothing in it that a terminal would obey."""
+    """Escape control characters in a client's text, which could change the terminal's state."""
     shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[:limit])
     return shown if len(text) <= limit else f"{shown}…"
 
 
 def _ending(status: str, error_type: str) -> list[str]:
-    """The columns that only failures have."""
+    """Return the columns that only failures have."""
     columns = [] if status == SUCCESS else [f"Status: {status}"]
     return [*columns, f"Error Type: {error_type}"] if error_type else columns

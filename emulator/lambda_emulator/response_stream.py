@@ -1,4 +1,4 @@
-"""Carry a streamed response from the runtime to its caller, no faster than the caller reads."""
+"""Carry a streamed response from the runtime to its caller, with backpressure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Deque
 
-# So many bytes may wait for the caller. Beyond that nothing is read from the runtime's connection,
-# whose writes then block once the kernel's buffers are full, too.
+# How many bytes may wait for the caller. Beyond that we stop reading from the runtime's connection, so the
+# runtime's writes block as soon as the kernel's buffers are full.
 CAPACITY = 64 * 1024
 
 
 class ResponseStream:
     """A bounded queue of parts between one writer and one reader.
 
-    The writer opens it with the head of the answer, writes, and ends it; a failure may end it without a
-    head. The reader waits for the head, iterates, and may abandon it: then what is written is dropped,
-    for the function runs to its end although nobody listens.
+    The writer opens it, writes the parts and ends it; a failure may end it before it is opened. The reader
+    waits until it is opened, iterates, and may abandon it: later parts are then dropped, because the
+    function continues without its caller.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class ResponseStream:
     # The runtime's side.
 
     def open(self, content_type: str, response_mode: str) -> None:
-        """The head of the answer is there."""
+        """Begin the response: its headers have arrived."""
         with self._changed:
             self.content_type = content_type
             self.response_mode = response_mode
@@ -44,7 +44,7 @@ class ResponseStream:
             self._changed.notify_all()
 
     def write(self, part: bytes) -> None:
-        """Append a part; waits while too much is waiting already, unless nobody wants it any more."""
+        """Append a part; wait while the queue is full, drop the part if the stream ended or was abandoned."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting < CAPACITY or self._ended or self._abandoned)
             if self._ended or self._abandoned or not part:
@@ -54,7 +54,7 @@ class ResponseStream:
             self._changed.notify_all()
 
     def end(self) -> None:
-        """No more parts will come; the reader still gets those that wait."""
+        """End the stream after the parts that are in the queue."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -62,12 +62,12 @@ class ResponseStream:
     # The caller's side.
 
     def wait_for_head(self) -> None:
-        """Wait until the answer has begun, or has failed before it could."""
+        """Wait until the response has begun, or has failed before its beginning."""
         with self._changed:
             self._changed.wait_for(lambda: self._opened or self._ended)
 
     def __iter__(self) -> Iterator[bytes]:
-        """The parts as they come, until the end or until the stream is abandoned."""
+        """Yield the parts as they arrive, until the stream ends or is abandoned."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._parts or self._ended or self._abandoned)
@@ -79,7 +79,7 @@ class ResponseStream:
             yield part
 
     def abandon(self) -> None:
-        """The caller has gone away."""
+        """Drop the parts from now on: the caller has left."""
         with self._changed:
             self._abandoned = True
             self._parts.clear()

@@ -1,7 +1,7 @@
-"""Speak the Runtime API to one execution environment, and hold its runtime to the order of calls.
+"""Serve the Runtime API to one execution environment, and enforce the order of its calls.
 
-Statuses and bodies are those of Lambda's own server, as AWS publishes it in the Runtime Interface
-Emulator; the calls are described in AWS's developer guide, "Using the Lambda runtime API".
+Statuses and bodies are those of Lambda's own server, which AWS publishes in the Runtime Interface Emulator.
+AWS's developer guide describes the calls under "Using the Lambda runtime API".
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from lambda_emulator.http_server import Fields
     from lambda_emulator.response_stream import ResponseStream
 
-# Where a runtime stands, in the words of the server's error messages.
+# The states of a runtime, as the server's error messages name them.
 STARTED = "Started"
 INIT_ERROR = "InitError"
 RESTORING = "Restoring"
 RESTORE_ERROR = "RestoreError"
 READY = "Ready"  # waiting in `next`
-RUNNING = "Running"  # has been given an event
+RUNNING = "Running"  # has received an event
 RESPONSE = "InvocationResponse"  # its response is being read
 ERROR = "InvocationErrorResponse"
 RESPONSE_SENT = "RuntimeResponseSentState"
 
-# What may follow what: state → call → the state it leads to. A call that is not listed is answered
-# with 403 and changes nothing. A state without a way out is a wedged runtime: it can only exit.
+# The transitions: state → call → next state. A call that is not listed is rejected with 403 and changes
+# nothing. A runtime in a state without transitions is stuck: it can only exit.
 #
 #   Started ──next──▶ Ready ──event──▶ Running ──response──▶ InvocationResponse ──▶ ResponseSent
 #      │                ▲                 └─────error──────▶ InvocationErrorResponse ──▶   │
@@ -47,9 +47,9 @@ TRANSITIONS = {
     STARTED: {"Ready": READY, "InitError": INIT_ERROR, "RestoreReady": RESTORING},
     RESTORING: {"Ready": READY, "InitError": RESTORE_ERROR, "RestoreError": RESTORE_ERROR},
     READY: {"Ready": READY},
-    # `next` without an answer gives the same event once more.
+    # `next` without a response returns the same event again.
     RUNNING: {"Ready": RUNNING, "InvocationResponse": RESPONSE, "InvocationErrorResponse": ERROR},
-    # They move on by themselves once the answer has been read and found good, else they are wedged.
+    # The server leaves these states when it has read a valid response; otherwise the runtime is stuck.
     RESPONSE: {},
     ERROR: {},
     RESPONSE_SENT: {"Ready": READY},
@@ -57,15 +57,14 @@ TRANSITIONS = {
     RESTORE_ERROR: {},
 }
 
-# A streamed response: how much of it passes before `bandwidth` begins to matter, and how much of it is
-# kept for `Recorded`, bytes.
+# Bytes of a streamed response: how many pass before `bandwidth` applies, and how many `Recorded` keeps.
 BURST = 6 * 1024 * 1024
 RECORDED_LIMIT = 64 * 1024
 
-# How much of a refused body net/http reads before it gives up the connection, bytes.
+# How many bytes of a rejected body net/http reads before it closes the connection.
 READ_AFTER_REFUSAL = 256 * 1024
 
-# net/http gives a Content-Length to a body that fits its buffer, and chunks a longer one.
+# net/http sends a body that fits its buffer with Content-Length, a longer one in chunks.
 LONGEST_COUNTED_BODY = 2048
 
 _BASE = "/2018-06-01/runtime"
@@ -77,10 +76,10 @@ _ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
 
 @dataclass
 class Recorded:
-    """One request of the runtime as it came over the wire, and the status it was answered with.
+    """One request of the runtime as it was received, and the status of the reply.
 
-    ``status`` is None while the request waits (`next`) or if it got no reply. Of a response that was
-    streamed to its caller, ``body`` is no more than the beginning.
+    ``status`` is None while the request waits (`next`) or if it received no reply. For a response that was
+    streamed to its caller, ``body`` is only the beginning.
     """
 
     method: str
@@ -92,7 +91,7 @@ class Recorded:
     body_size: int = 0  # bytes
 
     def header(self, name: str) -> str | None:
-        """The first value of a header, whatever its case, or None."""
+        """Return the first value of a header, ignoring case, or None."""
         wanted = name.lower()
         return next((value for key, value in self.headers if key.lower() == wanted), None)
 
@@ -100,7 +99,7 @@ class Recorded:
 class RuntimeApi:
     """The server behind AWS_LAMBDA_RUNTIME_API for one process; a new process gets a new one.
 
-    All that changes does so under ``changed``, and is announced through it.
+    ``changed`` protects the mutable attributes and is notified of their changes.
     """
 
     def __init__(
@@ -121,8 +120,8 @@ class RuntimeApi:
         self.state = STARTED
         self.invocation: Invocation | None = None
         self.init_error: Answer | None = None
-        self.abandoned = False  # the process is gone; what it sent before is still read
-        self.closed = False  # nothing is taken any more
+        self.abandoned = False  # the process has exited; its last requests are still read
+        self.closed = False  # responses are no longer accepted
         self.extensions = Extensions(metadata)
         self.idle_since = 0.0  # when the runtime last called `next`, by the monotonic clock
         self._requests = requests
@@ -133,13 +132,13 @@ class RuntimeApi:
         self._early_413 = early_413
         self._max_stream_bytes = max_stream_bytes
         self._bandwidth = bandwidth
-        self._truncated = False  # a streamed response was, and the runtime is wedged
+        self._truncated = False  # whether a streamed response was incomplete, so that the runtime is stuck
         self._server = HttpServer(self._handle, on_error)
         self.address = self._server.address
 
     @property
     def ready(self) -> bool:
-        """Whether the init phase is over: the runtime waits for an event, and every extension does."""
+        """Whether the init phase is over: the runtime and every extension wait for an event."""
         return self.state == READY and self.extensions.ready
 
     def offer(self, invocation: Invocation) -> None:
@@ -148,14 +147,14 @@ class RuntimeApi:
         self.changed.notify_all()
 
     def settle(self, timeout_s: float) -> None:
-        """After the process is gone: let requests that it still managed to send have their effect."""
+        """Handle the last requests of a process that has exited."""
         with self.changed:
             self.abandoned = True
             self.changed.notify_all()
         self._server.wait_for_connections(timeout_s)
 
     def hang_up(self) -> None:
-        """Give no more events and take no more answers: a waiting `next` loses its connection."""
+        """Send no more events and accept no more responses: a waiting `next` loses its connection."""
         with self.changed:
             self.abandoned = self.closed = True
             self.changed.notify_all()
@@ -197,14 +196,14 @@ class RuntimeApi:
             return self._response(request, record) if kind == "response" else self._error(request, record)
         return Response(404, b"404 page not found\n", [("Content-Type", "text/plain; charset=utf-8")])
 
-    # Each of the following is one call of the Runtime API.
+    # The calls of the Runtime API.
 
     def _next(self) -> Response | None:
-        """``GET /invocation/next``: close the previous invocation, wait for the next event."""
+        """Handle ``GET /invocation/next``: finish the previous invocation, wait for the next event."""
         self._on_pause()
         with self.changed:
             if self._snap_start and self.state == STARTED:
-                self._on_restore()  # without a call of `restore/next`, so there are no hooks
+                self._on_restore()  # without `restore/next`, because there are no hooks
             answered = self.state == RESPONSE_SENT
             denied = self._move("Ready")
             if denied is not None:
@@ -220,7 +219,7 @@ class RuntimeApi:
             return _event(self.invocation)
 
     def _response(self, request: Request, record: Recorded) -> Response:
-        """``POST /invocation/{id}/response``: the function's result, in one piece or streamed."""
+        """Handle ``POST /invocation/{id}/response``: the function's result, buffered or streamed."""
         mode = request.header("Lambda-Runtime-Function-Response-Mode")
         if mode not in ("", "streaming"):
             return refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode")
@@ -250,9 +249,9 @@ class RuntimeApi:
         return accepted()
 
     def _stream(self, request: Request, record: Recorded, stream: ResponseStream) -> Response:
-        """Pass a response on as it arrives; whether that is done depends on how the caller has invoked.
+        """Pass a response to a streaming caller as it arrives.
 
-        What is sent in chunks is streamed even if no header says so, as the service does.
+        A chunked request is streamed even if no header asks for it, as on the service.
         """
         answer = Answer(b"", _content_type(request), response_mode="streaming")
         stream.open(answer.content_type, answer.response_mode)
@@ -269,7 +268,7 @@ class RuntimeApi:
                 if record.body_size > limit:
                     return self._too_large(limit, close=True)
         except TruncatedBody:
-            # If the process is about to end, that is the better explanation: see `_move`.
+            # If the process is about to exit, that explains the failure better: see `_move`.
             self._truncated = True
             return refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
         answer.trailers = record.trailers = request.trailers
@@ -278,25 +277,25 @@ class RuntimeApi:
         return accepted()
 
     def _throttle(self, size: int, part_size: int) -> None:
-        """After the burst, take as long for a part as it takes at the given bandwidth."""
+        """After the burst, sleep as long as a part takes at the given bandwidth."""
         if self._bandwidth is not None and size > BURST:
             time.sleep(min(part_size, size - BURST) / self._bandwidth)
 
     def _error(self, request: Request, record: Recorded) -> Response | None:
-        """``POST /invocation/{id}/error``: what the function raised; any bytes go to the caller."""
+        """Handle ``POST /invocation/{id}/error``: the function's exception; the body is not validated."""
         try:
             complete = _read(request, record, self._max_response_bytes)
         except BodyTooLarge:
             complete = False
         if not complete:
-            return None  # no reply at all, and wedged, is what Lambda's server does here
+            return None  # like Lambda's server: no reply, and the runtime is stuck
         error_type = request.header(_ERROR_TYPE)
         content_type = request.header("Content-Type") or "application/json"
         self._finish_answer(Answer(record.body, content_type, is_error=True, error_type=error_type))
         return accepted()
 
     def _init_error(self, call: str, request: Request, record: Recorded) -> Response | None:
-        """``POST /init/error`` and ``/restore/error``: the function cannot be started."""
+        """Handle ``POST /init/error`` and ``/restore/error``: the function cannot be initialized."""
         with self.changed:
             denied = self._move(call)
         if denied is not None:
@@ -310,9 +309,9 @@ class RuntimeApi:
         return accepted()
 
     def _restore_next(self) -> Response:
-        """``GET /restore/next``: the snapshot is taken and restored in no time here.
+        """Handle ``GET /restore/next``: the emulator pretends to take a snapshot and to restore it.
 
-        No connection survives that, though this one has to bring the reply.
+        No connection survives a snapshot, except this one, which carries the reply.
         """
         self._on_pause()
         with self.changed:
@@ -325,7 +324,7 @@ class RuntimeApi:
         return Response(200, close=True)
 
     def _register_extension(self, request: Request, record: Recorded) -> Response | None:
-        """``POST /extension/register``: from now on the end of the environment is announced."""
+        """Handle ``POST /extension/register``: from now on, SIGTERM announces the environment's end."""
         if not _read(request, record):
             return None
         with self.changed:
@@ -333,7 +332,7 @@ class RuntimeApi:
             return self.extensions.register(request, record.body, closed=closed)
 
     def _next_of_extension(self, request: Request) -> Response | None:
-        """``GET /extension/event/next``: waits for the end."""
+        """Handle ``GET /extension/event/next``: wait for the end of the process."""
         with self.changed:
             denied = self.extensions.next(request)
             self.changed.notify_all()
@@ -341,10 +340,10 @@ class RuntimeApi:
                 self.changed.wait_for(lambda: self.abandoned)
             return denied
 
-    # What they share.
+    # Helpers of these calls.
 
     def _move(self, call: str) -> Response | None:
-        """Follow the table; None if the call may be made now, otherwise its refusal."""
+        """Make the transition for ``call``; return None, or a refusal if it is not allowed now."""
         following = TRANSITIONS[self.state].get(call)
         if following is None:
             if self._truncated and self.invocation is not None:
@@ -358,7 +357,7 @@ class RuntimeApi:
         return None
 
     def _begin_answer(self, request: Request, request_id: str, kind: str) -> Response | None:
-        """None if the runtime may answer this invocation now, otherwise the refusal."""
+        """Return None if the runtime may respond to this invocation now, otherwise a refusal."""
         with self.changed:
             invocation = self.invocation
             if invocation is None or request_id != invocation.request_id:
@@ -370,7 +369,7 @@ class RuntimeApi:
             return self._move("InvocationResponse" if kind == "response" else "InvocationErrorResponse")
 
     def _finish_answer(self, answer: Answer) -> None:
-        self._on_pause()  # whoever reads the answer finds in the log what was written before it
+        self._on_pause()  # log all output that was written before the response
         with self.changed:
             self.state = RESPONSE_SENT
             if self.invocation is not None and not self.closed:
@@ -378,7 +377,7 @@ class RuntimeApi:
             self.changed.notify_all()
 
     def _too_large(self, limit: int, *, close: bool) -> Response:
-        """The platform fails the invocation itself; the runtime has nothing more to say about it."""
+        """Fail the invocation on the platform's behalf; the runtime cannot respond any more."""
         message = f"Response payload size exceeded maximum allowed payload size ({limit} bytes)."
         self._finish_answer(platform_error("Function.ResponseSizeTooLarge", message))
         reason = f"Exceeded maximum allowed payload size ({limit} bytes)."
@@ -386,7 +385,7 @@ class RuntimeApi:
 
 
 def _event(invocation: Invocation) -> Response:
-    """The reply to `next`. Headers that have nothing to say are left out."""
+    """Return the reply to `next`, without the headers that would be empty."""
     headers = [
         ("Content-Type", invocation.content_type),
         ("Lambda-Runtime-Aws-Request-Id", invocation.request_id),
@@ -406,9 +405,9 @@ def _event(invocation: Invocation) -> Response:
 
 
 def _heed_trailers(answer: Answer, request: Request) -> None:
-    """Make a streamed answer an error if its trailers say that it failed midway.
+    """Turn a streamed response into an error if its trailers report a failure.
 
-    The server looks only for trailers that the head declared.
+    Like Lambda's server, consider only the trailers that the header ``Trailer`` declared.
     """
     declared = {
         name.strip().lower()
@@ -431,7 +430,7 @@ def _heed_trailers(answer: Answer, request: Request) -> None:
 
 
 def _read(request: Request, record: Recorded, limit: int | None = None) -> bool:
-    """Take the whole body; False if it ended too early. BodyTooLarge beyond the limit."""
+    """Read the whole body; return False if it is incomplete, raise BodyTooLarge beyond the limit."""
     try:
         record.body = request.read(limit)
     except TruncatedBody:
@@ -442,7 +441,7 @@ def _read(request: Request, record: Recorded, limit: int | None = None) -> bool:
 
 
 def _skim(request: Request, record: Recorded, keep: int = RECORDED_LIMIT, most: int | None = None) -> bool:
-    """Take what there is of a body but keep only its beginning; False if there is more than ``most``."""
+    """Read a body but keep only its beginning; return False if it exceeds ``most`` bytes."""
     kept = []
     try:
         for part in request.parts():
@@ -451,7 +450,7 @@ def _skim(request: Request, record: Recorded, keep: int = RECORDED_LIMIT, most: 
             if most is not None and record.body_size > most:
                 return False
     except TruncatedBody:
-        pass  # noted in the request
+        pass  # the request has the attribute `truncated`
     finally:
         record.body = b"".join(kept)
         record.trailers = request.trailers

@@ -1,4 +1,4 @@
-"""Notice that a function's source files have changed."""
+"""Detect changes of a function's source files."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import os
 
 
 class Sources:
-    """The Python files below a folder, and when each was last modified."""
+    """The Python files below a folder and their modification times."""
 
     def __init__(self, root: str) -> None:
         self._root = root
         self._seen = self._look()
 
     def changed(self) -> list[str]:
-        """The files that were added, removed or written since this was last asked, relative to the folder."""
+        """Return the files added, removed or written since the last call, relative to the folder."""
         previous, self._seen = self._seen, self._look()
         differing = {path for path, _ in self._seen.items() ^ previous.items()}
         return sorted(os.path.relpath(path, self._root) for path in differing)
 
     def _look(self) -> dict[str, int]:
-        """Path → time of modification in nanoseconds. Hidden folders hold no function."""
+        """Return path → modification time in nanoseconds, without hidden folders."""
         modified = {}
         for folder, subfolders, files in os.walk(self._root):
             subfolders[:] = [
@@ -31,5 +31,5 @@ class Sources:
                     try:
                         modified[path] = os.stat(path).st_mtime_ns
                     except OSError:
-                        pass  # removed this very moment, or a dangling link
+                        pass  # removed since the listing, or a dangling link
         return modified

@@ -1,4 +1,4 @@
-"""Show a person what happens; colour is for terminals only."""
+"""Print logs, messages and responses for a person, in colour on a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _YELLOW = "\x1b[33m"
 _BOLD = "\x1b[1m"
 _PLAIN = "\x1b[0m"
 
-# How a line begins, and how it is shown.
+# The beginnings of lines, and their style.
 _STYLES = (
     (("START RequestId: ", "END RequestId: ", "REPORT RequestId: ", "INIT_REPORT "), _DIM),
     (("A source file has changed: ", "More memory was used ", "The client of RequestId "), _YELLOW),
@@ -26,18 +26,18 @@ _STYLES = (
     (("[WARNING]",), _YELLOW),
 )
 
-# The same for the objects of `platform_log`; others of them are dim.
+# The same for the JSON objects of `platform_log`; all others are dim.
 _OBJECT = re.compile(r'\{"time":"[^"]+","type":"((?:platform|emulator)\.\w+)"')
 _OBJECT_STYLES = {"platform.runtimeDone": _RED, "emulator.error": _RED, "emulator.warning": _YELLOW}
 
 
 class Terminal:
-    """Text for a person on one stream, which may as well be a file.
+    """Text for a person on one stream, a terminal or a file.
 
-    ``logs_json``: what is said beside a log is an object, too, lest it spoils the whole for programs.
+    ``logs_json``: messages around the log are JSON objects too, so that the output stays machine-readable.
     """
 
-    # The line on the screen, which all share, is one of a response and not at its end.
+    # Whether the last line on the screen, which all streams share, is an unfinished line of a response.
     _interrupted = False
 
     def __init__(self, stream: TextIO, *, logs_json: bool = False) -> None:
@@ -45,10 +45,10 @@ class Terminal:
         self._logs_json = logs_json
         # NO_COLOR: see no-color.org
         self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
-        self._line = b""  # what was written last, up to its line break, which has not come yet
+        self._line = b""  # the unfinished last line
 
     def log(self, data: bytes) -> None:
-        """Show a piece of the log: whole lines only, so that two writers do not share one."""
+        """Show a piece of the log, only whole lines, so that two writers do not share one."""
         *lines, self._line = (self._line + data).split(b"\n")
         for line in lines:
             # Lambda's runtimes join the lines of one record with a carriage return; CloudWatch breaks them.
@@ -76,18 +76,18 @@ class Terminal:
         self.say(encode("emulator.remark", {"message": text}) if self._logs_json else text, _DIM)
 
     def part(self, data: bytes) -> None:
-        """A piece of a response, byte for byte and at once."""
+        """Write a piece of a response, unchanged and at once."""
         if data and self._stream.isatty():
             Terminal._interrupted = not data.endswith(b"\n")
         self._write(data)
 
     def end_parts(self) -> None:
-        """Leave the screen with a fresh line."""
+        """Finish the last line on a terminal."""
         if Terminal._interrupted and self._stream.isatty():
             self.part(b"\n")
 
     def payload(self, payload: bytes) -> None:
-        """A response: laid out for a person, or else byte for byte (and, if it is text, a line break)."""
+        """Write a response: indented on a terminal, otherwise unchanged (with a final line break if text)."""
         if self._stream.isatty():
             try:
                 self.say(json.dumps(json.loads(payload), indent=2, ensure_ascii=False))
@@ -114,4 +114,4 @@ class Terminal:
             self._stream.buffer.write(data)
             self._stream.flush()
         except (OSError, ValueError):
-            pass  # nobody reads any more: the function need not suffer from it
+            pass  # the reader is gone, which must not disturb the function

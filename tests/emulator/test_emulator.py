@@ -421,7 +421,9 @@ class TheLogInJson(EmulatorTestCase):
         self.assertIn(("emulator.warning", warning), said)
         ((_, error),) = [one for one in said if one[0] == "emulator.error"]
         self.assertEqual(request_id, error["requestId"])
-        self.assertTrue(error["message"].startswith("the function URL answers 502, because it is not JSON"))
+        self.assertTrue(
+            error["message"].startswith("the function URL responded with 502, because it is not JSON")
+        )
 
     def test_is_text_in_other_formats(self) -> None:
         for log_format in ("Text", "xml", "", None):
@@ -934,8 +936,8 @@ class TheServer(EmulatorTestCase):
             replies[1].read()
         self.assertRegex(
             "\n".join(heard),
-            r"^the emulator could not answer GET /: ZeroDivisionError: .* \(test_emulator\.py, line \d+\)\n"
-            r"the emulator could not answer GET /midway: KeyError: 'further' \(test_emulator.*, line \d+\)$",
+            r"^the emulator could not respond to GET /: ZeroDivisionError: .* \(test_emulator.*, line \d+\)\n"
+            r"the emulator could not respond to GET /midway: KeyError: .* \(test_emulator.*, line \d+\)$",
         )
 
 

@@ -433,7 +433,7 @@ class AnAnswerThatIsNone(UrlTestCase):
         reply = self.perform(statements)
         self.assertEqual((502, b"Internal Server Error"), (reply.status, reply.read()))
         request_id = reply.headers["x-amzn-RequestId"]
-        line = f"RequestId: {request_id} Error: the function URL answers 502, because {reason}"
+        line = f"RequestId: {request_id} Error: the function URL responded with 502, because {reason}"
         self.assertIn(line, function.log_text()[before:])
 
     def test_because_the_prelude_is_bad(self) -> None:
@@ -444,20 +444,26 @@ class AnAnswerThatIsNone(UrlTestCase):
             ("bytes(8)", "the prelude is not JSON: "),
             ("b'[' * 16_000 + bytes(8)", "the prelude is "),  # how deep Python can follow varies
             ("b'[]' + bytes(8)", "the prelude is an array, not an object"),
-            ("b'{}' + bytes(7)", "the stream ended after 9 bytes, before the eight NULs"),
-            ("b'<html>' * 2_000_000", "no eight NULs within the first 16384 bytes"),
-            ("b'{' + b' ' * 16_375 + b'}' + bytes(8)", "no eight NULs within the first 16384 bytes"),
+            ("b'{}' + bytes(7)", "the stream ended after 9 bytes, before the eight NUL bytes"),
+            ("b'<html>' * 2_000_000", "the first 16384 bytes do not contain the eight NUL bytes"),
+            (
+                "b'{' + b' ' * 16_375 + b'}' + bytes(8)",
+                "the first 16384 bytes do not contain the eight NUL bytes",
+            ),
         ]
         heads = [
             ({"statusCode": "200"}, 'statusCode is "200", not a number from 200 to 599'),
-            ({"statusCode": 101}, "statusCode is 101, not a number from 200 to 599; 1xx only announces"),
+            (
+                {"statusCode": 101},
+                "statusCode is 101, not a number from 200 to 599; 1xx is an interim response",
+            ),
             ({"statusCode": True}, "statusCode is true, not"),
             ({"headers": []}, None),
             ({"headers": ["a"]}, "headers is an array, not an object"),
             ({"headers": {"a": None}}, "a is null, not a string"),
-            ({"headers": {"a b": "c"}}, '"a b": "c" cannot be an HTTP header'),
-            ({"headers": {"a": "b\r\nc: d"}}, '"a": "b\\r\\nc: d" cannot be an HTTP header'),
-            ({"headers": {"a": "\ud800"}}, '"a": "\\ud800" cannot be an HTTP header'),
+            ({"headers": {"a b": "c"}}, '"a b": "c" is not a valid HTTP header'),
+            ({"headers": {"a": "b\r\nc: d"}}, '"a": "b\\r\\nc: d" is not a valid HTTP header'),
+            ({"headers": {"a": "\ud800"}}, '"a": "\\ud800" is not a valid HTTP header'),
             ({"multiValueHeaders": {"a": "b"}}, "a is a string, not an array of strings"),
             ({"cookies": "a=b"}, "cookies is a string, not an array of strings"),
             ({"cookies": [{}]}, "cookies is an object, not a string"),
@@ -481,14 +487,14 @@ class AnAnswerThatIsNone(UrlTestCase):
         function = self.open(ON_DEMAND, BUFFERED)
         cases = [
             ("'<html>'", "it is not JSON: "),
-            ("b'{}' + bytes(8)", "it is a stream with an HTTP head, but the URL is BUFFERED"),
+            ("b'{}' + bytes(8)", "it is a stream that begins with a prelude, but the URL is BUFFERED"),
             (
                 f"b'{{{self.STATUS}' + b'[' * 200_000 + b']' * 200_000 + b'}}'",
                 "it is JSON nested more deeply than",
             ),
             ({"statusCode": None}, "statusCode is null, not a number"),
             ({"statusCode": 200, "body": {"a": 1}}, "body is an object, not a string"),
-            ({"statusCode": 200, "body": "*", "isBase64Encoded": True}, "body is not the base64 that"),
+            ({"statusCode": 200, "body": "*", "isBase64Encoded": True}, "isBase64Encoded is true"),
             ({"statusCode": 200, "headers": {"a": ["b"]}}, "a is an array, not a string"),
         ]
         for value, reason in cases:
