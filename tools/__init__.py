@@ -1,1 +1,1 @@
-"""Builds what one uploads to Lambda, checks it, and runs the tests on every Python."""
+"""Build and check zips for Lambda, publish layers, and run the tests on every Python."""

@@ -1,6 +1,6 @@
-"""Builds layers/lambda.zip whenever hatchling builds a source distribution, as `python -m build` does first.
+"""Build layers/lambda.zip whenever hatchling builds a source distribution, as `python -m build` does first.
 
-Not with a wheel, because `pip install .` builds one, and has no business in the source folder.
+A wheel does not trigger it: `pip install .` builds one, and should not write into the source folder.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from hatchling.builders.hooks.plugin.interface import (  # type: ignore[import-n
 
 
 class LayerHook(BuildHookInterface):  # type: ignore[misc,type-arg,unused-ignore]
-    """What hatchling calls, being named in pyproject.toml."""
+    """The build hook that pyproject.toml names."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the layer before the archive; a failure ends the build."""
+        """Build the layer before the source distribution; if it fails, the build fails."""
         subprocess.run([sys.executable, str(Path("tools", "layer.py"))], cwd=self.root, check=True)

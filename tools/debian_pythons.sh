@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Get Pythons of Debian's unstable suite for `make test-all`: tools/debian_pythons.sh [PACKAGE …]
+# Download Pythons from Debian's unstable suite for `make test-all`: tools/debian_pythons.sh [PACKAGE …]
 #
-# Each comes with all that it needs, down to its own C library, into .pythons/PACKAGE; nothing else is touched.
-# One that is there already is kept. Prints a line for each, with the reason if it cannot be had, which is no error.
-# FOLDER= and SUITE= choose another place and another suite.
+# Each is unpacked into .pythons/PACKAGE with everything that it needs, including its C library. The rest of the
+# machine stays unchanged, and existing ones are kept. Prints a line for each, with the reason if it is unavailable,
+# which is not an error. FOLDER= and SUITE= set another folder and another suite.
 set -u
 cd "$(dirname "$0")/.." || exit
 [ $# = 0 ] && set -- python3.14 python3.15 pypy3
@@ -13,13 +13,13 @@ log=$folder/log
 sources=/etc/apt/sources.list.d/debian.sources
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-configure_apt() { # as if nothing were installed, so that it fetches everything down to the C library
+configure_apt() { # with an empty status file, so that apt downloads all dependencies, including the C library
     local program mirror
     for program in apt-get dpkg-deb patchelf; do
         command -v "$program" >/dev/null || { echo "$program is missing"; return 1; }
     done
     mirror=$(sed -n 's/^URIs: *//p' "$sources" | head -n 1)
-    [ "$mirror" ] || { echo "$sources names no mirror"; return 1; }
+    [ "$mirror" ] || { echo "$sources contains no mirror (a line URIs: …)"; return 1; }
     mkdir -p "$folder/apt/lists/partial" "$folder/apt/cache"
     : >"$folder/apt/status"
     echo "deb [signed-by=$keyring] $mirror ${SUITE:-sid} main" >"$folder/apt/sources.list"
@@ -40,14 +40,14 @@ fetch() {
     apt-get install -qq --yes --no-install-recommends --download-only -o "Dir::Cache::archives=$prefix/debs" "$package"
 }
 
-unpack() { # and have the program load the C library that came with it
+unpack() { # unpack the packages and make the program load its own C library
     local deb loader
     for deb in "$prefix"/debs/*.deb; do dpkg-deb -x "$deb" "$prefix" || return; done
     rm -r "$prefix/debs"
     loader=$(find "$prefix/usr/lib" -name 'ld-linux*.so.*' | head -n 1)
     patchelf --set-interpreter "$loader" --force-rpath --set-rpath "$(dirname "$loader")" "$(readlink -f "$program")" || return
     find "$prefix/usr/lib" -name sitecustomize.py -type l -delete # a link into this machine's /etc
-    "$program" -m compileall -q "$prefix"/usr/lib/py* || true     # what comes for other versions does not compile
+    "$program" -m compileall -q "$prefix"/usr/lib/py* || true     # files for other versions do not compile
     "$program" -c 'import ssl, zlib'
 }
 
@@ -62,7 +62,7 @@ for package; do
             configure_apt >"$log" 2>&1 || reason=$(tail -n 1 "$log")
         fi
         if [ "$reason" ] || ! { fetch && unpack; } >"$log" 2>&1; then
-            echo "$package cannot be had: ${reason:-$(tail -n 1 "$log")}"
+            echo "$package is not available: ${reason:-$(tail -n 1 "$log")}"
             rm -rf "$prefix"
             continue
         fi

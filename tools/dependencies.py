@@ -1,9 +1,10 @@
-"""Builds layers/deps-….zip: packages for a function, as wheels for Lambda's Python and machine, as a layer.
+"""Build layers/deps-….zip: a layer with a function's packages, as wheels for Lambda's Python and machine.
 
     python3 tools/dependencies.py REQUIREMENTS [--python 3.13] [--arch arm64] [--bytecode PYTHON|none]
 
-uv installs them; where there is no uv, pip does. Relative paths in the file are relative to its folder. A
-package that is named by its path is built; any other is not, because it would be built for this machine.
+uv installs them, or pip if uv is not available. Relative paths in the requirements are relative to that file.
+Only packages that the requirements name by path are built; all others must have a wheel, because a build
+would be for this machine.
 """
 
 from __future__ import annotations
@@ -16,39 +17,49 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent)
+)  # a script has only its own folder on sys.path
 
 from tools.build import compilation, compilers, libraries, options, packing, problems, uv, wheels
 from tools.build.checks import Target
 from tools.build.lambda_os import OPT
 from tools.build.problems import Problem
 
-# Written by the installer for this machine: scripts for its interpreter, a lock, where sources were.
+# What the installer writes for this machine: scripts for its interpreter, a lock, the sources' locations.
 NOT_FOR_LAMBDA = ("bin", ".lock", "*.dist-info/direct_url.json", "*.dist-info/uv_cache.json")
 PACKAGES = "python"  # below /opt, on sys.path
 
 
 def main() -> int:
-    """Build the layer that the arguments describe and say what it is."""
+    """Build the layer that the arguments describe, and print its size and hash."""
     parser = argparse.ArgumentParser(prog="tools/dependencies.py", description="Build a layer of packages.")
     parser.add_argument("requirements", type=Path, metavar="REQUIREMENTS", help="a requirements.txt")
     options.add(parser)
     parser.add_argument(
-        "--libraries", action="append", default=[], type=Path, metavar="FOLDER", help="where libraries are"
+        "--libraries",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="a folder of shared libraries",
     )
-    parser.add_argument("--bytecode", default="", metavar="PYTHON", help="compile with it; or `none`")
-    parser.add_argument("--output", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--bytecode", default="", metavar="PYTHON", help="the interpreter that compiles, or `none`"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the zip to write")
     arguments = parser.parse_args()
     target, version, architecture = options.definite_target(arguments)
     if not arguments.requirements.is_file():
-        remedy = "Say REQUIREMENTS=FILE: a package a line, as pip reads it."
+        remedy = "Set REQUIREMENTS to a file with one package on each line, as pip reads it."
         raise Problem(f"{arguments.requirements} does not exist.", remedy)
     name = f"deps-python{version.name}-{architecture.name}.zip"
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         install(arguments.requirements, target, tree / PACKAGES)
         if not any(tree.rglob("*.py")) and not any(tree.rglob("*.so")):
-            raise Problem(f"{arguments.requirements} names no package.", "Name one, a package a line.")
+            remedy = "Add at least one, for example requests==2.32.3, one on each line."
+            raise Problem(f"{arguments.requirements} contains no packages.", remedy)
         libraries.add(tree, arguments.libraries)
         bytecode = arguments.bytecode != compilers.NOBODY
         if bytecode:
@@ -59,9 +70,9 @@ def main() -> int:
 
 
 def install(requirements: Path, target: Target, folder: Path) -> None:
-    """Install wheels into ``folder``, and remove what is for this machine; raises Problem."""
+    """Install wheels into ``folder`` and remove files for this machine; raise Problem if that fails."""
     assert target.python is not None and target.architecture is not None
-    # uv takes the implementation and the ABI from an interpreter, this one, and not from an option.
+    # uv has no option for the implementation and the ABI: it reads them from an interpreter, here this one.
     if target.python.free_threaded or not is_ordinary_cpython():
         install_with_pip(requirements, target, folder)
     else:
@@ -75,12 +86,12 @@ def install(requirements: Path, target: Target, folder: Path) -> None:
 
 
 def is_ordinary_cpython() -> bool:
-    """Whether this interpreter is neither PyPy nor free-threaded."""
+    """Return whether this interpreter is a CPython with a GIL."""
     return sys.implementation.name == "cpython" and "t" not in sys.abiflags
 
 
 def remove_what_is_for_this_machine(folder: Path) -> None:
-    """Also from each RECORD, whose hashes of what is gone depend on this machine."""
+    """Remove the files for this machine, and their lines in each RECORD, whose hashes would vary."""
     for pattern in NOT_FOR_LAMBDA:
         for path in sorted(folder.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -91,7 +102,7 @@ def remove_what_is_for_this_machine(folder: Path) -> None:
 
 
 def _is_there(line: str, folder: Path) -> bool:
-    """Whether the file is in ``folder`` that a line of RECORD names: path, hash, size, as CSV."""
+    """Return whether the file in a line of RECORD (CSV: path, hash, size) exists in ``folder``."""
     name = next(csv.reader([line]), [""])[0]
     return ".." not in name.split("/") and (folder / name).is_file()
 
@@ -99,12 +110,12 @@ def _is_there(line: str, folder: Path) -> bool:
 def install_with_pip(
     requirements: Path, target: Target, folder: Path, because: Problem | None = None
 ) -> None:
-    """The same with pip, which must be told each platform that will do; raises Problem."""
+    """Install with pip, which needs every compatible platform as an option; raise Problem if that fails."""
     assert target.python is not None and target.architecture is not None
     pip = _pip()
     if pip is None:
         remedy = "Install uv (https://docs.astral.sh/uv/), or pip for this Python: python3 -m ensurepip."
-        raise because or Problem("There is neither uv nor pip on this machine.", remedy)
+        raise because or Problem("This machine has neither uv nor pip.", remedy)
     words = [
         *pip,
         "install",
@@ -132,7 +143,7 @@ def install_with_pip(
 
 
 def _pip() -> list[str] | None:
-    """How pip is called: uv's virtual environment has a new one; else this interpreter's."""
+    """Return the command of pip: the recent one in uv's virtual environment, or this interpreter's."""
     for python in (str(uv.FOLDER / "bin" / "python"), sys.executable):
         words = [python, "-m", "pip"]
         try:
@@ -146,13 +157,13 @@ def _pip() -> list[str] | None:
 
 
 def add_bytecode(named: str, target: Target, packages: Path) -> None:
-    """Compile what can be: packages may hold files for other Pythons. Raises Problem."""
+    """Compile the packages; files for other Python versions are only reported. Raise Problem on failure."""
     assert target.python is not None
     compiler = compilers.compiler(named, target.python)
     failed = compilation.compile_folder(compiler, packages, f"{OPT}/{PACKAGES}")
     if failed:
         print(
-            f"{len(failed)} files are no Python {target.python.number}: {', '.join(failed[:3])}",
+            f"{len(failed)} files are not valid in Python {target.python.number}: {', '.join(failed[:3])}",
             file=sys.stderr,
         )
 

@@ -1,8 +1,8 @@
-"""Lay out what Dockerfile.explore copies: the layers as Lambda unpacks them, the examples, our emulator.
+"""Prepare the build context of Dockerfile.explore: the unpacked layers, the examples and the emulator.
 
     python3 tools/explore_context.py FOLDER LAYER.zip…
 
-The folder is made anew. A file that is in several layers comes from the last one, as on Lambda.
+FOLDER is replaced. If several layers contain the same file, the last one wins, as on Lambda.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import stat
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent)
+)  # a script has only its own folder on sys.path
 
 from tools.build import problems
 from tools.build.problems import Problem
@@ -24,7 +26,7 @@ NO_BYTECODE = shutil.ignore_patterns("__pycache__")
 
 
 def main() -> int:
-    """Build the folder that the arguments name."""
+    """Create the folder that the arguments name."""
     context, *layers = map(Path, sys.argv[1:])
     shutil.rmtree(context, ignore_errors=True)
     (context / "opt").mkdir(parents=True)
@@ -40,30 +42,33 @@ def main() -> int:
 
 
 def unpack(layer: Path, folder: Path) -> None:
-    """Extract ``layer`` with its modes and symbolic links, both of which `zipfile` drops; raises Problem."""
+    """Extract ``layer`` with modes and symbolic links, which `zipfile` drops; raise Problem on failure."""
     with Archive(layer) as archive:
         for name, member in archive.members.items():
             if member.obstacle:
-                raise Problem(f"{layer}: {name} {member.obstacle}.", "Build the zip anew.")
+                raise Problem(f"{layer}: {name} {member.obstacle}.", "Build the zip again.")
             path = place(layer, folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             if os.path.lexists(path):
-                path.unlink()  # of an earlier layer; not to be written through a link
+                path.unlink()  # from an earlier layer; a link must not be followed
             if member.is_link:
                 path.symlink_to(archive.read(name).decode())
             else:
                 path.write_bytes(archive.read(name))
                 path.chmod(stat.S_IMODE(member.mode))
-        for member in archive.folders:  # now that all is in them
+        for member in archive.folders:  # last, because a mode may forbid to add files
             path = place(layer, folder, member.name)
             path.mkdir(parents=True, exist_ok=True)
             path.chmod(stat.S_IMODE(member.mode))
 
 
 def place(layer: Path, folder: Path, name: str) -> Path:
-    """Where in ``folder`` a member is; raises Problem if that is elsewhere."""
+    """Return the path of a member below ``folder``; raise Problem if it would be outside of it."""
     if not name or name.startswith("/") or ".." in name.split("/"):
-        raise Problem(f"{layer}: {name!r} is not a relative path.", "Zip the content of a folder.")
+        raise Problem(
+            f"{layer}: {name!r} is not a relative path.",
+            "Create the zip from inside a folder: cd FOLDER && zip -r ../layer.zip .",
+        )
     return folder / name
 
 

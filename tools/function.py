@@ -1,10 +1,10 @@
-"""Builds layers/function.zip: the files of a function, with bytecode.
+"""Build layers/function.zip: the files of a function, with bytecode.
 
     python3 tools/function.py TASK_ROOT [--exclude PATTERN]… [--bytecode PYTHON]… [--output FILE]
 
-Left out, and listed: files that are for secrets (SECRETS), what tools leave behind (NOT_FOR_LAMBDA), virtual
-environments whatever they are called, what this project has built, and what the patterns in the task root's
-.lambdaignore and in ``--exclude`` match. Later patterns win: ``!.npmrc`` packs that file nevertheless.
+It leaves out, and lists: files for secrets (SECRETS), files that tools leave behind (NOT_FOR_LAMBDA), virtual
+environments of any name, this project's own zips, and files that match a pattern in the task root's
+.lambdaignore or in ``--exclude``. Later patterns win: ``!.npmrc`` includes that file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent)
+)  # a script has only its own folder on sys.path
 
 from tools.build import compilation, compilers, exclusion, options, packing, problems
 from tools.build.checks.secrets import SECRETS
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
 
     from tools.build.exclusion import Rule
 
-# What operating systems and Python leave everywhere, and nobody misses.
+# Files of operating systems and of Python that are left out without being listed.
 NOT_LISTED = (".DS_Store", "._*", "__MACOSX/", "Thumbs.db", "desktop.ini", "__pycache__/", exclusion.FILE)
-# What tools leave in a folder of sources. Everything else belongs to the function, except SECRETS.
+# What tools leave in a source folder. Everything else belongs to the function, except SECRETS.
 NOT_FOR_LAMBDA = (
     *(".git", ".hg", ".svn"),
     *(".idea/", ".vscode/", ".ipynb_checkpoints/"),
@@ -44,27 +46,44 @@ NAMES_SHOWN = 10
 
 
 def main() -> int:
-    """Build the zip that the arguments describe and say what it is."""
+    """Build the zip that the arguments describe, and print its size and hash."""
     parser = argparse.ArgumentParser(
         prog="tools/function.py",
         description="Build a function's zip.",
-        epilog=f"Left out, in each folder: {', '.join([*SECRETS, *NOT_FOR_LAMBDA, *NOT_LISTED])}; and what "
-        f"the patterns in {exclusion.FILE} match. Patterns are as in .gitignore: *.md, tests/, /data, "
-        "docs/**/*.png, !README.md. The last one that matches a file decides.",
+        epilog=f"Left out in every folder: {', '.join([*SECRETS, *NOT_FOR_LAMBDA, *NOT_LISTED])}, and files "
+        f"that match a pattern in {exclusion.FILE}. Patterns are those of .gitignore: *.md, tests/, /data, "
+        "docs/**/*.png, !README.md. The last pattern that matches a file decides.",
     )
-    parser.add_argument("task_root", type=Path, metavar="TASK_ROOT", help="the folder of its files")
+    parser.add_argument(
+        "task_root", type=Path, metavar="TASK_ROOT", help="the folder with the function's files"
+    )
     options.add(parser)
     parser.add_argument(
-        "--bytecode", action="append", default=[], metavar="PYTHON", help="or `none`; may be repeated"
+        "--bytecode",
+        action="append",
+        default=[],
+        metavar="PYTHON",
+        help="compile for this interpreter or version, or `none`; may be repeated",
     )
-    parser.add_argument("--output", type=Path, default=Path("layers/function.zip"), metavar="FILE")
     parser.add_argument(
-        "--exclude", action="append", default=[], metavar="PATTERN", help="leave out; may be repeated"
+        "--output",
+        type=Path,
+        default=Path("layers/function.zip"),
+        metavar="FILE",
+        help="the zip to write (default: layers/function.zip)",
+    )
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave out files that match; may be repeated",
     )
     arguments = parser.parse_args()
     if not arguments.task_root.is_dir():
         raise Problem(
-            f"{arguments.task_root} is no folder.", "Say TASK_ROOT=FOLDER, where the function's files are."
+            f"{arguments.task_root} is not a folder.",
+            "Set TASK_ROOT to the folder with the function's files.",
         )
     programs = compilers.programs(arguments.bytecode)
     target = options.target(arguments, programs)
@@ -78,12 +97,14 @@ def main() -> int:
         contents = Contents(arguments.task_root, rules, (arguments.output, LAYERS))
         contents.copy(tree)
         if not any(path.is_file() for path in tree.rglob("*")):
-            raise Problem(f"{arguments.task_root} holds no files.", "Say TASK_ROOT=FOLDER of a function.")
+            remedy = "Set TASK_ROOT to the folder with the function's files."
+            raise Problem(f"{arguments.task_root} contains no files for the zip.", remedy)
         for python in programs:
             failed = compilation.compile_folder(python, tree, TASK)
             if failed:
                 raise Problem(
-                    f"{python} cannot compile {', '.join(failed[:3])}.", "Correct it, or leave it out."
+                    f"{python} cannot compile {', '.join(failed[:3])}.",
+                    "Correct the file, or leave it out with EXCLUDE=PATTERN.",
                 )
         packing.pack(
             tree,
@@ -100,41 +121,42 @@ def main() -> int:
 
 
 class Contents:
-    """The files in a task root, and what of them is not for Lambda."""
+    """The files in a task root, and which of them are left out."""
 
     def __init__(self, task_root: Path, rules: Sequence[Rule], built: Sequence[Path]) -> None:
         self.task_root = task_root
         self._rules = rules
-        self._built = {os.path.realpath(path) for path in built}  # not packed again
+        self._built = {os.path.realpath(path) for path in built}  # never packed
         self._secrets: list[str] = []
         self._left_out: list[str] = []
 
     def copy(self, tree: Path) -> None:
-        """Copy the function's files, through links; raises Problem if that cannot be."""
+        """Copy the function's files, following links; raise Problem on failure."""
         try:
             shutil.copytree(self.task_root, tree, ignore=self._ignored)
         except shutil.Error as error:
             source, _, reason = error.args[0][0]
             problems.refuse_full_disk(reason)
             raise Problem(
-                f"{source} cannot be copied: {reason}.", "Remove it, or make it readable."
+                f"{source} cannot be copied: {reason}.",
+                "Make it readable, or leave it out with EXCLUDE=PATTERN.",
             ) from None
 
     def report(self) -> None:
-        """Print what is not in the zip."""
+        """Print which files are not in the zip."""
         for names, words in (
             (self._left_out, "left out: {}"),
             (
                 self._secrets,
-                "left out, because such files hold secrets: {}; on Lambda, put variables into the function's"
-                " configuration, and secrets into Secrets Manager",
+                "left out, because such files contain secrets: {}; set variables in the function's"
+                " configuration and store secrets in Secrets Manager",
             ),
         ):
             if names:
                 print(words.format(_listed(sorted(names))), file=sys.stderr)
 
     def _ignored(self, folder: str, names: list[str]) -> list[str]:
-        """Those of the names that are not copied, for `copytree`, which asks once for each folder."""
+        """Return the names that are not copied; `copytree` calls this once for each folder."""
         ignored = []
         for name in names:
             path = os.path.join(folder, name)
@@ -152,20 +174,20 @@ class Contents:
         return ignored
 
     def _is_built(self, path: str) -> bool:
-        """Whether `python -m venv` or this project has made it."""
+        """Return whether it is a virtual environment or one of this project's zips."""
         return os.path.isfile(os.path.join(path, "pyvenv.cfg")) or os.path.realpath(path) in self._built
 
 
 def refuse_endless_and_broken_links(path: str) -> None:
-    """Raises Problem for a link to nowhere, or to a folder that it is in."""
+    """Raise Problem for a link to a missing file, or to a folder that contains the link."""
     if not os.path.islink(path):
         return
     if not os.path.exists(path):
-        remedy = "Remove it, or put there what it should lead to."
-        raise Problem(f"{path} is a link to {os.readlink(path)}, which is not there.", remedy)
+        remedy = "Remove the link, or create its target."
+        raise Problem(f"{path} is a link to {os.readlink(path)}, which does not exist.", remedy)
     target = os.path.realpath(path)
     if any(os.path.realpath(folder) == target for folder in Path(path).absolute().parents):
-        raise Problem(f"{path} is a link to a folder that it is in, and has no end.", "Remove it.")
+        raise Problem(f"{path} is a link to a folder that contains it, so it never ends.", "Remove the link.")
 
 
 def _listed(names: list[str]) -> str:

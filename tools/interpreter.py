@@ -1,9 +1,9 @@
-"""Builds layers/python….zip: a CPython for Lambda's OS-only runtime, as a layer of its own.
+"""Build layers/python….zip: a layer with a CPython for Lambda's OS-only runtime.
 
     python3 tools/interpreter.py [--python 3.13] [--arch arm64] [--from FOLDER|ARCHIVE] [--libraries FOLDER]…
 
-By default CPython comes from python-build-standalone, through uv. ``--from`` takes an installed prefix, or a
-tar file of one; shared libraries that it needs and Lambda lacks are looked for in ``--libraries``.
+By default, uv downloads CPython from python-build-standalone. ``--from`` accepts an installed prefix or a tar
+file of one; ``--libraries`` names folders with the shared libraries that it needs and Lambda lacks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent)
+)  # a script has only its own folder on sys.path
 
 from tools.build import (
     compilation,
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
     from tools.build.lambda_os import Architecture
     from tools.build.versions import PythonVersion
 
-# OpenSSL looks for certificates where they were on the system that it was built on. `site` executes this line
-# at each start; what the function's configuration says goes first.
+# OpenSSL looks for certificates where its build system had them, so point it to Lambda's. `site` executes
+# this line at each start; the function's own variables take precedence.
 CERTIFICATES_FILE = "certificates.pth"
 CERTIFICATES_LINE = (
     "import os; os.environ.get('SSL_CERT_FILE') or os.environ.get('SSL_CERT_DIR') or "
@@ -45,17 +47,24 @@ CERTIFICATES_LINE = (
 
 
 def main() -> int:
-    """Build the layer that the arguments describe and say what it is."""
+    """Build the layer that the arguments describe, and print its size and hash."""
     parser = argparse.ArgumentParser(prog="tools/interpreter.py", description="Build a layer with a Python.")
     options.add(parser)
     parser.add_argument(
-        "--from", dest="source", type=Path, metavar="PATH", help="a prefix, or a tar file of one"
+        "--from", dest="source", type=Path, metavar="PATH", help="an installed Python, or a tar file of one"
     )
     parser.add_argument(
-        "--libraries", action="append", default=[], type=Path, metavar="FOLDER", help="where libraries are"
+        "--libraries",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="a folder of shared libraries",
     )
-    parser.add_argument("--bytecode", default="", metavar="PYTHON", help="compile with it; or `none`")
-    parser.add_argument("--output", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--bytecode", default="", metavar="PYTHON", help="the interpreter that compiles, or `none`"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the zip to write")
     arguments = parser.parse_args()
     target, version, architecture = options.definite_target(arguments)
     name = f"python{version.name}-{architecture.name}.zip"
@@ -73,7 +82,7 @@ def main() -> int:
 
 
 def obtain(source: Path | None, version: PythonVersion, architecture: Architecture, folder: Path) -> Path:
-    """A folder with a Python in it: given, unpacked or fetched into ``folder``; raises Problem."""
+    """Return a folder with a Python: ``source``, or ``folder`` after an extraction or a download."""
     if source is None:
         uv.install_python(version, architecture, folder)
         return folder
@@ -81,14 +90,15 @@ def obtain(source: Path | None, version: PythonVersion, architecture: Architectu
         return source
     if not source.exists():
         raise Problem(
-            f"{source} does not exist.", "Give the prefix of an installed Python, or a tar file of one."
+            f"{source} does not exist.",
+            "Set FROM to the prefix of an installed Python, or to a tar file of one.",
         )
     installation.unpack(source, folder)
     return folder
 
 
 def assemble(python: Installation, folders: list[Path], tree: Path) -> None:
-    """Lay out in ``tree`` what will be in /opt, but for the bytecode."""
+    """Lay out the content of /opt in ``tree``, without the bytecode."""
     trimming.copy(python, tree)
     libraries.add(tree, [python.prefix / "lib", *folders])
     site_packages = tree / "lib" / f"python{python.version.name}" / "site-packages"
@@ -97,7 +107,7 @@ def assemble(python: Installation, folders: list[Path], tree: Path) -> None:
 
 
 def add_bytecode(named: str, version: PythonVersion, tree: Path) -> None:
-    """Compile the standard library: by itself if it runs on this machine. Raises Problem."""
+    """Compile the standard library, with its own interpreter if that runs here; raise Problem on failure."""
     own = tree / "bin" / "python3"
     compiler = compilers.compiler(named, version, [str(own)])
     place = f"lib/python{version.name}"
@@ -106,7 +116,8 @@ def add_bytecode(named: str, version: PythonVersion, tree: Path) -> None:
     if failed:
         shown = ", ".join(failed[:3])
         raise Problem(
-            f"{compiler} cannot compile {shown} of the standard library.", "Is it of a newer version?"
+            f"{compiler} cannot compile {shown} of the standard library.",
+            f"Use a Python {version.number}: BYTECODE=/path/to/python{version.number}.",
         )
 
 

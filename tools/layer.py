@@ -1,10 +1,11 @@
-"""Builds layers/lambda.zip: the runtime as a layer, which is also a function zip with the example in it.
+"""Build layers/lambda.zip: the runtime as a layer, which works as a function zip with an example as well.
 
     python3 tools/layer.py [--output FILE] [--bytecode PYTHON]…
 
-The same files give the same bytes wherever it is built; nothing is compressed, because deflate's bytes
-depend on the zlib at hand. Each ``--bytecode PYTHON``, a program or a version, adds what that interpreter
-compiles, so that Lambda, whose /opt cannot be written, need not compile at each cold start.
+The build is reproducible: the same files give the same bytes on every machine. Nothing is compressed, because
+the bytes of deflate depend on the version of zlib. Each ``--bytecode PYTHON`` (a program or a version) adds
+that interpreter's bytecode; without it, Python compiles at each cold start, because /opt is read-only on
+Lambda.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent)
+)  # a script has only its own folder on sys.path
 
 from tools.build import compilation, compilers, options, packing, problems
 from tools.build.problems import Problem
@@ -23,10 +26,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
-    """Build the zip that the arguments describe and say what it is."""
+    """Build the zip that the arguments describe, and print its size and hash."""
     parser = argparse.ArgumentParser(prog="tools/layer.py", description="Build the runtime's layer.")
     options.add(parser)
-    parser.add_argument("--output", type=Path, default=Path("layers/lambda.zip"), metavar="FILE")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("layers/lambda.zip"),
+        metavar="FILE",
+        help="the zip to write (default: layers/lambda.zip)",
+    )
     parser.add_argument(
         "--bytecode",
         action="append",
@@ -37,7 +46,7 @@ def main() -> int:
     arguments = parser.parse_args()
     programs = compilers.programs(arguments.bytecode)
     target = options.target(arguments, programs)
-    target.defaults = None  # it works with every Python on every machine
+    target.defaults = None  # the runtime works with every Python on every machine
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         collect(tree)
@@ -57,7 +66,7 @@ def main() -> int:
 
 
 def collect(tree: Path) -> None:
-    """Copy what ships into ``tree``, laid out as in /opt."""
+    """Copy the runtime into ``tree``, laid out as in /opt."""
     sources = {"bootstrap": ROOT / "bootstrap", "hello.py": ROOT / "examples" / "hello.py"}
     for path in sorted((ROOT / "runtime").rglob("*.py")):
         sources[path.relative_to(ROOT).as_posix()] = path
@@ -69,10 +78,13 @@ def collect(tree: Path) -> None:
 
 
 def compile_for(python: str, tree: Path) -> None:
-    """Add ``python``'s bytecode beside each module of the runtime; raises Problem."""
+    """Add ``python``'s bytecode to each module of the runtime; raise Problem on failure."""
     failed = compilation.compile_folder(python, tree / "runtime", "/opt/runtime")
     if failed:
-        raise Problem(f"{python} cannot compile {', '.join(failed)}.", "Name Python 3.8 or newer.")
+        raise Problem(
+            f"{python} cannot compile {', '.join(failed)}.",
+            "Use Python 3.8 or newer, for example BYTECODE=python3.13.",
+        )
 
 
 if __name__ == "__main__":

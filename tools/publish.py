@@ -1,9 +1,9 @@
-"""Publish zips as layers with AWS CLI, and print the ARNs of their new versions, one a line.
+"""Publish zips as layers with AWS CLI, and print the ARN of each new version.
 
     python3 tools/publish.py [ZIP…] [-- OPTIONS of AWS CLI, such as --region eu-central-1 --profile work]
 
-Without a zip: layers/lambda.zip and every interpreter, layers/python*-ARCHITECTURE.zip. The layer is called
-like its file; the runtime, which is the same for all architectures, is called python-runtime.
+The default is layers/lambda.zip and every interpreter, layers/python*-ARCHITECTURE.zip. A layer has the name
+of its file, except that the runtime, which works on all architectures, is named python-runtime.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME = "lambda"  # layers/lambda.zip
 ARCHITECTURES = ("x86_64", "arm64")
-# For what the console offers the layers; Lambda itself does not care. PublishLayerVersion takes 15 at most.
+# Where the console offers the layers; Lambda itself ignores it. PublishLayerVersion accepts at most 15.
 OS_ONLY = ("provided.al2023",)
 MANAGED = tuple(f"python3.{minor}" for minor in range(9, 15))
 DIRECT_UPLOAD_LIMIT = (
@@ -33,11 +33,11 @@ DIRECT_UPLOAD_LIMIT = (
 
 
 class PublishingError(Exception):
-    """It cannot go on; the text says what was found, and what to do."""
+    """A layer cannot be published; the message says what was found and what to do."""
 
 
 class Layer:
-    """A zip, and what AWS is told about it; the facts are in the file's name."""
+    """A zip and its description for AWS, derived from the file's name."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,7 +49,7 @@ class Layer:
         self.runtimes = [*OS_ONLY, *MANAGED] if is_runtime else list(OS_ONLY) if is_interpreter else []
 
     def read(self) -> bytes:
-        """The zip's bytes. Raises PublishingError if AWS would not take them."""
+        """Return the zip's bytes; raise PublishingError if AWS would reject them."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
@@ -57,17 +57,19 @@ class Layer:
                 f"{self.path} does not exist; `make dist` builds layers/lambda.zip"
             ) from None
         except OSError as error:
-            raise PublishingError(f"{self.path} cannot be read: {error.strerror}") from None
+            raise PublishingError(
+                f"{self.path} cannot be read: {error.strerror}. Check its permissions."
+            ) from None
         if len(content) > DIRECT_UPLOAD_LIMIT:
             raise PublishingError(
-                f"{self.path} has {len(content) / 2**20:.0f} MB; Lambda takes 50 MB in a request. Put it "
-                "into a bucket, and use aws lambda publish-layer-version --content S3Bucket=…,S3Key=…"
+                f"{self.path} has {len(content) / 2**20:.0f} MB; Lambda takes 50 MB in a request. "
+                "Upload it to a bucket, and use aws lambda publish-layer-version --content S3Bucket=…,S3Key=…"
             )
         return content
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Publish one after the other; 1 as soon as one cannot be."""
+    """Publish the layers in order; return 1 at the first failure."""
     words = list(arguments)
     split = words.index("--") if "--" in words else len(words)
     paths, options = [Path(word) for word in words[:split]], words[split + 1 :]
@@ -83,28 +85,32 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def refuse_queries(options: Sequence[str]) -> None:
-    """Raises PublishingError for an option that would leave out what the reply is read for."""
+    """Raise PublishingError for --query, which would remove the ARN from the reply."""
     if any(option.partition("=")[0] == "--query" for option in options):
-        raise PublishingError("--query is for another command: this one prints the ARNs, and nothing else")
+        raise PublishingError(
+            "--query is not supported, because the reply must contain the ARN. Remove it from OPTIONS."
+        )
 
 
 def built_layers() -> list[Path]:
-    """The runtime's zip, and those of the interpreters that have been built."""
+    """Return the runtime's zip and the interpreters' zips that have been built."""
     interpreters = sorted(path for one in ARCHITECTURES for path in Path("layers").glob(f"python*-{one}.zip"))
     return [Path("layers", f"{RUNTIME}.zip"), *interpreters]
 
 
 def find_aws_cli() -> str:
-    """AWS CLI, version 1 or 2: that of this machine, or the one that `make conformance` has installed."""
+    """Return AWS CLI, version 1 or 2: this machine's, or the one that `make conformance` installs."""
     for program in ("aws", str(ROOT / ".environments" / "conformance" / "bin" / "aws")):
         found = shutil.which(program)
         if found is not None and works(found):
             return found
-    raise PublishingError("there is no program `aws` on PATH that works; pip install awscli brings AWS CLI")
+    raise PublishingError(
+        "no working `aws` is on PATH. Install AWS CLI, for example with pip install awscli."
+    )
 
 
 def works(program: str) -> bool:
-    """A version manager may have put it there for an interpreter that does not have it."""
+    """Return whether it runs; a version manager's shim may belong to an interpreter without AWS CLI."""
     done = subprocess.run(
         [program, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
@@ -112,10 +118,12 @@ def works(program: str) -> bool:
 
 
 def publish(aws: str, layer: Layer, options: Sequence[str]) -> str:
-    """Publish a new version of ``layer``: its ARN. Raises PublishingError if AWS does not have it then."""
+    """Publish a new version of ``layer`` and return its ARN; raise PublishingError on failure."""
     content = layer.read()
-    told = f"{layer.path} ({len(content) / 1024:.0f} KB) as {layer.name} for {', '.join(layer.architectures)}"
-    print(told, file=sys.stderr)
+    summary = (
+        f"{layer.path} ({len(content) / 1024:.0f} KB) as {layer.name} for {', '.join(layer.architectures)}"
+    )
+    print(summary, file=sys.stderr)
     command = [
         *(aws, "lambda", "publish-layer-version", "--layer-name", layer.name),
         *("--zip-file", f"fileb://{layer.path}"),
@@ -127,24 +135,26 @@ def publish(aws: str, layer: Layer, options: Sequence[str]) -> str:
     ]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     if done.returncode != 0:
-        raise PublishingError(f"AWS CLI did not publish {layer.path}; what it says is above")
-    arn, found = understood(done.stdout, layer)
+        raise PublishingError(f"AWS CLI did not publish {layer.path}; see its message above")
+    arn, found = parse_reply(done.stdout, layer)
     sha256 = base64.b64encode(hashlib.sha256(content).digest()).decode()
     if found != sha256:
-        raise PublishingError(f"AWS has other bytes than {layer.path}: SHA-256 {found}")
+        raise PublishingError(
+            f"AWS received different bytes than {layer.path} contains: SHA-256 {found}, expected {sha256}"
+        )
     return arn
 
 
-def understood(reply: bytes, layer: Layer) -> tuple[str, str]:
-    """The ARN and the SHA-256 (base64) in what AWS CLI has printed; raises PublishingError."""
+def parse_reply(reply: bytes, layer: Layer) -> tuple[str, str]:
+    """Return the ARN and the SHA-256 (base64) in AWS CLI's output; raise PublishingError if missing."""
     try:
         version = json.loads(reply.decode())
         return str(version["LayerVersionArn"]), str(version["Content"]["CodeSha256"])
     except (ValueError, LookupError, TypeError):
-        said = reply.decode("utf-8", "replace")
+        text = reply.decode("utf-8", "replace")
         raise PublishingError(
-            f"{layer.path} is published, but the reply is not understood: {said!r}. "
-            f"Its ARN is in what `aws lambda list-layer-versions --layer-name {layer.name}` prints"
+            f"{layer.path} is published, but AWS CLI's output contains no ARN: {text!r}. "
+            f"To see the ARN, use aws lambda list-layer-versions --layer-name {layer.name}"
         ) from None
 
 

@@ -1,9 +1,9 @@
-"""Run the tests on every Python found on this machine, and end in one table.
+"""Run the tests on every Python found on this machine, and print a table of the results.
 
     python3 tools/test_all.py
 
-It finds Python 3.8 and newer, free-threaded builds and PyPy: on PATH, what pyenv has, and what
-`tools/debian_pythons.sh` has fetched.
+It finds Python 3.8 and newer, free-threaded builds and PyPy, on PATH, in pyenv, and among those that
+`tools/debian_pythons.sh` has downloaded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DESCRIBE = (
 
 
 def main() -> int:
-    """Test with each interpreter; 1 if a test failed anywhere."""
+    """Run the tests with each interpreter; return 1 if any test failed."""
     rows = []
     for kind, version, program in find_interpreters():
         print(f"== {kind} {version}", flush=True)
@@ -47,10 +47,10 @@ def main() -> int:
 
 
 def find_interpreters() -> list[tuple[str, str, str]]:
-    """Implementation, version and program of one interpreter for each minor version, oldest first."""
+    """Return implementation, version and program of one interpreter per minor version, oldest first."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     folders += [folder for pattern in FOLDERS for folder in sorted(glob.glob(pattern))]
-    # In each folder of PATH, because an older pypy3 may come before a newer one.
+    # Search every folder of PATH, because an older pypy3 may precede a newer one.
     candidates = [os.path.join(folder, name) for folder in folders for name in NAMES]
     found: dict[tuple[str, str], tuple[str, str, str]] = {}
     for program in filter(os.path.isfile, candidates):
@@ -77,7 +77,7 @@ def order(key: tuple[str, str]) -> tuple[str, list[int], str]:
 
 
 def run_tests(program: str) -> tuple[int, int, int]:
-    """Passed, failed and skipped tests with one interpreter, whose output is passed on."""
+    """Run the tests with one interpreter, print its output, return how many passed, failed, were skipped."""
     process = subprocess.Popen([program, "-m", "tests"], cwd=ROOT, stdout=subprocess.PIPE)
     last = ""
     assert process.stdout is not None

@@ -1,9 +1,9 @@
-"""Checks zips before they are uploaded, whoever has made them.
+"""Check zips for use on Lambda before you upload them, whichever tool built them.
 
     python3 tools/verify.py ZIP… [--python 3.13] [--arch arm64] [--allow PATTERN]… [--strict] [--all]
 
-Several zips are checked together, as the layers and the function of one function. What is wrong is an error
-if it does not work on Lambda; the exit status is 1 then.
+Several zips are checked together, as a function and its layers. An error means that something does not work
+on Lambda; the exit status is then 1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import contextlib
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # as a script it has only its own folder
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent)
+)  # a script has only its own folder on sys.path
 
 from tools.build import checks, listing, options, problems
 from tools.build.checks import ERROR, Upload
@@ -21,12 +23,12 @@ from tools.build.zips import Archive
 
 
 def main() -> int:
-    """Check the zips that are named; 1 if there is an error."""
+    """Check the zips; return 1 if there is an error."""
     parser = argparse.ArgumentParser(prog="tools/verify.py", description="Check zips for Lambda.")
-    parser.add_argument("zips", nargs="+", type=Path, metavar="ZIP")
+    parser.add_argument("zips", nargs="+", type=Path, metavar="ZIP", help="a layer's or a function's zip")
     options.add(parser)
-    parser.add_argument("--strict", action="store_true", help="take warnings for errors")
-    parser.add_argument("--all", action="store_true", help="show all findings, not three of each kind")
+    parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
+    parser.add_argument("--all", action="store_true", help="show all findings instead of three of each kind")
     arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
         archives = [stack.enter_context(Archive(path)) for path in arguments.zips]

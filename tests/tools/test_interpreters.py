@@ -66,7 +66,7 @@ class Found(unittest.TestCase):
         self.assertEqual(
             done.stdout.decode(),
             f"mine: cpython 3.99.0 in {self.folder}/there/mine\n"
-            "python3.14 cannot be had: apt-get is missing\n",
+            "python3.14 is not available: apt-get is missing\n",
         )
         self.assertEqual(os.listdir(self.folder / "there"), ["mine"])
         self.assertTrue(os.path.exists(mine))

@@ -118,15 +118,15 @@ class SeededDefects(ZipTestCase):
         for mode in (0o700, 0o744):
             with self.subTest(mode=oct(mode)):
                 files, modes = {"python/": "", **MODULE}, {"python/": stat.S_IFDIR | mode}
-                words = f"has mode {mode:o}, so Lambda's user cannot look into it"
+                words = f"has mode {mode:o}, so Lambda's user cannot open it"
                 self.assertFound("unreadable", "python/", files, modes=modes, words=words)
 
     def test_a_link_to_a_program_that_cannot_be_executed(self) -> None:
         links = {"bootstrap": stat.S_IFLNK | 0o777, "other": stat.S_IFLNK | 0o777}
         windows = BOOTSTRAP.replace("\n", "\r\n")
         for kind, content, mode, words in (
-            ("mode", BOOTSTRAP, 0o644, "leads to sbin/run, which is not executable"),
-            ("line-ends", windows, 0o755, "leads to sbin/run, which has lines that end in CR LF"),
+            ("mode", BOOTSTRAP, 0o644, "is a link to sbin/run, which is not executable"),
+            ("line-ends", windows, 0o755, "is a link to sbin/run, which has Windows line endings (CR LF)"),
         ):
             with self.subTest(kind):
                 files = {"bootstrap": "other", "other": "/opt/sbin/run", "sbin/run": content}
@@ -242,11 +242,13 @@ class SeededDefects(ZipTestCase):
 
     def test_a_file_that_breaks_off(self) -> None:
         files = {"lib/a.so": elf()[:150]}
-        self.assertFound("damaged", "lib/a.so", files, words="not what its first bytes say")
+        self.assertFound(
+            "damaged", "lib/a.so", files, words="begins like a program for Linux, but is damaged"
+        )
 
     def test_a_library_whose_end_is_missing(self) -> None:
         data = elf(needed=["libc.so.6"], loader="/lib/ld-linux-aarch64.so.1")[:-1]
-        self.assertFound("damaged", "lib/a.so", {"lib/a.so": data}, words="bytes and has")
+        self.assertFound("damaged", "lib/a.so", {"lib/a.so": data}, words="bytes, found")
 
     def test_files_that_are_called_libraries_and_that_no_loader_can_load(self) -> None:
         pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
@@ -255,8 +257,8 @@ class SeededDefects(ZipTestCase):
         for content, kind, words in (
             ("", "not-a-library", "is empty"),
             ("libone.so.1.2", "not-a-library", "is a link to libone.so.1.2 that was stored as a text file"),
-            ("/* GNU ld script */ INPUT(libone.so.1)\n", "not-a-library", "does not begin as an ELF file"),
-            (b"MZ\x90\x00", "not-a-library", "does not begin as an ELF file"),
+            ("/* GNU ld script */ INPUT(libone.so.1)\n", "not-a-library", "does not begin like an ELF file"),
+            (b"MZ\x90\x00", "not-a-library", "does not begin like an ELF file"),
             (bytes(object_file), "not-a-library", "an object file"),
             (pointer, "git-lfs", "is a pointer of git-lfs"),
         ):
@@ -278,7 +280,10 @@ class SeededDefects(ZipTestCase):
         data = bytearray(elf())
         data[32:40] = b"\xff" * 8  # e_phoff
         self.assertFound(
-            "damaged", "lib/a.so", {"lib/a.so": bytes(data)}, words="not what its first bytes say"
+            "damaged",
+            "lib/a.so",
+            {"lib/a.so": bytes(data)},
+            words="begins like a program for Linux, but is damaged",
         )
 
     def test_a_file_without_a_name(self) -> None:
@@ -301,11 +306,13 @@ class SeededDefects(ZipTestCase):
 
     def test_bytecode_of_python_2(self) -> None:
         files = {"python/__pycache__/a.cpython-313.pyc": b"\x03\xf3\r\r" + bytes(20)}
-        self.assertFound("magic", CACHED, files, words="no bytecode of Python 3")
+        self.assertFound("magic", CACHED, files, words="not bytecode of Python 3")
 
     def test_bytecode_that_counts_only_with_the_time_of_its_source(self) -> None:
         files = {**MODULE, CACHED: pyc(bytecode.MAGICS["3.13"], flags=0)}
-        self.assertFound("bytecode-mode", CACHED, files, severity=WARNING, words="keeps its time")
+        self.assertFound(
+            "bytecode-mode", CACHED, files, severity=WARNING, words="keeps its modification time"
+        )
 
     def test_bytecode_whose_source_is_hashed_at_each_import(self) -> None:
         files = {**MODULE, CACHED: pyc(bytecode.MAGICS["3.13"], flags=3)}
@@ -317,7 +324,7 @@ class SeededDefects(ZipTestCase):
         minor = next(int(name[2:]) for name, magic in bytecode.MAGICS.items() if magic == bytecode.OWN_MAGIC)
         tag = f"python/__pycache__/a.cpython-3{minor}.pyc"
         files = {**MODULE, tag: pyc(bytecode.OWN_MAGIC, source_hash=b"no hash!")}
-        self.assertFound("stale", tag, files, words="not compiled from python/a.py")
+        self.assertFound("stale", tag, files, words="was compiled from another version of python/a.py")
 
     def test_bytecode_with_a_path_of_the_building_machine(self) -> None:
         files = {**MODULE, CACHED: compiled("3.13", "/home/ada/project/a.py")}
@@ -384,7 +391,9 @@ class SeededDefects(ZipTestCase):
     def test_packages_where_another_python_looks(self) -> None:
         files = {**PYTHON, "python/lib/python3.11/site-packages/a.txt": ""}
         folder = "python/lib/python3.11/site-packages/"
-        self.assertFound("site-packages", folder, files, words="by another Python, not by python3.13")
+        self.assertFound(
+            "site-packages", folder, files, words="another Python version and not searched by python3.13"
+        )
 
     def test_an_empty_zip(self) -> None:
         findings = self.findings(self.zip({}))
@@ -394,14 +403,14 @@ class SeededDefects(ZipTestCase):
         path = self.zip({"layer/python/a.py": "", "__MACOSX/layer/._python": ""})
         found = [one for one in self.findings(path) if one.kind == "root"]
         self.assertEqual([(one.file, one.severity) for one in found], [(path.name, ERROR)])
-        self.assertIn("Zip the content of layer/", found[0].remedy)
+        self.assertIn("Create the zip from inside layer/", found[0].remedy)
         self.assertIn("python/, bin/, lib/", found[0].remedy)
 
     def test_packages_in_a_folder_of_their_own(self) -> None:
         path = self.zip({"site/six.py": "", "site/six-1.0.dist-info/METADATA": ""})
         found = [one for one in self.findings(path) if one.kind == "root"]
         self.assertEqual([(one.file, one.severity) for one in found], [(path.name, ERROR)])
-        self.assertIn("has everything in site/, where nothing looks", found[0].problem)
+        self.assertIn("has everything in site/, where neither Lambda nor Python looks", found[0].problem)
 
     def test_nothing_that_lambda_looks_for(self) -> None:
         for files in ({"src/app.py": "", "src/lib/a.py": ""}, {"a.txt": "", "b/c.txt": ""}):
@@ -411,10 +420,10 @@ class SeededDefects(ZipTestCase):
 
     def test_files_for_secrets_and_private_keys(self) -> None:
         for name, content, words in (
-            (".env", "KEY=1", "is a file for secrets"),
-            ("a/.netrc", "", "is a file for secrets"),
-            (".aws/credentials", "", "is a file for secrets"),
-            ("python/terraform.tfstate", "", "is a file for secrets"),
+            (".env", "KEY=1", "is a file that usually contains secrets"),
+            ("a/.netrc", "", "is a file that usually contains secrets"),
+            (".aws/credentials", "", "is a file that usually contains secrets"),
+            ("python/terraform.tfstate", "", "is a file that usually contains secrets"),
             ("a/id_ed25519", "", "may be a private key"),
             ("a/b.pem", "-----BEGIN PRIVATE KEY-----", "may be a private key"),
         ):
@@ -463,7 +472,7 @@ class WhatIsSaid(ZipTestCase):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(zipfile.ZipInfo("app.py", (2026, 1, 2, 3, 4, 6)), "")
         found = [one for one in self.findings(path) if one.kind == "no-bytecode"]
-        self.assertIn("the tool that made the zip", found[0].remedy)
+        self.assertIn("the tool that built the zip", found[0].remedy)
 
 
 class ZipsThatGoTogether(ZipTestCase):
@@ -503,7 +512,7 @@ class ZipsThatGoTogether(ZipTestCase):
         one, other = self.zip(self.LAMBDA), self.zip({**self.LAMBDA, "bootstrap": "#!/bin/sh\n"})
         found = [one for one in self.findings(one, other) if one.kind == "overwritten"]
         self.assertEqual([(one.severity, one.file) for one in found], [(WARNING, "bootstrap")])
-        for words in (str(one), str(other), "2 files are, 1 with other content"):
+        for words in (str(one), str(other), "one of 2 common files, 1 with different content"):
             self.assertIn(words, found[0].problem)
 
     def test_a_function_does_not_overwrite_what_a_layer_has(self) -> None:
@@ -572,7 +581,7 @@ class Imports(ZipTestCase):
 
     def test_modules_that_the_standard_library_has_in_some_versions_only(self) -> None:
         source = "import distutils, tomllib, zoneinfo"
-        since = "which is not in the standard library since Python 3.12"
+        since = "which Python 3.12 removed from the standard library"
         self.assertEqual(self.missing(source), [f"app.py imports distutils, {since}"])
         neither = "which is neither in the zips nor on Lambda"
         self.assertEqual(self.missing(source, python="3.10"), [f"app.py imports tomllib, {neither}"])
@@ -715,7 +724,7 @@ class SoundZips(ZipTestCase):
         with self.assertRaisesRegex(Problem, "does not exist"):
             Archive(path)
         path.write_bytes(b"no zip")
-        with self.assertRaisesRegex(Problem, "is no zip file"):
+        with self.assertRaisesRegex(Problem, "is not a zip file"):
             Archive(path)
 
     def test_a_zip_whose_content_is_damaged(self) -> None:
@@ -725,7 +734,7 @@ class SoundZips(ZipTestCase):
             self.findings(path)
 
     def test_a_zip_with_a_name_that_is_no_utf_8(self) -> None:
-        for local, words in ((True, "python/café.py is damaged"), (False, "is no zip file")):
+        for local, words in ((True, "python/café.py is damaged"), (False, "is not a zip file")):
             with self.subTest(local=local):
                 path = self.zip({"python/café.py": ""})
                 path.write_bytes(rename(path.read_bytes(), "é".encode(), b"\xc3\xff", local=local))

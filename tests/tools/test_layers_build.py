@@ -185,7 +185,7 @@ class TheRuntimesLayer(ToolTestCase):
         self.assertEqual(outcome.stdout.splitlines()[-1], "0 errors, 0 warnings")
 
     def test_an_interpreter_that_is_none(self) -> None:
-        self.assertProblem("nowhere is no Python", "layer", "--bytecode", "nowhere")
+        self.assertProblem("nowhere is not a Python", "layer", "--bytecode", "nowhere")
 
     def test_without_bytecode_there_is_a_remark_and_no_warning(self) -> None:
         for name in ("layer", "function"):
@@ -195,7 +195,7 @@ class TheRuntimesLayer(ToolTestCase):
                     outcome = self.run_tool(name, *root, *words, "--output", self.folder / "a.zip")
                     self.assertEqual(outcome.returncode, 0)
                     self.assertNotIn("warning", outcome.stderr)
-                    self.assertEqual("with bytecode: make dist" in outcome.stderr, remark)
+                    self.assertEqual("To add it: make dist" in outcome.stderr, remark)
 
     def test_an_interpreter_named_by_a_relative_path_compiles(self) -> None:
         (self.folder / "bin").mkdir()
@@ -230,7 +230,7 @@ class TheRuntimesLayer(ToolTestCase):
         words = [sys.executable, "-c", program, str(ROOT / "tools" / "layer.py")]
         outcome = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=False)
         self.assertEqual(outcome.returncode, 2)
-        self.assertRegex(outcome.stderr, r"^make dist: There is no room to write: .*File too large")
+        self.assertRegex(outcome.stderr, r"^make dist: Not enough space to write: .*File too large")
         self.assertNotIn("Traceback", outcome.stderr)
         self.assertEqual(self.files(), [])
 
@@ -252,7 +252,7 @@ class AnyZip(ToolTestCase):
         files = {"a.cpython-311-aarch64-linux-gnu.so": elf(ARM64)}
         status, lines = self.verify(files)
         self.assertEqual((status, lines[-1]), (1, "2 errors, 0 warnings"))
-        expected = "checked for Python 3.13 on x86_64 (choose others with PYTHON_VERSION=… and ARCH=…)"
+        expected = "checked for Python 3.13 on x86_64 (to change: PYTHON_VERSION=… and ARCH=…)"
         self.assertIn(expected, lines)
         status, lines = self.verify(files, "--python", "3.11", "--arch", "arm64")
         self.assertEqual((status, lines[-2]), (0, "checked for Python 3.11 on arm64"))
@@ -323,7 +323,7 @@ class AFunction(ToolTestCase):
         outcome = self.run_tool("function", files, "--output", self.folder / "a.zip")
         with zipfile.ZipFile(self.folder / "a.zip") as archive:
             self.assertEqual(archive.namelist(), [".npmrc", "node_modules/a.js"])
-        self.assertIn("warning  .npmrc is a file for secrets", outcome.stderr)
+        self.assertIn("warning  .npmrc is a file that usually contains secrets", outcome.stderr)
 
     def test_a_pattern_that_is_not_valid(self) -> None:
         files = self.write({"app.py": ""})
@@ -389,10 +389,10 @@ class AFunction(ToolTestCase):
 
     def test_links_that_lead_nowhere_or_have_no_end(self) -> None:
         for places, words in (
-            ({"gone": "nowhere"}, "gone is a link to nowhere, which is not there"),
-            ({"self": "self"}, "self is a link to self, which is not there"),
-            ({"a/up": ".."}, "a/up is a link to a folder that it is in"),
-            ({"a/b": "../b", "b/a": "../a"}, "is a link to a folder that it is in"),
+            ({"gone": "nowhere"}, "gone is a link to nowhere, which does not exist"),
+            ({"self": "self"}, "self is a link to self, which does not exist"),
+            ({"a/up": ".."}, "a/up is a link to a folder that contains it"),
+            ({"a/b": "../b", "b/a": "../a"}, "is a link to a folder that contains it"),
         ):
             with self.subTest(words):
                 files = self.write({"a/app.py": "", "b/app.py": ""})
@@ -413,7 +413,7 @@ class AFunction(ToolTestCase):
 
     def test_help_says_what_is_left_out(self) -> None:
         words = " ".join(self.run_tool("function", "--help").stdout.split())
-        self.assertIn("Left out, in each folder: .env, .env.*, .envrc, .aws, ", words)
+        self.assertIn("Left out in every folder: .env, .env.*, .envrc, .aws, ", words)
 
     def test_it_is_checked_for_the_default_python_and_architecture_unless_others_are_chosen(self) -> None:
         for name, problem, options in (
@@ -423,7 +423,7 @@ class AFunction(ToolTestCase):
             with self.subTest(name):
                 files = self.write({"app.py": "", name: elf(ARM64 if "aarch64" in name else X86_64)})
                 text = self.assertProblem(problem, "function", files)
-                self.assertIn("Checked for Python 3.13 on x86_64 (choose others with PYTHON_VERSION=", text)
+                self.assertIn("Checked for Python 3.13 on x86_64 (to change: PYTHON_VERSION=", text)
                 chosen = {"--python": "3.13", "--arch": "x86_64", options[0]: options[1]}
                 outcome = self.run_tool("function", files, *options)
                 expected = f"checked for Python {chosen['--python']} on {chosen['--arch']}"
@@ -465,11 +465,11 @@ class AFunction(ToolTestCase):
         self.assertProblem("app.py (SyntaxError", "function", files, "--bytecode", sys.executable)
 
     def test_a_folder_that_is_not_there(self) -> None:
-        self.assertProblem("is no folder", "function", self.folder / "nowhere")
+        self.assertProblem("is not a folder", "function", self.folder / "nowhere")
 
     def test_a_folder_without_files(self) -> None:
         (self.folder / "empty").mkdir()
-        self.assertProblem("holds no files", "function", self.folder / "empty")
+        self.assertProblem("contains no files", "function", self.folder / "empty")
 
 
 class AnInterpreter(ToolTestCase):
@@ -533,7 +533,7 @@ class AnInterpreter(ToolTestCase):
         packed = self.folder / "python.tar"
         for content, options, words in (
             (self.prefix(), self.options(arch="arm64"), f"{packed}/python/bin/python3.13 is for x86_64"),
-            (self.prefix(), self.options(python="3.12"), f"{packed} holds Python 3.13"),
+            (self.prefix(), self.options(python="3.12"), f"{packed} contains Python 3.13"),
             (ROOT / "examples", self.options(), f"{packed} is not a Python"),
         ):
             with self.subTest(words):
@@ -555,8 +555,8 @@ class AnInterpreter(ToolTestCase):
                     command, cwd=self.folder, capture_output=True, text=True, check=False
                 )
                 self.assertEqual((outcome.returncode, outcome.stdout), (2, ""))
-                self.assertIn("There is no room to write", outcome.stderr)
-                self.assertIn("Make room", outcome.stderr)
+                self.assertIn("Not enough space to write", outcome.stderr)
+                self.assertIn("Free some space", outcome.stderr)
                 self.assertEqual(self.files(), before)
 
     def test_a_python_without_the_module_for_a_compression(self) -> None:
@@ -575,7 +575,9 @@ class AnInterpreter(ToolTestCase):
                     )
                     self.assertEqual(outcome.returncode, status, outcome.stderr)
                     self.assertNotIn("Traceback", outcome.stderr)
-                self.assertIn(f"{packed} cannot be unpacked: this Python has no module", outcome.stderr)
+                self.assertIn(
+                    f"{packed} cannot be unpacked: {sys.executable} lacks the module", outcome.stderr
+                )
 
     def test_an_archive_that_would_write_elsewhere(self) -> None:
         packed = self.folder / "python.tar"
@@ -597,12 +599,12 @@ class AnInterpreter(ToolTestCase):
     def test_another_machine(self) -> None:
         words = [*self.options(arch="arm64"), "--from", self.prefix()]
         problem = self.assertProblem("is for x86_64, not for arm64", "interpreter", *words)
-        self.assertIn("Say ARCH=x86_64", problem)
+        self.assertIn("Use ARCH=x86_64", problem)
 
     def test_another_version(self) -> None:
         words = [*self.options(python="3.12"), "--from", self.prefix()]
-        problem = self.assertProblem("holds Python 3.13, not 3.12", "interpreter", *words)
-        self.assertIn("Say PYTHON_VERSION=3.13", problem)
+        problem = self.assertProblem("contains Python 3.13, not 3.12", "interpreter", *words)
+        self.assertIn("Use PYTHON_VERSION=3.13", problem)
 
     def test_a_folder_that_is_not_a_python(self) -> None:
         folder = self.write({"bin/python3.13": elf(loader=LOADER), "README": ""})
@@ -645,7 +647,7 @@ class AnInterpreter(ToolTestCase):
                 problem = self.assertProblem(
                     f"{variable} is {' and '.join(values)}", "interpreter", *both, *words
                 )
-                self.assertIn(f"Say {variable}={values[0]}", problem)
+                self.assertIn(f"Use {variable}={values[0]}", problem)
 
     @unittest.skipIf(PYPY, "it has no version of CPython's")
     def test_the_version_is_that_of_a_python_which_was_chosen(self) -> None:
@@ -659,9 +661,9 @@ class AnInterpreter(ToolTestCase):
         prefix = self.prefix()
         for option, value, words in (
             ("arch", "mips", "no architecture 'mips'"),
-            ("python", "2.7", "no version of Python"),
+            ("python", "2.7", "not a Python version"),
             ("python", "3.6", "too old"),
-            ("glibc", "new", "no version of glibc"),
+            ("glibc", "new", "not a glibc version"),
         ):
             with self.subTest(option=option, value=value):
                 self.assertProblem(words, "interpreter", *self.options(**{option: value}), "--from", prefix)
@@ -683,8 +685,8 @@ class Packages(ToolTestCase):
             ("ERROR: ./shared is not a valid editable requirement.", "does not exist"),
             ("Hint: It looks like a path. File './a.whl' does not exist.", "does not exist"),
             ("No download found for request: cpython-3.77-linux-aarch64-gnu", "no such Python"),
-            ("Because x was not found in the package registry", "no such package"),
-            ("Because there is no version of x==99", "no such package"),
+            ("Because x was not found in the package registry", "package does not exist"),
+            ("Because there is no version of x==99", "package does not exist"),
             ("Because x has no usable wheels", "no wheel that works on Lambda"),
             ("Because x has no wheels with a matching platform tag", "no wheel that works on Lambda"),
             ("error: Building source distributions is disabled", "no wheel that works on Lambda"),
@@ -703,11 +705,12 @@ class Packages(ToolTestCase):
         problem = uv.explained(
             f"{warning}\n{warning}\n{none}", "pip", Problem("uv is not here.", "Fetch it.")
         )
-        found = f"What is to be fetched cannot be reached. pip says:\n    {none}\nuv is not here."
+        found = "The download failed, because the server cannot be reached. Output of pip:\n"
+        found += f"    {none}\nuv is not here."
         self.assertEqual(problem.found, found)
 
     def test_what_nobody_understands_is_passed_on_without_advice(self) -> None:
-        self.assertEqual(str(uv.explained("error: x", "uv")), "uv has failed. uv says:\n    error: x")
+        self.assertEqual(str(uv.explained("error: x", "uv")), "uv has failed. Output of uv:\n    error: x")
 
     def test_a_record_has_no_rows_of_files_that_are_not_in_the_zip(self) -> None:
         rows = ["a.py,sha256=x,1", '"a,b.py",,', "a-1.dist-info/METADATA,,", "a-1.dist-info/RECORD,,"]
@@ -784,7 +787,7 @@ class Facts(unittest.TestCase):
             ("cp313-cp313-manylinux_2_39_aarch64", "needs glibc 2.39, and Lambda has 2.34"),
             ("cp313-cp313-musllinux_1_2_aarch64", "is for musllinux_1_2_aarch64, not for Lambda's Linux"),
             ("cp313-cp313-win_amd64", "is for win_amd64, not for Lambda's Linux"),
-            ("cp313", "has the tag 'cp313', which is none of wheels"),
+            ("cp313", "has the tag 'cp313', which is not valid for a wheel"),
         ):
             with self.subTest(tags):
                 self.assertEqual(wheels.wheel_problem(tags.split(), python, architecture, "2.34"), problem)

@@ -236,13 +236,15 @@ class Publishing(FunctionTestCase):
             with self.subTest(words):
                 done = self.publish("layers/lambda.zip", "--", *words)
                 self.assertEqual((done.returncode, done.stdout), (1, ""))
-                self.assertIn("publish: --query is for another command", done.stderr)
+                self.assertIn("publish: --query is not supported", done.stderr)
                 self.assertFalse(self.log.exists())
 
     def test_what_is_published_is_said_even_if_the_reply_is_not_understood(self) -> None:
         done = self.publish("layers/lambda.zip", "--", "--strange")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
-        self.assertIn("publish: layers/lambda.zip is published, but the reply is not understood", done.stderr)
+        self.assertIn(
+            "publish: layers/lambda.zip is published, but AWS CLI's output contains no ARN", done.stderr
+        )
         self.assertIn("list-layer-versions --layer-name python-runtime", done.stderr)
 
     def test_a_refusal_ends_it_before_the_next_zip(self) -> None:
@@ -309,7 +311,7 @@ class Exploring(FunctionTestCase):
         ):  # general purpose flags of the file, and in the directory
             encrypted[flags] |= 1
         for name, content, words in (
-            ("no.zip", b"no zip", "no.zip is no zip file"),
+            ("no.zip", b"no zip", "no.zip is not a zip file"),
             ("corrupt.zip", sound.replace(b"as it was", b"not so..."), "corrupt.zip: a.py is damaged"),
             ("encrypted.zip", bytes(encrypted), "encrypted.zip: a.py is encrypted"),
             ("escaping.zip", sound.replace(b"a.py", b"../a"), "escaping.zip: '../a' is not a relative path"),

@@ -1,7 +1,7 @@
-"""Adds bytecode beside modules, by the interpreter that will use it or one of its version.
+"""Compile modules with an interpreter of the version that will run them.
 
-Unchecked, because neither /opt nor /var/task can be written, and what is unzipped need not keep its time
-(PEP 552); with paths as they are on Lambda, which do not depend on where it was built.
+The bytecode is unchecked (PEP 552), because Lambda's file system is read-only and unzipping may change
+modification times. It contains the paths on Lambda, so it does not depend on the machine that built it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# -f, or bytecode that is there stays; -B, or an interpreter that compiles itself leaves its own.
+# -f replaces existing bytecode; -B keeps an interpreter that compiles its own library from writing more.
 COMMAND = ("-s", "-B", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", "-d")
 LINES_SHOWN = 5
 
@@ -29,16 +29,16 @@ def compile_folder(
     *,
     environment: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Compile the modules below ``folder``, which will be at ``destination``; which cannot be, and why.
+    """Compile the modules below ``folder``, which will be at ``destination``; return the failures.
 
-    ``environment`` comes on top of this process's, whose settings for Python do not count. Raises Problem
-    if ``python`` cannot compile at all.
+    ``environment`` is added to this process's environment, from which Python's own variables are removed.
+    Raise Problem if ``python`` cannot compile at all.
     """
     words = [os.path.abspath(python), *COMMAND, destination, os.path.abspath(folder)]
     try:
         process = subprocess.run(
             words,
-            # Not within the folder, whose modules may have the names of standard ones.
+            # Outside of the folder, whose modules may have the names of standard ones.
             cwd=os.sep,
             env={**_neutral_environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
@@ -47,25 +47,28 @@ def compile_folder(
             check=False,
         )
     except OSError as error:
-        raise Problem(f"{python} cannot be run: {error.strerror}.", "Name another interpreter.") from None
+        raise Problem(
+            f"{python} cannot be run: {error.strerror}.", "Use another interpreter: BYTECODE=python3.13."
+        ) from None
     output = process.stdout.decode("utf-8", "replace")
     if process.returncode != 0:
         refuse_full_disk(output)
     failed = [_reason(text, folder) for text in re.split(r"^\*\*\* ", output, flags=re.MULTILINE)[1:]]
     if process.returncode != 0 and not failed:
         lines = "\n".join(output.strip().splitlines()[-LINES_SHOWN:])
-        raise Problem(f"{python} cannot compile (status {process.returncode}):\n{lines}", "Name another one.")
+        remedy = "Use another interpreter: BYTECODE=python3.13."
+        raise Problem(f"{python} cannot compile (status {process.returncode}):\n{lines}", remedy)
     return failed
 
 
 def _reason(text: str, folder: Path) -> str:
-    """``a.py (SyntaxError: …)`` for what compileall prints: a path in quotes, then a traceback."""
+    """Return ``a.py (SyntaxError: …)`` from compileall's output: a path in quotes, then a traceback."""
     match = re.search(r"'(.+?)'", text)
     path = os.path.relpath(match.group(1), folder) if match else "a file"
     return f"{path} ({text.strip().splitlines()[-1].strip()})"
 
 
 def _neutral_environment() -> dict[str, str]:
-    """Without what would change the bytes; sets of constants are in the order of their hashes before 3.11."""
+    """Return an environment for reproducible bytecode: before 3.11, it contains sets in hash order."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {**variables, "PYTHONHASHSEED": "0"}

@@ -1,4 +1,4 @@
-"""Finds what compiles for a version of Python, and fetches it if need be."""
+"""Find an interpreter that compiles for a version of Python; download it if necessary."""
 
 from __future__ import annotations
 
@@ -14,40 +14,42 @@ if TYPE_CHECKING:
 
     from tools.build.versions import PythonVersion
 
-NOBODY = "none"  # a word that asks for no bytecode
+NOBODY = "none"  # requests a zip without bytecode
 
 
 def programs(words: Sequence[str]) -> list[str]:
-    """The interpreters that the words mean, each as in ``program``; raises Problem."""
+    """Return the interpreter for each word, see ``program``; raise Problem on failure."""
     return [program(word) for word in words if word != NOBODY]
 
 
 def program(word: str) -> str:
-    """The interpreter that ``word`` means: a path, a name on PATH, or a version; raises Problem."""
+    """Return the interpreter for a path, a name on PATH, or a version; raise Problem on failure."""
     found = shutil.which(word)
     if found is not None and pythons.described(found):
         return found
     if re.match(r"(?:python)?3\.\d+", word):
         return any_of(versions.parse(word))
-    raise Problem(f"{word} is no Python on this machine.", "Name an interpreter, e.g. BYTECODE=python3.13.")
+    raise Problem(f"{word} is not a Python on this machine.", "Use for example BYTECODE=python3.13.")
 
 
 def compiler(named: str, version: PythonVersion, candidates: Sequence[str] = ()) -> str:
-    """The interpreter that is ``named``, or else any of that version, as in ``any_of``; raises Problem."""
+    """Return the interpreter ``named``, or else any of that version, see ``any_of``; raise Problem."""
     if not named:
         return any_of(version, candidates)
     found = program(named)
     description = pythons.described(found)
     if description != f"cpython {version.number}":
-        remedy = f"Name a python{version.number}, or none, and one is looked for."
+        remedy = (
+            f"Use BYTECODE=python{version.number}, or leave BYTECODE out to have one found or downloaded."
+        )
         raise Problem(f"{named} is {description}: its bytecode is not for Python {version.number}.", remedy)
     return found
 
 
 def any_of(version: PythonVersion, candidates: Sequence[str] = ()) -> str:
-    """An interpreter of that version: a candidate, one of this machine, or one that is fetched now.
+    """Return an interpreter of that version: a candidate, one of this machine, or a downloaded one.
 
-    Bytecode depends on the minor version alone, not on the machine. Raises Problem.
+    Bytecode depends only on the minor version, not on the machine. Raise Problem if there is none.
     """
     try:
         return pythons.find(version, candidates)
@@ -55,5 +57,5 @@ def any_of(version: PythonVersion, candidates: Sequence[str] = ()) -> str:
         try:
             return pythons.find(version, uv.install_compiler(version))
         except Problem as problem:
-            remedy = f"{missing.remedy} Or do without bytecode, and start slower: BYTECODE={NOBODY}."
+            remedy = f"{missing.remedy} Without bytecode (BYTECODE={NOBODY}), cold starts are slower."
             raise Problem(f"{missing.found} {problem.found}", remedy) from None

@@ -1,11 +1,11 @@
-"""Facts about a program or a library for Linux, read from its bytes (ELF, as in the System V ABI).
+"""Read facts about a program or a library for Linux from its bytes (ELF, System V ABI).
 
-Read is what the dynamic loader reads, the segment PT_DYNAMIC, which is there even in stripped files:
+Like the dynamic loader, it reads the segment PT_DYNAMIC, which even stripped files contain:
 
-    NEEDED    libssl.so.3            libraries to load, and which versions of their symbols:
-    VERNEED   libm.so.6: GLIBC_2.35  "symbol versioning" of the Linux Standard Base
-    RUNPATH   $ORIGIN/../numpy.libs  where to look for them first
-    RPATH                            the same where there is no RUNPATH, and for what they need in turn
+    NEEDED    libssl.so.3            the libraries to load
+    VERNEED   libm.so.6: GLIBC_2.35  the versions of their symbols (Linux Standard Base, "symbol versioning")
+    RUNPATH   $ORIGIN/../numpy.libs  folders to search first
+    RPATH                            the same without RUNPATH, and for the libraries that those need
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ ET_DYN = 3
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 DT_NEEDED, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RPATH, DT_RUNPATH = 1, 4, 5, 6, 15, 29
 DT_GNU_HASH, DT_VERSYM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFE, 0x6FFFFFFF
-VER_FLG_WEAK = 2  # the loader does not insist on such a version
+VER_FLG_WEAK = 2  # the loader does not require this version
 SYMBOL_SIZE = 24
 
 
 class ElfError(ValueError):
-    """The bytes begin as ELF does, but do not go on so."""
+    """The bytes begin like an ELF file but are damaged."""
 
 
 class VersionNeed:
-    """A version of the symbols of a library, and the symbols that are wanted in it."""
+    """A symbol version of a library, and the symbols that the file needs in that version."""
 
     __slots__ = ("library", "symbols", "version")
 
     def __init__(self, library: str, version: str, symbols: list[str]) -> None:
         self.library = library
         self.version = version  # e.g. "GLIBC_2.34"
-        self.symbols = symbols  # empty if the file does not tell
+        self.symbols = symbols  # empty if unknown
 
 
 class Elf:
-    """What the dynamic loader learns about a file."""
+    """What the dynamic loader reads from a file."""
 
     __slots__ = (
         "bits", "has_runpath", "interpreter", "is_library", "machine", "needed", "run_path", "versions"
@@ -46,11 +46,11 @@ class Elf:
     def __init__(self, machine: int, bits: int) -> None:
         self.machine = machine  # e_machine: 62 is x86_64, 183 is arm64
         self.bits = bits
-        self.interpreter = ""  # the dynamic loader that a program asks for
+        self.interpreter = ""  # the dynamic loader that a program requests
         self.needed: list[str] = []
         self.run_path: list[str] = []  # RUNPATH, or else RPATH, split at colons
         self.has_runpath = False
-        self.is_library = False  # or a program that can be loaded like one
+        self.is_library = False  # True for programs that can be loaded like a library as well
         self.versions: list[VersionNeed] = []
 
 
@@ -59,7 +59,7 @@ def is_elf(data: bytes) -> bool:
 
 
 def parse(data: bytes) -> Elf:
-    """The facts; raises ElfError. Of what is no 64-bit little-endian file, only the machine is told."""
+    """Return the facts, or only the machine unless it is 64-bit little-endian; raise ElfError if damaged."""
     if len(data) < 20 or not is_elf(data):
         raise ElfError("no ELF header")
     bits = 64 if data[4] == 2 else 32
@@ -75,11 +75,11 @@ def parse(data: bytes) -> Elf:
 
 
 class _Reader:
-    """Finds its way through 64-bit little-endian bytes."""
+    """A parser for 64-bit little-endian files."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._segments: list[tuple[int, int, int]] = []  # address, size, offset of what is loaded
+        self._segments: list[tuple[int, int, int]] = []  # address, size, offset of each loaded segment
         self._dynamic: list[tuple[int, int]] = []
 
     def fill(self, elf: Elf) -> None:
@@ -92,7 +92,7 @@ class _Reader:
             segment, _, offset, address, _, length = header
             if segment == PT_LOAD:
                 if offset + length > len(self._data):
-                    raise IndexError(f"it should have {offset + length} bytes and has {len(self._data)}")
+                    raise IndexError(f"expected {offset + length} bytes, found {len(self._data)}")
                 self._segments.append((address, length, offset))
             elif segment == PT_DYNAMIC:
                 dynamic = offset, length
@@ -122,7 +122,7 @@ class _Reader:
         return next((value for found, value in self._dynamic if found == tag), None)
 
     def _offset(self, address: int) -> int:
-        """Where in the file is what will be at ``address``."""
+        """Return the offset in the file of what is loaded at ``address``."""
         for start, length, offset in self._segments:
             if start <= address < start + length:
                 return address - start + offset
@@ -134,7 +134,7 @@ class _Reader:
     def _string(self, index: int) -> str:
         table = self._value(DT_STRTAB)
         if table is None:
-            raise IndexError("no table of strings")
+            raise IndexError("the string table is missing")
         return self._text(self._offset(table) + index)
 
     def _versions(self) -> list[VersionNeed]:
@@ -162,7 +162,7 @@ class _Reader:
         return needs
 
     def _symbols_by_version(self) -> dict[int, list[str]]:
-        """Names of the dynamic symbols, by the index of their version."""
+        """Return the names of the dynamic symbols by the index of their version."""
         table, versions = self._value(DT_SYMTAB), self._value(DT_VERSYM)
         found: dict[int, list[str]] = {}
         if table is None or versions is None:
@@ -176,7 +176,7 @@ class _Reader:
         return found
 
     def _symbol_count(self) -> int:
-        """How many symbols to look at: all, or those that DT_GNU_HASH leaves out, the undefined ones."""
+        """Return how many symbols to read: all, or only the undefined ones, which precede DT_GNU_HASH's."""
         address = self._value(DT_HASH)
         if address is not None:
             _, count = struct.unpack_from("<II", self._data, self._offset(address))

@@ -1,13 +1,13 @@
-"""Decides which files of a function stay out of its zip, by patterns that are a subset of .gitignore's:
+"""Decide which files of a function are left out of its zip, by a subset of .gitignore's patterns:
 
     # comment        ignored, like blank lines
-    *.md             any file or folder with such a name, in every folder
+    *.md             files and folders with a matching name, in every folder
     tests/           folders only
-    /data            a slash that is not at the end: relative to the task root
-    docs/**/*.png    ** stands for any folders; * and ? for characters except a slash, [a-z] for one of these
-    !README.md       kept nevertheless: the last pattern that matches decides
+    /data            with a slash that is not at the end: relative to the task root
+    docs/**/*.png    ** matches any folders; * and ? match characters except a slash, [a-z] one of these
+    !README.md       include: the last pattern that matches decides
 
-Below a folder that is left out, nothing can be kept. A backslash makes the next character an ordinary one.
+Files in a folder that is left out cannot be included. A backslash escapes the next character.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ TOKEN = re.compile(r"(?:^|(?<=/))\*\*/|/\*\*$|\*+|\?|\[!?\]?[^\]/]*\]|\\.|.", re
 
 
 class Rule:
-    """A pattern, and what it means for the files that it matches."""
+    """A pattern, and whether it includes or leaves out the files that it matches."""
 
     __slots__ = ("_folders_only", "_regex", "keeps", "pattern")
 
     def __init__(self, pattern: str) -> None:
-        """Raise Problem if the pattern makes no sense."""
+        """Raise Problem if the pattern is invalid."""
         self.pattern = pattern
         self.keeps = pattern.startswith("!")
         pattern = pattern[1:] if self.keeps else pattern
@@ -42,11 +42,11 @@ class Rule:
             translated = "".join(_translated(token) for token in TOKEN.findall(pattern.lstrip("/")))
             self._regex = re.compile(anywhere + translated, re.DOTALL)
         except re.error as error:
-            remedy = f"Write it as in .gitignore (EXCLUDE, {FILE}); \\ before a character makes it ordinary."
+            remedy = f"Use the syntax of .gitignore in EXCLUDE and {FILE}; \\ escapes a character."
             raise Problem(f"The pattern {self.pattern!r} is not valid: {error}.", remedy) from None
 
     def matches(self, path: str, *, is_folder: bool) -> bool:
-        """Whether the rule is about ``path``, which is relative to the task root."""
+        """Return whether the rule applies to ``path``, which is relative to the task root."""
         return (is_folder or not self._folders_only) and self._regex.fullmatch(path) is not None
 
 
@@ -67,13 +67,13 @@ def _translated(token: str) -> str:
 
 
 def rules(lines: Iterable[str]) -> list[Rule]:
-    """Return the rules in the lines of a file; raises Problem."""
+    """Parse the lines of a file; raise Problem if a pattern is invalid."""
     patterns = (line.rstrip() for line in lines)
     return [Rule(pattern) for pattern in patterns if pattern and not pattern.startswith("#")]
 
 
 def read(folder: Path) -> list[Rule]:
-    """Return the rules in the file of patterns in a task root, if it has one; raises Problem."""
+    """Read the rules in a task root's .lambdaignore, if it exists; raise Problem if it is invalid."""
     try:
         text = (folder / FILE).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -84,5 +84,5 @@ def read(folder: Path) -> list[Rule]:
 
 
 def deciding(rules: Sequence[Rule], path: str, *, is_folder: bool) -> Rule | None:
-    """Return the last rule that matches, which leaves the file out unless it ``keeps``; None if none does."""
+    """Return the last rule that matches, or None; it leaves the file out unless it ``keeps`` it."""
     return next((rule for rule in reversed(rules) if rule.matches(path, is_folder=is_folder)), None)

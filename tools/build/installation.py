@@ -1,4 +1,4 @@
-"""Finds the CPython for Linux that a folder or an archive holds."""
+"""Find the CPython for Linux in a folder or an archive."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from tools.build.versions import PythonVersion
 
 PROGRAM = re.compile(r"python(3\.\d+t?)$")
-# In an archive the prefix may be below a folder or two: python/, or usr/local/.
+# In an archive, the prefix may be one or two folders deep: python/ or usr/local/.
 PLACES = ("bin/python3.*", "*/bin/python3.*", "*/*/bin/python3.*")
 A_PYTHON = "bin/python3.X for Linux beside lib/python3.X"
-# How compressed archives begin, and the modules that a Python may have been built without.
+# The first bytes of compressed archives, and the modules that decompress them, which some Pythons lack.
 COMPRESSIONS = {b"BZh": "bz2", b"\xfd7zXZ\0": "lzma"}
 MACH_O = (b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
 
 class Installation:
-    """A prefix with one CPython in it."""
+    """An installed CPython and its prefix."""
 
     __slots__ = ("prefix", "program", "standard_library", "version")
 
@@ -39,13 +39,13 @@ class Installation:
 
 
 def find(folder: Path, version: PythonVersion, architecture: Architecture, given: Path) -> Installation:
-    """The installation of ``version`` below ``folder``; raises Problem if Lambda could not run it.
+    """Return the installation of ``version`` below ``folder``; raise Problem if Lambda cannot run it.
 
-    ``given`` is the folder, or the archive that was unpacked into it: what whoever reads the message knows.
+    ``given`` is the path that the user passed, for messages: the folder, or the archive unpacked into it.
     """
     if (folder / "pyvenv.cfg").exists():
-        remedy = "Give the installation that it was made from: `home` in its pyvenv.cfg, without /bin."
-        raise Problem(f"{given} is a virtual environment, which holds no Python of its own.", remedy)
+        remedy = "Use the installation that it was created from: `home` in its pyvenv.cfg, without /bin."
+        raise Problem(f"{given} is a virtual environment, which contains no interpreter.", remedy)
     programs = {}
     for pattern in reversed(PLACES):
         for path in sorted(folder.glob(pattern)):
@@ -53,11 +53,13 @@ def find(folder: Path, version: PythonVersion, architecture: Architecture, given
             if match and path.is_file() and (path.parent.parent / "lib" / path.name / "os.py").is_file():
                 programs[match.group(1)] = path
     if not programs:
-        raise Problem(f"{given} is not a Python: it has no {A_PYTHON}.", f"Give a folder with {A_PYTHON}.")
+        raise Problem(
+            f"{given} is not a Python: it has no {A_PYTHON}.", f"Set FROM to a folder with {A_PYTHON}."
+        )
     if version.name not in programs:
         found = ", ".join(sorted(programs))
-        remedy = f"Say PYTHON_VERSION={sorted(programs)[0]}, or give another folder."
-        raise Problem(f"{given} holds Python {found}, not {version.name}.", remedy)
+        remedy = f"Use PYTHON_VERSION={sorted(programs)[0]}, or another folder."
+        raise Problem(f"{given} contains Python {found}, not {version.name}.", remedy)
     installation = Installation(programs[version.name], version)
     _refuse_other_machines(
         installation.program, architecture, given / installation.program.relative_to(folder)
@@ -66,27 +68,29 @@ def find(folder: Path, version: PythonVersion, architecture: Architecture, given
 
 
 def _refuse_other_machines(program: Path, architecture: Architecture, called: Path) -> None:
-    """Raises Problem if ``program`` is not for Linux on ``architecture``."""
+    """Raise Problem if ``program`` is not for Linux on ``architecture``."""
     data = program.read_bytes()
     try:
         facts = elf.parse(data)
     except elf.ElfError:
         kind = (
-            "a program for macOS" if data[:4] in MACH_O else "a script" if data[:2] == b"#!" else "no program"
+            "a program for macOS"
+            if data[:4] in MACH_O
+            else "a script"
+            if data[:2] == b"#!"
+            else "not a program"
         )
-        remedy = "Leave FROM out, and a build for Linux is fetched; or name one for Linux."
+        remedy = "Use a build for Linux, or leave FROM out to download one."
         raise Problem(f"{called} is {kind}, and Lambda runs Linux.", remedy) from None
     if facts.machine != architecture.elf:
         found = MACHINES.get(facts.machine, f"machine {facts.machine}")
-        remedy = f"Say ARCH={found}, or give a build for {architecture.name}."
+        remedy = f"Use ARCH={found}, or a build for {architecture.name}."
         raise Problem(f"{called} is for {found}, not for {architecture.name}.", remedy)
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a tar file, however compressed, into ``folder``; raises Problem."""
-    remedy = (
-        "Give a .tar.gz, .tar.xz or .tar.bz2 of an installed Python, as python-build-standalone has them."
-    )
+    """Unpack a tar file, with any compression, into ``folder``; raise Problem on failure."""
+    remedy = "Use a .tar.gz, .tar.xz or .tar.bz2 of an installed Python, such as python-build-standalone's."
     _refuse_unknown_compression(archive)
     try:
         with tarfile.open(archive) as file:
@@ -96,8 +100,10 @@ def unpack(archive: Path, folder: Path) -> None:
                 _refuse_escapes(file)
                 file.extractall(folder)
     except tarfile.ReadError:
-        raise Problem(f"{archive} is not a Python: it is no tar file that Python can read.", remedy) from None
-    except Exception as error:  # a damaged archive: what is raised depends on its compression
+        raise Problem(
+            f"{archive} is not a Python: it is not a tar file that Python can read.", remedy
+        ) from None
+    except Exception as error:  # a damaged archive: the exception's type depends on its compression
         refuse_full_disk(str(error))
         raise Problem(f"{archive} is not a Python: it cannot be unpacked ({error}).", remedy) from None
 
@@ -111,13 +117,13 @@ def _refuse_unknown_compression(archive: Path) -> None:
             try:
                 importlib.import_module(module)
             except ImportError:
-                found = f"{archive} cannot be unpacked: this Python has no module {module}."
-                remedy = f"Use another one than {sys.executable}: PYTHON=python3.X."
+                found = f"{archive} cannot be unpacked: {sys.executable} lacks the module {module}."
+                remedy = "Use another Python: PYTHON=python3.X."
                 raise Problem(found, remedy) from None
 
 
 def _refuse_escapes(file: tarfile.TarFile) -> None:
-    """What the filter refuses, for a Python that does not know it: members outside of the folder."""
+    """Raise an error for members outside of the folder, for a Python without the filter that does it."""
     for member in file.getmembers():
         if member.name.startswith("/") or ".." in member.name.split("/") or member.linkname.startswith("/"):
             raise tarfile.ExtractError(f"{member.name} would be outside of the folder")

@@ -1,24 +1,29 @@
-"""What Lambda's operating system brings, and what Lambda allows.
+"""Facts about Lambda: the libraries of its operating system, its folders and its limits.
 
-The system is Amazon Linux 2023, as on `provided.al2023` and on managed Pythons from 3.12 on. Limits are
-those of AWS's developer guide, "Lambda quotas".
+The system is Amazon Linux 2023, as on `provided.al2023` and on managed Pythons since 3.12. The limits are in
+AWS's developer guide, "Lambda quotas".
 """
 
 from __future__ import annotations
 
-ZIPPED_LIMIT = 52_428_800  # bytes, 50 MB: a zip that is uploaded directly; through S3 it may be larger
+ZIPPED_LIMIT = 52_428_800  # bytes, 50 MB: a zip that is uploaded directly; larger ones go through S3
 UNZIPPED_LIMIT = 262_144_000  # bytes, 250 MB: the function and its layers together
 
 OPT = "/opt"  # where layers are unzipped, one over the other
 TASK = "/var/task"  # where the function is
-OWN_FOLDERS = ("/opt", "/var/task", "/var/lang", "/var/runtime")  # what a file in a zip may point to …
+OWN_FOLDERS = (
+    "/opt",
+    "/var/task",
+    "/var/lang",
+    "/var/runtime",
+)  # folders that a file in a zip may refer to …
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/dev", "/tmp")  # … and these
 
-# Newest versions of the symbols in the system's libraries: of glibc, and of GCC's (14.2 since 2025).
+# The newest symbol versions of the system's libraries, glibc and GCC (14.2 since 2025).
 GLIBC = "2.34"
 SYMBOL_VERSIONS = {"GLIBC": GLIBC, "GLIBCXX": "3.4.33", "CXXABI": "1.3.15", "GCC": "14.0.0"}
 
-# Libraries without which no program starts on Linux; nothing else is promised.
+# The libraries that every program needs; AWS guarantees no others.
 LIBRARIES = frozenset(
     {
         "ld-linux-x86-64.so.2",
@@ -34,29 +39,29 @@ LIBRARIES = frozenset(
         "libutil.so.1",
     }
 )
-# Wheels for manylinux may need it too (PEP 600), and the system has it, for its package manager.
+# A library that manylinux wheels may need too (PEP 600). The system has it, for its package manager.
 UNPROMISED_LIBRARIES = frozenset({"libz.so.1"})
 
-# Where `#!` may point to on the OS-only runtime; below /opt and /var it is what the layers bring.
+# The interpreters that `#!` may name on the OS-only runtime; those below /opt and /var come from layers.
 SCRIPT_INTERPRETERS = frozenset({"/usr/bin/env", "/bin/sh", "/usr/bin/sh", "/bin/bash", "/usr/bin/bash"})
 
 CERTIFICATES = "/etc/pki/tls/certs/ca-bundle.crt"
 
 
 class Architecture:
-    """A kind of machine, and what everybody calls it."""
+    """A machine architecture and its names."""
 
     __slots__ = ("elf", "name", "wheel")
 
     def __init__(self, name: str, elf: int, wheel: str) -> None:
-        self.name = name  # Lambda's word
+        self.name = name  # in Lambda's API
         self.elf = elf  # e_machine
-        self.wheel = wheel  # in the tags of wheels, as `uname -m` has it
+        self.wheel = wheel  # in the tags of wheels and in `uname -m`
 
 
 ARCHITECTURES = {
     "x86_64": Architecture("x86_64", 62, "x86_64"),
     "arm64": Architecture("arm64", 183, "aarch64"),
 }
-# For messages: what a file may have been built for.
+# Names of machines in ELF files, for messages.
 MACHINES = {3: "i386", 21: "ppc64", 22: "s390x", 40: "arm, 32 bits", 62: "x86_64", 183: "arm64", 243: "riscv"}

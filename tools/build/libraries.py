@@ -1,4 +1,4 @@
-"""Adds the shared libraries that programs in a folder need, and that Lambda does not bring."""
+"""Add the shared libraries that programs in a folder need and Lambda lacks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def add(tree: Path, folders: Sequence[Path]) -> list[str]:
-    """Copy to ``tree``/lib what is found in ``folders``, and what that needs in turn; the names.
+    """Copy needed libraries from ``folders`` to ``tree``/lib, with their own dependencies; return the names.
 
-    What is nowhere is left to the checks.
+    The checks report libraries that are in none of the folders.
     """
     added: list[str] = []
     programs = [path for path in sorted(tree.rglob("*")) if path.is_file() and not path.is_symlink()]
@@ -39,7 +39,7 @@ def add(tree: Path, folders: Sequence[Path]) -> list[str]:
 
 
 def _facts(path: Path) -> elf.Elf | None:
-    """None if it is no file for Linux that a loader could load."""
+    """Return the facts about an ELF file; None if it is not one."""
     try:
         with path.open("rb") as file:
             return elf.parse(file.read()) if elf.is_elf(file.read(4)) and not file.seek(0) else None

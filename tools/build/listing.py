@@ -1,4 +1,4 @@
-"""Prints what a tool has built or found: findings, and a table of sizes."""
+"""Format a tool's results: findings and a table of sizes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tools.build.checks.finding import Finding
     from tools.build.zips import Archive
 
-SHOWN = 3  # findings of one kind, unless more are wanted
+SHOWN = 3  # findings of each kind by default
 RED, YELLOW, PLAIN = "\033[31m", "\033[33m", "\033[0m"
 HEAD = ("file", "files", "size", "of 50 MB", "unzipped", "of 250 MB")
 
@@ -24,10 +24,10 @@ HEAD = ("file", "files", "size", "of 50 MB", "unzipped", "of 250 MB")
 def findings_text(
     findings: Sequence[Finding], stream: TextIO, *, shown: int = SHOWN, several: bool = False
 ) -> str:
-    """Two lines for each: what is wrong with which file, and the remedy. Coloured for a terminal.
+    """Format each finding in two lines, the problem and the remedy, in colour for a terminal.
 
-    Of each kind, one after the other, the first ones are ``shown``; how many others there are is said.
-    With ``several`` zips each line says which one it is about.
+    Show the first ``shown`` findings of each kind and the number of the others. With ``several`` zips, each
+    line names the zip.
     """
     kinds: dict[tuple[str, str], list[Finding]] = {}
     for one in findings:
@@ -44,14 +44,14 @@ def findings_text(
 
 
 def counted(findings: Sequence[Finding]) -> str:
-    """``2 errors, 1 warning``."""
+    """Return for example ``2 errors, 1 warning``."""
     errors = sum(one.severity == ERROR for one in findings)
     warnings = len(findings) - errors
     return f"{_plural(errors, 'error')}, {_plural(warnings, 'warning')}"
 
 
 def sizes_text(archives: Sequence[Archive]) -> str:
-    """A line for each zip, and one for all together, with their shares of Lambda's limits."""
+    """Format a line for each zip and a total, with their shares of Lambda's limits."""
     rows: list[Sequence[str]] = [HEAD]
     for archive in archives:
         rows.append(_row(str(archive.path), len(archive.members), archive.size, archive.unzipped_size))

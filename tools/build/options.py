@@ -1,4 +1,4 @@
-"""Reads from the command line where a zip will work."""
+"""Read the target of a zip from the command line: its Python, architecture and glibc."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ ARCHITECTURE = "x86_64"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where a zip will work, which all tools have."""
+    """Add the options that all tools share, which describe the target of a zip."""
     parser.add_argument(
         "--python",
         action="append",
         default=[],
         metavar="X.Y",
-        help=f"version of Python; default: that of the zips' interpreter, or else {PYTHON}",
+        help=f"version of Python (default: that of the zips' interpreter, or else {PYTHON})",
     )
     parser.add_argument(
         "--version-of",
         default="",
         metavar="PROGRAM",
-        help="without --python: the version of this Python, if it is a CPython",
+        help="use the version of this CPython if --python is missing",
     )
     parser.add_argument(
         "--arch",
         action="append",
         default=[],
         metavar="ARCH",
-        help=f"x86_64 or arm64; default: that of the zips' interpreter, or else {ARCHITECTURE}",
+        help=f"x86_64 or arm64 (default: that of the zips' interpreter, or else {ARCHITECTURE})",
     )
-    parser.add_argument("--glibc", default=GLIBC, metavar="X.Y", help=f"Lambda's glibc; default: {GLIBC}")
+    parser.add_argument("--glibc", default=GLIBC, metavar="X.Y", help=f"Lambda's glibc (default: {GLIBC})")
     parser.add_argument(
-        "--allow", action="append", default=[], metavar="PATTERN", help="say nothing about such files"
+        "--allow", action="append", default=[], metavar="PATTERN", help="report no findings about these files"
     )
 
 
 def target(arguments: argparse.Namespace, compilers: Sequence[str] | None = None) -> Target:
-    """Return where a zip will work: what the options say, and defaults for the rest. Raises Problem.
+    """Return the target that the options describe, with defaults for the rest; raise Problem if invalid.
 
-    ``compilers`` write the zip's bytecode. With that of several, the zip is for no version in particular.
+    ``compilers`` write the zip's bytecode. With several of them, the target has no particular version.
     """
     asked = [] if compilers is not None and len(arguments.python) > 1 else arguments.python
     version, default = _one("PYTHON_VERSION", asked), PYTHON
@@ -64,16 +64,16 @@ def target(arguments: argparse.Namespace, compilers: Sequence[str] | None = None
     architecture = _one("ARCH", arguments.arch)
     if architecture and architecture not in ARCHITECTURES:
         names = " or ".join(ARCHITECTURES)
-        raise Problem(f"Lambda has no architecture {architecture!r}.", f"Say ARCH={names}.")
+        raise Problem(f"Lambda has no architecture {architecture!r}.", f"Use ARCH={names}.")
     if not re.match(r"\d+\.\d+$", arguments.glibc):
-        raise Problem(f"{arguments.glibc!r} is no version of glibc.", "Say for example GLIBC=2.34.")
+        raise Problem(f"{arguments.glibc!r} is not a glibc version.", "Use for example GLIBC=2.34.")
     python, default_python = (versions.parse(text) if text else None for text in (version, default))
     defaults = Target(default_python, ARCHITECTURES[ARCHITECTURE])
     return Target(python, ARCHITECTURES.get(architecture), arguments.glibc, defaults)
 
 
 def definite_target(arguments: argparse.Namespace) -> tuple[Target, PythonVersion, Architecture]:
-    """Return the same with the defaults applied, and its parts, for a tool that must know them early."""
+    """Return the target with its defaults applied, and its Python and architecture."""
     asked = target(arguments)
     python, architecture = asked.python, asked.architecture
     python, architecture = python or versions.parse(PYTHON), architecture or ARCHITECTURES[ARCHITECTURE]
@@ -81,8 +81,8 @@ def definite_target(arguments: argparse.Namespace) -> tuple[Target, PythonVersio
 
 
 def _one(variable: str, words: Sequence[str]) -> str:
-    """The word that was given, "" if none was; raises Problem for more, of which one would be lost."""
+    """Return the only word, or "" if there is none; raise Problem for several."""
     if len(words) > 1:
-        remedy = f"Say {variable}={words[0]}, and build one zip after the other."
-        raise Problem(f"{variable} is {' and '.join(words)}, and a zip is for one of them.", remedy)
+        remedy = f"Use {variable}={words[0]}, and build one zip for each."
+        raise Problem(f"{variable} is {' and '.join(words)}, but a zip can have only one.", remedy)
     return words[0] if words else ""

@@ -1,4 +1,4 @@
-"""Turns a folder into a checked zip, or into nothing."""
+"""Turn a folder into a zip that has passed all checks."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WITHOUT_BYTECODE = (
-    "Python compiles what is in it at each cold start; with bytecode: make {} PYTHON_VERSION=3.13\n"
+    "The zip has no bytecode, so Python compiles at each cold start. To add it: make {} PYTHON_VERSION=3.13\n"
 )
-ERRORS_SHOWN = 10  # of each kind, of a zip that there will not be
+ERRORS_SHOWN = 10  # of each kind, if the zip is rejected
 
 
 def pack(
@@ -32,11 +32,10 @@ def pack(
     allowed: Sequence[str] = (),
     bytecode: bool = True,
 ) -> None:
-    """Write ``tree`` to ``output``, and say how large it is; raises Problem if Lambda could not use it.
+    """Write ``tree`` to ``output`` and print its size; raise Problem if it would not work on Lambda.
 
-    Without ``bytecode`` nobody has asked for any, and that there is none is no finding. The zip is written
-    beside its place and moved there when it has passed the checks; what was there before is lost then, and
-    only then.
+    Without ``bytecode``, none was requested, and its absence is not a finding. The zip is written to a
+    temporary file, which replaces ``output`` only if it passes the checks.
     """
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +47,7 @@ def pack(
     try:
         zips.write(tree, partial, compress=compress)
         partial.chmod(0o666 & ~_umask())  # mkstemp's file is for its owner alone
-        # What is imported may be in another zip; nobody asked for bytecode, perhaps.
+        # Another zip may contain the imported packages, and bytecode may not be wanted.
         expected = (MISSING_IMPORT,) if bytecode else (MISSING_IMPORT, NO_BYTECODE)
         checked_for = _check(partial, output, target, allowed, expected)
         os.replace(partial, output)
@@ -67,10 +66,7 @@ def pack(
 def _check(
     partial: Path, output: Path, target: Target, allowed: Sequence[str], expected: Sequence[str]
 ) -> str:
-    """Print the warnings except those of the expected kinds; return what was checked for.
-
-    Raises Problem with the errors.
-    """
+    """Print the warnings, except the expected kinds; return the target; raise Problem for errors."""
     with zips.Archive(partial) as archive:
         upload = Upload([archive], target)
         findings = checks.check(upload, allowed)
@@ -89,7 +85,7 @@ def _check(
 
 def _cannot_write(output: Path, error: OSError) -> Problem:
     refuse_full_disk(f"{error.strerror}: {output}")
-    remedy = "Choose a place that can be written: --output FILE (OUTPUT=FILE)."
+    remedy = "Use a writable location: --output FILE (with make: OUTPUT=FILE)."
     return Problem(f"{output} cannot be written: {error.strerror}.", remedy)
 
 

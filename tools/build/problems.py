@@ -1,4 +1,4 @@
-"""What stops a tool: one sentence on what was found, one on what to do."""
+"""Report why a tool cannot continue: what was found, and what to do."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-# The last is what a limit on the size of files says.
+# The messages of a full disk, of a quota, and of a limit on the size of files.
 NO_ROOM = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 class Problem(Exception):
-    """Nothing can be built from what was given; no file has been left behind."""
+    """The tool cannot build anything from its input; it has left no file behind."""
 
     def __init__(self, found: str, remedy: str) -> None:
         super().__init__(found, remedy)
-        self.found = found  # what was found, and what was expected if that does not go without saying
-        self.remedy = remedy  # "" if what was found says it all
+        self.found = found  # what was found and, if not obvious, what was expected
+        self.remedy = remedy  # what to do; "" if obvious
 
     def __str__(self) -> str:
         return f"{self.found}\n{self.remedy}".rstrip()
 
 
 def refuse_full_disk(words: str) -> None:
-    """Raises Problem if a failure, in the words of whoever met it, is only that a disk is full."""
+    """Raise Problem if an error message, ``words``, says that the disk is full."""
     for reason in NO_ROOM:
         if reason in words:
-            places = f"beside the output and in {tempfile.gettempdir()}"
-            remedy = f"Make room {places}, or name others: OUTPUT=FILE, TMPDIR=FOLDER."
-            raise Problem(f"There is no room to write: {words.strip().splitlines()[-1].strip()}.", remedy)
+            places = f"in the output's folder and in {tempfile.gettempdir()}"
+            remedy = f"Free some space {places}, or use others: OUTPUT=FILE, TMPDIR=FOLDER."
+            raise Problem(f"Not enough space to write: {words.strip().splitlines()[-1].strip()}.", remedy)
 
 
 def report(name: str, tool: Callable[[], int]) -> int:
-    """Run ``tool``; its exit status. What stops it becomes a message under ``name``, and status 2."""
+    """Run ``tool`` and return its exit status; print a Problem after ``name`` and return 2."""
     try:
         return _with_files_explained(tool)
     except Problem as problem:
         print(f"{name}: {problem}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # nobody reads the rest of what is printed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in buffers
+    except BrokenPipeError:  # the reader of our output is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # drop what is still buffered
         return 141
     except KeyboardInterrupt:
         return 130
 
 
 def _with_files_explained(tool: Callable[[], int]) -> int:
-    """Its exit status; raises Problem for a file in between, of which it knows nothing."""
+    """Run ``tool``; turn an unexpected error of the file system into a Problem."""
     try:
         return tool()
     except BrokenPipeError:
         raise
     except OSError as error:
         refuse_full_disk(str(error))
-        raise Problem(f"{error}.", "Check the permissions there.") from None
+        raise Problem(f"{error}.", "Check the file's permissions.") from None

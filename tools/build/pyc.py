@@ -1,4 +1,4 @@
-"""Facts about compiled Python, read from the bytes of a .pyc file.
+"""Read facts about compiled Python from the bytes of a .pyc file.
 
  0       4       8              16
 +-------+-------+--------------+----------
@@ -19,7 +19,7 @@ HEADER = 16
 UNCHECKED, CHECKED, TIMESTAMP = "unchecked-hash", "checked-hash", "timestamp"
 MODES = {0: TIMESTAMP, 1: UNCHECKED, 3: CHECKED}
 
-# Of released CPythons, as its importlib lists them; a free-threaded build has the same.
+# The magic numbers of released CPythons, from importlib; free-threaded builds have the same.
 MAGICS = {
     "3.8": 3413,
     "3.9": 3425,
@@ -33,7 +33,8 @@ OWN_MAGIC = int.from_bytes(importlib.util.MAGIC_NUMBER[:2], "little")
 if sys.implementation.name == "cpython":
     MAGICS[f"{sys.version_info[0]}.{sys.version_info[1]}"] = OWN_MAGIC
 
-# CPython's keyed hash became another in 3.11, so each Python can check the bytecode of its relatives only.
+# CPython changed its source hash in 3.11, so a Python can verify only hashes from its own side of that
+# version.
 HASH_CHANGED_IN = 3495
 HASHES_AS_CPYTHON = sys.implementation.name == "cpython"
 
@@ -50,7 +51,7 @@ class Pyc:
 
 
 def parse(data: bytes) -> Pyc | None:
-    """The header; None if the bytes are too short or not bytecode of Python 3."""
+    """Return the header; None if the bytes are too short or not bytecode of Python 3."""
     if len(data) < HEADER or data[2:4] != b"\r\n":
         return None
     magic, _, flags = struct.unpack_from("<HHI", data)
@@ -59,7 +60,7 @@ def parse(data: bytes) -> Pyc | None:
 
 
 def version_of(magic: int) -> str:
-    """The Python whose bytecode has ``magic``, in words."""
+    """Describe the Python whose bytecode has ``magic``."""
     for version, known in MAGICS.items():
         if known == magic:
             return f"Python {version}"
@@ -67,25 +68,25 @@ def version_of(magic: int) -> str:
 
 
 def tag(name: str) -> str:
-    """The cache tag in a name: ``cpython-313`` of ``__pycache__/a.cpython-313.opt-1.pyc``; "" if none."""
+    """Return the cache tag in a name: ``cpython-313`` for ``__pycache__/a.cpython-313.opt-1.pyc``, or ""."""
     match = re.search(r"/?__pycache__/.+?\.([a-z]+-?\d+[a-z]*)(?:\.opt-\w+)?\.pyc$", name)
     return match.group(1) if match else ""
 
 
 def tag_version(cache_tag: str) -> str:
-    """``3.13`` for ``cpython-313``; "" for other implementations."""
+    """Return ``3.13`` for ``cpython-313``; "" for other implementations."""
     match = re.match(r"cpython-3(\d+)$", cache_tag)
     return f"3.{match.group(1)}" if match else ""
 
 
 def source_name(name: str) -> str:
-    """The .py file whose bytecode ``name`` is; "" if it stands alone."""
+    """Return the .py file whose bytecode is ``name``; "" for bytecode without source."""
     match = re.match(r"(.*/)?__pycache__/([^/]+?)\.[a-z]+-?\d+[a-z]*(?:\.opt-\w+)?\.pyc$", name)
     return f"{match.group(1) or ''}{match.group(2)}.py" if match else ""
 
 
 def is_stale(pyc: Pyc, source: bytes) -> bool:
-    """Whether ``pyc`` is known to be compiled from something else; False if this Python cannot tell."""
+    """Return whether ``pyc`` was compiled from other source; False if this Python cannot verify it."""
     if not pyc.source_hash or not HASHES_AS_CPYTHON:
         return False
     if (OWN_MAGIC < HASH_CHANGED_IN) != (pyc.magic < HASH_CHANGED_IN):
@@ -95,10 +96,10 @@ def is_stale(pyc: Pyc, source: bytes) -> bool:
 
 
 def code_filename(data: bytes, source: str) -> str:
-    """The path that the code in a .pyc file gives as its own; "" if it is not found.
+    """Return the path of the source that the code in a .pyc file contains, or "".
 
     ``source`` is the name of the .py file. marshal writes a string as its type, its length in one byte or
-    in four, and its characters; so a path is recognised by its length, whatever Python has written it.
+    four, and its characters, so the length identifies the path in the bytecode of any Python.
     """
     ending = source.rpartition("/")[2].encode()
     end = data.find(ending, HEADER)

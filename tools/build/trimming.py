@@ -1,4 +1,4 @@
-"""Says what of an installed CPython goes into a layer."""
+"""Select the files of an installed CPython that a layer needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tools.build.installation import Installation
 
-# Below lib/python3.X, as shell patterns, in which * stands for slashes, too.
+# Shell patterns for files below lib/python3.X; here * matches slashes as well.
 LEFT_OUT = (
     # tests
     "test/*",
@@ -26,7 +26,7 @@ LEFT_OUT = (
     "lib-dynload/xxlimited*",
     "lib-dynload/xxsubtype*",
     "__phello__*",
-    # for people in front of a screen
+    # interactive use
     "idlelib/*",
     "tkinter/*",
     "turtle.py",
@@ -37,13 +37,13 @@ LEFT_OUT = (
     "lib-dynload/_curses*",
     "lib-dynload/readline*",
     "lib-dynload/ossaudiodev*",
-    # needs libraries of the building machine's system, and is hardly used
+    # rarely used, and depends on libraries of the build machine
     "crypt.py",
     "lib-dynload/_crypt*",
     "lib-dynload/_dbm*",
     "lib-dynload/_gdbm*",
     "lib-dynload/nis*",
-    # installs and builds packages, which happens elsewhere
+    # installs and builds packages
     "ensurepip/*",
     "venv/*",
     "lib2to3/*",
@@ -58,22 +58,22 @@ LEFT_OUT = (
     # added by macOS
     "._*",
     "*/._*",
-    # compiled anew
+    # compiled again
     "*.pyc",
 )
 ROOT_OF_LAYERS = "/opt"
 
 
 def is_left_out(name: str) -> bool:
-    """Whether a file, named as below lib/python3.X, stays out of the layer."""
+    """Return whether a file is left out; ``name`` is relative to lib/python3.X."""
     return any(fnmatch(name, pattern) for pattern in LEFT_OUT)
 
 
 def copy(installation: Installation, tree: Path) -> None:
-    """Copy what goes into the layer to ``tree``, laid out as in /opt.
+    """Copy the layer's files to ``tree``, laid out as in /opt.
 
-    The program is bin/python3, which is what `#!/usr/bin/env python3` looks for, and bin/python3.X a link
-    to it: so nothing depends on links where a tool does not unzip them.
+    bin/python3 is the program, because `#!/usr/bin/env python3` looks for that name, and bin/python3.X is a
+    link to it, so the layer works even if a tool unzips it without links.
     """
     version = installation.version.name
     library = tree / "lib" / f"python{version}"
@@ -83,7 +83,7 @@ def copy(installation: Installation, tree: Path) -> None:
         _copy_file(installation.standard_library / name, library / name)
     extensions = library / "lib-dynload"
     if not extensions.exists():
-        # All are in the program itself; yet Python says at each start that it misses the folder.
+        # All extension modules are built in, but Python warns at each start if the folder is missing.
         extensions.mkdir()
         (extensions / "README").write_text("The compiled modules are in the program itself.\n")
     for path in sorted(library.glob("_sysconfig*")):
@@ -91,7 +91,7 @@ def copy(installation: Installation, tree: Path) -> None:
 
 
 def _names(folder: Path) -> list[str]:
-    """The files below ``folder`` that go into the layer, without a look into folders that do not."""
+    """Return the layer's files below ``folder``, skipping folders that are left out."""
     names = []
     for place, folders, files in os.walk(folder):
         below = os.path.relpath(place, folder) if place != str(folder) else ""
@@ -101,7 +101,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def without_prefix(text: str) -> str:
-    """The variables of sysconfig with /opt for the folder that Python was installed in."""
+    """Replace the installation's prefix by /opt in the variables of sysconfig."""
     match = re.search(r"""['"]prefix['"]: ['"](/[^'"]+)['"]""", text)
     if match is None:
         return text
@@ -109,7 +109,7 @@ def without_prefix(text: str) -> str:
 
 
 def _copy_file(source: Path, target: Path, *, executable: bool = False) -> None:
-    """Copy the content, through links; a file of the standard library is executed by nobody."""
+    """Copy the content, following links; files of the standard library are not executable."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     target.chmod(0o755 if executable else 0o644)

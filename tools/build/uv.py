@@ -1,7 +1,7 @@
-"""Runs uv, which fetches Pythons and packages for other machines, and installs it where it is missing.
+"""Run uv, which downloads Pythons and packages for other machines; install it if it is missing.
 
-uv (https://docs.astral.sh/uv/) checks what it downloads against hashes that it brings. It is installed once,
-into .environments/packaging; where that cannot be done, a uv on PATH is taken as it is.
+uv (https://docs.astral.sh/uv/) verifies its downloads of Python against built-in hashes. It is installed
+once, into .environments/packaging; if that fails, a uv on PATH is used.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent.parent
 REQUIREMENTS = ROOT / "tools" / "packaging-requirements.txt"
 FOLDER = ROOT / ".environments" / "packaging"
-PYTHONS = FOLDER / "pythons"  # fetched to compile with
+PYTHONS = FOLDER / "pythons"  # downloaded as compilers
 READY = FOLDER / "ready"
 
 LINES_SHOWN = 12
 
-# A package that is named by its place is built, as far as it needs it; the wheel is checked like any other.
+# A package that the requirements name by path or URL is built from source; its wheel is checked like any
+# other.
 SOURCE_REFUSED = re.compile(r"Building source distributions is disabled, but attempted to build `([^`]+)`")
 
-# What the messages of uv and pip, which are long, come down to: words in them, what was found, the remedy.
-# The first that fits counts: a pip that has reached nothing says that there is no package, too.
+# Short explanations of uv's and pip's long messages: words in them, what was found, the remedy. The first
+# match counts, because a pip without network also reports that it found no matching package.
 MEANINGS = (
     (
         re.compile(
@@ -43,7 +44,7 @@ MEANINGS = (
             "|Could not resolve host|Failed to connect",  # git
             re.IGNORECASE,
         ),
-        "What is to be fetched cannot be reached",
+        "The download failed, because the server cannot be reached",
         "Check the network and its proxy, and try again.",
     ),
     (
@@ -53,16 +54,16 @@ MEANINGS = (
             "|Could not open requirements",
         ),
         "A file or folder in the requirements does not exist",
-        "Write paths relative to the folder of REQUIREMENTS, also in the files that it includes.",
+        "Use paths relative to the folder of REQUIREMENTS, even in the files that it includes.",
     ),
     (
         re.compile("No download found for request"),
-        "There is no such Python to be fetched",
-        "Choose another PYTHON_VERSION, or give one by FROM=FOLDER or FROM=ARCHIVE.",
+        "There is no such Python to download",
+        "Use another PYTHON_VERSION, or an existing Python with FROM=FOLDER or FROM=ARCHIVE.",
     ),
     (
         re.compile("was not found in the package registry|there is no version of"),
-        "There is no such package",
+        "A package does not exist",
         "Correct its name and version in the requirements.",
     ),
     (
@@ -72,31 +73,31 @@ MEANINGS = (
             re.IGNORECASE,
         ),
         "A package has no wheel that works on Lambda",
-        "Take a version that has one (other PYTHON_VERSION or ARCH?). If it is pure Python, build one:\n"
+        "Use a version that has one, or another PYTHON_VERSION or ARCH. For pure Python, build a wheel:\n"
         "    pip wheel --no-deps PACKAGE --wheel-dir wheels\n"
-        "and have this line in the requirements in place of the package's own:\n"
+        "and replace the package's line in the requirements by this one:\n"
         "    PACKAGE @ {wheels}/….whl",
     ),
 )
 
 
 def program() -> str:
-    """Where uv is, installed now if need be; raises Problem."""
+    """Return uv's path, after installing it if necessary; raise Problem on failure."""
     own = FOLDER / "bin" / "uv"
     if READY.exists() and READY.stat().st_mtime >= REQUIREMENTS.stat().st_mtime and own.exists():
         return str(own)
-    trouble = _install()
-    if not trouble:
+    failure = _install()
+    if not failure:
         return str(own)
     found = shutil.which("uv")
     if found is None:
         remedy = "Check the network, or install uv and put it on PATH: https://docs.astral.sh/uv/"
-        raise Problem(f"uv is not on this machine and cannot be installed ({trouble}).", remedy)
+        raise Problem(f"uv is not on this machine and cannot be installed ({failure}).", remedy)
     return found
 
 
 def _install() -> str:
-    """Install what the requirements name into a virtual environment; "" or what went wrong."""
+    """Install uv into a virtual environment; return "", or why it failed."""
     print(f"Installing {REQUIREMENTS.name} into .environments/{FOLDER.name} (once)", file=sys.stderr)
     python = str(FOLDER / "bin" / "python")
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--only-binary", ":all:"]
@@ -112,14 +113,14 @@ def _install() -> str:
 
 
 def install_python(version: PythonVersion, architecture: Architecture, folder: Path) -> None:
-    """Fetch CPython for Linux on ``architecture``, from python-build-standalone; raises Problem."""
+    """Download CPython for Linux on ``architecture`` (python-build-standalone); raise Problem on failure."""
     threads = "+freethreaded" if version.free_threaded else ""
     request = f"cpython-{version.full}{threads}-linux-{architecture.wheel}-gnu"
     _run(["python", "install", request, "--no-bin", "--install-dir", str(folder)])
 
 
 def install_compiler(version: PythonVersion) -> list[str]:
-    """Fetch a Python for this machine, to compile with; the programs that may be it. Raises Problem."""
+    """Download a Python for this machine as a compiler; return its candidates; raise Problem on failure."""
     _run(["python", "install", f"cpython-{version.number}", "--no-bin", "--install-dir", str(PYTHONS)])
     return [str(path) for path in sorted(PYTHONS.glob(f"*/bin/python{version.number}"))]
 
@@ -127,7 +128,7 @@ def install_compiler(version: PythonVersion) -> list[str]:
 def install_packages(
     requirements: Path, version: PythonVersion, architecture: Architecture, glibc: str, folder: Path
 ) -> None:
-    """Install wheels for Lambda, and nothing but wheels, into ``folder``; raises Problem."""
+    """Install wheels for Lambda, and only wheels, into ``folder``; raise Problem on failure."""
     platform = f"{architecture.wheel}-manylinux_{glibc.replace('.', '_')}"
     words = [
         "pip",
@@ -153,12 +154,12 @@ def install_packages(
 
 
 def _run(arguments: Sequence[str], folder: Path | None = None) -> None:
-    """Run uv, in a folder in whose place relative paths are meant; raises Problem."""
+    """Run uv in ``folder``, to which relative paths refer; raise Problem on failure."""
     process = subprocess.run(
         [program(), *arguments],
         cwd=folder,
-        # Trust what the machine trusts, as pip does: for example the certificate of a company's proxy. Pack
-        # the content of editable packages.
+        # Trust the system's certificates, like pip: for example that of a company's proxy. Install the
+        # content of editable packages.
         env={"UV_SYSTEM_CERTS": "1", "UV_NO_EDITABLE": "1", **os.environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -170,21 +171,21 @@ def _run(arguments: Sequence[str], folder: Path | None = None) -> None:
 
 
 def explained(output: str, tool: str, because: Problem | None = None) -> Problem:
-    """What uv or pip has said, and what it means; ``because``: why it is not the tool of first choice."""
+    """Explain the output of a failed uv or pip; ``because``: why the preferred tool was not used."""
     refuse_full_disk(output)
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     found, remedy = f"{tool} has failed", ""
-    told = [line for line in lines if not line.startswith("WARNING")]
+    quoted = [line for line in lines if not line.startswith("WARNING")]
     for pattern, meaning, advice in MEANINGS:
         if pattern.search(output):
             found, remedy = meaning, advice.format(wheels=(Path.cwd() / "wheels").as_uri())
-            told = told or [line for line in lines if pattern.search(line)]
+            quoted = quoted or [line for line in lines if pattern.search(line)]
             break
-    said = "".join(f"\n    {line}" for line in told[:LINES_SHOWN])
+    quotation = "".join(f"\n    {line}" for line in quoted[:LINES_SHOWN])
     reason = f"\n{because.found}" if because is not None else ""
-    return Problem(f"{found}. {tool} says:{said}{reason}", remedy)
+    return Problem(f"{found}. Output of {tool}:{quotation}{reason}", remedy)
 
 
 def _last_line(output: bytes) -> str:
     lines = output.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else "without a word"
+    return lines[-1] if lines else "no output"

@@ -1,4 +1,4 @@
-"""A version of Python as one asks for it: 3.13, 3.13.5, 3.13t."""
+"""Versions of Python as users write them: 3.13, 3.13.5, 3.13t."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 
 from tools.build.problems import Problem
 
-OLDEST = (3, 8)  # that the runtime supports
+OLDEST = (3, 8)  # the oldest version that the runtime supports
 
 
 class PythonVersion:
-    """A minor version of CPython, perhaps free-threaded, perhaps with its patch number."""
+    """A minor version of CPython, optionally free-threaded, optionally with a patch number."""
 
     __slots__ = ("free_threaded", "minor", "patch")
 
@@ -21,17 +21,17 @@ class PythonVersion:
 
     @property
     def number(self) -> str:
-        """``3.13``: what decides about bytecode."""
+        """``3.13``: the version of its bytecode."""
         return f"3.{self.minor}"
 
     @property
     def name(self) -> str:
-        """``3.13`` or ``3.13t``: what decides about extension modules, and is in the names of files."""
+        """``3.13`` or ``3.13t``: the version of its extension modules, as in file names."""
         return self.number + ("t" if self.free_threaded else "")
 
     @property
     def full(self) -> str:
-        """As exactly as it was asked for, without the ``t``."""
+        """``3.13`` or ``3.13.5``, as the user wrote it, without the ``t``."""
         return f"{self.number}.{self.patch}" if self.patch else self.number
 
     @property
@@ -41,11 +41,13 @@ class PythonVersion:
 
 
 def parse(text: str) -> PythonVersion:
-    """The version that ``text`` asks for; raises Problem."""
+    """Parse a version; raise Problem if it is invalid or too old."""
     match = re.match(r"(?:python|cpython-)?3\.(\d+)(?:\.(\d+))?(t?)$", text.strip())
     if match is None:
-        raise Problem(f"{text!r} is no version of Python.", "Say for example 3.13, 3.13.5 or 3.13t.")
+        raise Problem(f"{text!r} is not a Python version.", "Use for example 3.13, 3.13.5 or 3.13t.")
     minor, patch, threads = match.groups()
     if (3, int(minor)) < OLDEST:
-        raise Problem(f"Python 3.{minor} is too old: the runtime needs 3.8.", "Choose a newer one.")
+        raise Problem(
+            f"Python 3.{minor} is too old: the runtime needs 3.8 or newer.", "Use for example 3.13."
+        )
     return PythonVersion(int(minor), patch or "", free_threaded=bool(threads))

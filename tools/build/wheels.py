@@ -1,4 +1,4 @@
-"""What the names of wheels and of extension modules say about where they work.
+"""Decide from the names of wheels and extension modules where they work.
 
 cp313-cp313-manylinux_2_17_x86_64       Python, ABI, platform: tags of a wheel (PEP 425, PEP 600)
 _ssl.cpython-313-x86_64-linux-gnu.so    the same of an extension module (PEP 3149)
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from tools.build.lambda_os import Architecture
     from tools.build.versions import PythonVersion
 
-# glibc behind the older names of platforms (PEP 513, 571, 599).
+# The glibc versions of the older platform names (PEP 513, 571, 599).
 OLD_PLATFORMS = {"manylinux1": "2_5", "manylinux2010": "2_12", "manylinux2014": "2_17"}
-# glibc versions that wheels are built for, newest first.
+# The glibc versions that wheels are built for, newest first.
 GLIBC_OF_WHEELS = ("2_39", "2_35", "2_34", "2_31", "2_28", "2_27", "2_24", "2_17", "2_12", "2_5")
 
 
 def wheel_problem(
     tags: Sequence[str], python: PythonVersion | None, architecture: Architecture | None, glibc: str
 ) -> str:
-    """Why no one of a wheel's tags fits; "" if one does. What is None may be anything."""
+    """Return why none of a wheel's tags fits, or "" if one does. None matches everything."""
     if not tags:
         return ""
     reasons = [_tag_problem(tag, python, architecture, glibc) for tag in tags]
@@ -36,7 +36,7 @@ def _tag_problem(
 ) -> str:
     parts = tag.split("-")
     if len(parts) != 3:
-        return f"has the tag {tag!r}, which is none of wheels"
+        return f"has the tag {tag!r}, which is not valid for a wheel"
     interpreter, abi, platform = parts
     return _python_problem(interpreter, abi, python) or _platform_problem(platform, architecture, glibc)
 
@@ -73,7 +73,7 @@ def _platform_problem(platform: str, architecture: Architecture | None, glibc: s
 
 
 def platforms(machine: str, glibc: str) -> list[str]:
-    """The platforms whose wheels work with that glibc; pip must be told each of them."""
+    """Return the platforms whose wheels work with that glibc, for pip, which needs the whole list."""
     fitting = [version for version in GLIBC_OF_WHEELS if _numbers(version) <= _numbers(glibc)]
     older = [name for name, version in OLD_PLATFORMS.items() if _numbers(version) <= _numbers(glibc)]
     return [f"manylinux_{version}_{machine}" for version in fitting] + [f"{name}_{machine}" for name in older]
@@ -84,7 +84,7 @@ def _numbers(version: str) -> list[int]:
 
 
 def extension_problem(name: str, python: PythonVersion | None, architecture: Architecture | None) -> str:
-    """Why an extension module, by its file name, cannot be imported; "" if nothing speaks against it."""
+    """Return why an extension module cannot be imported, judging by its file name, or ""."""
     base = name.rpartition("/")[2]
     if base.endswith((".pyd", ".dll")):
         return "is for Windows"
@@ -92,7 +92,7 @@ def extension_problem(name: str, python: PythonVersion | None, architecture: Arc
         return "is for macOS"
     match = re.search(r"\.(cpython-\d+t?|pypy\d+-pp\d+)-(?:([a-z0-9_]+)-linux-(\w+))?\w*\.so$", base)
     if match is None:
-        return ""  # plain or .abi3.so: any Python may try
+        return ""  # plain or .abi3.so: the name does not exclude any Python
     interpreter, machine, libc = match.groups()
     if libc is not None and libc.startswith("musl"):
         return "is for musl (Alpine), and Lambda has glibc"

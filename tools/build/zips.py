@@ -1,8 +1,8 @@
-"""Zip files as Lambda takes them: written the same each time, read with their modes.
+"""Write reproducible zip files for Lambda, and read zip files with their modes.
 
-The same files give the same bytes with any Python, any umask and any time zone: the order, the times and
-the modes are fixed. Compressed data depends on the zlib at hand, though, so what must be the same
-everywhere is stored.
+The same files give the same bytes with any Python, umask and time zone, because order, times and modes are
+fixed. Compressed data depends on the version of zlib, so a zip that must be identical everywhere is stored
+uncompressed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can name
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can contain
 UNIX = 3  # "version made by", which gives the upper half of external_attr its meaning
 ENCRYPTED = 0x1  # a general purpose flag
-# What zipfile raises for damaged bytes, among them names that are no UTF-8 (ValueError).
+# What zipfile raises for damaged bytes, including names that are not UTF-8 (ValueError).
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -34,13 +34,13 @@ DAMAGE = (
     RuntimeError,
     ValueError,
 )
-COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # that every unzip knows
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # supported by every unzip
 
 
 def write(tree: Path, output: Path, *, compress: bool) -> list[str]:
-    """Write the files and symbolic links below ``tree`` to ``output``; their names, in order.
+    """Write the files and symbolic links below ``tree`` to ``output``; return their names in order.
 
-    A file that its owner may execute has mode 755, every other 644.
+    Files that are executable for their owner get mode 755, all others 644.
     """
     paths = {path.relative_to(tree).as_posix(): path for path in tree.rglob("*")}
     names = sorted(name for name, path in paths.items() if path.is_symlink() or path.is_file())
@@ -64,7 +64,7 @@ def write(tree: Path, output: Path, *, compress: bool) -> list[str]:
 
 
 def _refuse_other_encodings(name: str) -> None:
-    """Raises Problem for a name that is not UTF-8, as those in a zip are."""
+    """Raise Problem for a name that is not UTF-8, which a zip cannot contain."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -80,13 +80,13 @@ class Member:
     def __init__(self, entry: zipfile.ZipInfo) -> None:
         self.entry = entry
         self.name = entry.filename
-        # Without a mode of Unix, as written on Windows, no file is executable.
+        # Entries written on Windows have no Unix mode, so they are not executable.
         default = stat.S_IFDIR | 0o755 if self.is_folder else stat.S_IFREG | 0o644
         self.mode = entry.external_attr >> 16 if entry.create_system == UNIX else default
 
     @property
     def size(self) -> int:
-        """Of the unzipped file, in bytes."""
+        """The size of the unzipped file in bytes."""
         return self.entry.file_size
 
     @property
@@ -103,12 +103,12 @@ class Member:
 
     @property
     def is_readable(self) -> bool:
-        """By somebody who does not own it, such as the user in Lambda's sandbox."""
+        """Whether others than the owner can read it, such as the user in Lambda's sandbox."""
         return bool(self.mode & stat.S_IROTH)
 
     @property
     def obstacle(self) -> str:
-        """Why Lambda, or we, cannot unzip it; "" if nothing is in the way."""
+        """Why neither Lambda nor this tool can unzip it, or ""."""
         if self.entry.flag_bits & ENCRYPTED:
             return "is encrypted"
         if self.entry.compress_type not in COMPRESSIONS:
@@ -117,12 +117,12 @@ class Member:
 
 
 class Archive:
-    """A zip to look into, between ``with`` and its end."""
+    """An open zip file, to be used in a ``with`` block."""
 
     def __init__(self, path: Path) -> None:
-        """Open ``path``; raises Problem if it is no zip."""
+        """Open ``path``; raise Problem if it is not a zip."""
         self.path = path
-        remedy = "Give a zip file; `make dist` builds one."
+        remedy = "Use a zip file, for example ZIP=layers/lambda.zip, which `make dist` builds."
         try:
             self._file = zipfile.ZipFile(path)
         except FileNotFoundError:
@@ -130,12 +130,12 @@ class Archive:
         except OSError as error:
             raise Problem(f"{path} cannot be read: {error.strerror}.", remedy) from None
         except DAMAGE as error:
-            raise Problem(f"{path} is no zip file: {error}.", remedy) from None
+            raise Problem(f"{path} is not a zip file: {error}.", remedy) from None
         everything = [Member(entry) for entry in self._file.infolist()]
         files = [member for member in everything if not member.is_folder]
         self.members = {member.name: member for member in files}
-        self.names = [member.name for member in files]  # twice, what is in it twice
-        self.folders = [member for member in everything if member.is_folder]  # need not be in a zip
+        self.names = [member.name for member in files]  # with duplicates
+        self.folders = [member for member in everything if member.is_folder]  # optional in a zip
 
     def __enter__(self) -> Archive:
         return self
@@ -147,7 +147,7 @@ class Archive:
 
     @property
     def size(self) -> int:
-        """Of the zip itself, in bytes."""
+        """The size of the zip file in bytes."""
         return self.path.stat().st_size
 
     @property
@@ -155,14 +155,14 @@ class Archive:
         return sum(member.size for member in self.members.values())
 
     def read(self, name: str) -> bytes:
-        """The content of a member; raises Problem if it is damaged."""
+        """Return the content of a member; raise Problem if it is damaged."""
         try:
             return self._file.read(name)
         except (*DAMAGE, OSError) as error:
             raise self._damaged(name, error) from None
 
     def head(self, name: str, size: int) -> bytes:
-        """The first ``size`` bytes of a member; raises Problem if they are damaged."""
+        """Return the first ``size`` bytes of a member; raise Problem if they are damaged."""
         try:
             with self._file.open(name) as file:
                 return file.read(size)
@@ -170,4 +170,4 @@ class Archive:
             raise self._damaged(name, error) from None
 
     def _damaged(self, name: str, error: Exception) -> Problem:
-        return Problem(f"{self.path}: {name} is damaged: {error}.", "Build the zip anew.")
+        return Problem(f"{self.path}: {name} is damaged: {error}.", "Build the zip again.")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Invokes the function once, as Lambda would: invoke ['{"name": "Ada"}'] [OPTIONS of the emulator].
+# Invoke the function once in the emulator: invoke ['{"name": "Ada"}'] [OPTIONS of the emulator].
 
 event=${1:-'{"name": "world"}'}
 [ "$#" -eq 0 ] || shift

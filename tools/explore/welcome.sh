@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts AWS's emulator if the base brings it, says what the container has and what to try, runs its arguments.
+# Start AWS's emulator if the image contains it, explain what the container offers, and run the arguments.
 
 python=$(command -v python3)
 log=/tmp/aws-lambda-rie.log
@@ -15,8 +15,8 @@ fi
 
 cat <<END
 
-This resembles AWS Lambda: layers at /opt, the function in $LAMBDA_TASK_ROOT, its variables and its user.
-Only /tmp can be written to.
+This resembles AWS Lambda: layers in /opt, the function in $LAMBDA_TASK_ROOT, Lambda's variables and user.
+Only /tmp is writable.
 
   Python          ${python:+$(python3 -V) at }${python:-none}
   Runtime         /opt/bootstrap
@@ -27,7 +27,8 @@ END
 
 if [ -z "$python" ]; then
     cat <<'END'
-The base has no Python, as the OS-only runtime has none. Leave this shell, and bring one, in a layer or a base:
+The base image has no Python, like Lambda's OS-only runtime. Leave this shell and add one, as a layer or with
+another base image:
 
   make explore-lambda-environment EXPLORE_LAYERS=layers/python3.13-x86_64.zip
   make explore-lambda-environment EXPLORE_BASE=public.ecr.aws/lambda/python:3.13
@@ -42,7 +43,7 @@ To invoke the function, paste:
 END
     if [ -e "$log" ] && command -v curl >/dev/null; then
         cat <<'END'
-The same through AWS's emulator:
+To invoke it through AWS's emulator, paste:
 
   curl -d '{"name": "Ada"}' http://127.0.0.1:8080/2015-03-31/functions/function/invocations
 

@@ -1,4 +1,4 @@
-"""Says what is wrong with zips before Lambda does: a module for each kind of thing in them."""
+"""Check zips before they reach Lambda, with a module for each subject."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ERROR", "WARNING", "Finding", "Target", "Upload", "check"]
 
 
 def check(upload: Upload, allowed: Sequence[str] = ()) -> list[Finding]:
-    """All findings, the errors first; not those about files that a pattern in ``allowed`` matches."""
+    """Return all findings, errors first, without those about files that match a pattern in ``allowed``."""
     modules = (together, layout, binaries, bytecode, packages, secrets, imports)
     findings = [finding for module in modules for finding in module.check(upload)]
     findings = [one for one in findings if not any(fnmatch(one.file, pattern) for pattern in allowed)]

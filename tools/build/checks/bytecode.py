@@ -1,4 +1,4 @@
-"""Checks that Python will use the bytecode in the zips, and need not compile at each cold start."""
+"""Check that Python will use the bytecode in the zips instead of compiling at each cold start."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tools.build.checks.upload import File, Upload
     from tools.build.zips import Archive
 
-MODES = "python3 -m compileall -f --invalidation-mode unchecked-hash; the tools of this project do so."
-# The targets of this project that compile, by what only their zips have; the last is for all others.
+MODES = "python3 -m compileall -f --invalidation-mode unchecked-hash, as this project's tools do."
+# This project's targets that compile, with files that identify their zips; the last one matches all others.
 TARGETS = (
     ("dist", re.compile(r"runtime/lambda_runtime/")),
     ("dist-python", re.compile(r"bin/python3|lib/python3")),
@@ -30,7 +30,9 @@ ANY_VERSION = "3.13"  # for an example
 
 def check(upload: Upload) -> Iterator[Finding]:
     sources = {(file.archive.path, file.name): file for file in upload.files if file.name.endswith(".py")}
-    compiled: dict[tuple[object, str], set[str]] = {}  # source: the versions of Python with bytecode for it
+    compiled: dict[
+        tuple[object, str], set[str]
+    ] = {}  # source → the versions of Python that have bytecode for it
     for file in upload.files:
         if file.name.endswith(".pyc"):
             place = file.archive.path, pyc.source_name(file.name)
@@ -45,12 +47,12 @@ def check(upload: Upload) -> Iterator[Finding]:
 
 
 def _recompile(upload: Upload, archive: Archive) -> str:
-    """What to do: the target of this project that has made the zip, if one has."""
+    """Return the remedy: the target of this project that built the zip, or a general one."""
     version = upload.python.number if upload.python is not None else ANY_VERSION
-    remedy = "Compile anew, with the Python that Lambda will run:"
-    # This project's zips have the same time in each entry, which no other tool is likely to write.
+    remedy = "Compile again with the Python that Lambda will run:"
+    # This project's zips have the same time in each entry, which other tools are unlikely to write.
     if any(member.entry.date_time != EPOCH for member in archive.members.values()):
-        return f"{remedy} with the tool that made the zip, or `python{version} -m compileall`."
+        return f"{remedy} use the tool that built the zip, or `python{version} -m compileall`."
     target = next(name for name, mark in TARGETS if any(mark.match(one) for one in archive.members))
     return f"{remedy} `make {target} PYTHON_VERSION={version}`."
 
@@ -59,7 +61,7 @@ def _bytecode(upload: Upload, file: File, source: File | None) -> Iterator[Findi
     header = pyc.parse(file.head(pyc.HEADER))
     recompile = _recompile(upload, file.archive)
     if header is None:
-        yield Finding(ERROR, "magic", file.name, "is no bytecode of Python 3", recompile)
+        yield Finding(ERROR, "magic", file.name, "is not bytecode of Python 3", recompile)
         return
     yield from _magic(upload, file, header)
     yield from _mode(upload, file, header)
@@ -69,17 +71,17 @@ def _bytecode(upload: Upload, file: File, source: File | None) -> Iterator[Findi
 
 def _magic(upload: Upload, file: File, header: pyc.Pyc) -> Iterator[Finding]:
     tag = pyc.tag(file.name)
-    # Bytecode beside no source has no tag: it is imported as it is, or not at all.
+    # Bytecode without source has no tag.
     version = pyc.tag_version(tag) if tag else upload.python.number if upload.python is not None else ""
     expected = pyc.MAGICS.get(version)
     if expected is not None and header.magic != expected:
-        problem = f"holds bytecode of {pyc.version_of(header.magic)}, not of Python {version}"
+        problem = f"contains bytecode of {pyc.version_of(header.magic)}, not of Python {version}"
         yield Finding(ERROR, "magic", file.name, problem, _recompile(upload, file.archive))
 
 
 def _mode(upload: Upload, file: File, header: pyc.Pyc) -> Iterator[Finding]:
     if header.mode == pyc.TIMESTAMP and pyc.source_name(file.name):
-        problem = "counts only if its source keeps its time, which unzipping need not preserve"
+        problem = "is valid only if its source keeps its modification time, which unzipping may change"
         yield Finding(WARNING, "bytecode-mode", file.name, problem, f"Compile it unchecked: {MODES}")
     elif header.mode == pyc.CHECKED:
         problem = "makes Python read and hash its source at each import"
@@ -91,20 +93,20 @@ def _mode(upload: Upload, file: File, header: pyc.Pyc) -> Iterator[Finding]:
 
 def _source(file: File, header: pyc.Pyc, source: File) -> Iterator[Finding]:
     if header.mode == pyc.UNCHECKED and pyc.is_stale(header, source.read()):
-        problem = f"was not compiled from {source.name} as it is here, and would be run in its place"
-        yield Finding(ERROR, "stale", file.name, problem, "Compile anew: compileall -f.")
+        problem = f"was compiled from another version of {source.name}, and would run instead of it"
+        yield Finding(ERROR, "stale", file.name, problem, "Compile again: compileall -f.")
     path = pyc.code_filename(file.read(), source.name)
     own = tuple(f"{folder}/" for folder in OWN_FOLDERS)
     if re.match(r"/|[A-Za-z]:", path) and not path.startswith(own):
-        problem = f"calls its source {path}, a path of the machine that built it"
-        remedy = "Compile it with the folder on Lambda: compileall -d /opt/…"
+        problem = f"contains its source's path on the build machine, {path}"
+        remedy = "Compile it with its folder on Lambda: compileall -d /opt/…"
         yield Finding(WARNING, "path", file.name, problem, remedy)
 
 
 def _coverage(upload: Upload, archive: Archive, pythons: dict[str, set[str]]) -> Iterator[Finding]:
-    """Bytecode for other Pythons only is as good as none, and worse, because somebody counted on it.
+    """Report missing bytecode, and as an error bytecode for other Pythons only, which is a mistake.
 
-    ``pythons``: a zip's modules, and the versions of Python that each has bytecode for.
+    ``pythons``: a zip's modules → the versions of Python that have bytecode for it.
     """
     compiled = [name for name, versions in pythons.items() if versions]
     if pythons and not compiled:

@@ -1,4 +1,4 @@
-"""One thing that is wrong with a file in a zip."""
+"""A problem of a file in a zip."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
     from tools.build.zips import Archive
 
 ERROR = "error"  # it does not work on Lambda
-WARNING = "warning"  # it works, but slowly, or not for everybody
+WARNING = "warning"  # it works, but slowly or not everywhere
 
 
 class Finding:
-    """Which file, what is wrong with it, and what to do about it."""
+    """A file, its problem, and the remedy."""
 
     __slots__ = ("archive", "file", "kind", "problem", "remedy", "severity")
 
     def __init__(self, severity: str, kind: str, file: str, problem: str, remedy: str) -> None:
         self.severity = severity
-        self.kind = kind  # a word for each check
-        self.file = file  # its name in the zip, or the zip
-        self.archive = ""  # the path of that zip; "" if several are meant, which the problem names
+        self.kind = kind  # one word for each check
+        self.file = file  # its name in the zip, or the zip's name
+        self.archive = ""  # the zip's path; "" if the problem concerns several zips, which it names
         self.problem = problem
         self.remedy = remedy
 
     @property
     def place(self) -> str:
-        """The file and which zip it is in, for somebody who sees findings of several."""
+        """The file and its zip, for findings about several zips."""
         if not self.archive:
             return self.file
         about_all = self.file == os.path.basename(self.archive)
@@ -40,7 +40,7 @@ class Finding:
 
 
 def within(archive: Archive, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """The findings, each with the zip that it is about."""
+    """Yield the findings with their zip."""
     for finding in findings:
         finding.archive = str(archive.path)
         yield finding

@@ -1,7 +1,8 @@
-"""Checks that the packages which the function's modules import are in the zips, or on Lambda.
+"""Check that the zips or Lambda contain the packages that the function's modules import.
 
-Only imports that always run when a module is loaded count: not those in a function, under an ``if``, or in a
-``try`` that catches ImportError. Installed packages are not read: what they need is their installer's matter.
+Only imports that run whenever a module is loaded count, not those in a function, under an ``if``, or in a
+``try`` that catches ImportError. Installed packages are not checked: their installer resolves their
+dependencies.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ NEVER_IMPORTED = (
 CATCHES_IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 RUNTIME = {"__main__", "lambda_runtime", "snapshot_restore_py"}
-# On AWS's managed runtimes: the SDK with what it needs, and AWS's runtime.
+# Packages of AWS's managed runtimes: the SDK with its dependencies, and AWS's runtime.
 MANAGED = {"awslambdaric", "boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"}
-# The minor versions of Python 3 in which modules of the standard library came or went.
+# The minor versions of Python 3 that added or removed modules of the standard library.
 ADDED = {"graphlib": 9, "zoneinfo": 9, "tomllib": 11, "annotationlib": 14, "compression": 14}
 REMOVED = {
     9: "dummy_threading",
@@ -76,15 +77,17 @@ def check(upload: Upload) -> Iterator[Finding]:
 
 def _missing(name: str, files: list[File], place: str) -> Finding:
     remedy = (
-        "Add it to the requirements of `make dist-deps`, and check that zip together with this one. "
-        f"If a layer that is not here brings it: ALLOW={files[0].name}."
+        "Add it to the requirements of `make dist-deps`, and check both zips together. "
+        f"If another layer contains it, use ALLOW={files[0].name}."
     )
     problem = f"imports {name}, which is neither in the zips nor on Lambda"
     if name in REMOVED_IN:
-        problem = f"imports {name}, which is not in the standard library since Python 3.{REMOVED_IN[name]}"
+        problem = f"imports {name}, which Python 3.{REMOVED_IN[name]} removed from the standard library"
     elif place:
         problem = f"imports {name}, which is at {place}, where Python does not look"
-        remedy = "Import it by its full name from the root of the zip, or relatively (from . import …)."
+        remedy = (
+            "Import it by its full name from the root of the zip, or use a relative import (from . import …)."
+        )
     more = f" ({len(files)} modules import it)" if len(files) > 1 else ""
     finding = Finding(WARNING, MISSING_IMPORT, files[0].name, problem + more, remedy)
     finding.archive = str(files[0].archive.path)
@@ -92,7 +95,7 @@ def _missing(name: str, files: list[File], place: str) -> Finding:
 
 
 def _is_own_source(upload: Upload, file: File) -> bool:
-    """Whether a file is a module of the function or of a layer's author, and is there to be imported."""
+    """Return whether a file is an importable module of the function's or the layer's author."""
     return (
         file.name.endswith(".py")
         and file.name not in upload.installed
@@ -126,7 +129,7 @@ def _path_file_folders(file: File) -> Iterator[str]:
 
 
 def _is_module(path: str, name: str) -> bool:
-    """Whether ``path``, in any folder, is the module or the package of that name."""
+    """Return whether ``path``, in any folder, is the module or the package ``name``."""
     module = MODULE.match(posixpath.basename(path))
     package = posixpath.basename(posixpath.dirname(path))
     return module is not None and (
@@ -138,10 +141,10 @@ def _imports(file: File) -> Iterator[str]:
     """Return the top-level names that a module imports when it is loaded."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # for example of "\d" in the function's sources
+            warnings.simplefilter("ignore")  # for example about "\d" in the function's sources
             tree = ast.parse(file.read())
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # for a newer Python than this one, or for none
+        return  # not valid in this version of Python
     yield from _imports_of(tree.body)
 
 
@@ -158,13 +161,13 @@ def _imports_of(statements: Iterable[ast.stmt]) -> Iterator[str]:
 
 
 def _catches(kind: ast.expr | None) -> bool:
-    """Whether an ``except`` clause handles a failed import."""
+    """Return whether an ``except`` clause handles a failed import."""
     names = {node.id for node in ast.walk(kind) if isinstance(node, ast.Name)} if kind is not None else None
     return names is None or not CATCHES_IMPORT_ERRORS.isdisjoint(names)
 
 
 def _standard_library(minor: int) -> set[str]:
-    """Return the names of the modules of Python 3.``minor``, from those of this Python."""
+    """Return the standard library's module names in Python 3.``minor``, derived from this Python's."""
     names = set(getattr(sys, "stdlib_module_names", ()))  # since 3.10
     if not names:
         folder = os.path.dirname(os.__file__)

@@ -1,4 +1,4 @@
-"""Checks where things are in a zip, how large they are, and who may read and execute them."""
+"""Check the places, sizes and modes of the files in a zip."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from tools.build.zips import Archive
 
 ADDED_BY_MACOS = "__MACOSX/"
-ENTER = stat.S_IROTH | stat.S_IXOTH  # a folder, by who does not own it
+ENTER = stat.S_IROTH | stat.S_IXOTH  # for others than the folder's owner
 SHELL = re.compile(rb"#!\s*\S*[/ ](ba|da|a|k|z)?sh\b")  # /bin/sh, /usr/bin/env bash
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LAYER_FOLDERS = ("python/", "bin/", "lib/", "extensions/")
 SAVE_WITH_LF = "Save it with LF (git: `* text=auto eol=lf` in .gitattributes)."
 MODULES = (".py", ".pyc", ".so")
 AT_THE_ROOT = (
-    "At the root of a layer are python/, bin/, lib/, extensions/ or bootstrap, of a function its modules."
+    "The root of a layer contains python/, bin/, lib/, extensions/ or bootstrap; "
+    "that of a function contains its modules."
 )
 
 
@@ -53,7 +54,7 @@ def _archive(upload: Upload, archive: Archive) -> Iterator[Finding]:
 
 
 def is_program(file: File) -> bool:
-    """Whether a file is there to be executed by its name; in bin, files may lie beside the programs."""
+    """Return whether a file will be executed; bin may contain other files beside programs."""
     return _is_program_as(file.name, file)
 
 
@@ -70,57 +71,61 @@ def _names(archive: Archive) -> Iterator[Finding]:
             remedy = "Build the zip from an empty folder, not on top of an old zip."
             yield Finding(ERROR, "twice", name, f"is in the zip {count} times", remedy)
         if not name or name.startswith("/") or "\\" in name or ".." in name.split("/"):
-            problem = "is not a relative path with slashes"
+            problem = "is not a relative path with forward slashes"
             yield Finding(
                 ERROR,
                 "name",
                 name or "a file without a name",
                 problem,
-                "Zip the content of a folder, from inside it.",
+                "Create the zip from inside the folder.",
             )
     for name, member in archive.members.items():
         if member.obstacle:
-            remedy = "Lambda's unzip knows stored and deflated files without a password: build the zip so."
+            remedy = "Build the zip with stored or deflated files and without a password."
             yield Finding(ERROR, "compression", name, member.obstacle, remedy)
 
 
 def _bootstrap_place(archive: Archive) -> list[Finding]:
-    """Lambda looks for bootstrap in /var/task and /opt, not in folders below."""
+    """Check that bootstrap is at the root: Lambda does not search below /var/task and /opt."""
     if "bootstrap" in archive.members:
         return []
     folder = _only_folder(archive)
     if f"{folder}/bootstrap" in archive.members:
-        remedy = f"Zip the content of {folder}/, from inside it."
+        remedy = f"Create the zip from inside {folder}/."
         problem = "is not at the root of the zip"
         return [Finding(ERROR, "bootstrap", f"{folder}/bootstrap", problem, remedy)]
     if "runtime/lambda_runtime/main.py" in archive.members:
-        remedy = "Put the runtime's bootstrap beside runtime/."
-        problem = "is missing, without which Lambda starts nothing"
+        remedy = "Add the runtime's bootstrap beside runtime/."
+        problem = "is missing, but Lambda needs it to start the runtime"
         return [Finding(ERROR, "bootstrap", "bootstrap", problem, remedy)]
     return []
 
 
 def _root(archive: Archive) -> Iterator[Finding]:
-    """Something must be where Lambda or Python looks; what a folder in between hides is not there."""
+    """Check that the zip has files where Lambda or Python looks, and not in an extra folder."""
     name = archive.path.name
     if not archive.members:
-        yield Finding(ERROR, "empty", name, "is empty", f"Zip the content of a folder. {AT_THE_ROOT}")
+        yield Finding(
+            ERROR, "empty", name, "is empty", f"Create the zip from inside the folder. {AT_THE_ROOT}"
+        )
     if not archive.members or any(_is_found(archive, one) for one in archive.members):
         return
     folder = _only_folder(archive)
-    remedy = f"Zip the content of {folder}/, from inside it. {AT_THE_ROOT}" if folder else AT_THE_ROOT
+    remedy = f"Create the zip from inside {folder}/. {AT_THE_ROOT}" if folder else AT_THE_ROOT
     below = [one[len(folder) + 1 :] for one in archive.members if folder and one.startswith(f"{folder}/")]
     modules = [one for one in below if "/" not in one and one.endswith(MODULES)]
     installed = any(one.partition("/")[0].endswith(".dist-info") for one in below)
     if installed or (not modules and any(one.startswith(LAYER_FOLDERS) for one in below)):
-        yield Finding(ERROR, "root", name, f"has everything in {folder}/, where nothing looks", remedy)
+        yield Finding(
+            ERROR, "root", name, f"has everything in {folder}/, where neither Lambda nor Python looks", remedy
+        )
     else:
         problem = "has nothing at its root that Lambda or Python looks for"
         yield Finding(WARNING, "root", name, problem, remedy)
 
 
 def _is_found(archive: Archive, name: str) -> bool:
-    """Whether Lambda looks for it, or Python can import it by a name without a dot."""
+    """Return whether Lambda looks for it, or Python can import it by a name without a dot."""
     top, _, rest = name.partition("/")
     if not rest:
         return name == "bootstrap" or name.endswith(MODULES)
@@ -129,7 +134,7 @@ def _is_found(archive: Archive, name: str) -> bool:
 
 
 def _only_folder(archive: Archive) -> str:
-    """The folder that everything in the zip is in; "" if there is none."""
+    """Return the folder that contains everything in the zip, or ""."""
     names = [name for name in archive.members if not name.startswith(ADDED_BY_MACOS)]
     tops = {name.partition("/")[0] for name in names if "/" in name}
     return tops.pop() if len(tops) == 1 and all("/" in name for name in names) else ""
@@ -138,22 +143,22 @@ def _only_folder(archive: Archive) -> str:
 def _folders(archive: Archive) -> Iterator[Finding]:
     for folder in archive.folders:
         if folder.mode & ENTER != ENTER:
-            problem = f"has mode {folder.mode & 0o777:o}, so Lambda's user cannot look into it"
-            yield Finding(ERROR, "unreadable", folder.name, problem, "chmod 755 before zipping.")
+            problem = f"has mode {folder.mode & 0o777:o}, so Lambda's user cannot open it"
+            yield Finding(ERROR, "unreadable", folder.name, problem, "Use chmod 755 before zipping.")
 
 
 def _modes(file: File) -> Iterator[Finding]:
     if not file.member.is_readable:
         problem = f"has mode {file.member.mode & 0o777:o}, so Lambda's user cannot read it"
-        remedy = f"chmod {'755' if is_program(file) else '644'} before zipping."
+        remedy = f"Use chmod {'755' if is_program(file) else '644'} before zipping."
         yield Finding(ERROR, "unreadable", file.name, problem, remedy)
     elif is_program(file) and not file.member.is_executable:
-        remedy = "chmod 755 before zipping, and zip on Linux or macOS."
+        remedy = "Use chmod 755 before zipping, and zip on Linux or macOS."
         yield Finding(ERROR, "mode", file.name, "is not executable", remedy)
 
 
 def _script(file: File) -> Iterator[Finding]:
-    """A program must be what Linux can execute: ELF, or a script whose first line names an interpreter."""
+    """Check that Linux can execute a program: ELF, or a script whose first line names an interpreter."""
     if not is_program(file) or file.elf is not None:
         return
     head = file.head(4096)
@@ -167,22 +172,22 @@ def _script(file: File) -> Iterator[Finding]:
     else:
         first, _, _ = head.partition(b"\n")
         if first.endswith(b"\r"):
-            problem = "has lines that end in CR LF, as on Windows, so Linux does not find its interpreter"
+            problem = "has Windows line endings (CR LF), so Linux does not find its interpreter"
             yield Finding(ERROR, "line-ends", file.name, problem, SAVE_WITH_LF)
         elif SHELL.match(first) and b"\r\n" in file.read():
-            problem = "has lines that end in CR LF, as on Windows, and the shell takes CR for a part of them"
+            problem = "has Windows line endings (CR LF), and the shell treats CR as a part of each line"
             yield Finding(ERROR, "line-ends", file.name, problem, SAVE_WITH_LF)
         interpreter = first[2:].decode("utf-8", "replace").split()[:1]
         if interpreter and not _is_on_lambda(interpreter[0]):
-            problem = f"is for {interpreter[0]}, which Lambda does not have"
+            problem = f"needs the interpreter {interpreter[0]}, which Lambda does not have"
             yield Finding(ERROR, "shebang", file.name, problem, "Begin it with #!/usr/bin/env python3.")
 
 
 def _linked(link: File) -> Iterator[Finding]:
-    """What is executed through a link, from where it would not be looked at for itself."""
+    """Check a file that is executed through a link, and is not checked as a program itself."""
     if _is_program_as(link.name, link) and not _is_program_as(link.member.name, link):
         for finding in (*_modes(link), *_script(link)):
-            finding.problem = f"leads to {link.member.name}, which {finding.problem}"
+            finding.problem = f"is a link to {link.member.name}, which {finding.problem}"
             yield finding
 
 
@@ -193,7 +198,7 @@ def _is_on_lambda(interpreter: str) -> bool:
 
 
 def _links(upload: Upload, archive: Archive) -> Iterator[Finding]:
-    """A symbolic link must lead to something that is there, in this zip or in another."""
+    """Check that symbolic links lead to files in this zip or another one."""
     everything = set(upload.names)
     folders = {str(folder) for name in everything for folder in PurePosixPath(name).parents}
     for name, member in archive.members.items():
@@ -201,14 +206,16 @@ def _links(upload: Upload, archive: Archive) -> Iterator[Finding]:
             continue
         place = link_place(archive, name)
         if place not in everything and place not in folders:
-            remedy = "Zip the file itself in its place, or make the link relative."
+            remedy = "Replace the link by the file itself, or use a relative link."
             target = archive.read(name).decode("utf-8", "replace")
             yield Finding(ERROR, "link", name, f"is a link to {target}, which is not in the zip", remedy)
 
 
 def _zipped_size(archive: Archive) -> Iterator[Finding]:
     if archive.size > ZIPPED_LIMIT:
-        problem = f"has {_megabytes(archive.size)}, and Lambda takes {_megabytes(ZIPPED_LIMIT)} directly"
+        problem = (
+            f"has {_megabytes(archive.size)}, but Lambda accepts only {_megabytes(ZIPPED_LIMIT)} directly"
+        )
         yield Finding(WARNING, "zipped-size", archive.path.name, problem, "Upload it through S3.")
 
 
@@ -216,8 +223,8 @@ def _size(upload: Upload) -> Iterator[Finding]:
     if upload.is_too_large:
         names = ", ".join(archive.path.name for archive in upload.archives)
         size, limit = _megabytes(upload.unzipped_size), _megabytes(UNZIPPED_LIMIT)
-        problem = f"unzipped: {size}, and Lambda allows {limit} in all"
-        remedy = "Leave out what the function does not import, or use a container image."
+        problem = f"unzipped: {size}, but Lambda allows {limit} in total"
+        remedy = "Leave out packages that the function does not import, or use a container image."
         yield Finding(ERROR, "size", names, problem, remedy)
 
 

@@ -1,4 +1,4 @@
-"""Checks that installed packages are for Lambda's Python and machine, and are really there."""
+"""Check that installed packages are complete, and match Lambda's Python and machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tools.build.checks.upload import File, Upload
     from tools.build.zips import Archive
 
-REINSTALL = "Install for Lambda: `make dist-deps PYTHON_VERSION=… ARCH=…` takes the right wheels."
+REINSTALL = "Install it for Lambda: `make dist-deps PYTHON_VERSION=… ARCH=…` selects the right wheels."
 OWN = tuple(f"{folder}/" for folder in OWN_FOLDERS)
 
 
@@ -46,11 +46,11 @@ def _wheel(upload: Upload, file: File) -> Iterator[Finding]:
     tags = [line.partition(":")[2].strip() for line in lines if line.startswith("Tag:")]
     problem = wheels.wheel_problem(tags, upload.python, upload.architecture, upload.glibc)
     if problem:
-        yield Finding(ERROR, "wheel", file.name, f"says that the wheel {problem}", REINSTALL)
+        yield Finding(ERROR, "wheel", file.name, f"shows that the wheel {problem}", REINSTALL)
 
 
 def _extension(upload: Upload, file: File) -> Iterator[Finding]:
-    # An ELF file says itself which machine it is for, and that is looked at elsewhere.
+    # For ELF files, `binaries` checks the machine.
     architecture = upload.architecture if file.elf is None else None
     problem = wheels.extension_problem(file.name, upload.python, architecture)
     if problem:
@@ -59,10 +59,10 @@ def _extension(upload: Upload, file: File) -> Iterator[Finding]:
 
 
 def _origin(file: File) -> Iterator[Finding]:
-    """An editable install leaves a pointer to where the package is, in place of the package."""
+    """Find editable installs, which leave a pointer to the package instead of the package."""
     remedy = "Install the package itself, not an editable link to it (no -e in the requirements)."
     if file.name.endswith(".egg-link"):
-        yield Finding(ERROR, "editable", file.name, "points to a folder of the building machine", remedy)
+        yield Finding(ERROR, "editable", file.name, "points to a folder of the build machine", remedy)
         return
     try:
         origin = json.loads(file.read())
@@ -71,9 +71,9 @@ def _origin(file: File) -> Iterator[Finding]:
     except (ValueError, AttributeError):
         return
     if editable:
-        yield Finding(ERROR, "editable", file.name, f"points to {url} of the building machine", remedy)
+        yield Finding(ERROR, "editable", file.name, f"points to {url} of the build machine", remedy)
     elif url.startswith("file:"):
-        problem = f"names {url}, a path of the machine that built it"
+        problem = f"contains {url}, a path of the build machine"
         yield Finding(WARNING, "path", file.name, problem, "Delete the file: Python does not need it.")
 
 
@@ -82,16 +82,16 @@ def _path_file(file: File) -> Iterator[Finding]:
     try:
         text = content.decode()
     except UnicodeDecodeError:
-        # Python's own start, in which it reads its site-packages, fails; this runtime ignores a layer's file.
+        # In the interpreter's own site-packages it breaks Python's start; the runtime ignores a layer's file.
         severity = ERROR if file.name.startswith("lib/") else WARNING
         added_by_macos = posixpath.basename(file.name).startswith("._")
-        problem = "is not UTF-8, as Python expects of .pth files"
-        remedy = "Delete it: macOS has added it." if added_by_macos else "Save it as UTF-8, or delete it."
+        problem = "is not UTF-8, which Python expects in .pth files"
+        remedy = "Delete it: macOS added it." if added_by_macos else "Save it as UTF-8, or delete it."
         yield Finding(severity, "path-file", file.name, problem, remedy)
         return
     for line in text.splitlines():
         if line.startswith("/") and not f"{line}/".startswith(OWN):
-            problem = f"adds {line} to sys.path, a folder of the machine that built it"
+            problem = f"adds {line} to sys.path, a folder of the build machine"
             remedy = "Install the package itself into the zip, not an editable link to it."
             yield Finding(ERROR, "editable", file.name, problem, remedy)
 
@@ -100,14 +100,12 @@ def _script(file: File) -> Iterator[Finding]:
     first = file.head(1024).partition(b"\n")[0].decode("utf-8", "replace")
     match = re.match(r"#!\s*(/\S+)", first)
     if match and not match.group(1).startswith(("/usr/bin/env", "/bin/sh", *OWN)):
-        problem = f"is for {match.group(1)}, an interpreter of the machine that built it"
-        yield Finding(
-            WARNING, "path", file.name, problem, "Leave out python/bin: nothing on Lambda calls it."
-        )
+        problem = f"needs {match.group(1)}, an interpreter of the build machine"
+        yield Finding(WARNING, "path", file.name, problem, "Leave out python/bin: nothing on Lambda uses it.")
 
 
 def _site_packages(upload: Upload, archive: Archive) -> Iterator[Finding]:
-    """Python looks into the folder of its own version only."""
+    """Check the versions of site-packages folders: Python searches only its own version's folder."""
     if upload.python is None:
         return
     own = f"python{upload.python.number}"
@@ -117,5 +115,5 @@ def _site_packages(upload: Upload, archive: Archive) -> Iterator[Finding]:
         if match and match.group(1) != own:
             folders.setdefault(match.group(), name)
     for folder in folders:
-        problem = f"is searched by another Python, not by {own}"
-        yield Finding(ERROR, "site-packages", folder, problem, "Put the packages into python/ itself.")
+        problem = f"is for another Python version and not searched by {own}"
+        yield Finding(ERROR, "site-packages", folder, problem, "Move the packages to python/ itself.")

@@ -1,4 +1,4 @@
-"""Checks that no secrets are in the zips, as far as the names of files tell."""
+"""Check the zips for files that usually contain secrets, mostly by their names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tools.build.checks.upload import File, Upload
 
-# Variables, passwords and tokens for this machine; on Lambda they are in the function's configuration.
+# Files with variables, passwords and tokens. On Lambda, variables belong in the function's configuration.
 SECRETS = (
     *(".env", ".env.*", ".envrc"),
     *(".aws", ".azure", ".docker", ".gnupg", ".kube", ".ssh"),
@@ -27,20 +27,20 @@ CERTIFICATES = "*.pem"  # or keys
 
 def check(upload: Upload) -> Iterator[Finding]:
     for file in upload.files:
-        if file.name not in upload.installed:  # what a public package brings is not a secret
+        if file.name not in upload.installed:  # files of a public package are not secret
             yield from within(file.archive, _file(file))
 
 
 def _file(file: File) -> Iterator[Finding]:
-    remedy = "Leave it out (make dist-function EXCLUDE=PATTERN); Secrets Manager is the place for secrets."
+    remedy = "Leave it out (make dist-function EXCLUDE=PATTERN) and store secrets in Secrets Manager."
     if any(fnmatch(part, pattern) for part in file.name.split("/") for pattern in SECRETS):
-        yield Finding(WARNING, "secret", file.name, "is a file for secrets", remedy)
+        yield Finding(WARNING, "secret", file.name, "is a file that usually contains secrets", remedy)
     elif _may_be_a_key(file):
         yield Finding(WARNING, "secret", file.name, "may be a private key", remedy)
 
 
 def _may_be_a_key(file: File) -> bool:
-    """By its name; certificates are public, so that a file for either is read."""
+    """Judge by the name, and by the content of a .pem file, which may be a public certificate."""
     name = posixpath.basename(file.name)
     if fnmatch(name, CERTIFICATES):
         return b"PRIVATE KEY" in file.read()

@@ -1,4 +1,4 @@
-"""Checks that zips which are uploaded together fit together."""
+"""Check that the zips of one function are compatible with one another."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ LAYER_FOLDERS = ("python/", "bin/", "extensions/", "runtime/")
 
 
 class Claim:
-    """The Pythons that one kind of file in a zip is for: any of them will do."""
+    """The Python versions that one kind of file in a zip supports."""
 
     def __init__(self, archive: Archive, noun: str) -> None:
         self.archive = archive
         self.noun = noun
-        self.versions: dict[str, str] = {}  # 3.13 or 3.13t: the first file that says so
+        self.versions: dict[str, str] = {}  # 3.13 or 3.13t → the first file for it
 
     def fits(self, other: Claim) -> bool:
-        if "bytecode" in (self.noun, other.noun):  # a free-threaded build has the same
+        if "bytecode" in (self.noun, other.noun):  # free-threaded builds use the same
             return not _numbers(self).isdisjoint(_numbers(other))
         return not set(self.versions).isdisjoint(other.versions)
 
@@ -47,7 +47,7 @@ def check(upload: Upload) -> Iterator[Finding]:
 
 
 def _versions(upload: Upload) -> Iterator[Finding]:
-    """One finding for two zips that have no Python in common."""
+    """Report two zips that have no Python version in common, once."""
     claims = _claims(upload)
     for one, other in combinations(upload.archives, 2):
         pairs = ((first, second) for first in claims for second in claims)
@@ -55,7 +55,7 @@ def _versions(upload: Upload) -> Iterator[Finding]:
         for first, second in ours:
             if not first.fits(second):
                 problem = f"{first}, but {other.path} {second}"
-                remedy = "They do not fit together: build both for the Python that Lambda will run."
+                remedy = "Build both for the Python that Lambda will run."
                 yield Finding(ERROR, "versions", str(one.path), problem, remedy)
                 break
 
@@ -71,7 +71,7 @@ def _claims(upload: Upload) -> list[Claim]:
 
 
 def _claim(file: File) -> tuple[str, str]:
-    """What kind of file says which Python it is for; ("", "") if it does not say."""
+    """Return the kind and the Python version of a file; ("", "") if it is for any version."""
     name = file.name
     interpreter = INTERPRETER.match(name)
     if interpreter:
@@ -96,17 +96,19 @@ def _numbers(claim: Claim) -> set[str]:
 
 
 def _overwritten(one: Archive, other: Archive) -> Iterator[Finding]:
-    """Layers are unzipped over one another in /opt; a function has /var/task to itself."""
+    """Report files that are in two layers: all layers share /opt, a function has /var/task alone."""
     if not (_is_layer(one) and _is_layer(other)):
         return
-    # At the root it is bootstrap that counts: the example in lambda.zip is nobody's module in a layer.
+    # At the root, only bootstrap matters: Python does not import the example in lambda.zip from a layer.
     common = [name for name in one.members if name in other.members and _matters(name)]
     if common:
         differing = [name for name in common if one.members[name].entry.CRC != other.members[name].entry.CRC]
-        content = f"{len(differing)} with other content" if differing else "with the same content"
-        more = f" (as {len(common)} files are, {content})"
-        problem = f"is in {one.path} and in {other.path}{more}: of two layers the later one's stays"
-        remedy = "Leave one of the zips out, if they are two builds of the same; or keep each file in one."
+        content = f"{len(differing)} with different content" if differing else "with the same content"
+        more = f" (one of {len(common)} common files, {content})"
+        problem = f"is in {one.path} and in {other.path}{more}: the later layer overwrites it"
+        remedy = (
+            "If the zips are two builds of the same layer, use only one; otherwise keep each file in one zip."
+        )
         yield Finding(WARNING, "overwritten", _first(common), problem, remedy)
 
 

@@ -1,4 +1,4 @@
-"""What is uploaded together, and what it is meant for."""
+"""The zips that are uploaded together, and their target."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ INTERPRETER = re.compile(r"(?:bin/|lib/)(python3\.\d+t?)(?:$|/os\.py$)")
 
 
 class Target:
-    """Where the zips will work.
+    """The Python, architecture and glibc that the zips are for.
 
-    An interpreter in the zips decides about what is None, or else ``defaults``, which has no defaults itself.
+    For attributes that are None, an interpreter in the zips decides, or else ``defaults``.
     """
 
     __slots__ = ("architecture", "defaults", "glibc", "python")
@@ -38,23 +38,23 @@ class Target:
     ) -> None:
         self.python = python
         self.architecture = architecture
-        self.glibc = glibc  # the newest that may be needed, e.g. "2.34"
+        self.glibc = glibc  # the newest version that files may need, e.g. "2.34"
         self.defaults = defaults
 
 
 class File:
-    """A member of one of the zips; ELF facts if it is a program or a library for Linux."""
+    """A member of one of the zips, with its ELF facts if it is a program or a library for Linux."""
 
     __slots__ = ("archive", "elf", "member", "name")
 
     def __init__(self, archive: Archive, member: Member) -> None:
         self.archive = archive
         self.member = member
-        self.name = member.name  # or that of a link which leads to it
+        self.name = member.name  # or the name of a link to it
         self.elf: Elf | None = None
 
     def called(self, name: str) -> File:
-        """The same file under the name of a link."""
+        """Return the same file under the name of a link."""
         file = File(self.archive, self.member)
         file.name, file.elf = name, self.elf
         return file
@@ -67,23 +67,25 @@ class File:
 
 
 class Upload:
-    """Zips that will be unzipped over one another: layers, and the function."""
+    """The zips of one function and its layers."""
 
     def __init__(self, archives: Sequence[Archive], target: Target) -> None:
-        """Read what is common to all checks; raises Problem if a zip is damaged."""
+        """Read the facts that all checks share; raise Problem if a zip is damaged."""
         self.archives = archives
         self.unzipped_size = sum(archive.unzipped_size for archive in archives)
-        # What is larger than Lambda allows may be larger than this machine's memory, too.
+        # Zips beyond Lambda's limit might not fit this machine's memory either.
         self.files = [] if self.is_too_large else self._regular_files()
-        self.damaged: list[tuple[File, str]] = []  # files that begin as ELF does: what is wrong with them
+        self.damaged: list[tuple[File, str]] = []  # files that begin like ELF, with the problem
         for file in self.files:
             if elf.is_elf(file.head(4)):
                 try:
                     file.elf = elf.parse(file.read())
                 except elf.ElfError as error:
                     self.damaged.append((file, str(error)))
-        self.installed: set[str] = set()  # files of packages that an installer has put there
-        self.portable: set[str] = set()  # those for any platform, which choose by themselves what they load
+        self.installed: set[str] = set()  # files of installed packages
+        self.portable: set[str] = (
+            set()
+        )  # files of packages for any platform, which select at run time what they load
         self._read_records()
         self.glibc = target.glibc
         defaults = target.defaults or Target()
@@ -101,16 +103,16 @@ class Upload:
 
     @property
     def checked_for(self) -> str:
-        """Say what the checks compare with, and how to choose something else."""
+        """The target of the checks, with the variables that change it."""
         python = f"Python {self.python.name}" if self.python else "any Python"
         machine = self.architecture.name if self.architecture else "any architecture"
         asked = {"PYTHON_VERSION": self._asked.python, "ARCH": self._asked.architecture}
         others = " and ".join(f"{variable}=…" for variable, value in asked.items() if value is None)
-        return f"{python} on {machine}" + (f" (choose others with {others})" if others else "")
+        return f"{python} on {machine}" + (f" (to change: {others})" if others else "")
 
     @property
     def is_too_large(self) -> bool:
-        """Then nothing is said about the content of files, only about their names and sizes."""
+        """Whether the zips exceed Lambda's limit; then only names and sizes are checked."""
         return self.unzipped_size > UNZIPPED_LIMIT
 
     @property
@@ -119,7 +121,7 @@ class Upload:
 
     @property
     def links(self) -> dict[str, Archive]:
-        """The names of the symbolic links, and which zip each is in."""
+        """The names of the symbolic links → their zips."""
         return {
             name: archive
             for archive in self.archives
@@ -129,12 +131,12 @@ class Upload:
 
     @property
     def linked_files(self) -> Iterator[File]:
-        """Files that links lead to, under the names of the links."""
+        """The files that links lead to, under the names of the links."""
         files = {file.name: file for file in self.files}
         links = {} if self.is_too_large else self.links
         for name in links:
             place = name
-            for _ in links:  # some may lead in a circle
+            for _ in links:  # at most once each, because links may form a circle
                 place = link_place(links[place], place) if place in links else place
             if place in files:
                 yield files[place].called(name)
@@ -157,7 +159,7 @@ class Upload:
                     self.portable |= listed
 
     def _python(self) -> PythonVersion | None:
-        """The interpreter that is in the zips."""
+        """Return the version of the interpreter in the zips, if any."""
         for name in self.names:
             match = INTERPRETER.match(name)
             if match:
@@ -165,7 +167,7 @@ class Upload:
         return None
 
     def _architecture(self, defaults: Target) -> Architecture | None:
-        """The interpreter's, or the default, or that of most files."""
+        """Return the interpreter's architecture, or the default, or that of most files."""
         known = {architecture.elf: architecture for architecture in ARCHITECTURES.values()}
         for file, facts in self.binaries:
             if file.name.startswith("bin/python3") and facts.machine in known:
@@ -176,7 +178,7 @@ class Upload:
 
 
 def link_place(archive: Archive, name: str) -> str:
-    """What in the zips the link ``name`` leads to; "" if it leads elsewhere."""
+    """Return the name in the zips that the link ``name`` leads to; "" if it leads elsewhere."""
     target = archive.read(name).decode("utf-8", "replace")
     for root in (OPT, TASK):
         if target.startswith(f"{root}/"):
