@@ -38,7 +38,7 @@ RESTORE_TIMED_OUT = "restore timed out"
 # How long to wait for a runtime to exit after it has reported an init error.
 EXIT_GRACE_S = 2.0
 
-# How often `meanwhile` is called during an invocation, seconds.
+# How often `on_poll` is called during an invocation, seconds.
 POLL_S = 0.1
 
 # How long to keep reading the requests of a process that has exited.
@@ -166,10 +166,10 @@ class Environment:
         self._platform.init_report(self.init_ms)
         self._platform.restore_start()
 
-    def run(self, invocation: Invocation, timeout_s: float, meanwhile: Callable[[], None]) -> str:
+    def run(self, invocation: Invocation, timeout_s: float, on_poll: Callable[[], None]) -> str:
         """Hand over one event and wait until the runtime asks for the next.
 
-        Return COMPLETED, EXITED or TIMED_OUT. Call ``meanwhile`` every ``POLL_S`` while waiting.
+        Return COMPLETED, EXITED or TIMED_OUT. Call ``on_poll`` every ``POLL_S`` while waiting.
         """
         api = self.api
         with api.changed:
@@ -183,7 +183,7 @@ class Environment:
             ):
                 if time.monotonic() >= end:
                     break
-                meanwhile()
+                on_poll()
             if api.invocation is None:
                 return COMPLETED
             if api.closed:

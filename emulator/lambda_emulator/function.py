@@ -28,7 +28,7 @@ from lambda_emulator.invocation import Invocation, Report, Result, StreamingResu
 from lambda_emulator.log import Frame, Log
 from lambda_emulator.platform_log import platform_log
 from lambda_emulator.runtime_api import Recorded
-from lambda_emulator.source_watcher import Sources
+from lambda_emulator.source_watcher import SourceWatcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ __all__ = ["Function", "Result", "StreamingResult"]
 
 ACCOUNT_ID = "123456789012"
 # How many environments may continue after their client has left; beyond that, the oldest is ended.
-MOST_LEFT = 3
+MOST_ABANDONED = 3
 
 BOOTSTRAP = Path(__file__).resolve().parent.parent.parent / "bootstrap"
 
@@ -132,7 +132,7 @@ class Function:
         self._init_timeout_s = usual_s if init_timeout_s is None else init_timeout_s
         self._invocation_ids = invocation_ids
         self._answer_grace_s = answer_grace_s
-        self._sources = Sources(self._configuration.task_root) if reload else None
+        self._source_watcher = SourceWatcher(self._configuration.task_root) if reload else None
         self._log = Log(log)
         self._request_log = request_log
         self._platform = platform_log(self._log, self._configuration)
@@ -300,7 +300,7 @@ class Function:
             invocation.finished.set()
             return StreamingResult(204, version, invocation, self._log, 0)
         self._queue.put(invocation)
-        invocation.stream.wait_for_head()
+        invocation.stream.wait_for_begin()
         return StreamingResult(200, version, invocation, self._log, self._answer_grace_s)
 
     def _invocation(
@@ -411,7 +411,7 @@ class Function:
             self._environment = None
             self._worker = threading.Thread(target=self._work, name="function", daemon=True)
             self._worker.start()
-            surplus = list(self._left)[:-MOST_LEFT]
+            surplus = list(self._left)[:-MOST_ABANDONED]
         self._platform.warning(
             f"The client of RequestId {invocation.request_id} has left. The function continues, as on Lambda;"
             " the next event gets a new environment."
@@ -421,7 +421,7 @@ class Function:
 
     def _ready_environment(self) -> Environment:
         """Return the environment for the next invocation: the current one, or a new one."""
-        changed = self._sources.changed() if self._sources is not None else []
+        changed = self._source_watcher.changed() if self._source_watcher is not None else []
         if changed:
             self._stop_environment(self._environment)
             files = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")

@@ -61,7 +61,7 @@ class ResponseStream:
 
     # The caller's side.
 
-    def wait_for_head(self) -> None:
+    def wait_for_begin(self) -> None:
         """Wait until the response has begun, or has failed before its beginning."""
         with self._changed:
             self._changed.wait_for(lambda: self._opened or self._ended)

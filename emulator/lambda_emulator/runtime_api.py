@@ -241,7 +241,7 @@ class RuntimeApi:
         answer = Answer(record.body, _content_type(request), response_mode=mode or "buffered")
         answer.trailers = record.trailers
         if mode == "streaming":
-            _heed_trailers(answer, request)
+            _apply_error_trailers(answer, request)
         if invocation is not None and invocation.stream is not None:
             invocation.stream.open(answer.content_type, "buffered")
             invocation.stream.write(answer.body)
@@ -272,7 +272,7 @@ class RuntimeApi:
             self._truncated = True
             return refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
         answer.trailers = record.trailers = request.trailers
-        _heed_trailers(answer, request)
+        _apply_error_trailers(answer, request)
         self._finish_answer(answer)
         return accepted()
 
@@ -404,7 +404,7 @@ def _event(invocation: Invocation) -> Response:
     return Response(200, invocation.event, present, chunked=len(invocation.event) > LONGEST_COUNTED_BODY)
 
 
-def _heed_trailers(answer: Answer, request: Request) -> None:
+def _apply_error_trailers(answer: Answer, request: Request) -> None:
     """Turn a streamed response into an error if its trailers report a failure.
 
     Like Lambda's server, consider only the trailers that the header ``Trailer`` declared.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 
-class Sources:
+class SourceWatcher:
     """The Python files below a folder and their modification times."""
 
     def __init__(self, root: str) -> None:
