@@ -18,8 +18,8 @@ from pathlib import Path
 
 from lambda_emulator.function import BOOTSTRAP, Function
 from lambda_emulator.function_url import BUFFERED, RESPONSE_STREAM, FunctionUrl
-from lambda_emulator.http_answer import INTEGRATION_TYPE, BadAnswer, read_prelude
 from lambda_emulator.http_event import typed_request
+from lambda_emulator.http_response import INTEGRATION_TYPE, InvalidResponse, read_prelude
 from lambda_emulator.invoke_api import ApiError, InvokeApi, check_payload
 from lambda_emulator.terminal import Terminal
 
@@ -112,7 +112,7 @@ def show_stream(result: StreamingResult, log: Terminal, output: Terminal) -> str
     if result.content_type == INTEGRATION_TYPE:
         try:
             head, beginning = read_prelude(parts)
-        except BadAnswer as problem:
+        except InvalidResponse as problem:
             result.close()
             return str(problem)
         log.remark(f"HTTP {head.status}")

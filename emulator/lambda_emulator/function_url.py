@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import uuid
 
-from lambda_emulator.http_answer import INTEGRATION_TYPE, BadAnswer, Head, read_envelope, read_prelude
 from lambda_emulator.http_event import Endpoint, make_event
+from lambda_emulator.http_response import INTEGRATION_TYPE, Head, InvalidResponse, read_envelope, read_prelude
 from lambda_emulator.http_server import (
     BodyTooLarge,
     CutShort,
@@ -77,7 +77,7 @@ class FunctionUrl:
             response = self._answer(
                 request, event, request_id=request_id, trace_id=trace_id, client_has_left=left
             )
-        except BadAnswer as problem:
+        except InvalidResponse as problem:
             self._function.log_error(f"the function URL responded with 502, because {problem}", request_id)
             response = text_reply(502, "Internal Server Error")
         response.headers.append(("x-amzn-RequestId", request_id))
@@ -86,7 +86,7 @@ class FunctionUrl:
     def _invoke(self, request: Request, event: bytes, **details: Any) -> Response:
         result = self._function.invoke(event, prompt=True, **details)
         if result.function_error:
-            raise BadAnswer(_failure(result.payload))
+            raise InvalidResponse(_failure(result.payload))
         head, body = read_envelope(result.payload)
         self._report_dropped(head, result.request_id)
         if _has_body(request, head):
@@ -144,13 +144,13 @@ def _begin(result: StreamingResult, parts: Iterator[bytes]) -> tuple[Head, bytes
     try:
         if result.content_type == INTEGRATION_TYPE:
             return read_prelude(parts)
-    except BadAnswer:
+    except InvalidResponse:
         if not result.function_error:
             raise
-        raise BadAnswer(_failure(result.error_body)) from None
+        raise InvalidResponse(_failure(result.error_body)) from None
     beginning = next(parts, b"")
     if not beginning and result.function_error:
-        raise BadAnswer(_failure(result.error_body))
+        raise InvalidResponse(_failure(result.error_body))
     return Head(200, [("content-type", result.content_type)]), beginning
 
 

@@ -35,7 +35,7 @@ _OF_THE_CONNECTION = {
 _TOO_DEEP = "JSON nested more deeply than the emulator can parse"
 
 
-class BadAnswer(Exception):
+class InvalidResponse(Exception):
     """The function's response is not a valid HTTP response; the message says what was found and expected."""
 
 
@@ -57,10 +57,10 @@ def read_prelude(parts: Iterator[bytes]) -> tuple[Head, bytes]:
         if delimiter:
             return _read_json(prelude), beginning + data[PRELUDE_LIMIT:]
         if len(data) >= PRELUDE_LIMIT:
-            raise BadAnswer(
+            raise InvalidResponse(
                 f"the first {PRELUDE_LIMIT} bytes do not contain the eight NUL bytes that end the prelude"
             )
-    raise BadAnswer(
+    raise InvalidResponse(
         f"the stream ended after {len(data)} bytes, before the eight NUL bytes that end the prelude"
     )
 
@@ -69,11 +69,11 @@ def _read_json(prelude: bytes) -> Head:
     try:
         members = json.loads(prelude.decode("utf-8"))
     except ValueError as error:
-        raise BadAnswer(f"the prelude is not JSON: {error}") from error
+        raise InvalidResponse(f"the prelude is not JSON: {error}") from error
     except RecursionError as error:
-        raise BadAnswer(f"the prelude is {_TOO_DEEP}") from error
+        raise InvalidResponse(f"the prelude is {_TOO_DEEP}") from error
     if not isinstance(members, dict):
-        raise BadAnswer(f"the prelude is {_kind(members)}, not an object")
+        raise InvalidResponse(f"the prelude is {_kind(members)}, not an object")
     return read_head(members, default_type="application/octet-stream")
 
 
@@ -83,25 +83,25 @@ def read_envelope(payload: bytes) -> tuple[Head, bytes]:
         value = json.loads(payload.decode("utf-8"))
     except ValueError as error:
         if DELIMITER in payload:
-            raise BadAnswer(
+            raise InvalidResponse(
                 "it is a stream that begins with a prelude, but the URL is BUFFERED: use RESPONSE_STREAM, or "
                 "return one object with statusCode and body, as asgi.handler(app, streaming=False) does"
             ) from error
-        raise BadAnswer(f"it is not JSON: {error}") from error
+        raise InvalidResponse(f"it is not JSON: {error}") from error
     except RecursionError as error:
-        raise BadAnswer(f"it is {_TOO_DEEP}") from error
+        raise InvalidResponse(f"it is {_TOO_DEEP}") from error
     if not isinstance(value, dict) or "statusCode" not in value:
         return Head(200, [("content-type", "application/json")]), payload
     value.pop("multiValueHeaders", None)  # only for API Gateway
     body = value.get("body") or ""
     if not isinstance(body, str):
-        raise BadAnswer(f"body is {_kind(body)}, not a string")
+        raise InvalidResponse(f"body is {_kind(body)}, not a string")
     encoded = body.encode("utf-8", "surrogatepass")
     if value.get("isBase64Encoded") is True:
         try:
             encoded = base64.b64decode(encoded, validate=True)
         except binascii.Error as error:
-            raise BadAnswer(f"isBase64Encoded is true, but body is not valid base64: {error}") from error
+            raise InvalidResponse(f"isBase64Encoded is true, but body is not base64: {error}") from error
     return read_head(value, default_type="application/json"), encoded
 
 
@@ -117,7 +117,7 @@ def read_head(members: dict[str, Any], default_type: str) -> Head:
     if not isinstance(status, int) or not 200 <= status <= 599:
         interim = isinstance(status, int) and 100 <= status < 200
         hint = "; 1xx is an interim response, which needs another one to follow" if interim else ""
-        raise BadAnswer(f"statusCode is {json.dumps(status)[:200]}, not a number from 200 to 599{hint}")
+        raise InvalidResponse(f"statusCode is {json.dumps(status)[:200]}, not a number from 200 to 599{hint}")
     several = {name: _strings(name, values) for name, values in _object(members, "multiValueHeaders").items()}
     wanted = {name: [_string(name, value)] for name, value in _object(members, "headers").items()}
     overruled = {name.lower() for name in several}
@@ -128,7 +128,7 @@ def read_head(members: dict[str, Any], default_type: str) -> Head:
     for name, value in headers:
         if not is_field(name, value):
             found = f"{json.dumps(name)}: {json.dumps(value)}"
-            raise BadAnswer(f"{found[:200]} is not a valid HTTP header")
+            raise InvalidResponse(f"{found[:200]} is not a valid HTTP header")
     dropped = [(name, value) for name, value in headers if _is_about_connection(name.lower())]
     headers = [header for header in headers if header not in dropped]
     if not any(name.lower() == "content-type" for name, _ in headers):
@@ -143,13 +143,13 @@ def _is_about_connection(name: str) -> bool:
 def _object(members: dict[str, Any], key: str) -> dict[str, Any]:
     value = members.get(key) or {}
     if not isinstance(value, dict):
-        raise BadAnswer(f"{key} is {_kind(value)}, not an object")
+        raise InvalidResponse(f"{key} is {_kind(value)}, not an object")
     return value
 
 
 def _strings(name: str, values: Any) -> list[str]:
     if not isinstance(values, list):
-        raise BadAnswer(f"{name} is {_kind(values)}, not an array of strings")
+        raise InvalidResponse(f"{name} is {_kind(values)}, not an array of strings")
     return [_string(name, value) for value in values]
 
 
@@ -158,7 +158,7 @@ def _string(name: str, value: Any) -> str:
         return value
     if isinstance(value, (bool, int, float)):
         return json.dumps(value)
-    raise BadAnswer(f"{name} is {_kind(value)}, not a string")
+    raise InvalidResponse(f"{name} is {_kind(value)}, not a string")
 
 
 def _kind(value: Any) -> str:
