@@ -237,7 +237,7 @@ def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
         initialization_type="snap-start" if options.snap_start else "on-demand",
         reload=getattr(options, "reload", False),
         # `run` waits for the end of the invocation, including what runs after the response.
-        answer_grace_s=options.timeout + 1 if options.command == "run" else 1.0,
+        response_grace_s=options.timeout + 1 if options.command == "run" else 1.0,
         log=terminal.log,
         request_log=terminal.line,
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lambda_emulator.configuration import Configuration
-    from lambda_emulator.invocation import Answer, Invocation
+    from lambda_emulator.invocation import FunctionResponse, Invocation
     from lambda_emulator.log import Frame, Log
     from lambda_emulator.platform_log import PlatformLog
     from lambda_emulator.runtime_api import Recorded
@@ -119,7 +119,7 @@ class Environment:
         return self._process.pid if self._process is not None else None
 
     @property
-    def init_error(self) -> Answer | None:
+    def init_error(self) -> FunctionResponse | None:
         return self.api.init_error
 
     def init(self, timeout_s: float) -> str:

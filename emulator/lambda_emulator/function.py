@@ -78,7 +78,7 @@ class Function:
         invocation_ids: bool = True,
         max_response_bytes: int = 6_291_556,
         early_413: bool = False,
-        answer_grace_s: float = 1.0,
+        response_grace_s: float = 1.0,
         max_stream_bytes: int = 209_715_200,
         bandwidth: float | None = None,
         reload: bool = False,
@@ -97,7 +97,7 @@ class Function:
         grants 0.3 seconds if one of them is external.
         ``invocation_ids``: send an id with each delivery of an event and reject responses with another id.
         ``early_413``: reject an oversized response before reading it, as managed instances do.
-        ``answer_grace_s``: how long a response waits for the runtime to request the next event before it is
+        ``response_grace_s``: how long a response waits for the runtime to request the next event before it is
         passed to the caller.
         ``bandwidth``: bytes per second of a streamed response after its first 6 MiB, by default unlimited;
         Lambda's limit is 2 MiB.
@@ -131,7 +131,7 @@ class Function:
         usual_s = max(timeout_s, 130.0) if self._configuration.snap_start else 10.0
         self._init_timeout_s = usual_s if init_timeout_s is None else init_timeout_s
         self._invocation_ids = invocation_ids
-        self._answer_grace_s = answer_grace_s
+        self._response_grace_s = response_grace_s
         self._source_watcher = SourceWatcher(self._configuration.task_root) if reload else None
         self._log = Log(log)
         self._request_log = request_log
@@ -271,16 +271,16 @@ class Function:
         if invocation_type == "Event":
             result.status = 202
             return result
-        invocation.answered.wait()
+        invocation.responded.wait()
         if not prompt:
-            invocation.finished.wait(self._answer_grace_s)
-        answer = invocation.answer
-        assert answer is not None
-        result.payload = answer.body
-        result.function_error = "Unhandled" if answer.is_error else None
-        result.content_type = answer.content_type
-        result.response_mode = answer.response_mode
-        result.trailers = answer.trailers
+            invocation.finished.wait(self._response_grace_s)
+        response = invocation.response
+        assert response is not None
+        result.payload = response.body
+        result.function_error = "Unhandled" if response.is_error else None
+        result.content_type = response.content_type
+        result.response_mode = response.response_mode
+        result.trailers = response.trailers
         result.log = invocation.log or self._log.since(invocation.log_start)
         result.report = invocation.report
         return result
@@ -301,7 +301,7 @@ class Function:
             return StreamingResult(204, version, invocation, self._log, 0)
         self._queue.put(invocation)
         invocation.stream.wait_for_begin()
-        return StreamingResult(200, version, invocation, self._log, self._answer_grace_s)
+        return StreamingResult(200, version, invocation, self._log, self._response_grace_s)
 
     def _invocation(
         self,

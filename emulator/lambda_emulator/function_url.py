@@ -51,7 +51,7 @@ class FunctionUrl:
     ) -> None:
         """Start listening; raise OSError if the address is in use."""
         self._function = function
-        self._answer = self._stream if invoke_mode == RESPONSE_STREAM else self._invoke
+        self._respond = self._stream if invoke_mode == RESPONSE_STREAM else self._invoke
         self._server = HttpServer(self._handle, function.log_error, host, port, function.log_request)
         name = function.configuration.name.encode()
         url_id = hashlib.sha256(name).hexdigest()[:32]  # stable across runs
@@ -74,7 +74,7 @@ class FunctionUrl:
             return text_reply(413, "Request Entity Too Large")
         try:
             left = request.client_has_left
-            response = self._answer(
+            response = self._respond(
                 request, event, request_id=request_id, trace_id=trace_id, client_has_left=left
             )
         except InvalidResponse as problem:

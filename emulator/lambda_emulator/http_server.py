@@ -304,7 +304,9 @@ class HttpServer:
                     return
                 time.sleep(0.01)  # out of file descriptors, perhaps; the next one may succeed
                 continue
-            thread = threading.Thread(target=self._converse, args=(connection, address[0]), daemon=True)
+            thread = threading.Thread(
+                target=self._serve_connection, args=(connection, address[0]), daemon=True
+            )
             with self._lock:
                 if self._closed:
                     connection.close()
@@ -312,11 +314,11 @@ class HttpServer:
                 self._connections[thread] = connection
                 thread.start()
 
-    def _converse(self, connection: socket.socket, client: str) -> None:
+    def _serve_connection(self, connection: socket.socket, client: str) -> None:
         try:
             with connection, connection.makefile("rb") as stream:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                while self._answer(connection, stream, client):
+                while self._serve_request(connection, stream, client):
                     pass
         except OSError:
             pass  # the client has left
@@ -324,7 +326,7 @@ class HttpServer:
             with self._lock:
                 self._connections.pop(threading.current_thread(), None)
 
-    def _answer(self, connection: socket.socket, stream: BufferedReader, client: str) -> bool:
+    def _serve_request(self, connection: socket.socket, stream: BufferedReader, client: str) -> bool:
         """Read one request and reply to it; return whether the connection can carry another."""
         try:
             request = _read_request(stream)

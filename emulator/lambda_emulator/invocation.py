@@ -25,7 +25,7 @@ LOG_TAIL_BYTES = 4096
 
 
 @dataclass
-class Answer:
+class FunctionResponse:
     """The response for the caller: the function's own bytes, or an error that the platform created."""
 
     body: bytes
@@ -120,26 +120,26 @@ class StreamingResult:
     @property
     def function_error(self) -> str | None:
         """None, or ``Unhandled`` if the function failed, before the first part or later."""
-        answer = self._invocation.answer
-        return "Unhandled" if answer is not None and answer.is_error else None
+        response = self._invocation.response
+        return "Unhandled" if response is not None and response.is_error else None
 
     @property
     def error_type(self) -> str:
         """For example ``Function.ValueError`` or ``Runtime.ExitError``; empty without an error."""
-        answer = self._invocation.answer
-        return answer.error_type if answer is not None else ""
+        response = self._invocation.response
+        return response.error_type if response is not None else ""
 
     @property
     def error_body(self) -> bytes:
         """The JSON that describes the error; empty without an error."""
-        answer = self._invocation.answer
-        return answer.body if answer is not None and answer.is_error else b""
+        response = self._invocation.response
+        return response.body if response is not None and response.is_error else b""
 
     @property
     def trailers(self) -> Fields:
         """The HTTP trailers of the runtime's request, unchanged."""
-        answer = self._invocation.answer
-        return answer.trailers if answer is not None else []
+        response = self._invocation.response
+        return response.trailers if response is not None else []
 
     # The following wait until the runtime requests the next event, at most for the grace period.
 
@@ -162,7 +162,7 @@ class StreamingResult:
 class Invocation:
     """One event and everything that is known about its handling.
 
-    ``answered`` is set when the response for the caller is known. ``finished`` is set when the runtime has
+    ``responded`` is set when the response for the caller is known. ``finished`` is set when the runtime has
     requested the next event or exited, and the log is complete: Lambda bills until then.
     """
 
@@ -193,23 +193,23 @@ class Invocation:
         self._client_has_left = client_has_left
         self.deadline_ms = 0  # Unix time, milliseconds; known when the event is handed over
         self.stream = ResponseStream() if streaming else None  # for the body of a successful response
-        self.answer: Answer | None = None
+        self.response: FunctionResponse | None = None
         self.report = Report(0, None, 0, 0)  # valid once `finished` is set, like `log`
         self.log = b""
         self.log_start = 0
-        self.answered = threading.Event()
+        self.responded = threading.Event()
         self.finished = threading.Event()
 
     @property
     def unwanted(self) -> bool:
         """Whether the client left before it received the response."""
-        return self.answer is None and self._client_has_left()
+        return self.response is None and self._client_has_left()
 
-    def settle(self, answer: Answer) -> None:
+    def settle(self, response: FunctionResponse) -> None:
         """Set the response, unless one is set already. A streamed one is set at the end of the stream."""
-        if self.answer is None:
-            self.answer = answer
-            self.answered.set()
+        if self.response is None:
+            self.response = response
+            self.responded.set()
         if self.stream is not None:
             self.stream.end()
 
@@ -219,10 +219,12 @@ def new_trace_id() -> str:
     return f"Root=1-{int(time.time()):08x}-{os.urandom(12).hex()};Parent={os.urandom(8).hex()};Sampled=0"
 
 
-def platform_error(error_type: str, message: str) -> Answer:
+def platform_error(error_type: str, message: str) -> FunctionResponse:
     """Return the error that the platform reports for a function that could not report one itself."""
     body = {"errorType": error_type, "errorMessage": message}
-    return Answer(json.dumps(body, separators=(",", ":")).encode(), is_error=True, error_type=error_type)
+    return FunctionResponse(
+        json.dumps(body, separators=(",", ":")).encode(), is_error=True, error_type=error_type
+    )
 
 
 def exit_reason(exit_status: int) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from lambda_emulator import extensions
 from lambda_emulator.extensions import Extensions
 from lambda_emulator.http_server import BodyTooLarge, HttpServer, Request, Response, TruncatedBody, find
-from lambda_emulator.invocation import Answer, Invocation, platform_error
+from lambda_emulator.invocation import FunctionResponse, Invocation, platform_error
 from lambda_emulator.json_replies import accepted, refusal
 
 TYPE_CHECKING = False
@@ -68,7 +68,7 @@ READ_AFTER_REFUSAL = 256 * 1024
 LONGEST_COUNTED_BODY = 2048
 
 _BASE = "/2018-06-01/runtime"
-_ANSWER_PATH = re.compile(_BASE + "/invocation/([^/]*)/(response|error)")
+_RESPONSE_PATH = re.compile(_BASE + "/invocation/([^/]*)/(response|error)")
 
 _ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
 _ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
@@ -119,7 +119,7 @@ class RuntimeApi:
         self.changed = threading.Condition()
         self.state = STARTED
         self.invocation: Invocation | None = None
-        self.init_error: Answer | None = None
+        self.init_error: FunctionResponse | None = None
         self.abandoned = False  # the process has exited; its last requests are still read
         self.closed = False  # responses are no longer accepted
         self.extensions = Extensions(metadata)
@@ -187,10 +187,10 @@ class RuntimeApi:
             return self._register_extension(request, record)
         if call == ("GET", extensions.NEXT):
             return self._next_of_extension(request)
-        answer = _ANSWER_PATH.fullmatch(request.path)
-        if answer is not None and request.method == "POST":
-            request_id, kind = answer.groups()
-            denied = self._begin_answer(request, request_id, kind)
+        named = _RESPONSE_PATH.fullmatch(request.path)
+        if named is not None and request.method == "POST":
+            request_id, kind = named.groups()
+            denied = self._begin_response(request, request_id, kind)
             if denied is not None:
                 return denied
             return self._response(request, record) if kind == "response" else self._error(request, record)
@@ -204,11 +204,11 @@ class RuntimeApi:
         with self.changed:
             if self._snap_start and self.state == STARTED:
                 self._on_restore()  # without `restore/next`, because there are no hooks
-            answered = self.state == RESPONSE_SENT
+            responded = self.state == RESPONSE_SENT
             denied = self._move("Ready")
             if denied is not None:
                 return denied
-            if answered:
+            if responded:
                 self.invocation = None
             self.idle_since = time.monotonic()
             self.changed.notify_all()
@@ -238,14 +238,14 @@ class RuntimeApi:
             return refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
         if record.body_size > limit:
             return self._too_large(limit, close=False)
-        answer = Answer(record.body, _content_type(request), response_mode=mode or "buffered")
-        answer.trailers = record.trailers
+        response = FunctionResponse(record.body, _content_type(request), response_mode=mode or "buffered")
+        response.trailers = record.trailers
         if mode == "streaming":
-            _apply_error_trailers(answer, request)
+            _apply_error_trailers(response, request)
         if invocation is not None and invocation.stream is not None:
-            invocation.stream.open(answer.content_type, "buffered")
-            invocation.stream.write(answer.body)
-        self._finish_answer(answer)
+            invocation.stream.open(response.content_type, "buffered")
+            invocation.stream.write(response.body)
+        self._finish_response(response)
         return accepted()
 
     def _stream(self, request: Request, record: Recorded, stream: ResponseStream) -> Response:
@@ -253,8 +253,8 @@ class RuntimeApi:
 
         A chunked request is streamed even if no header asks for it, as on the service.
         """
-        answer = Answer(b"", _content_type(request), response_mode="streaming")
-        stream.open(answer.content_type, answer.response_mode)
+        response = FunctionResponse(b"", _content_type(request), response_mode="streaming")
+        stream.open(response.content_type, response.response_mode)
         limit = self._max_stream_bytes
         try:
             for part in request.parts():
@@ -271,9 +271,9 @@ class RuntimeApi:
             # If the process is about to exit, that explains the failure better: see `_move`.
             self._truncated = True
             return refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
-        answer.trailers = record.trailers = request.trailers
-        _apply_error_trailers(answer, request)
-        self._finish_answer(answer)
+        response.trailers = record.trailers = request.trailers
+        _apply_error_trailers(response, request)
+        self._finish_response(response)
         return accepted()
 
     def _throttle(self, size: int, part_size: int) -> None:
@@ -291,7 +291,9 @@ class RuntimeApi:
             return None  # like Lambda's server: no reply, and the runtime is stuck
         error_type = request.header(_ERROR_TYPE)
         content_type = request.header("Content-Type") or "application/json"
-        self._finish_answer(Answer(record.body, content_type, is_error=True, error_type=error_type))
+        self._finish_response(
+            FunctionResponse(record.body, content_type, is_error=True, error_type=error_type)
+        )
         return accepted()
 
     def _init_error(self, call: str, request: Request, record: Recorded) -> Response | None:
@@ -304,7 +306,9 @@ class RuntimeApi:
             return None
         self._on_pause()
         with self.changed:
-            self.init_error = Answer(record.body, is_error=True, error_type=request.header(_ERROR_TYPE))
+            self.init_error = FunctionResponse(
+                record.body, is_error=True, error_type=request.header(_ERROR_TYPE)
+            )
             self.changed.notify_all()
         return accepted()
 
@@ -356,7 +360,7 @@ class RuntimeApi:
         self.state = following
         return None
 
-    def _begin_answer(self, request: Request, request_id: str, kind: str) -> Response | None:
+    def _begin_response(self, request: Request, request_id: str, kind: str) -> Response | None:
         """Return None if the runtime may respond to this invocation now, otherwise a refusal."""
         with self.changed:
             invocation = self.invocation
@@ -368,18 +372,18 @@ class RuntimeApi:
                 return refusal(410, "InvokeTimeout", "Invoke timeout")
             return self._move("InvocationResponse" if kind == "response" else "InvocationErrorResponse")
 
-    def _finish_answer(self, answer: Answer) -> None:
+    def _finish_response(self, response: FunctionResponse) -> None:
         self._on_pause()  # log all output that was written before the response
         with self.changed:
             self.state = RESPONSE_SENT
             if self.invocation is not None and not self.closed:
-                self.invocation.settle(answer)
+                self.invocation.settle(response)
             self.changed.notify_all()
 
     def _too_large(self, limit: int, *, close: bool) -> Response:
         """Fail the invocation on the platform's behalf; the runtime cannot respond any more."""
         message = f"Response payload size exceeded maximum allowed payload size ({limit} bytes)."
-        self._finish_answer(platform_error("Function.ResponseSizeTooLarge", message))
+        self._finish_response(platform_error("Function.ResponseSizeTooLarge", message))
         reason = f"Exceeded maximum allowed payload size ({limit} bytes)."
         return refusal(413, "RequestEntityTooLarge", reason, close=close)
 
@@ -404,7 +408,7 @@ def _event(invocation: Invocation) -> Response:
     return Response(200, invocation.event, present, chunked=len(invocation.event) > LONGEST_COUNTED_BODY)
 
 
-def _apply_error_trailers(answer: Answer, request: Request) -> None:
+def _apply_error_trailers(response: FunctionResponse, request: Request) -> None:
     """Turn a streamed response into an error if its trailers report a failure.
 
     Like Lambda's server, consider only the trailers that the header ``Trailer`` declared.
@@ -421,12 +425,12 @@ def _apply_error_trailers(answer: Answer, request: Request) -> None:
     if not error_type and not error_body:
         return
     try:
-        answer.body = base64.b64decode(error_body, validate=True)
+        response.body = base64.b64decode(error_body, validate=True)
     except binascii.Error:
-        answer.body = b""
-    answer.is_error = True
-    answer.error_type = error_type
-    answer.content_type = "application/json"
+        response.body = b""
+    response.is_error = True
+    response.error_type = error_type
+    response.content_type = "application/json"
 
 
 def _read(request: Request, record: Recorded, limit: int | None = None) -> bool:

@@ -210,7 +210,7 @@ class AnInvocation(EmulatorTestCase):
 
     def test_gives_the_answer_to_the_caller_though_the_runtime_takes_its_time(self) -> None:
         function = self.start(
-            "r, *_ = take(); respond(r, 1); time.sleep(30)", answer_grace_s=0.1, timeout_s=60
+            "r, *_ = take(); respond(r, 1); time.sleep(30)", response_grace_s=0.1, timeout_s=60
         )
         began = time.monotonic()
         self.assertSucceeds(function.invoke(), 1)

@@ -207,7 +207,7 @@ class AStreamingInvocation(StreamingTestCase):
     def test_ends_for_the_caller_though_the_runtime_takes_its_time(self) -> None:
         function = self.start(
             "r, *_ = take(); s = Stream(r); s.write('all'); s.end(); time.sleep(30)",
-            answer_grace_s=0.1,
+            response_grace_s=0.1,
             timeout_s=60,
         )
         result = function.invoke_streaming()

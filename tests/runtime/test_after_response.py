@@ -55,7 +55,7 @@ class AfterResponse(FunctionTestCase):
 
     def test_the_caller_does_not_wait_for_it(self) -> None:
         root = self.write({})
-        function = self.start(joined(NOTE, EXECUTE), answer_grace_s=0)
+        function = self.start(joined(NOTE, EXECUTE), response_grace_s=0)
         source = f"""
 def wait():
     note("begun")
@@ -68,7 +68,7 @@ later(wait)"""
 
     def test_who_calls_by_http_does_not_wait_for_it_either(self) -> None:
         root = self.write({})
-        function = self.start(joined(NOTE, EXECUTE), answer_grace_s=60)
+        function = self.start(joined(NOTE, EXECUTE), response_grace_s=60)
         source = f"""
 def wait():
     while not os.path.exists("{root}/answered"): time.sleep(0.002)
