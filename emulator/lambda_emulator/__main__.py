@@ -111,12 +111,12 @@ def show_stream(result: StreamingResult, log: Terminal, output: Terminal) -> str
     parts = iter(result)
     if result.content_type == INTEGRATION_TYPE:
         try:
-            head, beginning = read_prelude(parts)
+            prelude, beginning = read_prelude(parts)
         except InvalidResponse as problem:
             result.close()
             return str(problem)
-        log.remark(f"HTTP {head.status}")
-        for name, value in head.headers:
+        log.remark(f"HTTP {prelude.status}")
+        for name, value in prelude.headers:
             log.remark(f"{name}: {value}")
         log.say()
         output.part(beginning)

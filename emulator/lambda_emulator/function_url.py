@@ -9,7 +9,13 @@ import hashlib
 import uuid
 
 from lambda_emulator.http_event import Endpoint, make_event
-from lambda_emulator.http_response import INTEGRATION_TYPE, Head, InvalidResponse, read_envelope, read_prelude
+from lambda_emulator.http_response import (
+    INTEGRATION_TYPE,
+    InvalidResponse,
+    Prelude,
+    read_envelope,
+    read_prelude,
+)
 from lambda_emulator.http_server import (
     BodyTooLarge,
     CutShort,
@@ -87,39 +93,39 @@ class FunctionUrl:
         result = self._function.invoke(event, prompt=True, **details)
         if result.function_error:
             raise InvalidResponse(_failure(result.payload))
-        head, body = read_envelope(result.payload)
-        self._report_dropped(head, result.request_id)
-        if _has_body(request, head):
-            self._check_length(head, len(body), result.request_id)
-        return Response(head.status, body, _headers(request, head))
+        prelude, body = read_envelope(result.payload)
+        self._report_dropped(prelude, result.request_id)
+        if _has_body(request, prelude):
+            self._check_length(prelude, len(body), result.request_id)
+        return Response(prelude.status, body, _headers(request, prelude))
 
     def _stream(self, request: Request, event: bytes, **details: Any) -> Response:
         result = self._function.invoke_streaming(event, **details)
         parts = iter(result)
         try:
-            head, beginning = _begin(result, parts)
+            prelude, beginning = _begin(result, parts)
         except Exception:
             result.close()
             raise
-        self._report_dropped(head, result.request_id)
-        body = self._body(result, head, beginning, parts)
-        return Response(head.status, headers=_headers(request, head), parts=body, done=result.close)
+        self._report_dropped(prelude, result.request_id)
+        body = self._body(result, prelude, beginning, parts)
+        return Response(prelude.status, headers=_headers(request, prelude), parts=body, done=result.close)
 
-    def _report_dropped(self, head: Head, request_id: str) -> None:
+    def _report_dropped(self, prelude: Prelude, request_id: str) -> None:
         """Log the headers that Lambda would silently drop or rename."""
-        for name, value in head.dropped:
+        for name, value in prelude.dropped:
             text = f"the function URL drops the header {name}: {value}, because it is about one connection"
             self._function.log_error(text, request_id)
 
-    def _check_length(self, head: Head, length: int, request_id: str) -> None:
+    def _check_length(self, prelude: Prelude, length: int, request_id: str) -> None:
         """Log a wrong ``content-length``. The URL measures the body itself, as Lambda does."""
-        for name, value in head.headers:
+        for name, value in prelude.headers:
             if name.lower() == "content-length" and value != str(length):
                 text = f"the function's response has {name}: {value}, but its body has {length} bytes"
                 self._function.log_error(text, request_id)
 
     def _body(
-        self, result: StreamingResult, head: Head, beginning: bytes, parts: Iterator[bytes]
+        self, result: StreamingResult, prelude: Prelude, beginning: bytes, parts: Iterator[bytes]
     ) -> Iterator[bytes]:
         """Yield the body; if the function fails midway, break the connection.
 
@@ -132,14 +138,14 @@ class FunctionUrl:
             yield part
             length += len(part)
         if not result.function_error:
-            self._check_length(head, length, result.request_id)
+            self._check_length(prelude, length, result.request_id)
         else:
             reason = f"the response is cut short, because {_failure(result.error_body)}"
             self._function.log_error(reason, result.request_id)
             raise CutShort
 
 
-def _begin(result: StreamingResult, parts: Iterator[bytes]) -> tuple[Head, bytes]:
+def _begin(result: StreamingResult, parts: Iterator[bytes]) -> tuple[Prelude, bytes]:
     """Wait for the beginning of a stream; return its status and headers, and the body's first bytes."""
     try:
         if result.content_type == INTEGRATION_TYPE:
@@ -151,18 +157,18 @@ def _begin(result: StreamingResult, parts: Iterator[bytes]) -> tuple[Head, bytes
     beginning = next(parts, b"")
     if not beginning and result.function_error:
         raise InvalidResponse(_failure(result.error_body))
-    return Head(200, [("content-type", result.content_type)]), beginning
+    return Prelude(200, [("content-type", result.content_type)]), beginning
 
 
-def _headers(request: Request, head: Head) -> Fields:
+def _headers(request: Request, prelude: Prelude) -> Fields:
     """Return the headers, with a content-length only if no body follows: otherwise the server sets it."""
-    if not _has_body(request, head):
-        return head.headers
-    return [(name, value) for name, value in head.headers if name.lower() != "content-length"]
+    if not _has_body(request, prelude):
+        return prelude.headers
+    return [(name, value) for name, value in prelude.headers if name.lower() != "content-length"]
 
 
-def _has_body(request: Request, head: Head) -> bool:
-    return request.method != "HEAD" and head.status != 304
+def _has_body(request: Request, prelude: Prelude) -> bool:
+    return request.method != "HEAD" and prelude.status != 304
 
 
 def _failure(error_body: bytes) -> str:

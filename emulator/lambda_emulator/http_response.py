@@ -40,7 +40,7 @@ class InvalidResponse(Exception):
 
 
 @dataclass
-class Head:
+class Prelude:
     """Status and headers of a function's HTTP response; ``dropped`` are headers about the connection."""
 
     status: int
@@ -48,7 +48,7 @@ class Head:
     dropped: Fields = field(default_factory=list)
 
 
-def read_prelude(parts: Iterator[bytes]) -> tuple[Head, bytes]:
+def read_prelude(parts: Iterator[bytes]) -> tuple[Prelude, bytes]:
     """Read the prelude of a stream; return it with the first bytes of the body."""
     data = b""
     for part in parts:
@@ -65,7 +65,7 @@ def read_prelude(parts: Iterator[bytes]) -> tuple[Head, bytes]:
     )
 
 
-def _read_json(prelude: bytes) -> Head:
+def _read_json(prelude: bytes) -> Prelude:
     try:
         members = json.loads(prelude.decode("utf-8"))
     except ValueError as error:
@@ -74,10 +74,10 @@ def _read_json(prelude: bytes) -> Head:
         raise InvalidResponse(f"the prelude is {_TOO_DEEP}") from error
     if not isinstance(members, dict):
         raise InvalidResponse(f"the prelude is {_kind(members)}, not an object")
-    return read_head(members, default_type="application/octet-stream")
+    return _read_members(members, default_type="application/octet-stream")
 
 
-def read_envelope(payload: bytes) -> tuple[Head, bytes]:
+def read_envelope(payload: bytes) -> tuple[Prelude, bytes]:
     """Read a buffered response: an object with ``statusCode`` is an envelope, any other JSON is the body."""
     try:
         value = json.loads(payload.decode("utf-8"))
@@ -91,7 +91,7 @@ def read_envelope(payload: bytes) -> tuple[Head, bytes]:
     except RecursionError as error:
         raise InvalidResponse(f"it is {_TOO_DEEP}") from error
     if not isinstance(value, dict) or "statusCode" not in value:
-        return Head(200, [("content-type", "application/json")]), payload
+        return Prelude(200, [("content-type", "application/json")]), payload
     value.pop("multiValueHeaders", None)  # only for API Gateway
     body = value.get("body") or ""
     if not isinstance(body, str):
@@ -102,10 +102,10 @@ def read_envelope(payload: bytes) -> tuple[Head, bytes]:
             encoded = base64.b64decode(encoded, validate=True)
         except binascii.Error as error:
             raise InvalidResponse(f"isBase64Encoded is true, but body is not base64: {error}") from error
-    return read_head(value, default_type="application/json"), encoded
+    return _read_members(value, default_type="application/json"), encoded
 
 
-def read_head(members: dict[str, Any], default_type: str) -> Head:
+def _read_members(members: dict[str, Any], default_type: str) -> Prelude:
     """Read ``statusCode``, ``headers``, ``multiValueHeaders`` (which take precedence) and ``cookies``.
 
     All are optional.
@@ -118,13 +118,17 @@ def read_head(members: dict[str, Any], default_type: str) -> Head:
         interim = isinstance(status, int) and 100 <= status < 200
         hint = "; 1xx is an interim response, which needs another one to follow" if interim else ""
         raise InvalidResponse(f"statusCode is {json.dumps(status)[:200]}, not a number from 200 to 599{hint}")
-    several = {name: _strings(name, values) for name, values in _object(members, "multiValueHeaders").items()}
-    wanted = {name: [_string(name, value)] for name, value in _object(members, "headers").items()}
-    overruled = {name.lower() for name in several}
-    wanted = {name: values for name, values in wanted.items() if name.lower() not in overruled}
-    wanted.update(several)
-    wanted["set-cookie"] = wanted.get("set-cookie", []) + _strings("cookies", members.get("cookies") or [])
-    headers = [(name, value) for name, values in wanted.items() for value in values]
+    multi_value = {
+        name: _strings(name, values) for name, values in _object(members, "multiValueHeaders").items()
+    }
+    single_value = {name: [_string(name, value)] for name, value in _object(members, "headers").items()}
+    overruled = {name.lower() for name in multi_value}
+    single_value = {name: values for name, values in single_value.items() if name.lower() not in overruled}
+    single_value.update(multi_value)
+    single_value["set-cookie"] = single_value.get("set-cookie", []) + _strings(
+        "cookies", members.get("cookies") or []
+    )
+    headers = [(name, value) for name, values in single_value.items() for value in values]
     for name, value in headers:
         if not is_field(name, value):
             found = f"{json.dumps(name)}: {json.dumps(value)}"
@@ -133,7 +137,7 @@ def read_head(members: dict[str, Any], default_type: str) -> Head:
     headers = [header for header in headers if header not in dropped]
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("content-type", default_type))
-    return Head(status, headers, dropped)
+    return Prelude(status, headers, dropped)
 
 
 def _is_about_connection(name: str) -> bool:
