@@ -53,13 +53,13 @@ class Terminated(BaseException):
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    complaints = Terminal(sys.stderr)
+    errors = Terminal(sys.stderr)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
     try:
         return run(options) if options.command == "run" else serve(options)
     except UsageError as error:
-        complaints.complain(f"emulator: {error}")
+        errors.error(f"emulator: {error}")
         return USAGE
     except KeyboardInterrupt:
         return 0 if options.command == "serve" else INTERRUPTED  # Ctrl-C is the usual way to end `serve`
@@ -75,11 +75,11 @@ def run(options: argparse.Namespace) -> int:
     try:
         event = check_payload(event)
     except ApiError as error:
-        terminal.complain(f"{error.name}: {error}")
-        terminal.say(
+        terminal.error(f"{error.name}: {error}")
+        terminal.message(
             f"Expected JSON, for example '{DEFAULT_EVENT}', or a request, for example 'GET /path?a=b'."
         )
-        terminal.say(f"Found: {_excerpt(event)}")
+        terminal.message(f"Found: {_excerpt(event)}")
         return FUNCTION_FAILED
     log = Terminal(sys.stderr, logs_json=function.configuration.logs_json)
     with function:
@@ -92,14 +92,14 @@ def show(result: StreamingResult, log: Terminal, output: Terminal) -> int:
     payload = b"" if streamed else b"".join(result)
     problem = show_stream(result, log, output) if streamed else ""
     _ = result.report  # wait until it is logged
-    log.say()
+    log.message()
     if result.function_error:
         midway = " midway" if streamed else ""
-        log.complain(f"The function failed{midway} ({result.function_error}). Its caller receives:")
+        log.error(f"The function failed{midway} ({result.function_error}). Its caller receives:")
         (log if streamed else output).payload(result.error_body)
         return FUNCTION_FAILED
     if problem:
-        log.complain(f"The response is not a valid HTTP response: {problem}")
+        log.error(f"The response is not a valid HTTP response: {problem}")
         return FUNCTION_FAILED
     if not streamed:
         output.payload(payload)
@@ -118,7 +118,7 @@ def show_stream(result: StreamingResult, log: Terminal, output: Terminal) -> str
         log.remark(f"HTTP {prelude.status}")
         for name, value in prelude.headers:
             log.remark(f"{name}: {value}")
-        log.say()
+        log.message()
         output.part(beginning)
     for part in parts:
         output.part(part)
@@ -187,24 +187,24 @@ def _introduce(
     if function.initialized:
         terminal.headline(f"{options.handler} is ready at {url} (press Ctrl-C to stop)")
     else:
-        terminal.complain(
-            f"{options.handler} failed to initialize (see above). {url} responds with this error."
+        terminal.error(f"{options.handler} failed to initialize (see above). {url} responds with this error.")
+        terminal.message(
+            "Correct the function: the next event restarts it. Press Ctrl-C to stop the emulator."
         )
-        terminal.say("Correct the function: the next event restarts it. Press Ctrl-C to stop the emulator.")
-    terminal.say()
-    terminal.say(
+    terminal.message()
+    terminal.message(
         f"aws lambda invoke --endpoint-url {url} --no-sign-request --region {region} --function-name {name}"
         f" --cli-binary-format raw-in-base64-out --payload {payload} /dev/stdout"
     )
-    terminal.say("(AWS CLI version 1 does not have --cli-binary-format: leave it out.)")
-    terminal.say()
-    terminal.say(f"curl -d {payload} {url}/2015-03-31/functions/{name}/invocations")
-    terminal.say()
-    terminal.say(f"The function URL: open {function_url} in a browser, or curl -N {function_url}")
+    terminal.message("(AWS CLI version 1 does not have --cli-binary-format: leave it out.)")
+    terminal.message()
+    terminal.message(f"curl -d {payload} {url}/2015-03-31/functions/{name}/invocations")
+    terminal.message()
+    terminal.message(f"The function URL: open {function_url} in a browser, or curl -N {function_url}")
     if options.invoke_mode == RESPONSE_STREAM:
-        terminal.say("It streams, and sends returned values unchanged. If your function returns")
-        terminal.say('{"statusCode": …, "body": …}, restart with --invoke-mode BUFFERED.')
-    terminal.say()
+        terminal.message("It streams, and sends returned values unchanged. If your function returns")
+        terminal.message('{"statusCode": …, "body": …}, restart with --invoke-mode BUFFERED.')
+    terminal.message()
 
 
 def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:

@@ -57,9 +57,9 @@ class Terminal:
 
     def line(self, text: str) -> None:
         """Show a line of the log in the colour of its kind."""
-        self.say(text, self._style(text))
+        self.message(text, self._style(text))
 
-    def say(self, text: str = "", style: str = "") -> None:
+    def message(self, text: str = "", style: str = "") -> None:
         line = f"{style}{text}{_PLAIN}\n" if style and self._colour else text + "\n"
         if Terminal._interrupted and self._stream.isatty():
             Terminal._interrupted = False
@@ -67,13 +67,13 @@ class Terminal:
         self._write(line.encode("utf-8", "replace"))
 
     def headline(self, text: str) -> None:
-        self.say(text, _BOLD)
+        self.message(text, _BOLD)
 
-    def complain(self, text: str) -> None:
-        self.say(encode("emulator.error", {"message": text}) if self._logs_json else text, _RED)
+    def error(self, text: str) -> None:
+        self.message(encode("emulator.error", {"message": text}) if self._logs_json else text, _RED)
 
     def remark(self, text: str) -> None:
-        self.say(encode("emulator.remark", {"message": text}) if self._logs_json else text, _DIM)
+        self.message(encode("emulator.remark", {"message": text}) if self._logs_json else text, _DIM)
 
     def part(self, data: bytes) -> None:
         """Write a piece of a response, unchanged and at once."""
@@ -90,7 +90,7 @@ class Terminal:
         """Write a response: indented on a terminal, otherwise unchanged (with a final line break if text)."""
         if self._stream.isatty():
             try:
-                self.say(json.dumps(json.loads(payload), indent=2, ensure_ascii=False))
+                self.message(json.dumps(json.loads(payload), indent=2, ensure_ascii=False))
                 return
             except (ValueError, RecursionError):
                 pass  # not JSON, or nested too deeply: show it as it is

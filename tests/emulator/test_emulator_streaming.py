@@ -521,14 +521,14 @@ class TheCommandLine(StreamingTestCase):
         screen.isatty = lambda: True  # type: ignore[method-assign]
         with mock.patch.dict(os.environ, {"NO_COLOR": "1"}):
             log, output = Terminal(screen), Terminal(screen)
-        log.say("before")
+        log.message("before")
         output.part(b"one ")
         output.part(b"two")
         log.log(b"between\n")
         output.part(b"three")
         output.end_parts()
         output.end_parts()
-        log.say("after")
+        log.message("after")
         screen.seek(0)
         self.assertEqual("before\none two\nbetween\nthree\nafter\n", screen.read())
 
