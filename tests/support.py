@@ -169,7 +169,7 @@ class FunctionTestCase(unittest.TestCase):
         outcome.requests = server.requests
         return outcome
 
-    def heed_ctrl_c(self) -> None:
+    def enable_ctrl_c(self) -> None:
         """Let SIGINT interrupt the processes of this test.
 
         A shell that starts the tests in the background has it ignored, and children inherit that.

@@ -383,7 +383,7 @@ class Signals(FunctionTestCase):
         return thread
 
     def test_ctrl_c_in_a_handler_is_an_error_like_others(self) -> None:
-        self.heed_ctrl_c()
+        self.enable_ctrl_c()
         function = self.start(EXECUTE)
         invoking = self.begin(function)
         assert function.pid is not None
@@ -395,7 +395,7 @@ class Signals(FunctionTestCase):
         self.assertStillWorks(function)
 
     def test_between_invocations_either_signal_ends_the_process(self) -> None:
-        self.heed_ctrl_c()
+        self.enable_ctrl_c()
         for number, status in [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]:
             with self.subTest(number):
                 function = self.start(EXECUTE)

@@ -58,7 +58,7 @@ EXITS = [
 
 class Reports(FunctionTestCase):
     def test_whatever_the_module_raises_is_reported_with_its_class_and_message(self) -> None:
-        self.heed_ctrl_c()
+        self.enable_ctrl_c()
         for name, statements, error_type, message in EXCEPTIONS:
             with self.subTest(name):
                 function = self.start(statements + HANDLER)

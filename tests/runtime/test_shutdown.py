@@ -583,7 +583,7 @@ runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
         self, *sources: str, command: Sequence[str] = (str(BOOTSTRAP),)
     ) -> tuple[str, OneExtension, subprocess.Popen[bytes]]:
         """Start workers and wait until all are idle: the task root, their server, the first process."""
-        self.heed_ctrl_c()
+        self.enable_ctrl_c()
         root = self.write({"function.py": joined(*sources)})
         server = OneExtension()
         self.addCleanup(server.server_close)

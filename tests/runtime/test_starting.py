@@ -158,7 +158,7 @@ class Process(FunctionTestCase):
         self.assertStillWorks(function)
 
     def test_ctrl_c_while_waiting_ends_it_without_a_traceback(self) -> None:
-        self.heed_ctrl_c()
+        self.enable_ctrl_c()
         function = self.start()
         self.answer(function)
         assert function.pid is not None
