@@ -118,17 +118,15 @@ def _read_members(members: dict[str, Any], default_type: str) -> Prelude:
         interim = isinstance(status, int) and 100 <= status < 200
         hint = "; 1xx is an interim response, which needs another one to follow" if interim else ""
         raise InvalidResponse(f"statusCode is {json.dumps(status)[:200]}, not a number from 200 to 599{hint}")
-    multi_value = {
+    overriding = {
         name: _strings(name, values) for name, values in _object(members, "multiValueHeaders").items()
     }
-    single_value = {name: [_string(name, value)] for name, value in _object(members, "headers").items()}
-    overruled = {name.lower() for name in multi_value}
-    single_value = {name: values for name, values in single_value.items() if name.lower() not in overruled}
-    single_value.update(multi_value)
-    single_value["set-cookie"] = single_value.get("set-cookie", []) + _strings(
-        "cookies", members.get("cookies") or []
-    )
-    headers = [(name, value) for name, values in single_value.items() for value in values]
+    fields = {name: [_string(name, value)] for name, value in _object(members, "headers").items()}
+    overruled = {name.lower() for name in overriding}
+    fields = {name: values for name, values in fields.items() if name.lower() not in overruled}
+    fields.update(overriding)
+    fields["set-cookie"] = fields.get("set-cookie", []) + _strings("cookies", members.get("cookies") or [])
+    headers = [(name, value) for name, values in fields.items() for value in values]
     for name, value in headers:
         if not is_field(name, value):
             found = f"{json.dumps(name)}: {json.dumps(value)}"
