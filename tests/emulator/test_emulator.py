@@ -1,4 +1,4 @@
-"""The emulator by itself: what a caller sees, what a runtime may do, what is left behind.
+"""The emulator alone: what a caller sees, what a runtime can do, what the emulator leaves behind.
 
 The runtimes here are a few lines each, written for the occasion, because most of them misbehave.
 """
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
-# What every runtime here begins with: a client of the Runtime API.
+# The beginning of every runtime here: a client of the Runtime API.
 PRELUDE = """
 import http.client, json, os, signal, subprocess, sys, time
 api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
@@ -75,7 +75,7 @@ while True:
     respond(request_id, event)
 """
 
-# Answers with what a piece of Python in the event comes to.
+# Responds with the value of the Python expression in the event.
 CALCULATOR = """
 while True:
     request_id, event, headers = take()
@@ -84,7 +84,7 @@ while True:
 
 
 class EmulatorTestCase(unittest.TestCase):
-    """Starts functions whose runtime is a piece of text."""
+    """A test of functions whose runtime is a short script."""
 
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
@@ -92,7 +92,7 @@ class EmulatorTestCase(unittest.TestCase):
         self.folder = Path(folder.name)
 
     def function(self, runtime: str, **options: Any) -> Function:
-        """A function, not yet started."""
+        """Return a function that is not yet started."""
         script = self.folder / "runtime_script.py"
         script.write_text(PRELUDE + textwrap.dedent(runtime))
         options.setdefault("command", [sys.executable, "-ISu", script])
@@ -105,11 +105,11 @@ class EmulatorTestCase(unittest.TestCase):
         return function
 
     def statuses(self, function: Function) -> list[tuple[str, int | None]]:
-        """The last part of each path that the runtime called, with the status it got."""
+        """Return the last part of each path that the runtime called, with the reply's status."""
         return [(request.path.rpartition("/")[2], request.status) for request in function.requests]
 
     def assertFunctionError(self, result: Result, error_type: str, message: str = "") -> None:
-        """``message`` is looked for in the error's message; ``ID`` stands for the request id."""
+        """Expect an error that contains ``message``, in which ``ID`` stands for the request id."""
         self.assertEqual((200, "Unhandled"), (result.status, result.function_error), result.payload)
         error = json.loads(result.payload)
         self.assertEqual(error_type, error["errorType"])
@@ -126,11 +126,11 @@ class EmulatorTestCase(unittest.TestCase):
             time.sleep(0.002)
 
     def wait_for_log(self, function: Function, text: str, times: int = 1) -> None:
-        """Wait until it is in the log that often."""
+        """Wait until the log contains the text that often."""
         self.wait_until(lambda: function.log_text().count(text) >= times)
 
     def holds(self, path: Path) -> bool:
-        """True while a process has a lock on the file."""
+        """Return whether a process holds a lock on the file."""
         with open(path, "wb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -145,7 +145,7 @@ class AnInvocation(EmulatorTestCase):
         self.assertEqual((200, None, "7"), (result.status, result.function_error, result.executed_version))
         self.assertEqual(b'{"name": "w\xc3\xb6rld"}', result.payload)
 
-    def test_tells_the_runtime_all_that_the_caller_said(self) -> None:
+    def test_passes_all_details_of_the_call_to_the_runtime(self) -> None:
         function = self.start(
             "r, event, headers = take()\n"
             "utf_8 = lambda text: text.encode('latin-1').decode()\n"
@@ -181,7 +181,7 @@ class AnInvocation(EmulatorTestCase):
         }
         self.assertEqual(expected, headers)
 
-    def test_leaves_out_headers_that_have_nothing_to_say(self) -> None:
+    def test_omits_empty_headers(self) -> None:
         function = self.start(
             "r, event, headers = take(); respond(r, list(headers.items())); take()", invocation_ids=False
         )
@@ -196,19 +196,19 @@ class AnInvocation(EmulatorTestCase):
             set(headers),
         )
 
-    def test_brings_a_long_event_in_chunks(self) -> None:
+    def test_sends_a_long_event_in_chunks(self) -> None:
         function = self.start(
             "r, event, headers = take(); respond(r, [len(event), headers['Transfer-Encoding']]); take()"
         )
         self.assertSucceeds(function.invoke(b"x" * 100_000), [100_000, "chunked"])
 
-    def test_ends_when_the_runtime_asks_for_the_next_event(self) -> None:
+    def test_ends_when_the_runtime_requests_the_next_event(self) -> None:
         function = self.start("r, *_ = take(); respond(r, 1); time.sleep(0.2); print('cleaned up'); take()")
         result = function.invoke()
         self.assertIn(b"cleaned up\nEND ", result.log)
         self.assertGreater(result.report.duration_ms, 200)
 
-    def test_gives_the_answer_to_the_caller_though_the_runtime_takes_its_time(self) -> None:
+    def test_returns_the_response_before_a_slow_runtime_requests_the_next_event(self) -> None:
         function = self.start(
             "r, *_ = take(); respond(r, 1); time.sleep(30)", response_grace_s=0.1, timeout_s=60
         )
@@ -216,7 +216,7 @@ class AnInvocation(EmulatorTestCase):
         self.assertSucceeds(function.invoke(), 1)
         self.assertLess(time.monotonic() - began, 5)
 
-    def test_waits_its_turn(self) -> None:
+    def test_waits_for_earlier_invocations(self) -> None:
         function = self.start(
             "while True:\n"
             "    request_id, event, headers = take()\n"
@@ -239,7 +239,7 @@ class AnInvocation(EmulatorTestCase):
         self.assertEqual(["0", "1", "2", "3", "4"], re.findall(r"event (\d)", function.log_text()))
         self.assertEqual(0, function.restarts)
 
-    def test_of_type_event_is_not_waited_for(self) -> None:
+    def test_of_type_event_returns_immediately(self) -> None:
         function = self.start("while True:\n  r, event, _ = take(); time.sleep(0.3); respond(r, event)")
         result = function.invoke(b'"later"', invocation_type="Event")
         self.assertNotIn("response", [call for call, _ in self.statuses(function)])
@@ -247,7 +247,7 @@ class AnInvocation(EmulatorTestCase):
         self.assertSucceeds(function.invoke(b'"now"'), "now")
         self.assertIn(b'"later"', [request.body for request in function.requests])
 
-    def test_of_type_dry_run_runs_nothing(self) -> None:
+    def test_of_type_dry_run_does_not_call_the_function(self) -> None:
         function = self.start(ECHO)
         self.assertEqual(204, function.invoke(invocation_type="DryRun").status)
         self.assertEqual([("next", None)], self.statuses(function))
@@ -265,7 +265,7 @@ class TheLog(EmulatorTestCase):
             self.assertRegex(result.log.decode(), "^" + line.replace("ID", result.request_id) + end + "$")
         self.assertEqual(function.log_text().encode(), first.log + second.log)
 
-    def test_reports_true_figures(self) -> None:
+    def test_reports_measured_figures(self) -> None:
         function = self.start(
             "time.sleep(0.2)\n"
             "r, *_ = take(); block = bytearray(100_000_000); time.sleep(0.1); respond(r, 1); take()"
@@ -276,7 +276,7 @@ class TheLog(EmulatorTestCase):
         self.assertTrue(100 <= report.max_memory_mb < 400, report)
         self.assertLess(report.duration_ms + (report.init_ms or 0), report.billed_ms + 1)
 
-    def test_says_when_more_memory_was_used_than_there_is(self) -> None:
+    def test_warns_when_the_function_exceeds_its_memory(self) -> None:
         source = "block = bytearray(200_000_000)\nwhile True: r, *_ = take(); respond(r, 1)"
         for memory_mb, times in [(1024, 0), (128, 1)]:
             with self.subTest(memory_mb):
@@ -285,7 +285,7 @@ class TheLog(EmulatorTestCase):
                 self.assertEqual(times, function.log_text().count("Lambda would have killed it.\n"))
                 self.assertNotIn(b"killed", results[0].log + results[1].log)
 
-    def test_has_all_that_was_written_before_the_next_event_was_asked_for(self) -> None:
+    def test_contains_all_output_from_before_the_request_for_the_next_event(self) -> None:
         function = self.start(
             "for n in range(5):\n"
             "    r, *_ = take()\n"
@@ -293,26 +293,26 @@ class TheLog(EmulatorTestCase):
             "    respond(r, 1)\n"
             "    os.write(1, b'last %d' % n)\n"
             "take()",
-            log=lambda data: time.sleep(0.01),  # a slow listener, so that the log falls behind
+            log=lambda data: time.sleep(0.01),  # a slow listener delays the log
         )
         for number in range(5):
             self.assertIn(b"x" * 200_000 + b"last %d\nEND " % number, function.invoke().log)
 
-    def test_tail_is_the_last_4_kb(self) -> None:
+    def test_tail_contains_the_last_4_kb(self) -> None:
         result = self.start("r, *_ = take(); print('x' * 9000); respond(r, 1); take()").invoke()
         self.assertEqual(4096, len(result.log_tail))
         self.assertTrue(result.log.endswith(result.log_tail))
 
-    def test_of_the_init_phase_comes_before_the_first_invocation(self) -> None:
+    def test_of_the_init_phase_precedes_the_first_invocation(self) -> None:
         result = self.start("print('starting')\n" + ECHO).invoke()
         self.assertTrue(result.log.startswith(b"starting\nSTART "))
 
-    def test_is_heard_as_it_is_written(self) -> None:
+    def test_reaches_the_listener_when_it_is_written(self) -> None:
         heard: list[bytes] = []
         function = self.start("r, *_ = take(); print('hi'); respond(r, 1); take()", log=heard.append)
         self.assertEqual(function.invoke().log, b"".join(heard))
 
-    def test_takes_telemetry_frames(self) -> None:
+    def test_contains_the_messages_of_telemetry_frames(self) -> None:
         function = self.start(
             "fd = int(os.environ.pop('_LAMBDA_TELEMETRY_LOG_FD'))\n"
             "r, *_ = take()\n"
@@ -330,7 +330,7 @@ class TheLog(EmulatorTestCase):
 
 
 class TheLogInJson(EmulatorTestCase):
-    """What the platform says is objects, too, as CloudWatch has them at the system log level INFO."""
+    """The platform's lines are objects as well, like CloudWatch's at the system log level INFO."""
 
     TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
@@ -338,7 +338,7 @@ class TheLogInJson(EmulatorTestCase):
         return super().function(runtime, environment={"AWS_LAMBDA_LOG_FORMAT": "JSON"}, **options)
 
     def objects(self, log: bytes | str) -> list[tuple[str, dict[str, Any]]]:
-        """Type and record of each line; durations are true, and left out."""
+        """Return type and record of each line, without the durations, which vary."""
         found = []
         for line in log.splitlines():
             entry = json.loads(line)
@@ -359,7 +359,7 @@ class TheLogInJson(EmulatorTestCase):
         record = {"requestId": result.request_id, "functionArn": function.arn(), "version": "$LATEST"}
         return ("platform.start", record)
 
-    def test_of_an_invocation(self) -> None:
+    def test_describes_an_invocation(self) -> None:
         function = self.start("while True:\n  r, *_ = take(); print('hi'); respond(r, 1)")
         for result, init in ((function.invoke(), True), (function.invoke(), False)):
             first, text, last = result.log.decode().splitlines()
@@ -371,7 +371,7 @@ class TheLogInJson(EmulatorTestCase):
             expected = [self.begin(function, result), self.report(result)]
             self.assertEqual(expected, self.objects(f"{first}\n{last}"))
 
-    def test_of_failures(self) -> None:
+    def test_describes_failures(self) -> None:
         function = self.start(
             "r, event, _ = take(); os._exit(3) if event == '1' else time.sleep(60)", timeout_s=0.5
         )
@@ -385,13 +385,13 @@ class TheLogInJson(EmulatorTestCase):
                 expected = [self.begin(function, result), ("platform.runtimeDone", done)]
                 self.assertEqual([*expected, self.report(result, **failure)], self.objects(result.log))
 
-    def test_of_an_init_phase_that_fails(self) -> None:
+    def test_describes_an_init_phase_that_fails(self) -> None:
         function = self.start("sys.exit(3)")
         failure = {"status": "error", "errorType": "Runtime.ExitError"}
         record = {"initializationType": "on-demand", "phase": "init", "metrics": {}, **failure}
         self.assertEqual([("platform.initReport", record)], self.objects(function.log_text()))
 
-    def test_of_a_restore(self) -> None:
+    def test_describes_a_restore(self) -> None:
         result = self.start(ECHO, initialization_type="snap-start", name="hello").invoke()
         done = {"metrics": {}, "status": "success"}
         names = {"functionName": "hello", "functionVersion": "$LATEST"}
@@ -406,7 +406,7 @@ class TheLogInJson(EmulatorTestCase):
             {"restoreDurationMs", "billedRestoreDurationMs"}, set(json.loads(lines[-1])["record"]["metrics"])
         )
 
-    def test_of_what_only_the_emulator_says(self) -> None:
+    def test_contains_messages_of_the_emulator_as_objects(self) -> None:
         function = self.start("while True:\n  r, *_ = take(); respond(r, '<html>')", reload=True)
         url = FunctionUrl(function, invoke_mode="BUFFERED")
         self.addCleanup(url.close)
@@ -425,7 +425,7 @@ class TheLogInJson(EmulatorTestCase):
             error["message"].startswith("the function URL responded with 502, because it is not JSON")
         )
 
-    def test_is_text_in_other_formats(self) -> None:
+    def test_is_text_with_other_formats(self) -> None:
         for log_format in ("Text", "xml", "", None):
             with self.subTest(log_format):
                 function = super().function(ECHO, environment={"AWS_LAMBDA_LOG_FORMAT": log_format})
@@ -434,7 +434,7 @@ class TheLogInJson(EmulatorTestCase):
 
 
 class AFailure(EmulatorTestCase):
-    def test_of_the_emulator_itself_leaves_nobody_waiting(self) -> None:
+    def test_of_the_emulator_itself_does_not_block_callers(self) -> None:
         function = self.start(ECHO, timeout_s=math.inf)  # so there is no deadline
         results: list[Result] = []
         waiting = threading.Thread(target=lambda: results.append(function.invoke()), daemon=True)
@@ -445,7 +445,7 @@ class AFailure(EmulatorTestCase):
         self.assertFunctionError(results[0], "Sandbox.Failure", f"RequestId: ID Error: {reason}")
         self.assertIn(f"RequestId: {results[0].request_id} Error: {reason}", function.log_text())
 
-    def test_of_the_process_is_named_as_lambda_names_it(self) -> None:
+    def test_of_the_process_has_lambdas_error_type_and_message(self) -> None:
         cases = [
             ("os._exit(3)", "Runtime exited with error: exit status 3", 3),
             ("os._exit(0)", "Runtime exited without providing a reason", 0),
@@ -466,7 +466,7 @@ class AFailure(EmulatorTestCase):
                 self.assertIn(f"Error: {reason}\nRuntime.ExitError\nEND ", result.log.decode())
                 self.assertIn(b"\tStatus: error\tError Type: Runtime.ExitError\t\n", result.log)
 
-    def test_of_the_process_after_the_answer_keeps_the_answer(self) -> None:
+    def test_of_the_process_after_the_response_keeps_the_response(self) -> None:
         function = self.start("r, *_ = take(); respond(r, 'kept'); os._exit(1)")
         self.assertEqual(b"kept", function.invoke().payload)
         self.assertEqual(b"kept", function.invoke().payload)
@@ -485,7 +485,9 @@ class AFailure(EmulatorTestCase):
         self.assertFunctionError(function.invoke(b"2"), "Runtime.ExitError", "exit status 4")
         self.assertSucceeds(function.invoke(b"3"), 3)
 
-    def test_to_initialize_is_the_next_callers_and_the_one_after_finds_a_new_environment(self) -> None:
+    def test_to_initialize_fails_the_next_invocation_and_the_following_one_gets_a_new_environment(
+        self,
+    ) -> None:
         function = self.start(
             "if not os.path.exists('mended'):\n"
             "    body = json.dumps({'errorType': 'Broken', 'errorMessage': 'no database'})\n"
@@ -501,14 +503,14 @@ class AFailure(EmulatorTestCase):
         self.assertSucceeds(function.invoke(b"1"), 1)
         self.assertEqual(1, function.restarts)
 
-    def test_to_initialize_without_a_word_is_an_exit_error(self) -> None:
+    def test_to_initialize_without_a_report_is_an_exit_error(self) -> None:
         self.assertFunctionError(self.start("sys.exit(3)").invoke(), "Runtime.ExitError", "exit status 3")
 
     def test_to_find_the_program_is_an_invalid_entrypoint(self) -> None:
         function = self.start("", command=["/var/task/no-such-bootstrap"])
         self.assertFunctionError(function.invoke(), "Runtime.InvalidEntrypoint", "no such file or directory")
 
-    def test_to_end_in_time_kills_the_whole_process_group(self) -> None:
+    def test_to_finish_in_time_kills_the_whole_process_group(self) -> None:
         lock = self.folder / "lock"
         function = self.start(
             "r, event, _ = take()\n"
@@ -537,13 +539,13 @@ class AFailure(EmulatorTestCase):
         self.assertIsNotNone(result.report.init_ms)
         self.assertEqual(1, function.restarts)
 
-    def test_to_initialize_in_time_is_repeated_on_the_invocations_time(self) -> None:
+    def test_to_initialize_in_time_is_retried_within_the_invocations_timeout(self) -> None:
         function = self.start("time.sleep(30)", init_timeout_s=0.1, timeout_s=0.2)
         result = function.invoke()
         self.assertFunctionError(result, "Sandbox.Timedout", "Task timed out after 0.20 seconds")
         self.assertEqual(1, function.restarts)
 
-    def test_leaves_nothing_behind_when_the_function_is_closed(self) -> None:
+    def test_leaves_no_processes_behind_when_the_function_is_closed(self) -> None:
         lock = self.folder / "lock"
         function = self.start(
             "import fcntl\n"
@@ -561,7 +563,7 @@ class AFailure(EmulatorTestCase):
         function.close()
         for thread in threads:
             thread.join(5)
-        deadline = time.monotonic() + 5  # killed at once, but the kernel takes its time to clear up
+        deadline = time.monotonic() + 5  # killed at once, but the kernel may need some time to clean up
         while self.holds(lock) and time.monotonic() < deadline:
             time.sleep(0.01)
         self.assertFalse(self.holds(lock))
@@ -570,13 +572,13 @@ class AFailure(EmulatorTestCase):
 
 
 class ARuntime(EmulatorTestCase):
-    """What the order of calls allows, and what it does not."""
+    """The order of calls that is allowed, and how other calls are rejected."""
 
-    def test_that_asks_again_without_answering_gets_the_same_event(self) -> None:
+    def test_that_calls_next_again_without_responding_gets_the_same_event(self) -> None:
         function = self.start("a, *_ = take(); b, event, _ = take(); respond(b, [a == b, event]); take()")
         self.assertSucceeds(function.invoke(b"7"), [True, "7"])
 
-    def test_may_not_answer_twice(self) -> None:
+    def test_cannot_respond_twice(self) -> None:
         function = self.start(
             "r, *_ = take(); respond(r, 'first')\n"
             "print(respond(r, 'second')[:2], call('POST', f'invocation/{r}/error', '{}')[:2])\n"
@@ -591,22 +593,22 @@ class ARuntime(EmulatorTestCase):
         for call in ("InvocationResponse", "InvocationErrorResponse"):
             self.assertIn(f"(403, '{refusal % call}')", result.log.decode())
 
-    def test_may_not_answer_an_unknown_request(self) -> None:
+    def test_cannot_respond_to_an_unknown_request(self) -> None:
         function = self.start("r, *_ = take(); respond(r, respond('other', 1)[:2]); take()")
         refusal = '{"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}\n'
         self.assertSucceeds(function.invoke(), [400, refusal])
 
-    def test_may_not_answer_before_it_has_an_event(self) -> None:
+    def test_cannot_respond_before_it_has_an_event(self) -> None:
         function = self.start("status = respond('r', 1)[0]\nr, *_ = take(); respond(r, status); take()")
         self.assertSucceeds(function.invoke(), 400)
 
-    def test_may_not_report_an_init_error_later(self) -> None:
+    def test_cannot_report_an_init_error_after_the_init_phase(self) -> None:
         function = self.start("r, *_ = take(); respond(r, call('POST', 'init/error', '{}')[:2]); take()")
         status, body = json.loads(function.invoke().payload)
         self.assertEqual(403, status)
         self.assertIn("from Running to InitError", body)
 
-    def test_that_could_not_be_initialized_gets_no_event(self) -> None:
+    def test_that_failed_to_initialize_gets_no_event(self) -> None:
         function = self.start(
             'call(\'POST\', \'init/error\', \'{"errorType": "E", "errorMessage": "m"}\')\n'
             "print(call('POST', 'init/error', '{}')[:2], call('GET', 'invocation/next')[:2])"
@@ -616,7 +618,7 @@ class ARuntime(EmulatorTestCase):
         self.assertIn("from InitError to InitError failed", function.log_text())
         self.assertIn("from InitError to Ready failed", function.log_text())
 
-    def test_is_wedged_by_a_response_mode_that_does_not_exist(self) -> None:
+    def test_is_stuck_after_an_unknown_response_mode(self) -> None:
         function = self.start(
             "r, *_ = take()\n"
             "print(respond(r, 1, Function_Response_Mode='Streaming')[:2])\n"
@@ -627,7 +629,7 @@ class ARuntime(EmulatorTestCase):
         self.assertIn('(400, \'{"errorMessage":"Invalid function response mode"', result.log.decode())
         self.assertIn("from InvocationResponse to Ready failed", result.log.decode())
 
-    def test_is_wedged_by_a_body_that_ends_early(self) -> None:
+    def test_is_stuck_after_an_incomplete_body(self) -> None:
         for framing in ("Content-Length: 10\r\n\r\n12", "Transfer-Encoding: chunked\r\n\r\n5\r\n12"):
             with self.subTest(framing):
                 function = self.start(
@@ -644,7 +646,7 @@ class ARuntime(EmulatorTestCase):
                 self.assertIn("TruncatedHTTPRequest", result.log.decode())
                 self.assertEqual([("next", 200), ("response", 400), ("next", 403)], self.statuses(function))
 
-    def test_answers_the_delivery_that_it_was_given(self) -> None:
+    def test_can_only_respond_to_the_current_delivery_of_an_event(self) -> None:
         function = self.start(
             "r, *_, headers = take()\n"
             "stale = respond(r, 1, Invocation_Id='other')\n"
@@ -654,16 +656,16 @@ class ARuntime(EmulatorTestCase):
         refusal = '{"errorMessage":"Invoke timeout","errorType":"InvokeTimeout"}\n'
         self.assertSucceeds(function.invoke(), [410, refusal])
 
-    def test_finds_nothing_on_other_paths(self) -> None:
+    def test_gets_404_on_other_paths(self) -> None:
         function = self.start(
             "r, *_ = take(); respond(r, [call('GET', 'x')[:2], call('POST', 'restore/error')[:2]]); take()"
         )
         self.assertSucceeds(function.invoke(), [[404, "404 page not found\n"]] * 2)
 
-    def test_may_post_no_more_than_6_mb(self) -> None:
+    def test_can_send_up_to_6_mb(self) -> None:
         self.check_413(early=False)
 
-    def test_is_interrupted_in_an_oversized_response_by_managed_instances(self) -> None:
+    def test_is_interrupted_during_an_oversized_response_on_managed_instances(self) -> None:
         self.check_413(early=True)
 
     def check_413(self, *, early: bool) -> None:
@@ -692,7 +694,7 @@ class ARuntime(EmulatorTestCase):
         self.assertEqual(b"x" * 1000, function.invoke().payload)
         self.assertEqual(0, function.restarts)
 
-    def test_loses_its_connection_over_an_oversized_error(self) -> None:
+    def test_loses_its_connection_after_an_oversized_error(self) -> None:
         function = self.start(
             "r, *_ = take()\n"
             "try:\n"
@@ -703,7 +705,7 @@ class ARuntime(EmulatorTestCase):
         )
         self.assertIn(b"lost 403\n", function.invoke().log)
 
-    def test_must_send_http_as_it_is_defined(self) -> None:
+    def test_must_send_valid_http(self) -> None:
         path = "/2018-06-01/runtime/invocation/next"
         cases = [
             ("a header with a line break alone", f"GET {path} HTTP/1.1\r\nHost: x\r\nA: b\nc\r\n\r\n", 400),
@@ -755,17 +757,17 @@ class AStreamedResponse(EmulatorTestCase):
         self.assertIn(b"HTTP/1.1 202 Accepted\n", result.log)
         return result
 
-    def test_is_collected(self) -> None:
+    def test_is_collected_for_a_buffered_invocation(self) -> None:
         result = self.stream(self.MODE + self.BODY + "\r\n")
         self.assertEqual((b"Hello", None), (result.payload, result.function_error))
         self.assertEqual(("streaming", "text/x"), (result.response_mode, result.content_type))
 
-    def test_becomes_the_error_that_its_trailers_hold(self) -> None:
+    def test_becomes_the_error_in_its_trailers(self) -> None:
         result = self.stream(self.MODE + self.TRAILER + self.BODY + self.TRAILERS + "\r\n")
         self.assertEqual((b'{"errorType": "Midway"}', "Unhandled"), (result.payload, result.function_error))
         self.assertEqual(2, len(result.trailers))
 
-    def test_is_broken_by_trailers_of_more_than_4_kib(self) -> None:
+    def test_fails_with_trailers_of_more_than_4_kib(self) -> None:
         room = 4096 - len(self.TRAILERS) - len("X: \r\n\r\n")
         for length, status in [(room, 202), (room + 1, 400)]:
             with self.subTest(length):
@@ -774,7 +776,7 @@ class AStreamedResponse(EmulatorTestCase):
                 result = self.start(self.STREAM).invoke(json.dumps(rest).encode())
                 self.assertIn(f"HTTP/1.1 {status} ".encode(), result.log)
 
-    def test_does_not_become_an_error_by_trailers_that_are_not_announced(self) -> None:
+    def test_ignores_error_trailers_that_are_not_declared(self) -> None:
         for head in (self.MODE, self.TRAILER):
             with self.subTest(head):
                 result = self.stream(head + self.BODY + self.TRAILERS + "\r\n")
@@ -782,14 +784,14 @@ class AStreamedResponse(EmulatorTestCase):
 
 
 class SnapStart(EmulatorTestCase):
-    def test_restores_at_once(self) -> None:
+    def test_restores_immediately(self) -> None:
         function = self.start(
             "status, *_ = call('GET', 'restore/next')\n" + ECHO, initialization_type="snap-start"
         )
         self.assertSucceeds(function.invoke(b"1"), 1)
         self.assertEqual([("next", 200), ("next", 200)], self.statuses(function)[:2])
 
-    def test_gives_a_restore_error_to_the_next_caller(self) -> None:
+    def test_returns_a_restore_error_to_the_next_caller(self) -> None:
         function = self.start(
             "call('GET', 'restore/next')\n"
             'call(\'POST\', \'restore/error\', \'{"errorType": "Hook", "errorMessage": "m"}\'); sys.exit(65)',
@@ -826,7 +828,7 @@ class TheEnvironment(EmulatorTestCase):
         self.assertTrue(variables["PATH"].startswith("/usr/local/bin:/usr/bin/:/bin:/opt/bin:"))
         self.assertEqual(variables["AWS_REGION"], variables["AWS_DEFAULT_REGION"])
 
-    def test_has_none_of_this_machines_variables_unless_told(self) -> None:
+    def test_has_none_of_this_machines_variables_by_default(self) -> None:
         os.environ.update(PYTHONWARNINGS="ignore", AWS_SECRET_ACCESS_KEY="secret", EMULATOR_TEST="1")
         self.addCleanup(
             lambda: [os.environ.pop(n) for n in ("PYTHONWARNINGS", "AWS_SECRET_ACCESS_KEY", "EMULATOR_TEST")]
@@ -837,7 +839,7 @@ class TheEnvironment(EmulatorTestCase):
         self.assertNotIn("AWS_EXECUTION_ENV", variables)
 
     def with_profiles(self) -> Path:
-        """Give this machine's user AWS profiles; the user's home folder."""
+        """Create AWS profiles for this machine's user; return the home folder."""
         home = self.folder / "home"
         (home / ".aws").mkdir(parents=True)
         profiles = "[default]\nregion = eu-west-1\n[profile work]\nregion = eu-north-1\n"
@@ -850,14 +852,14 @@ class TheEnvironment(EmulatorTestCase):
             os.environ.pop(name, None)
         return home
 
-    def test_leads_to_no_credentials_of_this_machine(self) -> None:
+    def test_provides_no_credentials_of_this_machine(self) -> None:
         self.with_profiles()
         os.environ.update(AWS_PROFILE="work", AWS_ACCESS_KEY_ID="key")
         variables = self.variables()
         self.assertNotIn("AWS_PROFILE", variables)
         self.assertNotIn("AWS_ACCESS_KEY_ID", variables)
         self.assertNotIn("HOME", variables)
-        # Unless they are named, SDKs look for these below the home folder that the user database has.
+        # Without these variables, SDKs look for the files in the home folder from the user database.
         for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
             self.assertEqual(b"", Path(variables[name]).read_bytes())
         self.assertEqual("true", variables["AWS_EC2_METADATA_DISABLED"])
@@ -865,7 +867,7 @@ class TheEnvironment(EmulatorTestCase):
         mine = {"AWS_CONFIG_FILE": "mine"}
         self.assertEqual("mine", self.variables(environment=mine)["AWS_CONFIG_FILE"])
 
-    def test_leads_to_this_machines_credentials_if_they_are_wanted(self) -> None:
+    def test_provides_this_machines_credentials_on_request(self) -> None:
         home = str(self.with_profiles())
         variables = self.variables(credentials=True)
         self.assertEqual((home, "eu-west-1"), (variables["HOME"], variables["AWS_REGION"]))
@@ -891,16 +893,16 @@ class TheEnvironment(EmulatorTestCase):
         found = {name: variables.get(name) for name in mine}
         self.assertEqual({"A": "1", "TZ": None, "LANG": "C", "_PRIVATE": None, "_HANDLER": "yes"}, found)
 
-    def test_knows_no_log_stream_before_it_is_restored(self) -> None:
+    def test_has_no_log_stream_before_the_restore(self) -> None:
         names = set(self.variables(initialization_type="snap-start"))
         self.assertFalse({"AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_LOG_GROUP_NAME"} & names)
 
-    def test_starts_in_the_task_root_in_a_session_of_its_own_without_input(self) -> None:
+    def test_starts_in_the_task_root_in_a_separate_session_without_input(self) -> None:
         function = self.start(CALCULATOR)
         where = function.invoke(b'"[os.getcwd(), os.getsid(0) == os.getpid(), sys.stdin.read()]"')
         self.assertSucceeds(where, [str(self.folder.resolve()), True, ""])
 
-    def test_is_replaced_when_a_source_file_has_changed(self) -> None:
+    def test_is_replaced_when_a_source_file_changes(self) -> None:
         function = self.start(ECHO, reload=True)
         function.invoke()
         function.invoke()
@@ -914,7 +916,7 @@ class TheEnvironment(EmulatorTestCase):
 
 
 class TheServer(EmulatorTestCase):
-    def test_answers_500_and_says_why_when_it_fails(self) -> None:
+    def test_responds_with_500_and_reports_the_reason_when_it_fails(self) -> None:
         def handle(request: Request) -> Response:
             return Response(200, parts=midway()) if request.path == "/midway" else Response(1 // 0)
 
@@ -973,7 +975,7 @@ class TheInvokeApi(EmulatorTestCase):
     def invoke(self, body: bytes | None = b"{}", name: str = "hello", **headers: str) -> Any:
         return self.post(f"{name}/invocations", body, **headers)
 
-    def test_answers_as_the_service_does(self) -> None:
+    def test_responds_like_the_service(self) -> None:
         status, body, headers = self.invoke(b'{"a": 1}')
         self.assertEqual((200, '{"a": 1}'), (status, json.loads(body)[0]))
         self.assertEqual("$LATEST", headers["X-Amz-Executed-Version"])
@@ -981,23 +983,23 @@ class TheInvokeApi(EmulatorTestCase):
         self.assertIsNone(headers["X-Amz-Function-Error"])
         self.assertIsNone(headers["X-Amz-Log-Result"])
 
-    def test_says_that_the_function_failed(self) -> None:
+    def test_reports_that_the_function_failed(self) -> None:
         status, body, headers = self.invoke(b'"fail"')
         self.assertEqual((200, "Unhandled"), (status, headers["X-Amz-Function-Error"]))
         self.assertEqual(b'{"errorType": "E", "errorMessage": "m"}', body)
 
-    def test_gives_the_tail_of_the_log(self) -> None:
+    def test_returns_the_tail_of_the_log(self) -> None:
         log = base64.b64decode(self.invoke(X_Amz_Log_Type="Tail")[2]["X-Amz-Log-Result"])
         self.assertRegex(log.decode(), "(?s)^START RequestId: .*REPORT RequestId: [^\n]*\n$")
 
-    def test_says_nothing_of_what_it_did_not_wait_for(self) -> None:
+    def test_returns_no_result_of_asynchronous_invocations(self) -> None:
         for invocation_type, expected in (("Event", 202), ("DryRun", 204)):
             status, body, headers = self.invoke(X_Amz_Invocation_Type=invocation_type, X_Amz_Log_Type="Tail")
             self.assertEqual((expected, b""), (status, body))
             self.assertIsNone(headers["X-Amz-Executed-Version"])
             self.assertIsNone(headers["X-Amz-Log-Result"])
 
-    def test_knows_a_function_by_each_of_its_names(self) -> None:
+    def test_accepts_the_function_by_name_and_arn(self) -> None:
         here = self.started.arn("hello")
         there = "arn:aws-cn:lambda:cn-north-1:111122223333:function:hello"
         cases = [
@@ -1016,7 +1018,7 @@ class TheInvokeApi(EmulatorTestCase):
         body = self.post("hello/invocations?Qualifier=blue")[1]
         self.assertEqual(f"{here}:blue", json.loads(body)[1])
 
-    def test_does_not_know_any_other_function(self) -> None:
+    def test_rejects_any_other_function(self) -> None:
         there = "arn:aws-cn:lambda:cn-north-1:111122223333:function:other"
         cases = [
             ("other", self.started.arn("other")),
@@ -1041,7 +1043,7 @@ class TheInvokeApi(EmulatorTestCase):
         reply = self.connection.getresponse()
         return reply.status, reply.read(), reply.headers
 
-    def test_takes_the_deprecated_invoke_async(self) -> None:
+    def test_accepts_the_deprecated_invoke_async(self) -> None:
         status, body, headers = self.invoke_async(b'{"a": 1}', "hello:prod")
         self.assertEqual((202, b""), (status, body))
         request_id = headers["x-amzn-RequestId"]
@@ -1058,7 +1060,7 @@ class TheInvokeApi(EmulatorTestCase):
                 self.assertEqual((status, error), (refused[0], refused[2]["x-amzn-ErrorType"]))
         self.assertEqual(202, self.invoke_async(b"1" * 262_144)[0])
 
-    def test_shows_a_line_for_each_request_with_its_id(self) -> None:
+    def test_logs_a_line_for_each_request_with_its_id(self) -> None:
         cases = [
             ("hello", b"[1]", "200 in [0-9]+ ms, RequestId: ID"),
             ("hello:prod", b'"fail"', "200 in [0-9]+ ms, RequestId: ID: the function failed"),
@@ -1079,7 +1081,7 @@ class TheInvokeApi(EmulatorTestCase):
         self.assertIn(f"START RequestId: {request_ids[0]} ", self.started.log_text())
         self.assertNotIn("POST", self.started.log_text(), "it is no part of the function's log")
 
-    def test_passes_on_what_concerns_the_function(self) -> None:
+    def test_passes_the_details_of_the_call_to_the_function(self) -> None:
         context = base64.b64encode(b'{"custom":\n{"k": "v"}}').decode()
         trace = "Root=1-2-3;Sampled=1"
         body = self.invoke(
@@ -1092,13 +1094,13 @@ class TheInvokeApi(EmulatorTestCase):
         event, _, *rest = json.loads(body)
         self.assertEqual(["{}", '{"custom": {"k": "v"}}', "blue", trace], [event, *rest])
 
-    def test_passes_on_what_is_nested_deeper_than_python_can_follow(self) -> None:
+    def test_accepts_json_nested_deeper_than_python_can_parse(self) -> None:
         nested = "[" * 1300 + "]" * 1300
         context = base64.b64encode(nested.encode()).decode()
         status, body, _ = self.invoke(nested.encode(), X_Amz_Client_Context=context)
         self.assertEqual((200, nested, nested), (status, json.loads(body)[0], json.loads(body)[2]))
 
-    def test_refuses_in_the_services_words(self) -> None:
+    def test_rejects_requests_with_the_services_messages(self) -> None:
         long_context = base64.b64encode(b" " * 3000).decode()
         cases: list[tuple[str, bytes, dict[str, str], int, str, str]] = [
             (
@@ -1192,11 +1194,11 @@ class TheInvokeApi(EmulatorTestCase):
         self.assertEqual("User", body["Type"])
         self.assertIn(text, body["message"])
 
-    def test_takes_5_mb_in_and_out(self) -> None:
+    def test_accepts_5_mb_in_both_directions(self) -> None:
         event = json.dumps("x" * 5_000_000)
         self.assertEqual(event, json.loads(self.invoke(event.encode())[1])[0])
 
-    def test_asks_curl_to_continue(self) -> None:
+    def test_sends_100_continue_to_curl(self) -> None:
         with socket.create_connection((self.connection.host, self.connection.port), 10) as client:
             head = "POST /2015-03-31/functions/hello/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
             client.sendall(f"{head}Expect: 100-continue\r\nConnection: close\r\n\r\n".encode())
@@ -1204,7 +1206,7 @@ class TheInvokeApi(EmulatorTestCase):
             client.sendall(b"{}")
             self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n"))
 
-    def test_introduces_itself(self) -> None:
+    def test_has_a_start_page(self) -> None:
         self.connection.request("GET", "/")
         reply = self.connection.getresponse()
         self.assertEqual((200, "text/plain; charset=utf-8"), (reply.status, reply.headers["Content-Type"]))
@@ -1255,12 +1257,12 @@ class TheCommandLine(EmulatorTestCase):
                     done.stderr.decode(), r"(?s)^START .*\nEND .*\nREPORT .*Init Duration: .* ms\t\n\n$"
                 )
 
-    def test_runs_to_the_end_what_comes_after_the_response(self) -> None:
+    def test_waits_for_work_after_the_response(self) -> None:
         script = PRELUDE + textwrap.dedent(
             """
             r, event, headers = take()
             respond(r, 1)
-            time.sleep(1.3)  # longer than an answer waits elsewhere
+            time.sleep(1.3)  # longer than the default grace period
             print("done", flush=True)
             take()
             """
@@ -1271,7 +1273,7 @@ class TheCommandLine(EmulatorTestCase):
         self.assertEqual((0, b"1"), (done.returncode, done.stdout.strip()))
         self.assertIn(b"done\nEND ", done.stderr)
 
-    def test_asks_as_a_function_url_would(self) -> None:
+    def test_sends_the_event_of_a_function_url_for_a_typed_request(self) -> None:
         done = self.emulate("run", *self.options, "--event", "DELETE /a%20b?c=d&c=e")
         event = json.loads(json.loads(done.stdout)[0])
         self.assertEqual(
@@ -1293,7 +1295,7 @@ class TheCommandLine(EmulatorTestCase):
             refused.stderr.decode(), r"^InvalidRequestContentException: .*\n.*\nFound: name=world\n$"
         )
 
-    def test_says_what_is_wrong_with_an_option_and_exits_with_2(self) -> None:
+    def test_explains_an_invalid_option_and_exits_with_2(self) -> None:
         cases = [
             ("no handler is set", ["--handler="]),
             ("folder /no/such/folder does not exist", ["--task-root=/no/such/folder"]),
@@ -1318,7 +1320,7 @@ class TheCommandLine(EmulatorTestCase):
                 self.assertEqual((2, b""), (done.returncode, done.stdout))
                 self.assertIn(complaint, done.stderr.decode())
 
-    def test_has_nothing_but_objects_beside_a_log_in_json(self) -> None:
+    def test_prints_only_objects_around_a_json_log(self) -> None:
         plain = f"--runtime={sys.executable} -ISu {self.folder / 'plain.py'}"
         head = b'{"statusCode": 404, "headers": {"a": "b"}}' + bytes(8)
         path = "/2018-06-01/runtime/invocation/{r}/response"
@@ -1338,10 +1340,10 @@ class TheCommandLine(EmulatorTestCase):
                 done = self.emulate("run", *self.options, "--log-format=JSON", *words)
                 self.assertEqual(status, done.returncode, done.stderr)
                 found = [json.loads(line)["type"] for line in done.stderr.splitlines() if line]
-                self.assertEqual(sorted(types), sorted(found))  # the head is shown while the function ends
+                self.assertEqual(sorted(types), sorted(found))  # the prelude is shown while the function ends
 
     def serve(self, *words: str) -> tuple[subprocess.Popen[str], str]:
-        """A server and its address, as it has printed it."""
+        """Start a server; return it and the address that it prints."""
         server = subprocess.Popen(
             self.command("serve", *self.options, "--port=0", *words),
             stdout=subprocess.PIPE,
@@ -1360,12 +1362,12 @@ class TheCommandLine(EmulatorTestCase):
             found = re.search(r"http://(\S+)", self.introduction)
         return server, found.group(1)
 
-    def test_serves_until_it_is_told_to_stop_and_leaves_nothing_behind(self) -> None:
+    def test_serves_until_it_is_stopped_and_leaves_no_processes_behind(self) -> None:
         lock = self.folder / "lock"
         script = self.folder / "runtime_script.py"
         held = "import fcntl; fcntl.flock(os.open('lock', os.O_CREAT), fcntl.LOCK_EX)"
         script.write_text(script.read_text().replace("\nwhile True", f"\n{held}\nwhile True"))
-        # Where it is ignored, as in a background job of a script, processes that we start ignore it too.
+        # If it is ignored here, as in a background job of a script, child processes ignore it as well.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.addCleanup(signal.signal, signal.SIGINT, before)
         cases = [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -9)]
@@ -1381,7 +1383,7 @@ class TheCommandLine(EmulatorTestCase):
                 self.assertEqual(status, server.wait(10))
                 deadline = time.monotonic() + 5
                 while number == signal.SIGKILL and self.holds(lock) and time.monotonic() < deadline:
-                    time.sleep(0.01)  # the runtime has lost its connection, and ends
+                    time.sleep(0.01)  # the runtime has lost its connection and exits
                 self.assertFalse(self.holds(lock))
                 assert server.stdout is not None
                 output = server.stdout.read()
@@ -1390,7 +1392,7 @@ class TheCommandLine(EmulatorTestCase):
                 self.assertIn("\nREPORT RequestId: ", output)
                 client.close()
 
-    def test_does_not_announce_as_up_what_could_not_be_initialized(self) -> None:
+    def test_does_not_announce_a_function_that_failed_to_initialize_as_ready(self) -> None:
         self.serve()
         self.assertTrue(self.introduction.startswith("hello.handler is ready at "), self.introduction)
         script = self.folder / "runtime_script.py"
@@ -1412,7 +1414,7 @@ class TheCommandLine(EmulatorTestCase):
         script.write_text(source)
         self.assertEqual("[1]", invoke()[0])
 
-    def test_shows_requests_as_objects_beside_a_log_in_json(self) -> None:
+    def test_shows_requests_as_objects_with_a_json_log(self) -> None:
         server, address = self.serve("--log-format=JSON")
         client = http.client.HTTPConnection(address, timeout=10)
         self.addCleanup(client.close)
@@ -1440,7 +1442,7 @@ class TheCommandLine(EmulatorTestCase):
         self.addCleanup(client.close)
         client.request("GET", "/path")
         reply = client.getresponse()
-        self.assertEqual("application/json", reply.headers["Content-Type"])  # as there is no statusCode
+        self.assertEqual("application/json", reply.headers["Content-Type"])  # because there is no statusCode
         event = json.loads(json.loads(reply.read())[0])
         self.assertEqual("/path", event["rawPath"])
         client = http.client.HTTPConnection(address, timeout=10)
@@ -1453,21 +1455,21 @@ class TheCommandLine(EmulatorTestCase):
         shown = [line for line in lines if line.startswith("GET ")]
         self.assertRegex(shown[0], "^GET /path 200 in [0-9]+ ms, RequestId: [0-9a-f-]{36}$")
 
-    def test_starts_from_a_snapshot_if_wanted(self) -> None:
+    def test_starts_from_a_snapshot_on_request(self) -> None:
         done = self.emulate("run", *self.options, "--snap-start")
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertIn(b"\tRestore Duration: ", done.stderr)
 
-    def test_has_the_function_url_on_the_port_after_the_other(self) -> None:
+    def test_serves_the_function_url_on_the_next_port(self) -> None:
         self.assertEqual([0, 9001, 0], [default_url_port(port) for port in (0, 9000, 65535)])
 
-    def test_does_not_serve_on_a_port_that_is_taken(self) -> None:
+    def test_rejects_a_port_in_use(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             cases = [
                 (["--port=0", f"--url-port={port}"], "--url-port", "OPTIONS='--url-port …'"),
                 ([f"--port={port}", "--url-port=0"], "--port", "PORT=…"),
-                ([f"--port={port - 1}"], "--port", "PORT=…"),  # which moves the other port, too
+                ([f"--port={port - 1}"], "--port", "PORT=…"),  # which moves the other port as well
             ]
             for ports, option, with_make in cases:
                 with self.subTest(ports):
@@ -1479,7 +1481,7 @@ class TheCommandLine(EmulatorTestCase):
                         rf" address already in use; use another {option} \(with make: {with_make}\)\n$",
                     )
 
-    def test_does_not_serve_on_a_host_that_is_not_here(self) -> None:
+    def test_rejects_a_host_that_is_not_this_machine(self) -> None:
         for host in ("999.1.1.1", "192.0.2.1", "a..b"):
             with self.subTest(host):
                 done = self.emulate("serve", *self.options, "--port=0", f"--host={host}")

@@ -1,4 +1,4 @@
-"""The emulator's end of an environment: extensions, SIGTERM, SIGKILL; and its restore from a snapshot."""
+"""How the emulator ends an environment (extensions, SIGTERM, SIGKILL) and restores it from a snapshot."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ExtensionTestCase(EmulatorTestCase):
 
 
 class AnExtension(ExtensionTestCase):
-    def test_is_registered_with_what_it_may_know(self) -> None:
+    def test_learns_the_functions_name_and_handler_when_it_registers(self) -> None:
         function = self.start(
             "status, body, identifier = register(); kept = ready(identifier)\n"
             "r, *_ = take(); respond(r, [status, body, identifier]); take()",
@@ -66,7 +66,7 @@ class AnExtension(ExtensionTestCase):
             [("register", 200), {("next", None), ("next", 200)}], [statuses[0], set(statuses[1:3])]
         )
 
-    def test_is_refused_as_lambda_refuses_it(self) -> None:
+    def test_is_rejected_like_on_lambda(self) -> None:
         function = self.start(
             """
             def refused(method, path, body=None, **headers):
@@ -111,7 +111,7 @@ class AnExtension(ExtensionTestCase):
                 self.assertIn(message, body["errorMessage"])
         self.assertEqual(len(expected), len(refusals))
 
-    def test_is_waited_for_in_the_init_phase(self) -> None:
+    def test_delays_the_end_of_the_init_phase_until_it_is_ready(self) -> None:
         function = self.start(
             "identifier = register()[2]\n"
             "def late(): time.sleep(0.2); globals().update(kept=ready(identifier))\n"
@@ -120,7 +120,7 @@ class AnExtension(ExtensionTestCase):
         )
         self.assertGreater(function.invoke().report.init_ms or 0, 200)
 
-    def test_that_never_asks_for_an_event_keeps_the_init_phase_from_its_end(self) -> None:
+    def test_that_never_calls_next_makes_the_init_phase_time_out(self) -> None:
         function = self.start("register(); take()", init_timeout_s=0.2, timeout_s=0.2, shutdown_grace_s=0.1)
         self.assertFunctionError(function.invoke(), "Sandbox.Timedout")
 
@@ -140,7 +140,7 @@ class TheEnd(ExtensionTestCase):
         function.close()
         self.assertEqual((-signal.SIGKILL, ""), (function.exit_status, function.log_text()))
 
-    def test_comes_by_force_after_the_grace(self) -> None:
+    def test_is_forced_after_the_grace_period(self) -> None:
         function = self.start(self.READY + "on_sigterm(lambda: print('no'))\ntake()", shutdown_grace_s=0.1)
         began = time.monotonic()
         function.close()
@@ -148,7 +148,7 @@ class TheEnd(ExtensionTestCase):
         self.assertEqual(-signal.SIGKILL, function.exit_status)
         self.assertIn(function.log_text(), ("no\n", ""))  # on a slow machine
 
-    def test_kills_by_sigterm_who_does_not_handle_it(self) -> None:
+    def test_kills_a_process_that_does_not_handle_sigterm(self) -> None:
         function = self.start(self.READY + "take()", shutdown_grace_s=60)
         function.close()
         self.assertEqual(-signal.SIGTERM, function.exit_status)
@@ -166,7 +166,7 @@ class TheEnd(ExtensionTestCase):
         function.close()
         self.assertEqual((0, "ready\nchild\n"), (function.exit_status, function.log_text()))
 
-    def test_comes_the_same_way_when_time_is_up(self) -> None:
+    def test_is_announced_after_a_timeout(self) -> None:
         function = self.start(
             self.READY + "on_sigterm(lambda: (print('late', respond(r, 1)[0]), os._exit(7)))\n"
             "r, *_ = take(); time.sleep(60)",
@@ -178,7 +178,7 @@ class TheEnd(ExtensionTestCase):
         self.assertRegex(result.log.decode(), r"(?s)late 410\n.* Task timed out after 0\.20 seconds\n")
         self.assertEqual(7, function.exit_status)
 
-    def test_gives_no_event_to_who_asks_for_one(self) -> None:
+    def test_sends_no_event_to_a_runtime_that_calls_next(self) -> None:
         function = self.start(
             self.READY + "on_sigterm(lambda: (api.close(), print('event', take())))\n"
             "r, *_ = take(); time.sleep(60)",
@@ -190,7 +190,7 @@ class TheEnd(ExtensionTestCase):
         self.assertNotIn(b"event", result.log)
         self.assertEqual(-signal.SIGKILL, function.exit_status)
 
-    def test_comes_the_same_way_when_a_source_file_has_changed(self) -> None:
+    def test_is_announced_when_a_source_file_has_changed(self) -> None:
         function = self.start(
             self.READY + self.BYE + "while True: r, *_ = take(); respond(r, 1)",
             reload=True,
@@ -203,7 +203,7 @@ class TheEnd(ExtensionTestCase):
         self.assertIn("bye\nthe end\n", function.log_text())
         self.assertNotIn(b"bye", result.log)
 
-    def test_lets_a_handler_finish_that_does_so_in_time(self) -> None:
+    def test_waits_for_a_sigterm_handler_within_the_grace_period(self) -> None:
         function = self.start(
             self.READY + "asked = []; on_sigterm(lambda: asked.append(1))\n"
             "r, *_ = take(); print('begun')\n"
@@ -223,7 +223,7 @@ class TheEnd(ExtensionTestCase):
     def test_of_the_command_line_ends_the_function_and_shows_what_it_logs(self) -> None:
         script = self.folder / "runtime_script.py"
         script.write_text(PRELUDE + EXTENSION + self.READY + self.BYE + "print('up')\ntake()")
-        # Where it is ignored, as in a background job of a script, processes that we start ignore it too.
+        # If it is ignored here, as in a background job of a script, child processes ignore it as well.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.addCleanup(signal.signal, signal.SIGINT, before)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -271,11 +271,11 @@ class ARestore(ExtensionTestCase):
         self.assertLessEqual(billed_ms + result.report.duration_ms, result.report.billed_ms)
         self.assertNotIn(b"Restore", function.invoke().log)
 
-    def test_without_hooks_needs_no_call(self) -> None:
+    def test_without_hooks_needs_no_call_of_the_runtime(self) -> None:
         result = self.start("r, *_ = take(); respond(r, 1); take()").invoke()
         self.assertRegex(result.log.decode(), r"^INIT_REPORT .*\nRESTORE_START .*\nRESTORE_REPORT .*\nSTART ")
 
-    def test_is_survived_by_no_connection(self) -> None:
+    def test_closes_all_connections(self) -> None:
         function = self.start(
             """
             import socket
@@ -291,7 +291,7 @@ class ARestore(ExtensionTestCase):
         )
         self.assertSucceeds(function.invoke(), ["404", "close", ""])
 
-    def test_has_a_time_limit_of_its_own(self) -> None:
+    def test_has_a_separate_time_limit(self) -> None:
         function = self.start(
             "call('GET', 'restore/next'); api.close(); time.sleep(60)",
             restore_timeout_s=0.2,
@@ -306,7 +306,7 @@ class ARestore(ExtensionTestCase):
         self.assertIn(b"\tStatus: timeout\tError Type: Runtime.RestoreHookUserTimeout\t\n", result.log)
         self.assertEqual((-signal.SIGKILL, 0), (function.exit_status, function.restarts))
 
-    def test_that_fails_is_the_next_callers_error(self) -> None:
+    def test_that_fails_fails_the_next_invocation(self) -> None:
         body = json.dumps({"errorType": "Hook", "errorMessage": "m"})
         function = self.start(
             "call('GET', 'restore/next'); api.close()\n"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from lambda_emulator.runtime_api import Recorded
 
-# Continues the client of test_emulator. `wait_for` lets a test decide when the runtime goes on.
+# Continues the client of test_emulator. `wait_for` lets a test decide when the runtime continues.
 STREAMING = """
 import base64, socket
 
@@ -68,22 +68,22 @@ def wait_for(name):
 
 
 class StreamingTestCase(EmulatorTestCase):
-    """Starts functions whose runtime streams."""
+    """A test of functions whose runtime streams."""
 
     def function(self, runtime: str, **options: Any) -> Function:
         return super().function(STREAMING + textwrap.dedent(runtime), **options)
 
     def let(self, name: str) -> None:
-        """Let the runtime go on that waits for ``name``."""
+        """Let the runtime continue, which waits for ``name``."""
         (self.folder / name).touch()
 
     def posted(self, function: Function) -> Recorded:
-        """What the runtime has posted, and nothing else."""
+        """Return the runtime's only POST request."""
         (request,) = [request for request in function.requests if request.method == "POST"]
         return request
 
     def assertEndsWith(self, result: StreamingResult, error_type: str, message: str) -> list[bytes]:
-        """The parts of a stream that this error ends."""
+        """Expect that the stream ends with this error; return its parts."""
         parts = list(result)
         self.assertEqual(("Unhandled", error_type), (result.function_error, result.error_type))
         self.assertIn(message, json.loads(result.error_body)["errorMessage"])
@@ -91,7 +91,7 @@ class StreamingTestCase(EmulatorTestCase):
 
 
 class AStreamingInvocation(StreamingTestCase):
-    def test_brings_each_part_before_the_next_is_made(self) -> None:
+    def test_delivers_each_part_before_the_next_is_produced(self) -> None:
         function = self.start(
             """
             r, *_ = take()
@@ -118,7 +118,7 @@ class AStreamingInvocation(StreamingTestCase):
     def error(self, result: StreamingResult) -> tuple[object, ...]:
         return result.function_error, result.error_type, result.error_body, result.trailers
 
-    def test_holds_the_function_back_while_the_caller_does_not_read(self) -> None:
+    def test_blocks_the_function_while_the_caller_does_not_read(self) -> None:
         function = self.start(
             """
             r, *_ = take()
@@ -137,7 +137,7 @@ class AStreamingInvocation(StreamingTestCase):
         self.assertIsNone(result.function_error)
 
     def settled(self, file: Path) -> int:
-        """The number in the file, when it has not changed for a while."""
+        """Return the number in the file once it no longer changes."""
         self.wait_until(lambda: file.exists() and file.read_text() != "")
         before, now = "", file.read_text()
         while now != before:
@@ -146,7 +146,7 @@ class AStreamingInvocation(StreamingTestCase):
             now = file.read_text()
         return int(now)
 
-    def test_that_the_caller_gives_up_goes_on_to_its_end(self) -> None:
+    def test_continues_after_the_caller_has_closed_it(self) -> None:
         function = self.start(
             """
             r, *_ = take()
@@ -165,7 +165,7 @@ class AStreamingInvocation(StreamingTestCase):
         response = self.posted(function)
         self.assertEqual((10_000_000, 65_536), (response.body_size, len(response.body)))
 
-    def test_ends_with_the_error_that_the_trailers_hold(self) -> None:
+    def test_ends_with_the_error_in_the_trailers(self) -> None:
         error = {"errorType": "Midway", "errorMessage": "no more"}
         cases = [("as documented", "MODE, TRAILER"), ("as AWS's library for Go does it", "TRAILER")]
         for name, headers in cases:
@@ -179,17 +179,17 @@ class AStreamingInvocation(StreamingTestCase):
                 self.assertEqual(2, len(result.trailers))
                 self.assertEqual("success", result.report.status)
 
-    def test_does_not_heed_trailers_that_are_not_announced(self) -> None:
+    def test_ignores_trailers_that_are_not_declared(self) -> None:
         error = {"errorType": "Midway"}
         function = self.start(f"r, *_ = take(); s = Stream(r, MODE); s.write('all'); s.end({error}); take()")
         result = function.invoke_streaming()
         self.assertEqual(([b"all"], None), (list(result), result.function_error))
 
-    def test_may_have_no_part_at_all(self) -> None:
+    def test_can_be_empty(self) -> None:
         result = self.start("r, *_ = take(); Stream(r).end(); take()").invoke_streaming()
         self.assertEqual(([], None, "text/x"), (list(result), result.function_error, result.content_type))
 
-    def test_brings_a_buffered_response_as_one_part(self) -> None:
+    def test_delivers_a_buffered_response_as_one_part(self) -> None:
         function = self.start("r, *_ = take(); respond(r, 'x' * 1_000_000); take()")
         result = function.invoke_streaming()
         self.assertEqual([b"x" * 1_000_000], list(result))
@@ -204,7 +204,7 @@ class AStreamingInvocation(StreamingTestCase):
         )
         self.assertEqual([], parts)
 
-    def test_ends_for_the_caller_though_the_runtime_takes_its_time(self) -> None:
+    def test_ends_for_the_caller_before_a_slow_runtime_requests_the_next_event(self) -> None:
         function = self.start(
             "r, *_ = take(); s = Stream(r); s.write('all'); s.end(); time.sleep(30)",
             response_grace_s=0.1,
@@ -224,19 +224,19 @@ class AStreamingInvocation(StreamingTestCase):
         self.assertEqual([], self.assertEndsWith(result, "Function.E", "m"))
         self.assertEqual(("", ""), (result.content_type, result.response_mode))
 
-    def test_of_type_dry_run_runs_nothing(self) -> None:
+    def test_of_type_dry_run_does_not_call_the_function(self) -> None:
         function = self.start("take()")
         result = function.invoke_streaming(invocation_type="DryRun")
         self.assertEqual((204, []), (result.status, list(result)))
         self.assertEqual([("next", None)], self.statuses(function))
 
-    def test_tells_the_runtime_what_any_other_tells(self) -> None:
+    def test_passes_the_same_details_to_the_runtime_as_a_buffered_one(self) -> None:
         function = self.start(
             "r, _, headers = take(); respond(r, headers['Lambda-Runtime-Trace-Id']); take()"
         )
         self.assertEqual([b"Root=1-2-3"], list(function.invoke_streaming(trace_id="Root=1-2-3")))
 
-    def test_is_refused_when_the_function_has_been_stopped(self) -> None:
+    def test_is_rejected_after_the_function_has_been_stopped(self) -> None:
         function = self.start(
             "r, *_ = take(); s = Stream(r); s.write('so far'); time.sleep(60)", timeout_s=60
         )
@@ -253,7 +253,7 @@ class AStreamingInvocation(StreamingTestCase):
 
 
 class AClientThatLeaves(StreamingTestCase):
-    """The function goes on, as on Lambda, and does not keep the next client waiting."""
+    """Its function continues, as on Lambda, and the next client does not wait for it."""
 
     RUNTIME = """
     while True:
@@ -281,7 +281,7 @@ class AClientThatLeaves(StreamingTestCase):
         self.addCleanup(self.api.close)
 
     def leave(self, event: bytes, operation: str) -> None:
-        """Invoke, and go away when the function is at work."""
+        """Invoke, and leave while the function is running."""
         host, port = self.api.url[len("http://") :].split(":")
         began = self.started.log_text().count("START ")
         with socket.create_connection((host, int(port)), 10) as client:
@@ -297,7 +297,7 @@ class AClientThatLeaves(StreamingTestCase):
         self.assertEqual(restarts, self.started.restarts)
         self.assertEqual(restarts, self.started.log_text().count(" has left. The function continues"))
 
-    def test_a_silent_stream_goes_on_beside_the_next_invocation(self) -> None:
+    def test_does_not_stop_a_silent_stream_and_the_next_invocation_runs(self) -> None:
         self.leave(b'"stream"', "/2021-11-15/functions/function/response-streaming-invocations")
         self.assertNextIsServed(1)
         self.assertNextIsServed(1)  # in the same environment
@@ -308,25 +308,25 @@ class AClientThatLeaves(StreamingTestCase):
         self.wait_until(lambda: self.shown != [])
         self.assertRegex(self.shown[0], "^POST .* 200 in [0-9]+ ms, RequestId: .*: the client has left$")
 
-    def test_an_invocation_goes_on_beside_the_next_one(self) -> None:
+    def test_does_not_stop_its_invocation_and_the_next_one_runs(self) -> None:
         self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
         self.assertNextIsServed(1)
         self.let("finish")
         self.wait_for_log(self.started, "waited 202\n")
 
-    def test_that_is_followed_by_nobody_changes_nothing(self) -> None:
+    def test_changes_nothing_without_a_next_invocation(self) -> None:
         self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
         time.sleep(0.3)
         self.let("finish")
         self.wait_for_log(self.started, "REPORT ")
         self.assertNextIsServed(0)
 
-    def test_an_event_is_nobodys_and_the_next_invocation_waits_for_it(self) -> None:
+    def test_does_not_affect_an_asynchronous_event(self) -> None:
         self.started.invoke(b'"wait"', invocation_type="Event", client_has_left=lambda: True)
         threading.Timer(0.5, self.let, ["finish"]).start()
         self.assertNextIsServed(0)
 
-    def test_again_and_again_does_not_fill_the_machine(self) -> None:
+    def test_repeatedly_leaves_a_limited_number_of_processes(self) -> None:
         for number in range(1, 6):
             self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
             self.assertNextIsServed(number)
@@ -334,7 +334,7 @@ class AClientThatLeaves(StreamingTestCase):
         self.let("finish")
         self.wait_for_log(self.started, "waited 202\n", 3)
 
-    def test_leaves_nothing_behind_when_the_function_is_closed(self) -> None:
+    def test_leaves_no_processes_behind_when_the_function_is_closed(self) -> None:
         self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
         first = self.started.pid
         self.assertNextIsServed(1)
@@ -361,7 +361,7 @@ class AStreamThatBreaksOff(StreamingTestCase):
         self.assertEqual(b"so far12", b"".join(parts))
         self.assertIn(b"400 403\n", result.log)
 
-    def test_by_a_reset_is_a_truncated_response_too(self) -> None:
+    def test_by_a_reset_is_a_truncated_response(self) -> None:
         function = self.start(
             """
             r, *_ = take()
@@ -381,12 +381,12 @@ class AStreamThatBreaksOff(StreamingTestCase):
         self.let("seen")
         self.assertEqual([], self.assertEndsWith(result, "Runtime.TruncatedResponse", "truncated"))
 
-    def test_because_time_is_up_is_a_timeout(self) -> None:
+    def test_at_the_timeout_is_a_timeout_error(self) -> None:
         function = self.start("r, *_ = take(); Stream(r).write('so far'); time.sleep(60)", timeout_s=0.2)
         parts = self.assertEndsWith(function.invoke_streaming(), "Sandbox.Timedout", "after 0.20 seconds")
         self.assertIn(parts, ([b"so far"], []))  # on a slow machine
 
-    def test_because_nobody_reads_it_in_time_is_a_timeout(self) -> None:
+    def test_because_it_is_not_read_in_time_is_a_timeout_error(self) -> None:
         runtime = "r, *_ = take(); s = Stream(r)\nwhile True: s.write(bytes(100_000))"
         result = self.start(runtime, timeout_s=0.2).invoke_streaming()
         self.assertGreater(len(result.log), 0)  # which waits
@@ -415,7 +415,7 @@ class AStreamThatBreaksOff(StreamingTestCase):
         self.assertEqual(b"1", function.invoke().payload)
         self.assertEqual(0, function.restarts)
 
-    def test_when_it_is_refused_need_not_come_to_its_end(self) -> None:
+    def test_after_a_rejection_need_not_be_completed(self) -> None:
         function = self.start(
             """
             r, *_ = take()
@@ -433,7 +433,7 @@ class AStreamThatBreaksOff(StreamingTestCase):
         refused = [request for request in function.requests if "other" in request.path]
         self.assertEqual([(400, 65_536)], [(request.status, len(request.body)) for request in refused])
 
-    def test_is_not_what_a_second_answer_makes_of_it(self) -> None:
+    def test_is_not_changed_by_a_second_response(self) -> None:
         function = self.start(
             """
             r, *_ = take()
@@ -475,7 +475,7 @@ class TheCommandLine(StreamingTestCase):
         self.addCleanup(process.kill)
         return process
 
-    def test_prints_parts_as_they_come_and_the_head_beside_them(self) -> None:
+    def test_prints_parts_as_they_arrive_and_the_prelude_to_the_log(self) -> None:
         with self.run_once(
             f"""
             r, *_ = take()
@@ -495,7 +495,7 @@ class TheCommandLine(StreamingTestCase):
         )
         self.assertEqual(0, process.returncode)
 
-    def test_fails_with_what_it_could_not_print(self) -> None:
+    def test_fails_with_the_reason_when_a_stream_fails(self) -> None:
         cases = [
             (
                 "s = Stream(r); s.write('so far'); s.end({'errorType': 'E'})",
@@ -516,7 +516,7 @@ class TheCommandLine(StreamingTestCase):
                 self.assertEqual((1, output), (process.returncode, printed))
                 self.assertIn(complaint, log.decode())
 
-    def test_keeps_the_log_off_the_lines_of_a_response_on_a_screen(self) -> None:
+    def test_does_not_mix_log_and_response_lines_on_a_terminal(self) -> None:
         screen = io.TextIOWrapper(io.BytesIO())
         screen.isatty = lambda: True  # type: ignore[method-assign]
         with mock.patch.dict(os.environ, {"NO_COLOR": "1"}):
@@ -532,7 +532,7 @@ class TheCommandLine(StreamingTestCase):
         screen.seek(0)
         self.assertEqual("before\none two\nbetween\nthree\nafter\n", screen.read())
 
-    def test_shows_as_it_is_what_is_nested_too_deeply_to_be_laid_out(self) -> None:
+    def test_prints_deeply_nested_json_unchanged(self) -> None:
         screen = io.TextIOWrapper(io.BytesIO())
         screen.isatty = lambda: True  # type: ignore[method-assign]
         nested = "[" * 100_000 + "]" * 100_000
@@ -540,7 +540,7 @@ class TheCommandLine(StreamingTestCase):
         screen.seek(0)
         self.assertEqual(nested + "\n", screen.read())
 
-    def test_has_colours_for_the_lines_of_the_platform(self) -> None:
+    def test_colours_the_platforms_lines(self) -> None:
         screen = io.TextIOWrapper(io.BytesIO())
         screen.isatty = lambda: True  # type: ignore[method-assign]
         with mock.patch.dict(os.environ, {"NO_COLOR": ""}):
@@ -564,7 +564,7 @@ class TheCommandLine(StreamingTestCase):
 
 
 class Bandwidth(StreamingTestCase):
-    def test_is_unlimited_for_six_mib_and_then_what_is_given(self) -> None:
+    def test_is_limited_after_6_mib(self) -> None:
         function = self.start(
             """
             r, *_ = take()

@@ -1,4 +1,4 @@
-"""InvokeWithResponseStream as AWS's SDKs call it: frames to the byte, and each one when it is made."""
+"""InvokeWithResponseStream as AWS's SDKs call it: the bytes of the frames, and when each one arrives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Frame = Tuple[Dict[str, str], bytes]
 
-# Checked with zlib and with boto3.
+# Verified with zlib and with boto3.
 CHUNK_HI = (
     "0000006c0000005ab25efdcf0d3a6d6573736167652d747970650700056576656e740b3a6576656e742d7479706507000c"
     "5061796c6f61644368756e6b0d3a636f6e74656e742d747970650700186170706c69636174696f6e2f6f637465742d7374"
@@ -35,7 +35,7 @@ COMPLETE = (
 
 
 class Frames(unittest.TestCase):
-    def test_are_these_bytes(self) -> None:
+    def test_are_encoded_as_specified(self) -> None:
         self.assertEqual(CHUNK_HI, payload_chunk(b"hi").hex())
         self.assertEqual(COMPLETE, invoke_complete().hex())
 
@@ -48,7 +48,7 @@ class Frames(unittest.TestCase):
             self.assertEqual(payload, frame[12 + headers_length : -4])
             self.assertEqual(struct.pack(">I", zlib.crc32(frame[:-4])), frame[-4:])
 
-    def test_that_complete_the_stream_have_only_the_members_with_something_to_say(self) -> None:
+    def test_that_complete_the_stream_omit_empty_members(self) -> None:
         for members in ({}, {"ErrorCode": "E", "ErrorDetails": "é"}, {"LogResult": "aGk="}):
             names = {"ErrorCode": "error_code", "ErrorDetails": "error_details", "LogResult": "log_result"}
             frame = invoke_complete(**{names[name]: value for name, value in members.items()})
@@ -92,7 +92,7 @@ class TheStreamingInvokeApi(StreamingTestCase):
         return connection.getresponse()
 
     def frame(self, reply: BinaryIO) -> Frame:
-        """The next frame of a reply: its headers and its payload."""
+        """Read the next frame of a reply; return its headers and its payload."""
         total, length, _ = struct.unpack(">III", reply.read(12))
         encoded, payload = reply.read(length), reply.read(total - length - 16)
         self.assertEqual(4, len(reply.read(4)))
@@ -105,7 +105,7 @@ class TheStreamingInvokeApi(StreamingTestCase):
             encoded = encoded[end + 3 + size :]
         return headers, payload
 
-    def test_sends_each_part_when_it_is_made_and_then_the_end(self) -> None:
+    def test_sends_each_part_when_it_is_produced_and_then_the_completion(self) -> None:
         reply = self.post()
         self.assertEqual(
             (200, "application/vnd.amazon.eventstream"), (reply.status, reply.headers["Content-Type"])
@@ -121,7 +121,7 @@ class TheStreamingInvokeApi(StreamingTestCase):
         self.assertEqual(("InvokeComplete", b"{}"), (headers[":event-type"], payload))
         self.assertEqual(b"", reply.read())
 
-    def test_frames_each_part_as_a_chunk_of_its_own(self) -> None:
+    def test_sends_each_part_as_a_separate_chunk(self) -> None:
         self.let("arrived")
         host, port = self.address.split(":")
         with socket.create_connection((host, int(port)), 10) as client:
@@ -132,7 +132,7 @@ class TheStreamingInvokeApi(StreamingTestCase):
         chunks = [b"%x\r\n%b\r\n" % (len(frame), frame) for frame in frames]
         self.assertEqual(b"".join([*chunks, b"0\r\n\r\n"]), body)
 
-    def test_says_at_the_end_what_went_wrong(self) -> None:
+    def test_reports_errors_in_the_completion(self) -> None:
         self.let("arrived")
         cases: list[tuple[bytes, int, str, str]] = [
             (b'"fail"', 0, "Unhandled", "E"),
@@ -149,12 +149,12 @@ class TheStreamingInvokeApi(StreamingTestCase):
                 self.assertEqual(code, end["ErrorCode"])
                 self.assertEqual(error_type, json.loads(end["ErrorDetails"])["errorType"])
 
-    def test_gives_the_tail_of_the_log_to_who_wants_it(self) -> None:
+    def test_returns_the_tail_of_the_log_on_request(self) -> None:
         reply = self.post(b'"fail"', X_Amz_Log_Type="Tail")
         log = base64.b64decode(json.loads(self.frame(reply)[1])["LogResult"])
         self.assertRegex(log.decode(), "(?s)^START RequestId: .*REPORT RequestId: [^\n]*\n$")
 
-    def test_passes_on_what_concerns_the_function(self) -> None:
+    def test_passes_the_details_of_the_call_to_the_function(self) -> None:
         context = base64.b64encode(b'{"custom": 1}').decode()
         headers = {
             "X_Amz_Client_Context": context,
@@ -164,7 +164,7 @@ class TheStreamingInvokeApi(StreamingTestCase):
         values = json.loads(self.frame(self.post(b'"context"', "hello%3Aprod", **headers))[1])
         self.assertEqual([f"{self.started.arn('hello')}:prod", '{"custom": 1}', "blue", "Root=1-2-3"], values)
 
-    def test_refuses_what_the_service_refuses(self) -> None:
+    def test_rejects_the_same_requests_as_the_service(self) -> None:
         cases: list[tuple[bytes, dict[str, Any], int, str]] = [
             (b"nope", {}, 400, "InvalidRequestContentException"),
             (b"{}", {"X_Amz_Invocation_Type": "Event"}, 400, "InvalidParameterValueException"),
@@ -178,7 +178,7 @@ class TheStreamingInvokeApi(StreamingTestCase):
         self.assertEqual((204, b""), (reply.status, reply.read()))
         self.assertEqual([("next", None)], self.statuses(self.started), "none of these reaches the function")
 
-    def test_lets_the_function_run_on_when_the_client_has_left(self) -> None:
+    def test_lets_the_function_continue_after_the_client_has_left(self) -> None:
         host, port = self.address.split(":")
         with socket.create_connection((host, int(port)), 10) as client:
             path = "/2021-11-15/functions/hello/response-streaming-invocations"

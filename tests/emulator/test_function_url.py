@@ -1,4 +1,4 @@
-"""The emulator's function URL: what a function gets from a browser, and what the browser gets from it."""
+"""The emulator's function URL: the events that a function receives, and the responses to the browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response"
 
 ECHO = "while True: r, event, _ = take(); respond(r, event)"
 
-# Executes the body of the request, with `stream` at hand.
+# Executes the body of the request, which can use `stream`.
 ON_DEMAND = f"""
 while True:
     r, event, _ = take()
@@ -36,7 +36,7 @@ while True:
 
 
 class UrlTestCase(StreamingTestCase):
-    """Has a function with a URL."""
+    """A test of a function with a URL."""
 
     def open(self, runtime: str, invoke_mode: str = RESPONSE_STREAM, **options: Any) -> Function:
         function = self.start(runtime, **options)
@@ -55,7 +55,7 @@ class UrlTestCase(StreamingTestCase):
         return connection.getresponse()
 
     def send(self, request: str) -> bytes:
-        """All that comes back for these bytes until the connection ends."""
+        """Send these bytes; return everything that is received until the connection closes."""
         with socket.create_connection((self.host, int(self.port)), 10) as client:
             client.sendall(request.encode("latin-1"))
             return b"".join(iter(lambda: client.recv(65536), b""))
@@ -124,14 +124,14 @@ class AnEvent(UrlTestCase):
         }
         self.assertEqual(expected, headers)
 
-    def test_leaves_out_what_there_is_not(self) -> None:
+    def test_omits_missing_members(self) -> None:
         self.open(ECHO)
         event = self.event("GET", "/")
         self.assertFalse({"body", "cookies", "queryStringParameters"} & set(event))
         self.assertEqual(("", False), (event["rawQueryString"], event["isBase64Encoded"]))
         self.assertNotIn("content-length", event["headers"])
 
-    def test_has_any_method(self) -> None:
+    def test_supports_any_method(self) -> None:
         self.open(ECHO)
         for method in ("DELETE", "OPTIONS", "PATCH", "PROPFIND"):
             self.assertEqual(method, self.event(method)["requestContext"]["http"]["method"])
@@ -143,7 +143,7 @@ class AnEvent(UrlTestCase):
             ("/?a=%C3%A9+b&a=&c", "/", "a=%C3%A9+b&a=&c", {"a": "é b,", "c": ""}),
             ("/\xc3\xa9?\xff=1", "/%C3%A9", "%FF=1", {"\ufffd": "1"}),
             ("/a?b=c?d", "/a", "b=c?d", {"b": "c?d"}),
-            ("http://a:81/b%20c?d=1", "/b%20c", "d=1", {"d": "1"}),  # as a proxy gets it
+            ("http://a:81/b%20c?d=1", "/b%20c", "d=1", {"d": "1"}),  # as sent to a proxy
             ("HTTPS://a?d", "/", "d", {"d": ""}),
             ("/http://a/b", "/http://a/b", "", None),
         ]
@@ -154,7 +154,7 @@ class AnEvent(UrlTestCase):
                 self.assertEqual((path, query), (event["rawPath"], event["rawQueryString"]))
                 self.assertEqual(parameters, event.get("queryStringParameters"))
 
-    def test_has_the_host_of_a_target_that_names_one(self) -> None:
+    def test_takes_the_host_from_an_absolute_target(self) -> None:
         self.open(ECHO)
         reply = self.send("GET http://u:p@a.b:81/c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         event = json.loads(re.findall(rb"(?s)\r\n(\{.*\})\r\n", reply)[0])
@@ -180,7 +180,7 @@ class AnEvent(UrlTestCase):
         }
         self.assertEqual(expected, event["headers"])
 
-    def test_has_text_as_text_and_everything_else_in_base64(self) -> None:
+    def test_contains_text_as_text_and_other_bodies_in_base64(self) -> None:
         self.open(ECHO)
         cases = [
             ("text/plain; charset=utf-8", b"\xc3\xa9", "é"),
@@ -201,13 +201,13 @@ class AnEvent(UrlTestCase):
                 encoded = base64.b64encode(body).decode() if text is None else text
                 self.assertEqual((encoded, text is None), (event["body"], event["isBase64Encoded"]))
 
-    def test_has_the_length_of_a_body_that_came_in_chunks(self) -> None:
+    def test_contains_the_length_of_a_chunked_body(self) -> None:
         self.open(ECHO)
         event = self.event("POST", "/", iter([b"one ", b"two"]), Content_Type="text/plain")
         self.assertEqual(("one two", "7"), (event["body"], event["headers"]["content-length"]))
         self.assertNotIn("transfer-encoding", event["headers"])
 
-    def test_may_not_be_larger_than_6_mb(self) -> None:
+    def test_is_limited_to_6_mb(self) -> None:
         function = self.open(ECHO)
         for size in (6_291_457, 5_000_000):  # the other grows in base64
             with self.subTest(size):
@@ -218,7 +218,7 @@ class AnEvent(UrlTestCase):
 
 
 class AStreamedPage(UrlTestCase):
-    def test_has_the_head_of_its_prelude_and_grows_while_it_is_made(self) -> None:
+    def test_has_the_status_and_headers_of_its_prelude_and_arrives_while_it_is_produced(self) -> None:
         self.open(ON_DEMAND)
         reply = self.perform(
             """
@@ -243,14 +243,14 @@ s.end()
         self.assertEqual(["c=4; Path=/", "d=5"], reply.headers.get_all("set-cookie"))
         self.assertRegex(reply.headers["x-amzn-RequestId"], "^[0-9a-f-]{36}$")
 
-    def test_has_a_head_before_it_has_a_body(self) -> None:
+    def test_sends_status_and_headers_before_the_body(self) -> None:
         self.open(ON_DEMAND)
         reply = self.perform("s = stream(); s.write(b'{}' + bytes(8)); wait_for('head'); s.end()")
         self.assertEqual((200, "application/octet-stream"), (reply.status, reply.headers["Content-Type"]))
         self.let("head")
         self.assertEqual(b"", reply.read())
 
-    def test_without_a_prelude_is_the_body_as_it_comes(self) -> None:
+    def test_without_a_prelude_is_sent_as_the_body(self) -> None:
         self.open(ON_DEMAND)
         reply = self.perform("s = stream('text/event-stream'); s.write('data: 1'); wait_for('it'); s.end()")
         self.assertEqual((200, "text/event-stream"), (reply.status, reply.headers["Content-Type"]))
@@ -258,12 +258,12 @@ s.end()
         self.let("it")
         self.assertEqual(b"", reply.read())
 
-    def test_that_was_not_streamed_is_the_body_as_it_is(self) -> None:
+    def test_that_was_not_streamed_is_sent_unchanged(self) -> None:
         self.open(ON_DEMAND)
         reply = self.perform("""respond(r, {"statusCode": 404, "body": "no"})""")
         self.assertEqual((200, b'{"statusCode": 404, "body": "no"}'), (reply.status, reply.read()))
 
-    def test_may_have_a_prelude_in_a_response_that_was_not_streamed(self) -> None:
+    def test_can_have_a_prelude_without_being_streamed(self) -> None:
         self.open(
             f"""
             r, *_ = take()
@@ -276,12 +276,12 @@ s.end()
         reply = self.request()
         self.assertEqual((404, b"no"), (reply.status, reply.read()))
 
-    def test_may_be_of_a_status_that_has_no_name(self) -> None:
+    def test_can_have_a_status_without_a_reason_phrase(self) -> None:
         self.open(ON_DEMAND)
         reply = self.perform("""s = stream(); s.write(b'{"statusCode": 599}' + bytes(8)); s.end()""")
         self.assertEqual((599, "", b""), (reply.status, reply.reason, reply.read()))
 
-    def test_is_framed_once_whatever_the_function_says(self) -> None:
+    def test_is_framed_once_even_if_the_function_sets_framing_headers(self) -> None:
         function = self.open(ON_DEMAND)
         headers = {
             "Content-Length": "3",
@@ -306,7 +306,7 @@ s.end()
             self.assertIn(f"drops the header {dropped}, because it is about one connection", log)
         self.assertIn("response has Content-Length: 3, but its body has 4 bytes", log)
 
-    def test_with_a_right_length_is_not_reported(self) -> None:
+    def test_with_the_right_length_is_not_reported(self) -> None:
         for mode, end in ((RESPONSE_STREAM, "s.write(bytes(8)); s.write('body')"), (BUFFERED, "pass")):
             for length in (4, 5):
                 function = self.open(ON_DEMAND, mode)
@@ -317,14 +317,14 @@ s.end()
                 self.assertEqual(b"body", reply.read())
                 self.assertEqual(length == 4, "but its body has 4 bytes" not in function.log_text())
 
-    def test_leaves_the_connection_open_for_the_next(self) -> None:
+    def test_keeps_the_connection_open(self) -> None:
         self.open(ECHO)
         replies = self.send(
             "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         )
         self.assertEqual([b"/1", b"/2"], re.findall(rb'"rawPath": "(.*?)"', replies))
 
-    def test_ends_with_the_connection_for_clients_of_http_1_0(self) -> None:
+    def test_ends_by_closing_the_connection_for_http_1_0(self) -> None:
         self.open("while True: r, *_ = take(); s = Stream(r); s.write('one '); s.write('two'); s.end()")
         reply = self.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         head, _, body = reply.partition(b"\r\n\r\n")
@@ -332,7 +332,7 @@ s.end()
         self.assertNotIn(b"Transfer-Encoding", head)
         self.assertIn(b"\r\nConnection: close", head)
 
-    def test_comes_to_curl_as_it_is_made(self) -> None:
+    def test_reaches_curl_while_it_is_produced(self) -> None:
         self.open(
             "r, *_ = take(); s = Stream(r); s.write('one '); wait_for('one'); s.write('two'); s.end(); take()"
         )
@@ -349,7 +349,7 @@ s.end()
 
 
 class NoBody(UrlTestCase):
-    def test_follows_a_head_request_though_its_length_may_be_told(self) -> None:
+    def test_follows_a_head_request_but_its_length_is_sent(self) -> None:
         for mode in (RESPONSE_STREAM, BUFFERED):
             with self.subTest(mode):
                 function = self.open(self.RUNTIMES[mode], mode)
@@ -389,7 +389,7 @@ class NoBody(UrlTestCase):
 
 
 class ABufferedPage(UrlTestCase):
-    def test_is_what_the_envelope_holds(self) -> None:
+    def test_is_the_content_of_the_envelope(self) -> None:
         self.open(ON_DEMAND, BUFFERED)
         envelope = {
             "statusCode": 418,
@@ -406,7 +406,7 @@ class ABufferedPage(UrlTestCase):
         )
         self.assertEqual(["a=b", "c=d"], reply.headers.get_all("Set-Cookie"))
 
-    def test_may_be_binary(self) -> None:
+    def test_can_be_binary(self) -> None:
         self.open(ON_DEMAND, BUFFERED)
         envelope = {"statusCode": 200, "body": "/wA=", "isBase64Encoded": True}
         self.assertEqual(b"\xff\0", self.perform(f"respond(r, {envelope})").read())
@@ -419,14 +419,14 @@ class ABufferedPage(UrlTestCase):
                 self.assertEqual((200, payload.encode()), (reply.status, reply.read()))
                 self.assertEqual("application/json", reply.headers["Content-Type"])
 
-    def test_may_have_no_body(self) -> None:
+    def test_can_have_no_body(self) -> None:
         self.open(ON_DEMAND, BUFFERED)
         for envelope in ({"statusCode": 200}, {"statusCode": 200, "body": None, "headers": None}):
             self.assertEqual(b"", self.perform(f"respond(r, {envelope})").read())
 
 
-class AnAnswerThatIsNone(UrlTestCase):
-    """502 for the client, the reason for who reads the log."""
+class ABadGateway(UrlTestCase):
+    """The client receives a 502, and the log explains it."""
 
     def assertBadGateway(self, function: Function, statements: str, reason: str) -> None:
         before = len(function.log_text())
@@ -436,13 +436,13 @@ class AnAnswerThatIsNone(UrlTestCase):
         line = f"RequestId: {request_id} Error: the function URL responded with 502, because {reason}"
         self.assertIn(line, function.log_text()[before:])
 
-    def test_because_the_prelude_is_bad(self) -> None:
+    def test_is_caused_by_a_bad_prelude(self) -> None:
         function = self.open(ON_DEMAND)
         cases = [
             ("b'{]' + bytes(8)", "the prelude is not JSON: "),
             ("b'\\xff' + bytes(8)", "the prelude is not JSON: "),
             ("bytes(8)", "the prelude is not JSON: "),
-            ("b'[' * 16_000 + bytes(8)", "the prelude is "),  # how deep Python can follow varies
+            ("b'[' * 16_000 + bytes(8)", "the prelude is "),  # the depth that Python can parse varies
             ("b'[]' + bytes(8)", "the prelude is an array, not an object"),
             ("b'{}' + bytes(7)", "the stream ended after 9 bytes, before the eight NUL bytes"),
             ("b'<html>' * 2_000_000", "the first 16384 bytes do not contain the eight NUL bytes"),
@@ -474,7 +474,7 @@ class AnAnswerThatIsNone(UrlTestCase):
                 self.assertBadGateway(function, f"s = stream(); s.write({prelude}); s.end()", reason)
         self.assertEqual(0, function.restarts)
 
-    def test_not_at_the_very_limit_of_the_prelude(self) -> None:
+    def test_is_not_caused_by_a_prelude_at_the_limit(self) -> None:
         self.open(ON_DEMAND)
         reply = self.perform(
             "s = stream(); s.write(b'{' + b' ' * 16_374 + b'}' + bytes(8) + b'body'); s.end()"
@@ -483,7 +483,7 @@ class AnAnswerThatIsNone(UrlTestCase):
 
     STATUS = '"statusCode": 200, "a": '
 
-    def test_because_the_envelope_is_bad(self) -> None:
+    def test_is_caused_by_a_bad_envelope(self) -> None:
         function = self.open(ON_DEMAND, BUFFERED)
         cases = [
             ("'<html>'", "it is not JSON: "),
@@ -501,7 +501,7 @@ class AnAnswerThatIsNone(UrlTestCase):
             with self.subTest(value):
                 self.assertBadGateway(function, f"respond(r, {value})", reason)
 
-    def test_because_the_function_has_failed(self) -> None:
+    def test_is_caused_by_a_failed_function(self) -> None:
         error = json.dumps({"errorType": "E", "errorMessage": "m"})
         reason = f"the function failed: {error}"
         post = f"call('POST', f'invocation/{{r}}/error', {error!r})"
@@ -530,7 +530,7 @@ class TheConnection(UrlTestCase):
                 line = "Error: the response is cut short, because the function failed: {"
                 self.wait_for_log(function, line, times)
 
-    def test_may_be_left_by_the_client_while_the_function_runs_on(self) -> None:
+    def test_can_be_closed_by_the_client_while_the_function_continues(self) -> None:
         for mode in (RESPONSE_STREAM, BUFFERED):
             with self.subTest(mode):
                 function = self.open(
@@ -556,7 +556,7 @@ class TheConnection(UrlTestCase):
                 self.wait_for_log(function, "reply 202\n", 2)
                 self.assertEqual(0, function.restarts)
 
-    def test_asks_curl_to_continue(self) -> None:
+    def test_sends_100_continue_to_curl(self) -> None:
         self.open(ECHO)
         with socket.create_connection((self.host, int(self.port)), 10) as client:
             head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
@@ -565,7 +565,7 @@ class TheConnection(UrlTestCase):
             client.sendall(b"{}")
             self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n"))
 
-    def test_goes_on_or_ends_as_the_client_wishes(self) -> None:
+    def test_stays_open_or_closes_as_the_client_requests(self) -> None:
         self.open(ECHO, BUFFERED)
         cases = [
             ("HTTP/1.1", "TE, close", b"close"),
@@ -582,14 +582,14 @@ class TheConnection(UrlTestCase):
                 self.assertEqual([answer] if answer else [], re.findall(rb"\r\nConnection: (\S+)", head))
                 self.assertEqual(1 if answer == b"close" else 2, replies.count(b"HTTP/1.1 200 OK\r\n"))
 
-    def test_may_bring_an_empty_line_before_a_request(self) -> None:
+    def test_accepts_an_empty_line_before_a_request(self) -> None:
         self.open(ECHO)
         get = "\r\nGET / HTTP/1.1\r\nHost: x\r\n"
         replies = self.send(f"{get}\r\n{get}Connection: close\r\n\r\n")
         self.assertEqual(2, replies.count(b"HTTP/1.1 200 OK\r\n"))
         self.assertTrue(self.send("\r\n" + get).startswith(b"HTTP/1.1 400 "))
 
-    def test_that_ends_in_the_middle_of_a_body_reaches_no_function(self) -> None:
+    def test_that_closes_during_a_body_does_not_reach_the_function(self) -> None:
         function = self.open(ECHO)
         with socket.create_connection((self.host, int(self.port)), 10) as client:
             client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12")

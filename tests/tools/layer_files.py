@@ -1,4 +1,4 @@
-"""Makes what the tests of the layer tools look into: tiny ELF files, bytecode, zips.
+"""Create inputs for the tests of the layer tools: tiny ELF files, bytecode, zips.
 
 A tiny ELF file has a header, one segment that is the file itself, and what the dynamic loader reads:
 
@@ -26,7 +26,7 @@ DT_VERSYM, DT_VERNEED, DT_VERNEEDNUM = 0x6FFFFFF0, 0x6FFFFFFE, 0x6FFFFFFF
 
 
 class Strings:
-    """A table of strings that end in NUL; ``add`` gives where one begins."""
+    """A table of NUL-terminated strings; ``add`` returns the offset of a string."""
 
     def __init__(self) -> None:
         self.data = b"\0"
@@ -45,7 +45,7 @@ def elf(
     loader: str = "",
     rpath: str = "",
 ) -> bytes:
-    """A library, or with ``loader`` a program. ``versions``: (library, version) → the symbols in it."""
+    """Create a library, or a program with ``loader``. ``versions``: (library, version) → its symbols."""
     strings = Strings()
     dynamic = [(DT_NEEDED, strings.add(name)) for name in needed]
     if run_path:
@@ -82,12 +82,12 @@ def elf(
 
 
 def pyc(magic: int, path: str = "/opt/a.py", flags: int = 1, source_hash: bytes = bytes(8)) -> bytes:
-    """Bytecode whose code calls its source ``path``; as much of it as anybody looks at."""
+    """Create the part of a .pyc file that the tools read, with ``path`` as its source's path."""
     return struct.pack("<HHI", magic, 0x0A0D, flags) + source_hash + marshal.dumps([path])
 
 
 def write_zip(path: Path, files: Mapping[str, Content], modes: Mapping[str, int] | None = None) -> None:
-    """A zip of ``files`` as tools on Unix write it; ``modes`` other than 644 and, for programs, 755.
+    """Create a zip of ``files`` as on Unix; ``modes`` that differ from 644 and, for programs, 755.
 
     A mode of 0 leaves out what Unix adds, as tools on Windows do.
     """

@@ -1,4 +1,4 @@
-"""The examples: each does what its first line says."""
+"""The examples do what their first lines promise."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Examples(WebTestCase):
     def example(self, handler: str, **settings: Any) -> Function:
         return self.start(handler=handler, task_root=EXAMPLES, **settings)
 
-    def test_each_says_how_to_run_it(self) -> None:
+    def test_each_example_documents_how_to_run_it(self) -> None:
         for path in sorted(EXAMPLES.glob("*.py")):
             with self.subTest(path.name):
                 first_lines = ast.get_docstring(ast.parse(path.read_text())) or ""
-                if path.name != "hello.py":  # the default of make run
+                if path.name != "hello.py":  # the default of `make run`
                     self.assertRegex(
                         first_lines.split("\n")[0], f"make (run|serve) HANDLER={path.stem}.handler"
                     )
@@ -34,7 +34,7 @@ class Examples(WebTestCase):
     def test_hello_greets(self) -> None:
         self.assertAnswer(self.example("hello.handler"), {"name": "Ada"}, {"message": "Hello, Ada!"})
 
-    def test_stream_shows_a_browser_a_page_and_sends_it_events(self) -> None:
+    def test_stream_sends_a_browser_a_page_and_events(self) -> None:
         url = self.url(self.example("stream.handler", timeout_s=3))
         page = self.ask(url)
         self.assertEqual((page.status, page.header("content-type")), (200, "text/html"))
@@ -71,7 +71,7 @@ class Examples(WebTestCase):
             self.assertEqual(process.wait(PATIENCE_S), 0)
         self.assertGreater(moments[-1] - moments[0], 1)
 
-    def test_async_fetch_asks_for_several_pages_at_once(self) -> None:
+    def test_async_fetch_requests_several_pages_concurrently(self) -> None:
         function = self.example("async_fetch.handler")
         for _ in range(2):  # the second time with the server of the first
             answer = self.answer(function, {})
@@ -80,7 +80,7 @@ class Examples(WebTestCase):
         unreachable = self.answer(function, {"urls": ["http://127.0.0.1:9/"]})
         self.assertIn("refused", unreachable["pages"][0]["error"])
 
-    def test_asgi_app_answers_and_streams(self) -> None:
+    def test_asgi_app_responds_and_streams(self) -> None:
         function = self.example("asgi_app.handler")
         url = self.url(function)
         self.assertEqual(json.loads(self.ask(url, "/?name=Ada%20L").text)["message"], "Hello, Ada L!")
@@ -89,7 +89,7 @@ class Examples(WebTestCase):
         self.assertRegex(clock.text, r"\A(It is \d\d:\d\d:\d\d\.\n){3}\Z")
         self.assertEqual(len(clock.pieces), 3)
 
-    def test_wsgi_app_answers_and_streams(self) -> None:
+    def test_wsgi_app_responds_and_streams(self) -> None:
         url = self.url(self.example("wsgi_app.handler"))
         self.assertIn('value="5"', self.ask(url).text)
         counted = self.ask(url, method="POST", body=b"start=3")

@@ -1,4 +1,4 @@
-"""The tools for many interpreters: which ones `make test-all` finds, and where newer ones come from."""
+"""The interpreters that `make test-all` finds, and the tool that downloads newer ones."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Found(unittest.TestCase):
         self.folder = Path(folder.name)
 
     def pretend(self, path: str, description: str) -> str:
-        """A program below the folder that describes itself as an interpreter; its path."""
+        """Create a program that poses as an interpreter; return its path."""
         program = self.folder / path
         program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text(f"#!/bin/sh\necho {description}\n")
         program.chmod(0o755)
         return str(program)
 
-    def test_is_each_version_of_each_implementation_wherever_it_is(self) -> None:
+    def test_are_all_versions_of_all_implementations_in_all_places(self) -> None:
         older = self.pretend("a/pypy3", "pypy 3.9 3.9.16")
         newer = self.pretend("b/pypy3", "pypy 3.11 3.11.17")
         self.pretend("b/pypy3.11", "pypy 3.11 3.11.17")
@@ -50,7 +50,7 @@ class Found(unittest.TestCase):
         self.assertEqual(found, expected)
 
     @unittest.skipUnless(shutil.which("bash"), "it is a script for bash")
-    def test_can_be_fetched_or_the_reason_is_printed(self) -> None:
+    def test_are_downloaded_or_the_reason_is_printed(self) -> None:
         programs = self.folder / "bin"
         programs.mkdir()
         for name in ("bash", "cat", "dirname", "find", "head", "mkdir", "rm", "sed", "tail"):

@@ -1,4 +1,4 @@
-"""Zips are built the same each time, and not at all if Lambda could not use them."""
+"""The tools build reproducible zips, and none that would not work on Lambda."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 class ToolTestCase(unittest.TestCase):
-    """Runs the tools as make does, in a folder that is gone after the test."""
+    """A test that runs the tools like make, in a temporary folder."""
 
     maxDiff = None
 
@@ -46,7 +46,7 @@ class ToolTestCase(unittest.TestCase):
         self.folder = Path(folder.name).resolve()
 
     def run_tool(self, name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """Run a tool in this process, which is much quicker, as if it were in one of its own."""
+        """Run a tool in this process, which is much faster than in a separate one."""
         program = str(ROOT / "tools" / f"{name}.py")
         output, errors = io.StringIO(), io.StringIO()
         before = os.getcwd(), sys.argv, list(sys.path)
@@ -66,7 +66,7 @@ class ToolTestCase(unittest.TestCase):
     def run_process(
         self, name: str, *arguments: object, umask: int = 0o022, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """The same in a process of its own, where these are other."""
+        """Run a tool in a separate process, with these differences."""
         words = [sys.executable, str(ROOT / "tools" / f"{name}.py"), *map(str, arguments)]
         variables = {**os.environ, **environment}
         before = os.umask(umask)
@@ -78,7 +78,7 @@ class ToolTestCase(unittest.TestCase):
             os.umask(before)
 
     def build(self, name: str, *arguments: object, **settings: object) -> Path:
-        """What the tool has built; its output is zips of the test's folder."""
+        """Run a tool; return the zip that it builds in the test's folder."""
         output = self.folder / f"{len(list(self.folder.iterdir()))}.zip"
         run = self.run_process if settings else self.run_tool
         outcome = run(name, *arguments, "--output", output, **settings)
@@ -86,12 +86,12 @@ class ToolTestCase(unittest.TestCase):
         return output
 
     def assertProblem(self, words: str, name: str, *arguments: object) -> str:
-        """The tool fails with one message that has ``words`` and a remedy; nothing is written."""
+        """Expect that the tool fails with one message that has ``words`` and a remedy, and writes nothing."""
         before = self.files()
         outcome = self.run_tool(name, *arguments)
         self.assertEqual((outcome.returncode, outcome.stdout), (2, ""), outcome.stderr)
         self.assertIn(words, outcome.stderr)
-        self.assertRegex(outcome.stderr, r"^make [\w-]+: .+\n.+")  # what was found; the remedy
+        self.assertRegex(outcome.stderr, r"^make [\w-]+: .+\n.+")  # what was found, then the remedy
         self.assertNotIn("Traceback", outcome.stderr)
         self.assertEqual(self.files(), before)
         return outcome.stderr
@@ -108,7 +108,7 @@ class ToolTestCase(unittest.TestCase):
         return folder
 
     def prefix(self, version: str = "3.13", machine: int = X86_64, program: bytes | None = None) -> Path:
-        """What looks like an installed CPython for Linux, though it is a few bytes."""
+        """Create an imitation of an installed CPython for Linux, a few bytes long."""
         library = f"lib/python{version}"
         tag = f"cpython-{version.replace('.', '')}"
         return self.write(
@@ -134,7 +134,7 @@ class ToolTestCase(unittest.TestCase):
 
 
 class TheRuntimesLayer(ToolTestCase):
-    def test_two_builds_are_equal_whatever_the_umask_and_the_time_zone(self) -> None:
+    def test_two_builds_are_equal_with_any_umask_and_time_zone(self) -> None:
         one = self.build("layer", umask=0o077, TZ="Asia/Tokyo")
         two = self.build("layer", umask=0o002, TZ="America/New_York", PYTHONHASHSEED="5")
         self.assertEqual(one.read_bytes(), two.read_bytes())
@@ -145,7 +145,7 @@ class TheRuntimesLayer(ToolTestCase):
         two = self.build("layer", "--bytecode", sys.executable, PYTHONHASHSEED="7")
         self.assertEqual(hashlib.sha256(one.read_bytes()).digest(), hashlib.sha256(two.read_bytes()).digest())
 
-    def test_bytecode_is_unchecked_and_calls_its_source_as_it_will_be_on_lambda(self) -> None:
+    def test_bytecode_is_unchecked_and_contains_the_path_on_lambda(self) -> None:
         with zipfile.ZipFile(self.build("layer", "--bytecode", sys.executable)) as archive:
             names = [name for name in archive.namelist() if "/main." in name and name.endswith(".pyc")]
             data = archive.read(names[0])
@@ -155,7 +155,7 @@ class TheRuntimesLayer(ToolTestCase):
         name = pyc.code_filename(data, "main.py")
         self.assertEqual(name, "/opt/runtime/lambda_runtime/main.py")
 
-    def test_a_version_stands_for_any_interpreter_of_it(self) -> None:
+    def test_a_version_selects_any_interpreter_of_that_version(self) -> None:
         if PYPY:
             self.skipTest("its bytecode is not CPython's")
         one = self.build("layer", "--bytecode", VERSION)
@@ -176,7 +176,7 @@ class TheRuntimesLayer(ToolTestCase):
         self.assertEqual(digest, f"sha256  {found}")
         self.assertNotIn("\033", outcome.stdout + outcome.stderr)
 
-    def test_the_project_finds_no_error_in_it(self) -> None:
+    def test_the_checks_find_no_error_in_it(self) -> None:
         if PYPY:
             self.skipTest("its bytecode has no version of CPython's")
         layer = self.build("layer", "--bytecode", sys.executable)
@@ -184,10 +184,10 @@ class TheRuntimesLayer(ToolTestCase):
         self.assertEqual(outcome.returncode, 0, outcome.stdout)
         self.assertEqual(outcome.stdout.splitlines()[-1], "0 errors, 0 warnings")
 
-    def test_an_interpreter_that_is_none(self) -> None:
+    def test_a_program_that_is_not_a_python_is_rejected(self) -> None:
         self.assertProblem("nowhere is not a Python", "layer", "--bytecode", "nowhere")
 
-    def test_without_bytecode_there_is_a_remark_and_no_warning(self) -> None:
+    def test_a_zip_without_bytecode_causes_a_hint_and_no_warning(self) -> None:
         for name in ("layer", "function"):
             root = [self.write({"app.py": ""})] if name == "function" else []
             for words, remark in ([], True), (["--bytecode", "none"], False):
@@ -197,34 +197,34 @@ class TheRuntimesLayer(ToolTestCase):
                     self.assertNotIn("warning", outcome.stderr)
                     self.assertEqual("To add it: make dist" in outcome.stderr, remark)
 
-    def test_an_interpreter_named_by_a_relative_path_compiles(self) -> None:
+    def test_an_interpreter_with_a_relative_path_compiles(self) -> None:
         (self.folder / "bin").mkdir()
         (self.folder / "bin" / "python").symlink_to(sys.executable)
         with zipfile.ZipFile(self.build("layer", "--bytecode", "bin/../bin/python")) as archive:
             self.assertTrue([name for name in archive.namelist() if name.endswith(".pyc")])
 
     @unittest.skipIf(PYPY, "its bytecode has no version of CPython's")
-    def test_several_versions_of_which_one_is_at_hand(self) -> None:
+    def test_several_versions_can_be_selected(self) -> None:
         words = ["--bytecode", sys.executable, "--bytecode", "none", "--python", "3.8", "--python", "3.99"]
         self.build("layer", *words)
 
-    def test_bytecode_for_another_version_than_the_one_that_will_run(self) -> None:
+    def test_bytecode_for_another_version_is_rejected(self) -> None:
         if PYPY:
             self.skipTest("its bytecode has no version of CPython's")
         other = "3.13" if VERSION != "3.13" else "3.12"
         words = f"not for Python {other}"
         self.assertProblem(words, "layer", "--bytecode", sys.executable, "--python", other)
 
-    def test_a_place_that_is_no_folder(self) -> None:
+    def test_an_output_below_a_file_is_rejected(self) -> None:
         (self.folder / "file").write_text("")
         self.assertProblem("cannot be written", "layer", "--output", self.folder / "file" / "a.zip")
 
     @unittest.skipIf(os.geteuid() == 0, "root may write anywhere")
-    def test_a_folder_that_cannot_be_written(self) -> None:
+    def test_an_output_in_a_read_only_folder_is_rejected(self) -> None:
         (self.folder / "closed").mkdir(mode=0o555)
         self.assertProblem("cannot be written", "layer", "--output", self.folder / "closed" / "a.zip")
 
-    def test_a_disk_without_room(self) -> None:
+    def test_a_full_disk_is_reported(self) -> None:
         limited = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
         program = f"{limited}; runpy.run_path(sys.argv.pop(), run_name='__main__')"
         words = [sys.executable, "-c", program, str(ROOT / "tools" / "layer.py")]
@@ -234,7 +234,7 @@ class TheRuntimesLayer(ToolTestCase):
         self.assertNotIn("Traceback", outcome.stderr)
         self.assertEqual(self.files(), [])
 
-    def test_what_was_there_before_stays_when_a_build_fails(self) -> None:
+    def test_the_previous_zip_stays_when_a_build_fails(self) -> None:
         (self.folder / "a.zip").write_text("as it was")
         files = self.write({"bootstrap": "#!/usr/bin/env python3\r\n"})
         self.assertProblem("CR LF", "function", files, "--output", self.folder / "a.zip")
@@ -243,7 +243,7 @@ class TheRuntimesLayer(ToolTestCase):
 
 class AnyZip(ToolTestCase):
     def verify(self, files: Mapping[str, str | bytes], *options: str) -> tuple[int, list[str]]:
-        """The exit status and the lines of the tool for a zip of these files."""
+        """Verify a zip of these files; return the exit status and the output's lines."""
         write_zip(self.folder / "a.zip", files)
         outcome = self.run_tool("verify", self.folder / "a.zip", *options)
         return outcome.returncode, outcome.stdout.splitlines()
@@ -257,7 +257,7 @@ class AnyZip(ToolTestCase):
         status, lines = self.verify(files, "--python", "3.11", "--arch", "arm64")
         self.assertEqual((status, lines[-2]), (0, "checked for Python 3.11 on arm64"))
 
-    def test_a_package_that_is_missing_is_a_warning(self) -> None:
+    def test_a_missing_package_is_a_warning(self) -> None:
         status, lines = self.verify({"app.py": "import requests"})
         self.assertEqual((status, lines[-1]), (0, "0 errors, 2 warnings"))
         self.assertIn("warning  app.py imports requests, which is neither in the zips nor on Lambda.", lines)
@@ -265,7 +265,7 @@ class AnyZip(ToolTestCase):
             self.verify({"app.py": "import requests"}, "--allow", "app.py")[1][-1], "0 errors, 1 warning"
         )
 
-    def test_an_interpreter_in_the_zips_decides_for_which_python_and_machine_they_are_checked(self) -> None:
+    def test_an_interpreter_in_the_zips_determines_the_target_of_the_checks(self) -> None:
         program = elf(ARM64, loader="/lib/ld-linux-aarch64.so.1")
         files: dict[str, str | bytes] = {"bin/python3.12": program, "lib/python3.12/os.py": ""}
         _, lines = self.verify(files)
@@ -273,7 +273,7 @@ class AnyZip(ToolTestCase):
 
 
 class AFunction(ToolTestCase):
-    def test_its_files_with_their_bytecode_and_without_what_tools_leave_behind(self) -> None:
+    def test_the_zip_has_files_and_bytecode_but_not_the_leftovers_of_tools(self) -> None:
         files = self.write({"app.py": "x = 1", "data/table.csv": "1,2", ".git/HEAD": "", "__pycache__/a": ""})
         (files / "run.sh").write_text("#!/bin/sh\n")
         (files / "run.sh").chmod(0o755)
@@ -285,7 +285,7 @@ class AFunction(ToolTestCase):
         self.assertEqual(oct(entries["run.sh"]), oct(stat.S_IFREG | 0o755))
         self.assertEqual(oct(entries["app.py"]), oct(stat.S_IFREG | 0o644))
 
-    def test_secrets_are_left_out_and_that_is_said(self) -> None:
+    def test_secrets_are_left_out_and_listed(self) -> None:
         files = self.write({"app.py": "", ".env": "KEY=1", "a/.env.local": "KEY=2", "a/.environment": ""})
         outcome = self.run_tool("function", files, "--output", self.folder / "a.zip")
         with zipfile.ZipFile(self.folder / "a.zip") as archive:
@@ -316,7 +316,7 @@ class AFunction(ToolTestCase):
         expected = "left out: NEWS.md, a/fixtures/b.json, a/tests, data, notes/a.txt"
         self.assertIn(expected, outcome.stderr.splitlines())
 
-    def test_what_is_left_out_otherwise_can_be_kept(self) -> None:
+    def test_files_that_are_left_out_by_default_can_be_included(self) -> None:
         files = self.write(
             {".lambdaignore": "!node_modules/\n!.npmrc", ".npmrc": "", "node_modules/a.js": ""}
         )
@@ -325,20 +325,20 @@ class AFunction(ToolTestCase):
             self.assertEqual(archive.namelist(), [".npmrc", "node_modules/a.js"])
         self.assertIn("warning  .npmrc is a file that usually contains secrets", outcome.stderr)
 
-    def test_a_pattern_that_is_not_valid(self) -> None:
+    def test_an_invalid_pattern_is_rejected(self) -> None:
         files = self.write({"app.py": ""})
         self.assertProblem("The pattern '[z-a]' is not valid", "function", files, "--exclude", "[z-a]")
         files = self.write({".lambdaignore": b"caf\xe9\n"})
         self.assertProblem(".lambdaignore is not UTF-8", "function", files)
 
-    def test_what_a_mac_adds_to_folders_is_left_out_without_a_word(self) -> None:
+    def test_files_that_macos_adds_are_left_out_silently(self) -> None:
         files = self.write({"app.py": "", "._app.py": b"\0\x05\x16\x07", "a/.DS_Store": "", "a/b.py": ""})
         outcome = self.run_tool("function", files, "--output", self.folder / "a.zip")
         with zipfile.ZipFile(self.folder / "a.zip") as archive:
             self.assertEqual(archive.namelist(), ["a/b.py", "app.py"])
         self.assertNotIn("left out", outcome.stderr)
 
-    def test_what_is_left_out_is_said_in_one_line(self) -> None:
+    def test_left_out_files_are_listed_in_one_line(self) -> None:
         names = (
             ".aws-sam/a",
             ".git/a",
@@ -355,7 +355,7 @@ class AFunction(ToolTestCase):
         expected = "left out: .aws-sam, .git, .idea, .venv, .vscode, a/node_modules, env"
         self.assertIn(expected, outcome.stderr.splitlines())
 
-    def test_what_has_been_built_is_not_packed_again(self) -> None:
+    def test_earlier_zips_are_not_packed(self) -> None:
         files = self.write({"app.py": ""})
         output = files / "dist" / "a.zip"
         digests = []
@@ -387,7 +387,7 @@ class AFunction(ToolTestCase):
         with zipfile.ZipFile(self.folder / "a.zip") as archive:
             self.assertIn("c.key", archive.namelist())
 
-    def test_links_that_lead_nowhere_or_have_no_end(self) -> None:
+    def test_broken_and_endless_links_are_rejected(self) -> None:
         for places, words in (
             ({"gone": "nowhere"}, "gone is a link to nowhere, which does not exist"),
             ({"self": "self"}, "self is a link to self, which does not exist"),
@@ -411,7 +411,7 @@ class AFunction(ToolTestCase):
         with zipfile.ZipFile(self.build("function", root)) as archive:
             self.assertEqual(archive.namelist(), ["one/a.py", "two/a.py"])
 
-    def test_help_says_what_is_left_out(self) -> None:
+    def test_help_lists_what_is_left_out(self) -> None:
         words = " ".join(self.run_tool("function", "--help").stdout.split())
         self.assertIn("Left out in every folder: .env, .env.*, .envrc, .aws, ", words)
 
@@ -431,7 +431,7 @@ class AFunction(ToolTestCase):
                 shutil.rmtree(files)
 
     @unittest.skipIf(PYPY, "it has no version of CPython's")
-    def test_the_python_that_compiles_decides_for_which_one_it_is_checked(self) -> None:
+    def test_the_compiling_python_determines_the_target_of_the_checks(self) -> None:
         files = self.write({"app.py": ""})
         outcome = self.run_tool("function", files, "--bytecode", sys.executable)
         self.assertIn(f"checked for Python {VERSION} ", outcome.stdout, outcome.stderr)
@@ -440,7 +440,7 @@ class AFunction(ToolTestCase):
         files = self.write({"struct.py": "raise SystemExit(1)", "py_compile.py": "raise SystemExit(1)"})
         self.build("function", files, "--bytecode", sys.executable)
 
-    def test_packages_that_another_zip_may_bring_are_not_missed(self) -> None:
+    def test_imports_that_another_zip_may_contain_are_not_reported(self) -> None:
         outcome = self.run_tool("function", self.write({"app.py": "import requests"}))
         self.assertEqual(outcome.returncode, 0)
         self.assertNotIn("requests", outcome.stderr)
@@ -452,7 +452,7 @@ class AFunction(ToolTestCase):
         two = self.build("function", files, "--bytecode", sys.executable, PYTHONHASHSEED="2")
         self.assertEqual(one.read_bytes(), two.read_bytes())
 
-    def test_a_name_that_is_no_utf_8(self) -> None:
+    def test_a_name_that_is_not_utf_8_is_rejected(self) -> None:
         files = self.write({"app.py": ""})
         try:
             Path(os.fsdecode(os.fsencode(files) + b"/caf\xe9.txt")).write_text("")
@@ -460,26 +460,26 @@ class AFunction(ToolTestCase):
             self.skipTest("this file system takes names of UTF-8 only")
         self.assertProblem(r"caf\xe9.txt has a name that is not UTF-8", "function", files)
 
-    def test_a_module_that_is_no_python(self) -> None:
+    def test_a_module_that_is_not_valid_python_is_rejected(self) -> None:
         files = self.write({"app.py": "def handler(\n", "fine.py": ""})
         self.assertProblem("app.py (SyntaxError", "function", files, "--bytecode", sys.executable)
 
-    def test_a_folder_that_is_not_there(self) -> None:
+    def test_a_missing_folder_is_rejected(self) -> None:
         self.assertProblem("is not a folder", "function", self.folder / "nowhere")
 
-    def test_a_folder_without_files(self) -> None:
+    def test_a_folder_without_files_is_rejected(self) -> None:
         (self.folder / "empty").mkdir()
         self.assertProblem("contains no files", "function", self.folder / "empty")
 
 
 class AnInterpreter(ToolTestCase):
-    """Without bytecode, because what looks like a Python here cannot run."""
+    """Without bytecode, because the imitated Python cannot run."""
 
     def options(self, **changed: str) -> list[str]:
         options = {"python": "3.13", "arch": "x86_64", "bytecode": "none", **changed}
         return [word for name, value in options.items() for word in (f"--{name}", value)]
 
-    def test_a_prefix_is_trimmed_and_gets_what_lambda_lacks(self) -> None:
+    def test_a_prefix_is_trimmed_and_gets_the_libraries_that_lambda_lacks(self) -> None:
         prefix = self.prefix()
         output = self.build(
             "interpreter", *self.options(), "--from", prefix, "--libraries", prefix / "libraries"
@@ -513,14 +513,14 @@ class AnInterpreter(ToolTestCase):
             self.build("interpreter", *words).read_bytes(), self.build("interpreter", *words).read_bytes()
         )
 
-    def test_a_free_threaded_build(self) -> None:
+    def test_a_free_threaded_build_is_accepted(self) -> None:
         prefix = self.prefix("3.13t")
         words = [*self.options(python="3.13t"), "--from", prefix, "--libraries", prefix / "libraries"]
         with zipfile.ZipFile(self.build("interpreter", *words)) as archive:
             self.assertEqual(archive.read("bin/python3.13t"), b"python3")
             self.assertIn("lib/python3.13t/os.py", archive.namelist())
 
-    def test_an_archive_with_a_python_in_a_folder(self) -> None:
+    def test_an_archive_with_a_python_in_a_folder_is_accepted(self) -> None:
         prefix = self.prefix(machine=ARM64, program=elf(ARM64, loader="/lib/ld-linux-aarch64.so.1"))
         packed = self.folder / "python.tar.gz"
         with tarfile.open(packed, "w:gz") as archive:
@@ -529,7 +529,7 @@ class AnInterpreter(ToolTestCase):
         with zipfile.ZipFile(self.build("interpreter", *words)) as layer:
             self.assertIn("lib/libcrypto.so.3", layer.namelist())
 
-    def test_an_archive_is_called_as_it_was_given(self) -> None:
+    def test_messages_contain_the_archives_path(self) -> None:
         packed = self.folder / "python.tar"
         for content, options, words in (
             (self.prefix(), self.options(arch="arm64"), f"{packed}/python/bin/python3.13 is for x86_64"),
@@ -541,7 +541,7 @@ class AnInterpreter(ToolTestCase):
                     archive.add(content, "python")
                 self.assertProblem(words, "interpreter", *options, "--from", packed)
 
-    def test_a_disk_without_room_for_an_archive_or_a_function(self) -> None:
+    def test_a_full_disk_is_reported_for_an_archive_or_a_function(self) -> None:
         packed = self.folder / "python.tar"
         with tarfile.open(packed, "w") as archive:
             archive.add(self.prefix(program=bytes(100_000)), "python")
@@ -559,7 +559,7 @@ class AnInterpreter(ToolTestCase):
                 self.assertIn("Free some space", outcome.stderr)
                 self.assertEqual(self.files(), before)
 
-    def test_a_python_without_the_module_for_a_compression(self) -> None:
+    def test_a_python_without_the_decompression_module_is_reported(self) -> None:
         prefix = self.prefix()
         for kind, module in (("xztar", "lzma"), ("bztar", "bz2")):
             with self.subTest(kind):
@@ -579,64 +579,64 @@ class AnInterpreter(ToolTestCase):
                     f"{packed} cannot be unpacked: {sys.executable} lacks the module", outcome.stderr
                 )
 
-    def test_an_archive_that_would_write_elsewhere(self) -> None:
+    def test_an_archive_with_outside_paths_is_rejected(self) -> None:
         packed = self.folder / "python.tar"
         with tarfile.open(packed, "w") as archive:
             archive.addfile(tarfile.TarInfo("../outside"), io.BytesIO())
         self.assertProblem("cannot be unpacked", "interpreter", *self.options(), "--from", packed)
 
-    def test_a_library_that_nobody_brings(self) -> None:
+    def test_a_missing_library_is_reported(self) -> None:
         words = self.assertProblem("libcrypto.so.3", "interpreter", *self.options(), "--from", self.prefix())
         self.assertIn("LIBRARIES=", words)
 
-    def test_a_symbol_above_the_limit_and_the_limit_raised(self) -> None:
+    def test_a_symbol_above_the_limit_is_rejected_unless_the_limit_is_raised(self) -> None:
         program = elf(loader=LOADER, versions={("libm.so.6", "GLIBC_2.35"): ["hypot"]})
         prefix = self.prefix(program=program)
         words = [*self.options(), "--from", prefix, "--libraries", prefix / "libraries"]
         self.assertProblem("GLIBC_2.35 of libm.so.6 (hypot)", "interpreter", *words)
         self.build("interpreter", *words, "--glibc", "2.36")
 
-    def test_another_machine(self) -> None:
+    def test_a_python_for_another_machine_is_rejected(self) -> None:
         words = [*self.options(arch="arm64"), "--from", self.prefix()]
         problem = self.assertProblem("is for x86_64, not for arm64", "interpreter", *words)
         self.assertIn("Use ARCH=x86_64", problem)
 
-    def test_another_version(self) -> None:
+    def test_a_python_of_another_version_is_rejected(self) -> None:
         words = [*self.options(python="3.12"), "--from", self.prefix()]
         problem = self.assertProblem("contains Python 3.13, not 3.12", "interpreter", *words)
         self.assertIn("Use PYTHON_VERSION=3.13", problem)
 
-    def test_a_folder_that_is_not_a_python(self) -> None:
+    def test_a_folder_that_is_not_a_python_is_rejected(self) -> None:
         folder = self.write({"bin/python3.13": elf(loader=LOADER), "README": ""})
         self.assertProblem("is not a Python", "interpreter", *self.options(), "--from", folder)
 
-    def test_a_file_that_is_not_a_python(self) -> None:
+    def test_a_file_that_is_not_a_python_is_rejected(self) -> None:
         path = self.write({"readme": "words"}) / "readme"
         self.assertProblem("is not a Python", "interpreter", *self.options(), "--from", path)
 
-    def test_a_virtual_environment(self) -> None:
+    def test_a_virtual_environment_is_rejected(self) -> None:
         folder = self.write({"pyvenv.cfg": "home = /usr/bin\n", "bin/python3.13": ""})
         self.assertProblem("virtual environment", "interpreter", *self.options(), "--from", folder)
 
-    def test_a_python_for_macos(self) -> None:
+    def test_a_python_for_macos_is_rejected(self) -> None:
         prefix = self.prefix(program=b"\xcf\xfa\xed\xfe" + bytes(100))
         self.assertProblem("for macOS", "interpreter", *self.options(), "--from", prefix)
 
-    def test_a_script_in_place_of_the_program(self) -> None:
+    def test_a_script_in_place_of_the_program_is_rejected(self) -> None:
         prefix = self.prefix(program=b"#!/bin/sh\nexec pyenv exec python3.13\n")
         self.assertProblem("is a script", "interpreter", *self.options(), "--from", prefix)
 
-    def test_nothing_there(self) -> None:
+    def test_a_missing_source_is_rejected(self) -> None:
         words = [*self.options(), "--from", self.folder / "nowhere"]
         self.assertProblem("does not exist", "interpreter", *words)
 
-    def test_a_compiler_of_another_version(self) -> None:
+    def test_a_compiler_of_another_version_is_rejected(self) -> None:
         other = "3.13" if VERSION != "3.13" else "3.12"
         prefix = self.prefix(other)
         options = self.options(python=other, bytecode=sys.executable)
         self.assertProblem(f"not for Python {other}", "interpreter", *options, "--from", prefix)
 
-    def test_two_versions_or_architectures_of_which_one_would_be_lost(self) -> None:
+    def test_two_versions_or_architectures_are_rejected(self) -> None:
         words = ["--from", self.prefix()]
         for option, values, variable in (
             ("--python", ("3.9", "3.13"), "PYTHON_VERSION"),
@@ -650,14 +650,14 @@ class AnInterpreter(ToolTestCase):
                 self.assertIn(f"Use {variable}={values[0]}", problem)
 
     @unittest.skipIf(PYPY, "it has no version of CPython's")
-    def test_the_version_is_that_of_a_python_which_was_chosen(self) -> None:
+    def test_the_version_is_that_of_the_chosen_python(self) -> None:
         version = pythons.version_name(sys.executable)
         prefix = self.prefix(version)
         words = ["--bytecode", "none", "--from", prefix, "--libraries", prefix / "libraries"]
         with zipfile.ZipFile(self.build("interpreter", *words, "--version-of", sys.executable)) as layer:
             self.assertIn(f"lib/python{version}/os.py", layer.namelist())
 
-    def test_options_that_make_no_sense(self) -> None:
+    def test_invalid_options_are_rejected(self) -> None:
         prefix = self.prefix()
         for option, value, words in (
             ("arch", "mips", "no architecture 'mips'"),
@@ -670,10 +670,10 @@ class AnInterpreter(ToolTestCase):
 
 
 class Packages(ToolTestCase):
-    def test_requirements_that_are_not_there(self) -> None:
+    def test_missing_requirements_are_rejected(self) -> None:
         self.assertProblem("does not exist", "dependencies", self.folder / "requirements.txt")
 
-    def test_what_uv_and_pip_say_comes_down_to_one_thing(self) -> None:
+    def test_long_messages_of_uv_and_pip_are_explained_in_one_sentence(self) -> None:
         git = "error: Git operation failed\n  fatal: unable to access: Could not resolve host: x.invalid"
         for said, found in (
             ("error: Failed to fetch: `https://x/`\n  cause: tcp connect error", "cannot be reached"),
@@ -699,7 +699,7 @@ class Packages(ToolTestCase):
                 self.assertIn(found, problem.found)
                 self.assertIn(said.splitlines()[0].strip(), problem.found)
 
-    def test_a_pip_that_reaches_nothing_says_so_and_that_there_is_no_package(self) -> None:
+    def test_a_pip_without_network_is_explained_as_such(self) -> None:
         none = "ERROR: No matching distribution found for x"
         warning = "WARNING: Retrying after connection broken by 'NewConnectionError(…)': /simple/x/"
         problem = uv.explained(
@@ -709,10 +709,10 @@ class Packages(ToolTestCase):
         found += f"    {none}\nuv is not here."
         self.assertEqual(problem.found, found)
 
-    def test_what_nobody_understands_is_passed_on_without_advice(self) -> None:
+    def test_an_unknown_message_is_printed_without_advice(self) -> None:
         self.assertEqual(str(uv.explained("error: x", "uv")), "uv has failed. Output of uv:\n    error: x")
 
-    def test_a_record_has_no_rows_of_files_that_are_not_in_the_zip(self) -> None:
+    def test_a_record_lists_only_files_in_the_zip(self) -> None:
         rows = ["a.py,sha256=x,1", '"a,b.py",,', "a-1.dist-info/METADATA,,", "a-1.dist-info/RECORD,,"]
         gone = ["bin/f2py,sha256=y,2", "../../bin/f2py,,", "a-1.dist-info/uv_cache.json,,", "nowhere.py,,"]
         names = ["a.py", "a,b.py", "a-1.dist-info/METADATA", "a-1.dist-info/uv_cache.json", "bin/f2py"]
@@ -722,14 +722,14 @@ class Packages(ToolTestCase):
         self.assertEqual((folder / record).read_text().splitlines(), rows)
         self.assertFalse((folder / "bin").exists())
 
-    def test_how_a_wheel_is_built_where_there_is_none(self) -> None:
+    def test_a_missing_wheel_is_explained_with_the_command_to_build_it(self) -> None:
         remedy = uv.explained("ERROR: No matching distribution found for x", "pip").remedy
         self.assertIn("\n    pip wheel --no-deps PACKAGE --wheel-dir wheels\n", remedy)
         self.assertRegex(remedy, r"\n    PACKAGE @ file:///.*/wheels/….whl$")
 
 
 class Facts(unittest.TestCase):
-    def test_of_elf_files(self) -> None:
+    def test_elf_files_are_parsed(self) -> None:
         needs = {("libm.so.6", "GLIBC_2.35"): ["hypot", "exp"], ("libc.so.6", "GLIBC_2.34"): ["dlopen"]}
         facts = elf_facts.parse(elf(ARM64, ["libm.so.6", "libc.so.6"], needs, "/a:$ORIGIN/b", "/lib/ld.so"))
         self.assertEqual((facts.machine, facts.bits, facts.interpreter), (ARM64, 64, "/lib/ld.so"))
@@ -738,7 +738,7 @@ class Facts(unittest.TestCase):
         found = {(need.library, need.version): need.symbols for need in facts.versions}
         self.assertEqual(found, needs)
 
-    def test_of_elf_files_that_break_off(self) -> None:
+    def test_truncated_elf_files_are_rejected(self) -> None:
         data = elf(needed=["liba.so"], versions={("libc.so.6", "GLIBC_2.34"): ["dlopen"]})
         for size in range(len(data)):
             try:
@@ -746,8 +746,8 @@ class Facts(unittest.TestCase):
             except elf_facts.ElfError:
                 pass
 
-    def test_of_patterns(self) -> None:
-        """As `git check-ignore` has them."""
+    def test_patterns_match_like_gitignore(self) -> None:
+        """Expect the results of `git check-ignore`."""
         names = ["a.md", "ab/c", "data/b", "data/x/b", "docs/a.png", "docs/x/y/a.png", "x/a.md", "x/data/b"]
         for pattern, expected in (
             ("*.md", ["a.md", "x/a.md"]),
@@ -769,7 +769,7 @@ class Facts(unittest.TestCase):
                 self.assertEqual([name for name in names if rule.matches(name, is_folder=False)], expected)
         self.assertTrue(exclusion.Rule("b/").matches("a/b", is_folder=True))
 
-    def test_of_wheels(self) -> None:
+    def test_wheel_tags_are_checked(self) -> None:
         python, architecture = versions.parse("3.13"), ARCHITECTURES["arm64"]
         for tags, problem in (
             ("py3-none-any", ""),
@@ -797,7 +797,7 @@ class Facts(unittest.TestCase):
             "is for cp38-abi3, not for cp313t",
         )
 
-    def test_of_extension_modules(self) -> None:
+    def test_names_of_extension_modules_are_checked(self) -> None:
         python, architecture = versions.parse("3.13"), ARCHITECTURES["x86_64"]
         for name, problem in (
             ("a.cpython-313-x86_64-linux-gnu.so", ""),
@@ -814,14 +814,14 @@ class Facts(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(wheels.extension_problem(f"python/{name}", python, architecture), problem)
 
-    def test_platforms_for_pip(self) -> None:
+    def test_platforms_for_pip_are_listed(self) -> None:
         self.assertEqual(
             wheels.platforms("aarch64", "2.28"),
             [f"manylinux_2_{minor}_aarch64" for minor in (28, 27, 24, 17, 12, 5)]
             + ["manylinux1_aarch64", "manylinux2010_aarch64", "manylinux2014_aarch64"],
         )
 
-    def test_of_bytecode(self) -> None:
+    def test_headers_of_bytecode_are_parsed(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder, "main.py")
             source.write_text("def handler(event, context):\n    return __file__\n")
@@ -842,7 +842,7 @@ class Facts(unittest.TestCase):
                     self.assertEqual(pyc.code_filename(data, "a/main.py"), "/var/task/main.py")
                     self.assertFalse(pyc.is_stale(header, source.read_bytes()))
 
-    def test_of_names_of_bytecode(self) -> None:
+    def test_names_of_bytecode_are_parsed(self) -> None:
         for name, tag, source in (
             ("a/__pycache__/b.cpython-313.pyc", "cpython-313", "a/b.py"),
             ("__pycache__/b.cpython-38.opt-2.pyc", "cpython-38", "b.py"),
@@ -852,7 +852,7 @@ class Facts(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual((pyc.tag(name), pyc.source_name(name)), (tag, source))
 
-    def test_of_versions(self) -> None:
+    def test_versions_are_parsed(self) -> None:
         for text, name, full, abi in (
             ("3.13", "3.13", "3.13", "cp313"),
             ("3.13.5", "3.13", "3.13.5", "cp313"),
@@ -866,7 +866,7 @@ class Facts(unittest.TestCase):
             with self.subTest(text), self.assertRaises(Problem):
                 versions.parse(text)
 
-    def test_what_stays_out_of_an_interpreter(self) -> None:
+    def test_unneeded_files_of_an_interpreter_are_left_out(self) -> None:
         names = ("test/a.py", "unittest/test/a.py", "ctypes/tests/a.py", "turtle.py", "curses/ascii.py")
         for name in (*names, "._os.py", "json/._decoder.py"):
             with self.subTest(name):

@@ -1,4 +1,4 @@
-"""Installed as a package: ``python -m lambda_runtime hello.handler``, as images do after ``pip install``."""
+"""The installed package: ``python -m lambda_runtime hello.handler``, as in images after ``pip install``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ import lambda_runtime
 from tests.support import ROOT, FunctionTestCase
 
 SHADOWS = ("codec", "context", "errors", "handler", "http1", "logging", "main", "runtime_api", "traceback")
-SAFE_PATH = ["-P"] if sys.version_info >= (3, 11) else []  # an option of Python's since then
+SAFE_PATH = ["-P"] if sys.version_info >= (3, 11) else []  # since Python 3.11
 
 
 class InstalledPackage(FunctionTestCase):
-    """The package in the site-packages of an interpreter that has nothing else."""
+    """The package in the site-packages of an interpreter without other packages."""
 
     python: str
     site_packages: str
@@ -72,7 +72,7 @@ class InstalledPackage(FunctionTestCase):
                 self.assertEqual(len(path), len(set(path)), path)
                 self.assertFalse([entry for entry in path if "lambda_runtime" in entry], path)
 
-    def test_files_of_the_function_may_have_the_names_of_our_modules_and_of_standard_ones(self) -> None:
+    def test_the_functions_files_may_be_named_like_our_modules_or_standard_ones(self) -> None:
         bare = self.write({"bare.py": "import sys; print(*sys.modules)"})
         # PyPy needs traceback to run a module at all.
         taken = subprocess.check_output([self.python, "-m", "bare"], cwd=bare).decode().split()
@@ -86,7 +86,7 @@ class InstalledPackage(FunctionTestCase):
         function = self.start(source, files=files, command=self.command(*SAFE_PATH))
         self.assertAnswer(function, None, [f"the function, {name}" for name in names])
 
-    def test_a_wrapper_is_honoured_once(self) -> None:
+    def test_an_exec_wrapper_runs_once(self) -> None:
         wrapper = Path(self.write({"wrapper": '#!/bin/sh\nWRAPPED="$WRAPPED+" exec "$@"\n'}), "wrapper")
         wrapper.chmod(0o755)
         function = self.start(
@@ -96,7 +96,7 @@ class InstalledPackage(FunctionTestCase):
         )
         self.assertAnswer(function, None, "+")
 
-    def test_tools_find_the_runtime_where_they_look_for_that_of_aws(self) -> None:
+    def test_vendors_tools_find_the_runtime_where_they_expect_awss(self) -> None:
         source = "import __main__\ndef handler(event, context): return hasattr(__main__.bootstrap, 'main')"
         self.assertAnswer(self.start(source, command=self.command()), None, True)
 
@@ -116,7 +116,7 @@ class InstalledPackage(FunctionTestCase):
         function = self.start(source, command=self.command())
         self.assertAnswer(function, None, "hello from the child")
 
-    def test_without_a_runtime_api_it_says_what_it_is(self) -> None:
+    def test_without_a_runtime_api_it_explains_itself(self) -> None:
         outcome = self.run_bootstrap(command=self.command())
         self.assertEqual(outcome.status, 2)
         self.assertIn("AWS_LAMBDA_RUNTIME_API is not set", outcome.errors)
@@ -126,22 +126,22 @@ class InstalledPackage(FunctionTestCase):
 
 
 class Metadata(unittest.TestCase):
-    """What pyproject.toml says, as far as a program without a TOML parser can read it."""
+    """The content of pyproject.toml, as far as it can be read without a TOML parser."""
 
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
-    def test_the_version_is_the_one_that_the_package_states(self) -> None:
+    def test_the_version_is_that_of_the_package(self) -> None:
         self.assertRegex(lambda_runtime.__version__, r"\A\d+\.\d+\.\d+\Z")
         self.assertIn('dynamic = ["version"]', self.project)
         found = re.search(r'\[tool\.hatch\.version\]\npath = "(.+)"', self.project)
         assert found is not None
         self.assertIn(f'__version__ = "{lambda_runtime.__version__}"', (ROOT / found[1]).read_text("utf-8"))
 
-    def test_it_needs_nothing_but_python(self) -> None:
+    def test_it_has_no_dependencies(self) -> None:
         self.assertIn('requires-python = ">=3.8"', self.project)
         self.assertNotIn("dependencies", self.project)
 
-    def test_it_brings_one_package(self) -> None:
+    def test_it_contains_one_package(self) -> None:
         found = re.search(r"^packages = (\[.+\])$", self.project, re.MULTILINE)
         assert found is not None
         self.assertEqual(json.loads(found[1]), ["runtime/lambda_runtime"])
@@ -149,9 +149,9 @@ class Metadata(unittest.TestCase):
 
 @unittest.skipUnless(shutil.which("make"), "make is not installed")
 class Cleaning(FunctionTestCase):
-    """``make clean`` in a copy of the Makefile, where all that it could delete is in a folder of the test."""
+    """``make clean`` with a copy of the Makefile in a temporary folder."""
 
-    def test_it_removes_what_the_targets_built_and_not_the_users_virtual_environment(self) -> None:
+    def test_it_removes_build_results_but_not_the_users_virtual_environment(self) -> None:
         built = {".environments/tools/ready": "", "layers/lambda.zip": "", "app/__pycache__/a.pyc": ""}
         own = {".venv/pyvenv.cfg": "home = /usr/bin", ".venv/lib/__pycache__/a.pyc": "", "app/app.py": ""}
         folder = Path(self.write({**built, **own}))
@@ -182,7 +182,7 @@ print(json.dumps(dict(Content=dict(CodeSha256=sha256), LayerVersionArn=f"arn:{{n
 
 
 class Publishing(FunctionTestCase):
-    """tools/publish.py, with a program in place of AWS CLI that keeps what it was asked."""
+    """tools/publish.py, with a program in place of AWS CLI that records its arguments."""
 
     def setUp(self) -> None:
         self.folder = Path(self.write({"layers/lambda.zip": "L", "layers/python3.13-arm64.zip": "P"}))
@@ -225,13 +225,13 @@ class Publishing(FunctionTestCase):
         self.publish("layers/lambda.zip", "--", "--region", "eu-west-3")
         self.assertEqual(self.asked()[-4:-2], ["--region", "eu-west-3"])
 
-    def test_the_reply_can_be_read_whatever_form_is_asked_for(self) -> None:
+    def test_the_reply_is_read_with_any_output_option(self) -> None:
         for words in (["--output", "text"], ["--output=table"]):
             with self.subTest(words):
                 done = self.publish("layers/lambda.zip", "--", *words)
                 self.assertEqual(done.stdout, "arn:python-runtime:1\n", done.stderr)
 
-    def test_a_query_is_refused_before_anything_is_published(self) -> None:
+    def test_a_query_is_rejected_before_anything_is_published(self) -> None:
         for words in (["--query", "LayerVersionArn"], ["--query=Version"]):
             with self.subTest(words):
                 done = self.publish("layers/lambda.zip", "--", *words)
@@ -239,7 +239,7 @@ class Publishing(FunctionTestCase):
                 self.assertIn("publish: --query is not supported", done.stderr)
                 self.assertFalse(self.log.exists())
 
-    def test_what_is_published_is_said_even_if_the_reply_is_not_understood(self) -> None:
+    def test_a_published_layer_is_reported_even_if_the_reply_is_invalid(self) -> None:
         done = self.publish("layers/lambda.zip", "--", "--strange")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn(
@@ -247,21 +247,21 @@ class Publishing(FunctionTestCase):
         )
         self.assertIn("list-layer-versions --layer-name python-runtime", done.stderr)
 
-    def test_a_refusal_ends_it_before_the_next_zip(self) -> None:
+    def test_a_failure_stops_it_before_the_next_zip(self) -> None:
         done = self.publish("--", "--fail")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("AccessDenied", done.stderr)
         self.assertIn("publish: AWS CLI did not publish layers/lambda.zip", done.stderr)
         self.assertEqual(len(self.log.read_text().splitlines()), 1)
 
-    def test_a_zip_that_is_not_there_is_one_clear_line(self) -> None:
+    def test_a_missing_zip_is_reported_in_one_line(self) -> None:
         done = self.publish("layers/nowhere.zip")
         expected = "publish: layers/nowhere.zip does not exist; `make dist` builds layers/lambda.zip\n"
         self.assertEqual((done.returncode, done.stdout, done.stderr), (1, "", expected))
 
 
 class Exploring(FunctionTestCase):
-    """tools/explore_context.py: what the container is built of."""
+    """tools/explore_context.py, which prepares the container's content."""
 
     def lay_out(self, *layers: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
         context = Path(self.write({}), "context")
@@ -270,7 +270,7 @@ class Exploring(FunctionTestCase):
         return context, done
 
     def zip(self, *entries: tuple[str, int, str]) -> str:
-        """A layer of these: name, mode with the kind of file, content."""
+        """Create a layer of these members: name, mode including the file type, content."""
         path = Path(self.write({}), "layer.zip")
         with zipfile.ZipFile(path, "w") as archive:
             for name, mode, content in entries:
@@ -302,13 +302,13 @@ class Exploring(FunctionTestCase):
             self.assertTrue((context / name).is_file(), name)
         self.assertEqual((context / "invoke").stat().st_mode & 0o777, 0o755)
 
-    def test_a_layer_that_cannot_be_unpacked_is_one_clear_error(self) -> None:
+    def test_a_layer_that_cannot_be_unpacked_is_reported(self) -> None:
         sound = Path(self.zip(("a.py", stat.S_IFREG | 0o644, "as it was"))).read_bytes()
         encrypted = bytearray(sound)
         for flags in (
             6,
             sound.index(b"PK\1\2") + 8,
-        ):  # general purpose flags of the file, and in the directory
+        ):  # the general purpose flags, in the file and in the directory
             encrypted[flags] |= 1
         for name, content, words in (
             ("no.zip", b"no zip", "no.zip is not a zip file"),
