@@ -1,1 +1,1 @@
-"""Measures this runtime beside AWS's own, on the same interpreter, in one run."""
+"""Compare this runtime with AWS's own, on the same interpreter, in one run."""

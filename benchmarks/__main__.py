@@ -1,7 +1,7 @@
-"""Compares cold start, memory, response time and instructions with AWS's runtime, and prints a table.
+"""Compare cold start, memory, response time and instructions with AWS's runtime, and print a table.
 
 Usage: python -m benchmarks [--runs N] [--invocations N] [--json]
-Exit status 1 if a goal is missed, 2 if a runtime did not do what is measured.
+The exit status is 1 if a goal is missed, 2 if a runtime does not respond as expected.
 """
 
 from __future__ import annotations
@@ -49,14 +49,19 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n")[0])
-    parser.add_argument("--runs", type=int, default=40, help="starts of each runtime and function (40)")
     parser.add_argument(
-        "--invocations", type=int, default=1000, help="warm ones for each median, 100 or more (1000)"
+        "--runs", type=int, default=40, help="starts of each runtime and function (default: 40)"
     )
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON, nothing else")
+    parser.add_argument(
+        "--invocations",
+        type=int,
+        default=1000,
+        help="warm invocations for each median, at least 100 (default: 1000)",
+    )
+    parser.add_argument("--json", action="store_true", help="print only the figures, as JSON")
     options = parser.parse_args()
     if options.runs < 1 or options.invocations < measure.PROCESSES * measure.BLOCK:
-        parser.error(f"needs 1 run and {measure.PROCESSES * measure.BLOCK} invocations at least")
+        parser.error(f"use at least 1 run and {measure.PROCESSES * measure.BLOCK} invocations")
     return options
 
 
@@ -76,14 +81,14 @@ def interpreter() -> str:
 
 
 def headline() -> str:
-    """What is compared, and how busy the machine was before: times on a busy one are rough."""
+    """Return what is compared, and the machine's load, because times on a busy machine are imprecise."""
     versions = f"awslambdaric {version('awslambdaric')} and this runtime on {interpreter()}"
     return f"{versions}; medians; load average {os.getloadavg()[0]:.1f}\n\n{Row.HEAD}"
 
 
 def print_end(missed: list[Row]) -> None:
     if not measure.can_count():
-        print("\nInstructions are not counted: that needs valgrind, which is not installed here.")
+        print("\nInstructions are not counted, because valgrind is not installed.")
     print()
     print(f"{len(missed)} goals missed" if missed else "all goals met")
 

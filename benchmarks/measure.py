@@ -1,4 +1,4 @@
-"""Takes the samples: starts, memory, invocations, instructions; always AWS's runtime and ours in turn."""
+"""Take the samples (starts, memory, invocations, instructions), alternating AWS's runtime and ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.scenarios import Scenario
 INVOCATIONS_BEFORE_MEMORY = 100
 WARM_UP = 50
 PROCESSES = 4
-BLOCK = 25  # invocations of one runtime before the other's turn: both meet the same weather
+BLOCK = 25  # invocations of one runtime before the other's turn, so that both see the same load
 COUNTED_INVOCATIONS = 100
 
 Pair = tuple[Runtime, Runtime]
@@ -25,7 +25,7 @@ Pair = tuple[Runtime, Runtime]
 
 @dataclass
 class Samples:
-    """What was measured of one runtime in one scenario."""
+    """The measurements of one runtime in one scenario."""
 
     cold_s: list[float] = field(default_factory=list)
     peak_memory_kb: list[float] = field(default_factory=list)
@@ -34,24 +34,26 @@ class Samples:
 
 
 def invoke(process: RuntimeProcess, scenario: Scenario) -> tuple[Times, float]:
-    """One invocation and the time when its answer came; a runtime that answers wrong is not measured."""
+    """Invoke once; return the times and when the response arrived; raise UnexpectedRequest if it is wrong."""
     times, answer = process.api.invoke(scenario.event)
     if json.loads(answer.body) != scenario.answer:
-        raise UnexpectedRequest(f"{scenario.handler} answered {answer.body[:500]!r}")
+        raise UnexpectedRequest(
+            f"{scenario.handler} responded with {answer.body[:500]!r}, expected {scenario.answer!r}"
+        )
     return times, answer.arrived_s
 
 
 def check_log(process: RuntimeProcess, scenario: Scenario, invocations: int) -> None:
-    """A function that should log has done so each time: dropping its lines would be fast, too."""
+    """Check that a function that logs did so in each invocation: dropping lines would look fast."""
     logged = process.logged()
     if scenario.log_line and logged.count(scenario.log_line) != invocations:
         raise UnexpectedRequest(
-            f"{scenario.handler} logged {logged.count(scenario.log_line)} of {invocations} lines"
+            f"{scenario.handler} logged {logged.count(scenario.log_line)} lines, expected {invocations}"
         )
 
 
 def measure_starts(pair: Pair, scenario: Scenario, task_root: Path, runs: int) -> tuple[Samples, Samples]:
-    """Cold start: from just before fork and exec to the arrival of the first answer. Then peak memory."""
+    """Measure cold starts (from just before fork and exec to the first response), then peak memory."""
     both = Samples(), Samples()
     for _ in range(runs):
         for runtime, samples in zip(pair, both):
@@ -69,7 +71,7 @@ def measure_starts(pair: Pair, scenario: Scenario, task_root: Path, runs: int) -
 def measure_invocations(
     pair: Pair, scenario: Scenario, task_root: Path, invocations: int
 ) -> tuple[Samples, Samples]:
-    """Warm invocations of several processes: where the system puts one is luck that lasts its life."""
+    """Measure warm invocations in several processes, because memory layout varies between processes."""
     both = Samples(), Samples()
     for _ in range(PROCESSES):
         measure_process_pair(pair, scenario, task_root, invocations // PROCESSES, both)
@@ -79,7 +81,7 @@ def measure_invocations(
 def measure_process_pair(
     pair: Pair, scenario: Scenario, task_root: Path, invocations: int, both: tuple[Samples, Samples]
 ) -> None:
-    """Both processes live; one works while the other waits."""
+    """Measure two running processes; one works while the other waits."""
     aws, ours = (RuntimeProcess(runtime, scenario.handler, task_root) for runtime in pair)
     with aws, ours:
         for process in (aws, ours):
@@ -96,9 +98,9 @@ def measure_process_pair(
 
 
 def count_instructions(runtime: Runtime, scenario: Scenario, task_root: Path) -> tuple[int, float]:
-    """Instructions of a cold start with its first invocation, and of one more invocation.
+    """Count the instructions of a cold start with its first invocation, and of one more invocation.
 
-    Counted by valgrind's callgrind in user space, which differs by far less than a percent between runs.
+    valgrind's callgrind counts them in user space. Runs differ by far less than one percent.
     """
     first = instructions(runtime, scenario, task_root, 1)
     # The first few invocations fill caches and specialise code.
@@ -112,20 +114,20 @@ def can_count() -> bool:
 
 
 def instructions(runtime: Runtime, scenario: Scenario, task_root: Path, invocations: int) -> int:
-    """From the start of the process until it waits for the event after ``invocations``."""
+    """Count from the start of the process until it waits for the event after ``invocations``."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
         wrapper = ["valgrind", "--tool=callgrind", f"--log-file={log}", "--callgrind-out-file=/dev/null"]
         with RuntimeProcess(runtime, scenario.handler, task_root, fixed_addresses() + wrapper) as process:
             for _ in range(invocations):
                 invoke(process, scenario)
-            time.sleep(0.3)  # what it still does between sending the request and waiting for the reply
+            time.sleep(0.3)  # include the work between sending the request and waiting for the reply
         collected = re.search(r"Collected : (\d+)", log.read_text())
         if collected is None:
-            raise UnexpectedRequest(f"valgrind said nothing of instructions: {log.read_text()[-500:]}")
+            raise UnexpectedRequest(f"valgrind reported no instructions: {log.read_text()[-500:]}")
         return int(collected[1])
 
 
 def fixed_addresses() -> list[str]:
-    """util-linux's setarch, if there: hashes of addresses, and so the counts, are then the same each time."""
+    """Return util-linux's setarch, if available: fixed addresses make hashes and counts reproducible."""
     return ["setarch", "-R"] if shutil.which("setarch") else []

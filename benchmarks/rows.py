@@ -1,4 +1,4 @@
-"""The table: medians side by side, their ratio, and the goal."""
+"""The table of medians, their ratio, and the goal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME_WIDTH = 56
 
 @dataclass(frozen=True)
 class Row:
-    """One quantity of both runtimes; ``goal`` is the largest ratio that is good enough, if one is set."""
+    """A quantity of both runtimes; ``goal`` is the largest acceptable ratio, if any."""
 
     HEAD: ClassVar[str] = f"{'':{NAME_WIDTH}}{'AWS':>9}{'ours':>10}{'ratio':>8}   goal"
 
@@ -50,7 +50,7 @@ class Row:
 
 
 def start_rows(scenario: Scenario, aws: Samples, ours: Samples) -> list[Row]:
-    """The goals are for the function that imports nothing: AWS's runtime imports json and logging itself."""
+    """Set goals only for the function without imports: AWS's runtime imports json and logging itself."""
     is_bare = scenario is HELLO
     return [
         Row(
@@ -71,7 +71,7 @@ def start_rows(scenario: Scenario, aws: Samples, ours: Samples) -> list[Row]:
 
 
 def warm_rows(scenario: Scenario, aws: Samples, ours: Samples) -> list[Row]:
-    """The goals are for everyday events: with a large one, nearly all is the time to read JSON."""
+    """Set goals only for typical events: with a large one, parsing JSON takes nearly all the time."""
     goal = WARM_GOAL if scenario in (HELLO, PAGE_REQUEST) else None
     response = median(aws.response_s) * 1e6, median(ours.response_s) * 1e6
     following = median(aws.next_s) * 1e6, median(ours.next_s) * 1e6

@@ -1,4 +1,4 @@
-"""The Runtime API for one process, as fast as Python allows, with the times at which requests arrived."""
+"""A fast Runtime API for one process that records when requests arrive."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 TIMEOUT_S = 120  # generous, because a process whose instructions are counted is fifty times slower
-PATIENCE_S = 2  # then look whether the process is still there
+PATIENCE_S = 2  # how often to check that the process is still running
 RECEIVE_BYTES = 1 << 18
 CHUNK_BYTES = 32 * 1024
-CHUNKED_FROM_BYTES = 2048  # Go, in which the real server is written, buffers this much to know the length
+CHUNKED_FROM_BYTES = 2048  # the real server is written in Go, which buffers this much to find out the length
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 # The headers of a real invocation, in the canonical spelling of Go's net/http.
@@ -36,12 +36,12 @@ Content-Length: 16\r
 
 
 class UnexpectedRequest(Exception):
-    """The runtime did not do what a runtime does when all goes well."""
+    """The runtime did not behave as in a successful invocation."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What arrived, and when its last byte was here: seconds of time.perf_counter()."""
+    """A request, and when its last byte arrived: seconds of time.perf_counter()."""
 
     target: bytes  # method and path
     body: bytes
@@ -51,17 +51,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds from sending the event to the arrival of the answer, and to that of the following `next`."""
+    """Seconds from sending the event to the response, and to the following `next`."""
 
     response_s: float
     next_s: float
 
 
 class RuntimeApi:
-    """Serves one runtime process from the thread that measures: what is not asked for does not run."""
+    """A server for one runtime process on the measuring thread, so that no other code runs then."""
 
     def __init__(self, exit_status: Callable[[], int | None]) -> None:
-        """``exit_status`` says how the process ended, None while it lives."""
+        """Start listening; ``exit_status`` returns the process's exit status, None while it is running."""
         self.exit_status = exit_status
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
@@ -78,7 +78,7 @@ class RuntimeApi:
         return self.waiting
 
     def invoke(self, event: bytes) -> tuple[Times, Request]:
-        """Hand out ``event``; return once the runtime has answered it and asks for another."""
+        """Send ``event``; return when the runtime has responded and requests the next one."""
         waiting, self.waiting = self.wait_for_next(), None
         message = event_message(event)
         sent_s = time.perf_counter()
@@ -91,7 +91,7 @@ class RuntimeApi:
         return Times(answer.arrived_s - sent_s, following.arrived_s - sent_s), answer
 
     def receive(self, target: bytes) -> Request:
-        """The next request, which must be ``target``."""
+        """Receive the next request, which must be ``target``."""
         deadline_s = time.monotonic() + TIMEOUT_S
         while True:
             readable, _, _ = select.select([self.listener, *self.connections], (), (), PATIENCE_S)
@@ -110,14 +110,16 @@ class RuntimeApi:
                     raise UnexpectedRequest(f"expected {target.decode()}, found {found}")
 
     def check_patience(self, target: bytes, deadline_s: float) -> None:
-        """Nothing came for a while: a reason to give up, or only a slow runtime?"""
+        """After a wait without a request, raise UnexpectedRequest if the runtime exited or is too slow."""
         status = self.exit_status()
         if status is not None:
             raise UnexpectedRequest(
                 f"expected {target.decode()}, but the runtime exited with status {status}"
             )
         if time.monotonic() > deadline_s:
-            raise UnexpectedRequest(f"expected {target.decode()}, nothing came in {TIMEOUT_S} s")
+            raise UnexpectedRequest(
+                f"expected {target.decode()}, but no request arrived within {TIMEOUT_S} s"
+            )
 
     def accept(self) -> None:
         connection, _ = self.listener.accept()
@@ -127,7 +129,7 @@ class RuntimeApi:
 
 
 def event_message(event: bytes) -> bytes:
-    """The whole reply to `next`, to leave in one send."""
+    """Return the whole reply to `next`, to be sent at once."""
     if len(event) < CHUNKED_FROM_BYTES:
         return b"%sContent-Length: %d\r\n\r\n%s" % (EVENT_HEAD, len(event), event)
     pieces = [event[start : start + CHUNK_BYTES] for start in range(0, len(event), CHUNK_BYTES)]
@@ -136,7 +138,7 @@ def event_message(event: bytes) -> bytes:
 
 
 def read_request(connection: socket.socket) -> Request | None:
-    """One request with a Content-Length or without a body; None when the other side has closed."""
+    """Read a request with a Content-Length or without a body; None if the runtime closed the connection."""
     data = connection.recv(RECEIVE_BYTES)
     if not data:
         return None
@@ -154,5 +156,5 @@ def read_request(connection: socket.socket) -> Request | None:
 def receive_more(connection: socket.socket) -> bytes:
     data = connection.recv(RECEIVE_BYTES)
     if not data:
-        raise UnexpectedRequest("the runtime closed the connection in the middle of a request")
+        raise UnexpectedRequest("the runtime closed the connection during a request")
     return data

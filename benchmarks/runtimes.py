@@ -1,4 +1,4 @@
-"""The two runtimes, made ready as they are on Lambda, and their processes."""
+"""The two runtimes, installed as on Lambda, and their processes."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ STOP_TIMEOUT_S = 30
 
 @dataclass(frozen=True)
 class Runtime:
-    """A way to run a handler: ``command`` goes before the handler's name."""
+    """A runtime; ``command`` precedes the handler's name."""
 
     name: str
     command: tuple[str, ...]
-    handler_is_argument: bool  # else it is in _HANDLER only
+    handler_is_argument: bool  # otherwise it is only in _HANDLER
 
     def command_for(self, handler: str) -> list[str]:
         return [*self.command, handler] if self.handler_is_argument else list(self.command)
 
 
 def prepare(folder: Path) -> tuple[Runtime, Runtime, Path]:
-    """AWS's runtime, ours, and the task root; all with bytecode, for none may be written on Lambda either."""
+    """Return AWS's runtime, ours, and the task root, all with bytecode: Lambda's folders are read-only."""
     for package in AWS_PACKAGES:
         compile_installed(package)
     layer, task_root = folder / "opt", folder / "task"
@@ -53,23 +53,23 @@ def copy_sources(source: Path, destination: Path) -> None:
 
 
 def compile_layer(folder: Path, part: str) -> None:
-    """Bytecode that is valid whatever the time of its source: a layer's files have no times to rely on."""
+    """Compile to bytecode that does not depend on modification times, which a layer does not preserve."""
     unchecked = ("-f", "-q", "--invalidation-mode", "unchecked-hash")
     subprocess.run([sys.executable, "-I", "-B", "-m", "compileall", *unchecked, part], cwd=folder, check=True)
 
 
 def compile_installed(package: str) -> None:
-    """pip has done it, unless it was told not to."""
+    """Compile an installed package, in case pip did not."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        sys.exit(f"benchmarks: {package} is not installed here; `make benchmark` sees to it")
+        sys.exit(f"benchmarks: {package} is not installed. Use `make benchmark`, which installs it.")
     source = Path(spec.origin)
     folder_or_file = source.parent if source.name == "__init__.py" else source
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(folder_or_file)], check=True)
 
 
 class RuntimeProcess:
-    """One process of a runtime, with a Runtime API of its own, between ``with`` and its end.
+    """One process of a runtime with its own Runtime API, to be used in a ``with`` block.
 
     ``wrapper`` is a command that runs the command which follows it, such as a profiler.
     """
@@ -113,17 +113,17 @@ class RuntimeProcess:
         return self.log.read()
 
     def peak_memory_kb(self) -> int:
-        """The most that was resident at any time: VmHWM in Linux's /proc/PID/status."""
+        """Return the peak of the resident memory: VmHWM in Linux's /proc/PID/status."""
         assert self.process is not None
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             name, _, value = line.partition(":")
             if name == "VmHWM":
                 return int(value.split()[0])
-        raise UnexpectedRequest("the runtime ended after its answer")
+        raise UnexpectedRequest("the runtime exited after its response")
 
 
 def environment(handler: str, task_root: Path, address: str) -> dict[str, str]:
-    """What Lambda sets on an OS-only runtime, without what nothing here reads."""
+    """Return the variables that Lambda sets on an OS-only runtime, as far as the runtimes read them."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
@@ -139,5 +139,5 @@ def environment(handler: str, task_root: Path, address: str) -> dict[str, str]:
         "LAMBDA_TASK_ROOT": str(task_root),
         "_HANDLER": handler,
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONHASHSEED": "0",  # the order of sets is then the same in every run, and so are the instructions
+        "PYTHONHASHSEED": "0",  # makes the order of sets, and so the instruction counts, reproducible
     }

@@ -1,4 +1,4 @@
-"""The functions that are measured, each with its event and the answer that proves it ran."""
+"""The measured functions, each with its event and the expected response."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.functions.hello import PAGE
 
 @dataclass(frozen=True)
 class Scenario:
-    """A handler of benchmarks/functions, an event, and what shows that it ran.
+    """A handler in benchmarks/functions, an event, and the expected response.
 
     ``answer`` is a JSON value; ``log_line`` is in the log once for each event.
     """
@@ -24,7 +24,7 @@ class Scenario:
 
 
 def http_request() -> dict[str, Any]:
-    """A request as API Gateway's HTTP APIs describe it to functions (payload version 2.0), 2 to 3 KB."""
+    """Return an event of API Gateway's HTTP APIs (payload version 2.0), 2 to 3 KB."""
     cookie = "session=" + "a1b2c3d4" * 60
     headers = {
         "accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
@@ -80,7 +80,7 @@ def http_request() -> dict[str, Any]:
 
 
 def orders(count: int) -> dict[str, Any]:
-    """Records as a queue or a batch job hands them on, about 150 bytes each."""
+    """Return records like those of a queue or a batch job, about 150 bytes each."""
     return {
         "orders": [
             {
@@ -97,7 +97,7 @@ def orders(count: int) -> dict[str, Any]:
 
 
 def encode(value: object) -> bytes:
-    """As AWS's services write JSON: compact, UTF-8."""
+    """Encode JSON like AWS's services: compact, UTF-8."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -1,9 +1,9 @@
-"""A web application for ASGI, streamed: ``make serve HANDLER=asgi_app.handler``, and open its function URL.
+"""A streaming ASGI web application: run ``make serve HANDLER=asgi_app.handler`` and open its function URL.
 
 Without a browser:
     make run HANDLER=asgi_app.handler EVENT='GET /clock'
 
-With FastAPI the last line would be the same; here are its first steps, without dependencies.
+With FastAPI, the last line is the same. This example is a tiny framework without dependencies.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from lambda_runtime import asgi
 
 
 class App:
-    """The smallest framework: functions for paths, called with the query's parameters."""
+    """A minimal framework: a function for each path, called with the query's parameters."""
 
     def __init__(self):
         self.routes = {}
 
     def get(self, path):
-        """Decorate a function that returns what becomes JSON, or an async generator of text."""
+        """Decorate a function that returns a JSON value, or an async generator of text."""
         return lambda function: self.routes.setdefault(path, function)
 
     async def __call__(self, scope, receive, send):

@@ -1,6 +1,6 @@
-"""Several requests at once, ``async``: ``make run HANDLER=async_fetch.handler EVENT='{"urls": ["https://…"]}'``.
+"""Concurrent requests, ``async``: ``make run HANDLER=async_fetch.handler EVENT='{"urls": ["https://…"]}'``.
 
-Without URLs it asks a server of its own, three times, which takes half a second for each answer.
+Without URLs, it sends three requests to its own server, which takes half a second for each response.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ server = None
 
 
 async def handler(event, context):
-    """Fetch all the URLs of the event, and say how long that took."""
+    """Fetch all URLs in the event, and return how long it took."""
     urls = event.get("urls") or [await slow_url()] * 3
     began = time.monotonic()
     pages = await asyncio.gather(*[fetch(url) for url in urls])
@@ -19,7 +19,7 @@ async def handler(event, context):
 
 
 async def fetch(url):
-    """Fetch in a thread: `urlopen` waits, and all else would have to."""
+    """Fetch in a thread, because `urlopen` would block the event loop."""
     try:
         return await asyncio.get_running_loop().run_in_executor(None, read, url)
     except OSError as error:
@@ -32,7 +32,7 @@ def read(url):
 
 
 async def slow_url():
-    """Start the server when first needed; on the same event loop it serves later invocations, too."""
+    """Start the server on first use; the event loop keeps it running for later invocations."""
     global server
     if server is None:
         server = await asyncio.start_server(answer_slowly, "127.0.0.1", 0)

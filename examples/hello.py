@@ -2,7 +2,7 @@
 
 
 def handler(event, context):
-    """Greet whoever the event names."""
+    """Greet the person that the event names."""
     name = event.get("name", "world")
     print(f"{context.function_name} greets {name}")
     return {"message": f"Hello, {name}!"}

@@ -1,6 +1,6 @@
-"""A streamed response, server-sent events: ``make run HANDLER=stream.handler`` prints them as they come.
+"""A stream of server-sent events: ``make run HANDLER=stream.handler`` prints them as they arrive.
 
-For a page that grows, ``make serve HANDLER=stream.handler``, and open the function URL that it prints.
+For a page that grows, run ``make serve HANDLER=stream.handler`` and open the function URL that it prints.
 """
 
 import json
@@ -28,7 +28,7 @@ PAGE = """<!doctype html>
 
 
 def handler(event, context):
-    """Yield the page to a browser, the events to what the page asks for, and to whoever is no browser."""
+    """Yield the page to a browser, and the events to the page's script and to all other clients."""
     path = event.get("rawPath", "/events")
     if path == "/events":
         headers = {"content-type": "text/event-stream", "cache-control": "no-store"}
@@ -43,7 +43,7 @@ def handler(event, context):
 
 
 def events(context):
-    """Yield server-sent events, a moment apart, as long as the function may run."""
+    """Yield server-sent events at intervals, until shortly before the timeout."""
     for number in range(1, EVENTS + 1):
         left_ms = context.get_remaining_time_in_millis()
         data = {"number": number, "text": f"This came with {left_ms} ms left."}

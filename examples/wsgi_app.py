@@ -1,9 +1,9 @@
-"""A web application for WSGI, streamed: ``make serve HANDLER=wsgi_app.handler``, and open its function URL.
+"""A streaming WSGI web application: run ``make serve HANDLER=wsgi_app.handler`` and open its function URL.
 
 Without a browser:
     make run HANDLER=wsgi_app.handler EVENT='GET /'
 
-With Flask or Django the last line would be the same.
+With Flask or Django, the last line is the same.
 """
 
 import time
@@ -20,7 +20,7 @@ PAGE = """<!doctype html>
 
 
 def app(environ, start_response):
-    """Show a form; count down from what it sends, a line at a time."""
+    """Show a form, and count down from the submitted number, one line at a time."""
     form = parse_qs(environ["wsgi.input"].read().decode())
     start = form.get("start", ["5"])[0]
     start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])

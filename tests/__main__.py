@@ -1,8 +1,8 @@
 """Run the tests, two files at a time: ``python3 -m tests [NAME or PATTERN …]``.
 
-An argument selects what has it in its name (file, class or test); ``*`` stands for anything. Prints one
-line for each file when it has finished, failures in full, and ``N passed, N failed`` at the end; the exit
-status is 1 if anything failed, 2 if nothing was selected.
+An argument selects the tests with that text in their name (file, class or test); ``*`` matches anything. The
+program prints one line for each finished file, all failures, and ``N passed, N failed`` at the end. The exit
+status is 1 if a test failed, 2 if no test was selected.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         json.dump(run_file(arguments[1], arguments[2:]), sys.stdout)
         return 0
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a failure may show what no terminal can
+        sys.stdout.reconfigure(errors="backslashreplace")  # failures may contain any character
     began = time.monotonic()
     files = sorted(FOLDER.glob("*/test_*.py"), key=lambda path: path.stat().st_size, reverse=True)
     width = max(len(module_name(path)) for path in files)
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
                 if report["text"]:
                     print(report["text"], flush=True)
         except KeyboardInterrupt:
-            os._exit(130)  # the processes at work have the same signal
+            os._exit(130)  # the child processes have received the same signal
     print(f"in {time.monotonic() - began:.1f} s, Python {sys.version.split()[0]}")
     summary = f"{total['passed']} passed, {total['failed']} failed"
     if total["skipped"]:
@@ -63,12 +63,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def module_name(path: Path) -> str:
-    """``runtime.test_errors`` for tests/runtime/test_errors.py."""
+    """Return ``runtime.test_errors`` for tests/runtime/test_errors.py."""
     return f"{path.parent.name}.{path.stem}"
 
 
 def report_of(name: str, patterns: Sequence[str]) -> dict[str, Any]:
-    """Run one file in a process of its own, so that nothing one leaves behind can disturb another."""
+    """Run one file in a separate process, so that files cannot disturb one another."""
     process = subprocess.run(
         [sys.executable, "-m", "tests", REPORT_ONE_FILE, name, *patterns],
         cwd=ROOT,
@@ -80,13 +80,13 @@ def report_of(name: str, patterns: Sequence[str]) -> dict[str, Any]:
         report["text"] += process.stderr.decode("utf-8", "replace")
     except ValueError:
         output = process.stdout + process.stderr
-        text = f"{name} ended with status {process.returncode}:\n{output.decode('utf-8', 'replace')}"
+        text = f"{name} exited with status {process.returncode}:\n{output.decode('utf-8', 'replace')}"
         report = {"name": name, "passed": 0, "failed": 1, "skipped": 0, "seconds": 0.0, "text": text}
     return report
 
 
 def run_file(name: str, patterns: Sequence[str]) -> dict[str, Any]:
-    """Run the selected tests of one file here: how many passed, failed, were skipped, and the failures."""
+    """Run the selected tests of one file in this process; return the counts and the failures."""
     began = time.monotonic()
     loader = unittest.TestLoader()
     if patterns:
@@ -94,7 +94,7 @@ def run_file(name: str, patterns: Sequence[str]) -> dict[str, Any]:
     suite = loader.loadTestsFromName(f"tests.{name}")
     stream = io.StringIO()
     result = unittest.TextTestRunner(stream, verbosity=0, buffer=True).run(suite)
-    # A test with several failing sub-tests is one test that failed.
+    # A test with several failing sub-tests counts once.
     failed = {id(getattr(test, "test_case", test)) for test, _ in result.failures + result.errors}
     failures = len(failed) + len(result.unexpectedSuccesses)
     skipped = len(result.skipped)
@@ -109,7 +109,7 @@ def run_file(name: str, patterns: Sequence[str]) -> dict[str, Any]:
 
 
 def line(report: dict[str, Any], width: int) -> str:
-    """One file in one line: its name, how many tests, how long, and what was out of the ordinary."""
+    """Format a file's result in one line: name, number of tests, time, skipped and failed tests."""
     count = report["passed"] + report["failed"]
     columns = f"{report['name']:{width}}  {count:4} tests  {report['seconds']:5.1f} s"
     if report["skipped"]:
@@ -120,7 +120,7 @@ def line(report: dict[str, Any], width: int) -> str:
 
 
 def painted(text: str, color: str) -> str:
-    """``text`` in a colour (an ECMA-48 number), on a terminal."""
+    """Return ``text`` in a colour (an ECMA-48 number) if the output is a terminal."""
     return f"\033[{color}m{text}\033[0m" if sys.stdout.isatty() else text
 
 

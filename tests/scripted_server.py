@@ -1,7 +1,7 @@
-"""A Runtime API that plays a script: for what no honest server does, to the byte.
+"""A Runtime API that sends scripted replies, for behaviour that a correct server never shows.
 
-It reads whole requests (with its own few lines of HTTP), gives to each the next reply of the script, and
-records everything. A reply is bytes, so it can be garbage, cut short, late, early or in odd pieces.
+It reads whole requests (with a minimal HTTP parser), sends the script's next reply to each, and records
+everything. A reply is bytes, so it can be invalid, incomplete, late, early or split into pieces.
 """
 
 from __future__ import annotations
@@ -19,21 +19,20 @@ if TYPE_CHECKING:
 BASE = "/2018-06-01/runtime/"
 REASONS = {200: "OK", 202: "Accepted", 204: "No Content", 404: "Not Found", 500: "Internal Server Error"}
 
-# What becomes of the connection after a reply.
+# What to do with the connection after a reply.
 KEEP = "keep"
 CLOSE = "close"
 RESET = "reset"
 
-KEPT_BYTES = 8_000_000  # of a body in chunks; what comes after is read, and forgotten
+KEPT_BYTES = 8_000_000  # of a chunked body; the rest is read and discarded
 
 
 class Reply:
-    """What the server sends when it has read a request, and what it does then.
+    """What the server sends after reading a request, and what it does then.
 
-    ``piece_bytes`` sends it in pieces of that size; ``wait_s`` is waited before. ``early`` sends it when
-    no more than ``after_bytes`` of the request's body have been read, by default none; the rest is then left
-    unread, or read to its end with ``finish``. ``read_after_s``: when the head has come, that long nothing
-    is read.
+    ``piece_bytes``: send in pieces of that size; ``wait_s``: wait before. ``early``: send after only
+    ``after_bytes`` of the request's body (by default 0); the rest stays unread, or is read afterwards with
+    ``finish``. ``read_after_s``: wait that long between reading the headers and the body.
     """
 
     def __init__(
@@ -61,17 +60,17 @@ class Reply:
 class Request:
     """One request as it was received.
 
-    Of a body that is sent in chunks, ``chunks`` has them as they were sent, while they fit ``KEPT_BYTES``.
+    ``chunks`` are those of a chunked body, up to ``KEPT_BYTES``.
     """
 
     def __init__(self, connection: int, head: bytes) -> None:
-        self.connection = connection  # 1 for the first that was opened, and so on
+        self.connection = connection  # 1 for the first connection, and so on
         self.head = head  # raw, without the empty line
         self.body = b""  # without the framing of chunks
-        self.body_bytes = 0  # how long it was
+        self.body_bytes = 0  # its length
         self.chunks: list[bytes] = []
         self.trailers: list[tuple[str, str]] = []
-        self.whole = False  # whether the body came to its end
+        self.whole = False  # whether the body was complete
         self.read_began = 0.0  # by the monotonic clock: when the server began to read the body
         request_line, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
         self.method, self.path, self.version = request_line.split(" ")
@@ -80,16 +79,16 @@ class Request:
 
     @property
     def call(self) -> str:
-        """In short: ``next``, ``r1/response``, ``init/error`` …"""
+        """The short form: ``next``, ``r1/response``, ``init/error`` …"""
         words = self.path[len(BASE) :].split("/")
         return "/".join(words[1:] if words[0] == "invocation" else words)
 
 
 class ScriptedServer:
-    """Plays ``replies`` to one client; in a ``with`` block, which waits for the script's end.
+    """A server that sends ``replies`` to one client; its ``with`` block waits for the end of the script.
 
-    After the last reply one more request is read, then the server is gone. ``problem`` says why a
-    script did not come to its end: the client sent something that is no request, or nothing at all.
+    After the last reply, it reads one more request and closes. ``problem`` explains why a script was not
+    completed: the client sent an invalid request, or none.
     """
 
     def __init__(
@@ -104,7 +103,7 @@ class ScriptedServer:
         self._connection: socket.socket | None = None
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.socket(family, socket.SOCK_STREAM)
-        # Inherited by connections: with a small one, a large body cannot vanish into the kernel's buffers.
+        # Connections inherit it: with a small buffer, the kernel cannot absorb a large body.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self._listener.bind((host, 0))
         self._listener.listen(8)
@@ -120,7 +119,7 @@ class ScriptedServer:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()  # the client is gone; what it sent before is in our buffers already
+        self._ended.set()  # the client has exited; all its data is already in our buffers
         self._thread.join()
 
     def _play(self) -> None:
@@ -129,7 +128,7 @@ class ScriptedServer:
                 self._answer(reply)
             self._read_body(*self._read_request())
         except _ClientGone:
-            pass  # the test looks at the requests that came
+            pass  # the test checks the received requests
         except Exception as problem:
             self.problem = problem
         finally:
@@ -157,7 +156,7 @@ class ScriptedServer:
             self._close(reply.then)
 
     def _read_request(self) -> tuple[Request, bytes]:
-        """The head of the next request, on the open connection or a new one, and what was read beyond."""
+        """Read the next request's headers on the open connection or a new one; return extra bytes."""
         while True:
             connection = self._connection or self._accept()
             data = b""
@@ -171,13 +170,13 @@ class ScriptedServer:
             self._close(KEEP)  # the client closed it between two requests
         head, separator, rest = data.partition(b"\r\n\r\n")
         if not separator:
-            raise ValueError(f"the client hung up after {data[:200]!r}")
+            raise ValueError(f"the client closed the connection after {data[:200]!r}")
         request = Request(self._connections, head)
         self.requests.append(request)
         return request, rest
 
     def _read_body(self, request: Request, body: bytes) -> None:
-        """Read what is left of the body, of which ``body`` has come already."""
+        """Read the rest of the body, after ``body``."""
         assert self._connection is not None
         request.read_began = time.monotonic()
         if "transfer-encoding" in request.headers:
@@ -198,7 +197,7 @@ class ScriptedServer:
         request.body_bytes = len(request.body)
 
     def _read_chunks(self, request: Request, data: bytes) -> None:
-        """Read a body in chunks (RFC 9112, 7.1); whatever else comes is a ValueError."""
+        """Read a chunked body (RFC 9112, 7.1); raise ValueError if it is invalid."""
         assert self._connection is not None
         source = _Input(self._connection, data)
         while True:
@@ -213,7 +212,7 @@ class ScriptedServer:
                 request.chunks.append(chunk)
             end = source.line()
             if end:
-                raise ValueError(f"a chunk of {size} bytes is followed by {end!r}")
+                raise ValueError(f"expected CRLF after a chunk of {size} bytes, found {end!r}")
         request.body = b"".join(request.chunks)
         line = source.line() if size == 0 else None
         while line:
@@ -237,39 +236,39 @@ class ScriptedServer:
             self._connections += 1
             self._connection = connection
             return connection
-        raise TimeoutError("the client opened no connection")
+        raise TimeoutError(f"the client opened no connection within {self._patience_s} s")
 
     def _close(self, how: str) -> None:
         if self._connection is None:
             return
         if how == RESET:
-            linger = struct.pack("ii", 1, 0)  # discard what is unsent, and say so by RST
+            linger = struct.pack("ii", 1, 0)  # discard unsent data and send RST
             self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._connection.close()
         self._connection = None
 
 
 class _ClientGone(Exception):
-    """The client has ended, and nothing more of it is to come."""
+    """The client has exited; it will send no more requests."""
 
 
 class _Input:
-    """What comes from a connection, in lines and in pieces of a given length."""
+    """A buffered reader of a connection."""
 
     def __init__(self, connection: socket.socket, data: bytes) -> None:
-        """``data`` has been read already."""
+        """Start with ``data``, which has already been read."""
         self._connection = connection
         self._data = bytearray(data)
 
     def line(self) -> bytes | None:
-        """The next line without its CRLF; None if the connection ends before."""
+        """Return the next line without its CRLF; None if the connection ends first."""
         while b"\r\n" not in self._data:
             if not self._fill():
                 return None
         return self.take(self._data.index(b"\r\n") + 2)[:-2]
 
     def take(self, size: int) -> bytes:
-        """The next ``size`` bytes; fewer if the connection ends before."""
+        """Return the next ``size`` bytes; fewer if the connection ends first."""
         while len(self._data) < size and self._fill():
             pass
         taken = bytes(self._data[:size])
@@ -283,7 +282,7 @@ class _Input:
 
 
 def _receive(connection: socket.socket, most: int = 262_144) -> bytes:
-    """What has come; nothing if that was all."""
+    """Receive available bytes; b"" at the end of the connection."""
     try:
         return connection.recv(min(most, 262_144))
     except ConnectionResetError:
@@ -291,14 +290,14 @@ def _receive(connection: socket.socket, most: int = 262_144) -> bytes:
 
 
 def reply_bytes(status: int, body: bytes = b"", *headers: str, length: bool = True) -> bytes:
-    """A response in full, with the Content-Length of ``body`` unless ``length`` is False."""
+    """Return a whole response, with the Content-Length of ``body`` unless ``length`` is False."""
     counted = [f"Content-Length: {len(body)}"] if length else []
     lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}", *headers, *counted, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 def event_bytes(request_id: str = "r1", body: bytes = b"{}", *headers: str, length: bool = True) -> bytes:
-    """A reply to `next` with the headers that Lambda always sends; further ones come first."""
+    """Return a reply to `next` with the headers that Lambda always sends, after ``headers``."""
     fields = [
         *headers,
         "Content-Type: application/json",
@@ -310,16 +309,16 @@ def event_bytes(request_id: str = "r1", body: bytes = b"{}", *headers: str, leng
 
 
 def event(request_id: str = "r1", body: bytes = b"{}", *headers: str) -> Reply:
-    """A reply to `next`: one event."""
+    """Return a reply to `next`: one event."""
     return Reply(event_bytes(request_id, body, *headers))
 
 
 def accepted() -> Reply:
-    """The reply to an answer that all is well with."""
+    """Return the reply to a valid response."""
     return Reply(reply_bytes(202, b'{"status":"OK"}\n', "Content-Type: application/json"))
 
 
 def refusal(status: int, error_type: str = "Test", message: str = "a reason") -> Reply:
-    """A reply in the form of the Runtime API's errors."""
+    """Return a reply in the format of the Runtime API's errors."""
     body = f'{{"errorMessage":"{message}","errorType":"{error_type}"}}\n'
     return Reply(reply_bytes(status, body.encode(), "Content-Type: application/json"))

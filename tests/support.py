@@ -1,7 +1,7 @@
-"""The vocabulary of the tests: start a function, invoke it, look at what reached the wire and the log.
+"""Helpers of the tests: start a function, invoke it, inspect its requests and its log.
 
-A function is real Python source, written into a temporary task root and run by the real ``bootstrap``
-against the emulator; where no honest server will do, against a script (see `scripted_server`).
+A function is real Python source in a temporary task root. The real ``bootstrap`` runs it against the
+emulator, or against a scripted server for replies that the emulator never sends (see `scripted_server`).
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ EMULATOR = [sys.executable, "-m", "lambda_emulator"]  # with this environment:
 EMULATOR_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "emulator")}
 PYPY = platform.python_implementation() == "PyPy"
 
-# For tests that measure memory. PyPy's garbage collector fills half of the processor's L3 cache, which may be
-# 150 MB, before it collects for the first time.
+# For tests that measure memory. PyPy's garbage collector first runs when half of the processor's L3 cache is
+# full, which may be 150 MB.
 SMALL_NURSERY = {"PYPY_GC_NURSERY": "1MB"}
 
-# How long a process may take for what should take a tenth of a second; a machine may be busy.
+# The time limit for steps that usually take a tenth of a second, because the machine may be busy.
 PATIENCE_S = 20.0
 
 ECHO = """
     def handler(event, context):
         return event
 """
-# For tables: the event is an expression, the answer its value.
+# For tables of cases: the event is an expression, the response its value.
 EVALUATE = """
     import collections, dataclasses, datetime, decimal, enum, functools, sys, types, uuid
     from collections import OrderedDict, UserDict, defaultdict, deque, namedtuple
@@ -73,7 +73,7 @@ EXECUTE = """
 
 
 class Outcome:
-    """What became of a process: its exit status and what it wrote; and what a script's server saw of it."""
+    """The result of a process: its exit status, its output, and its requests to a scripted server."""
 
     def __init__(self, status: int, output: str, errors: str, requests: Sequence[Request] = ()) -> None:
         self.status = status
@@ -83,7 +83,7 @@ class Outcome:
 
     @property
     def calls(self) -> list[str]:
-        """The requests in short, e.g. ``next``, ``r1/response``, ``r1/error``, ``init/error``."""
+        """The requests in short form, e.g. ``next``, ``r1/response``, ``r1/error``, ``init/error``."""
         return [request.call for request in self.requests]
 
 
@@ -95,7 +95,7 @@ class FunctionTestCase(unittest.TestCase):
     # Starting
 
     def write(self, files: Files) -> str:
-        """A temporary task root with these files: name → content, text dedented. Gone after the test."""
+        """Create a temporary task root with these files: name → content. Text is dedented."""
         folder = tempfile.TemporaryDirectory(prefix="function-")
         self.addCleanup(folder.cleanup)
         root = os.path.realpath(folder.name)
@@ -114,9 +114,9 @@ class FunctionTestCase(unittest.TestCase):
         files: Files | None = None,
         **settings: Any,
     ) -> Function:
-        """Start a function: ``source`` is its function.py, ``files`` are what else it consists of.
+        """Start a function, until the test ends: ``source`` is its function.py, ``files`` its other files.
 
-        ``settings`` are those of the emulator's Function. It ends with the test.
+        ``settings`` are those of the emulator's Function.
         """
         root = settings.pop("task_root", None) or self.write({"function.py": source, **(files or {})})
         function = Function(handler, root, **{"timeout_s": PATIENCE_S, **settings})
@@ -131,7 +131,7 @@ class FunctionTestCase(unittest.TestCase):
         command: Sequence[str] = (),
         cwd: str | None = None,
     ) -> Outcome:
-        """Run ``bootstrap`` to its end with nothing but these variables."""
+        """Run ``bootstrap`` to its end with only these variables."""
         with subprocess.Popen(
             [*(command or [sys.executable, str(BOOTSTRAP)]), *arguments],
             env=_clean_environment(environment or {}),
@@ -150,9 +150,9 @@ class FunctionTestCase(unittest.TestCase):
         environment: Mapping[str, str] | None = None,
         host: str = "127.0.0.1",
     ) -> Outcome:
-        """Run a function against a Runtime API that gives these replies, one to each request.
+        """Run a function against a Runtime API that sends these replies, one for each request.
 
-        The request after the last reply is still read; then the server is gone, which ends the process.
+        After the last reply, the server reads one more request and closes, which ends the process.
         """
         root = self.write({"function.py": source})
         with ScriptedServer(replies, host, patience_s=PATIENCE_S) as server:
@@ -165,14 +165,15 @@ class FunctionTestCase(unittest.TestCase):
             outcome = self.run_bootstrap(environment=variables, cwd=root)
         problem = server.problem
         if problem is not None:
-            raise AssertionError(f"The script did not come to its end: {problem}; {outcome.errors}")
+            raise AssertionError(f"The script was not completed: {problem}; {outcome.errors}")
         outcome.requests = server.requests
         return outcome
 
     def enable_ctrl_c(self) -> None:
         """Let SIGINT interrupt the processes of this test.
 
-        A shell that starts the tests in the background has it ignored, and children inherit that.
+        A shell that starts the tests in the background sets it to be ignored, and child processes inherit
+        that.
         """
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.addCleanup(signal.signal, signal.SIGINT, before)
@@ -184,20 +185,20 @@ class FunctionTestCase(unittest.TestCase):
         return function.invoke(json.dumps(value).encode(), **settings)
 
     def answer(self, function: Function, value: object = None, **settings: Any) -> Any:
-        """Invoke, and expect success: the value that the function returned."""
+        """Invoke, expect success, and return the value that the function returned."""
         result = self.invoke(function, value, **settings)
         self.assertIsNone(result.function_error, result.payload[:3000])
         return json.loads(result.payload.decode())
 
     def error(self, function: Function, value: object = None, **settings: Any) -> dict[str, Any]:
-        """Invoke, and expect an error: the payload that describes it."""
+        """Invoke, expect an error, and return the payload that describes it."""
         result = self.invoke(function, value, **settings)
         self.assertEqual(result.function_error, "Unhandled", result.payload[:3000])
         payload: dict[str, Any] = json.loads(result.payload.decode())
         return payload
 
     def streamed(self, function: Function, value: object = None, **settings: Any) -> bytes:
-        """Invoke as a caller that takes a stream, and expect success: all that came."""
+        """Invoke as a streaming caller, expect success, and return the whole response."""
         result = function.invoke_streaming(json.dumps(value).encode(), **settings)
         payload = b"".join(result)
         self.assertIsNone(result.function_error, result.error_body[:3000])
@@ -206,19 +207,18 @@ class FunctionTestCase(unittest.TestCase):
     # Expecting
 
     def assertAnswer(self, function: Function, value: object, expected: object) -> None:
-        """The function answers ``value`` with ``expected``."""
+        """Expect ``expected`` as the response to ``value``."""
         self.assertEqual(self.answer(function, value), expected)
 
     def assertStillWorks(self, function: Function) -> None:
-        """The process that began is the one that waits for the next event."""
+        """Expect that the first process is still running and was not replaced."""
         self.assertEqual(function.restarts, 0, function.log_text()[-3000:])
         self.assertIsNone(function.exit_status, function.log_text()[-3000:])
 
     def assertInitError(self, function: Function, error_type: str, message: str = "") -> dict[str, Any]:
-        """The one and only request was a report to /init/error, and the process has ended.
+        """Expect that the only request was a report to /init/error, and that the process has ended.
 
-        ``error_type`` is that of the body, ``message`` a pattern that is searched in its message; gives
-        the body.
+        ``error_type`` is that of the body, ``message`` a pattern to search in its message. Return the body.
         """
         log = function.log_text()[-3000:]
         calls = [f"{request.method} {request.path}" for request in function.requests]
@@ -237,15 +237,15 @@ class FunctionTestCase(unittest.TestCase):
         return body
 
     def assertEnds(self, function: Function) -> int:
-        """The process ends by itself: its exit status, negative for a signal."""
+        """Expect that the process exits; return its exit status, negative for a signal."""
         deadline = time.monotonic() + PATIENCE_S
         while function.exit_status is None and time.monotonic() < deadline:
             time.sleep(0.005)
-        self.assertIsNotNone(function.exit_status, "it goes on")
+        self.assertIsNotNone(function.exit_status, f"the process is still running after {PATIENCE_S} s")
         return function.exit_status or 0
 
     def assertOneAnswerEach(self, function: Function) -> None:
-        """Every event got exactly one answer, and `next` was called once for each event and once more."""
+        """Expect exactly one response to each event, and one more call of `next` than events."""
         kinds = [request.path.rpartition("/")[2] for request in function.requests]
         self.assertEqual(kinds[::2], ["next"] * len(kinds[::2]))
         self.assertLessEqual(set(kinds[1::2]), {"response", "error"})
@@ -254,17 +254,17 @@ class FunctionTestCase(unittest.TestCase):
 
 
 def joined(*sources: str) -> str:
-    """One source from several, each with an indentation of its own."""
+    """Join several sources, which may be indented differently."""
     return "\n".join(textwrap.dedent(source) for source in sources)
 
 
 def posts(function: Function) -> list[Recorded]:
-    """What the function has posted, in order."""
+    """Return the POST requests of the function, in order."""
     return [request for request in function.requests if request.method == "POST"]
 
 
 def own_log(result: Result) -> str:
-    """What the function and the runtime have written during an invocation, without the platform's lines."""
+    """Return the output of the function and the runtime during an invocation, without platform lines."""
     text = result.log.decode("utf-8", "surrogateescape")
     written = re.fullmatch(
         r'.*?(?:START RequestId: \S+ Version: \S+|{"time":"[^"]+","type":"platform\.start",[^\n]+)\n(.*)'
@@ -278,9 +278,9 @@ def own_log(result: Result) -> str:
 
 
 def _clean_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """What an interpreter needs to start, and ``variables``."""
+    """Return ``variables`` and those that an interpreter needs to start."""
     needed = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    # PyPy 3.11 does not start where the locale in LANG is not installed, which LC_CTYPE makes up for.
+    # PyPy 3.11 fails to start if the locale in LANG is not installed, unless LC_CTYPE is set.
     return {"LANG": "en_US.UTF-8", "LC_CTYPE": "C.UTF-8", "TZ": ":UTC", **needed, **variables}
 
 
@@ -290,5 +290,5 @@ def _wait(process: subprocess.Popen[bytes]) -> Outcome:
     except subprocess.TimeoutExpired:
         process.kill()
         output, errors = process.communicate()
-        errors += b"\nThe process did not end by itself.\n"
+        errors += b"\nThe process did not exit in time and was killed.\n"
     return Outcome(process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace"))

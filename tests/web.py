@@ -1,4 +1,4 @@
-"""The vocabulary of tests over HTTP: a function with a URL, a client that notes when each piece came."""
+"""Helpers of tests over HTTP: a function with a URL, and a client that records when each piece arrives."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Answer:
-    """An HTTP response: status, headers in order with names in lower case, and how the body came."""
+    """An HTTP response: status, headers in order with lower-case names, and the pieces of the body."""
 
     def __init__(self, status: int, headers: list[tuple[str, str]]) -> None:
         self.status = status
         self.headers = headers
         self.head_s = 0.0  # seconds after the request was sent, as in `pieces`
         self.pieces: list[tuple[float, bytes]] = []
-        self.cut_short = False  # the connection ended before the body did
+        self.cut_short = False  # the connection closed before the end of the body
 
     @property
     def body(self) -> bytes:
@@ -44,7 +44,7 @@ class Answer:
 
 
 class WebTestCase(FunctionTestCase):
-    """A test of a function that is asked over HTTP."""
+    """A test of a function that is called over HTTP."""
 
     def url(self, function: Function, invoke_mode: str = "RESPONSE_STREAM") -> str:
         function_url = FunctionUrl(function, invoke_mode=invoke_mode)
@@ -143,7 +143,7 @@ EVENTS: dict[str, dict[str, Any]] = {
 
 
 def read_response(payload: bytes, *, streamed: bool) -> tuple[int, str, str]:
-    """Status, header ``x-own`` and text of a response: a prelude first if ``streamed``, else an envelope."""
+    """Return status, header ``x-own`` and text of a response: a stream with a prelude, or an envelope."""
     if streamed:
         head, body = split_prelude(payload)
     else:
@@ -156,7 +156,7 @@ def read_response(payload: bytes, *, streamed: bool) -> tuple[int, str, str]:
 
 
 def split_prelude(response: bytes) -> tuple[dict[str, Any], bytes]:
-    """The head and the body of a streamed response as the runtime sends it."""
+    """Return the prelude and the body of a streamed response as the runtime sends it."""
     head, nulls, body = response.partition(bytes(8))
     if not nulls:
         raise AssertionError(f"no prelude: {response[:200]!r}")

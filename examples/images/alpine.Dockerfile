@@ -1,4 +1,4 @@
-# A function image on Alpine, the smallest of them: docker build --file examples/images/alpine.Dockerfile .
+# A function image on Alpine, the smallest one: docker build --file examples/images/alpine.Dockerfile .
 ARG BASE=python:3.13-alpine
 FROM ${BASE}
 
@@ -8,6 +8,6 @@ RUN pip install --no-cache-dir /src
 
 COPY examples/hello.py /var/task/
 WORKDIR /var/task
-# -P: files of the function that are called like standard modules do not disturb Python's own start.
+# -P: keep the function's files out of Python's own start, in case they are named like standard modules.
 ENTRYPOINT ["python3", "-P", "-m", "lambda_runtime"]
 CMD ["hello.handler"]

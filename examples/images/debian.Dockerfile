@@ -8,6 +8,6 @@ RUN pip install --no-cache-dir /src
 
 COPY examples/hello.py /var/task/
 WORKDIR /var/task
-# -P: files of the function that are called like standard modules do not disturb Python's own start.
+# -P: keep the function's files out of Python's own start, in case they are named like standard modules.
 ENTRYPOINT ["python3", "-P", "-m", "lambda_runtime"]
 CMD ["hello.handler"]
