@@ -71,12 +71,14 @@ class Configuration:
     timeout_s: float = 3.0
     initialization_type: str = "on-demand"
     restore_timeout_s: float = 10.0
+    # From SIGTERM to SIGKILL with an extension; Lambda grants 0.3 seconds if one of them is external.
     shutdown_grace_s: float = 0.5
     telemetry: bool = False
     max_response_bytes: int = 6_291_556
-    early_413: bool = False
+    early_413: bool = False  # reject an oversized response before reading it, as managed instances do
     max_stream_bytes: int = 209_715_200
-    bandwidth: float | None = None  # bytes per second
+    # Bytes per second of a streamed response after its first 6 MiB; Lambda's limit is 2 MiB.
+    bandwidth: float | None = None
 
     @property
     def snap_start(self) -> bool:

@@ -73,20 +73,11 @@ class Environment:
         if telemetry is not None:
             self._pipes.append(telemetry)
         self.api = RuntimeApi(
+            configuration,
             requests=requests,
             on_pause=self._take_stock,
             on_restore=self._restore,
             on_error=platform.error,
-            metadata={
-                "functionName": configuration.name,
-                "functionVersion": configuration.version,
-                "handler": configuration.handler,
-            },
-            snap_start=configuration.snap_start,
-            max_response_bytes=configuration.max_response_bytes,
-            early_413=configuration.early_413,
-            max_stream_bytes=configuration.max_stream_bytes,
-            bandwidth=configuration.bandwidth,
         )
         environment = variables(configuration, self.api.address)
         passed: tuple[int, ...] = ()

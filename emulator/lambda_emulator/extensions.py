@@ -14,8 +14,7 @@ from lambda_emulator.json_replies import json_reply, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from lambda_emulator.configuration import Configuration
     from lambda_emulator.http_server import Request, Response
 
 REGISTER = "/2020-01-01/extension/register"
@@ -30,9 +29,8 @@ _NO_EVENTS = {"SHUTDOWN": "ShutdownEventNotSupportedForInternalExtension"}
 class Extensions:
     """The registered extensions and those that wait for an event. RuntimeApi holds the lock."""
 
-    def __init__(self, metadata: Mapping[str, str]) -> None:
-        """Start without extensions; ``metadata`` describes the function in the reply to a registration."""
-        self._metadata = metadata
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
         self._identifiers: dict[str, str] = {}  # by name
         self._ready: set[str] = set()
 
@@ -67,7 +65,15 @@ class Extensions:
             message = f"Extension limit ({MOST_EXTENSIONS}) reached"
             return refusal(403, "Extension.TooManyExtensions", message)
         self._identifiers[name] = str(uuid.uuid4())
-        response = json_reply(200, self._metadata)
+        configuration = self._configuration
+        response = json_reply(
+            200,
+            {
+                "functionName": configuration.name,
+                "functionVersion": configuration.version,
+                "handler": configuration.handler,
+            },
+        )
         response.headers.append(("Lambda-Extension-Identifier", self._identifiers[name]))
         return response
 

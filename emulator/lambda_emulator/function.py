@@ -32,7 +32,7 @@ from lambda_emulator.source_watcher import SourceWatcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Any
 
@@ -63,44 +63,24 @@ class Function:
         task_root: str | os.PathLike[str],
         command: Sequence[str | os.PathLike[str]] | None = None,
         arguments: Sequence[str] = (),
-        environment: Mapping[str, str | None] | None = None,
-        inherit: Sequence[str] = (),
-        credentials: bool = False,
-        name: str = "function",
-        version: str = "$LATEST",
-        memory_mb: int = 128,
-        timeout_s: float = 3.0,
+        *,
         init_timeout_s: float | None = None,
-        initialization_type: str = "on-demand",
-        restore_timeout_s: float = 10.0,
-        shutdown_grace_s: float = 0.5,
-        telemetry: bool = False,
         invocation_ids: bool = True,
-        max_response_bytes: int = 6_291_556,
-        early_413: bool = False,
         response_grace_s: float = 1.0,
-        max_stream_bytes: int = 209_715_200,
-        bandwidth: float | None = None,
         reload: bool = False,
         log: Callable[[bytes], None] | None = None,
         request_log: Callable[[str], None] | None = None,
+        **settings: Any,
     ) -> None:
         """Configure the function without starting it.
 
         ``command``: the runtime, by default this interpreter with the repository's ``bootstrap``.
-        ``environment``: variables added to those that Lambda sets; None removes a variable.
-        ``inherit``: names of this machine's variables to pass on.
-        ``credentials``: let the function use this machine's AWS credentials (keys, profiles, SSO).
+        ``settings``: further attributes of Configuration, for example ``timeout_s`` or ``environment``.
         ``init_timeout_s``: 10 by default; with the ``initialization_type`` "snap-start", Lambda's limit for
         the phase before a snapshot.
-        ``shutdown_grace_s``: the time between SIGTERM and SIGKILL if an extension is registered. Lambda
-        grants 0.3 seconds if one of them is external.
         ``invocation_ids``: send an id with each delivery of an event and reject responses with another id.
-        ``early_413``: reject an oversized response before reading it, as managed instances do.
         ``response_grace_s``: how long a response waits for the runtime to request the next event before it is
         passed to the caller.
-        ``bandwidth``: bytes per second of a streamed response after its first 6 MiB, by default unlimited;
-        Lambda's limit is 2 MiB.
         ``reload``: restart the environment when a source file has changed.
         ``log``: called with each piece of the log; ``request_log``: called with a line for each request to
         the Invoke API or the function URL.
@@ -110,25 +90,11 @@ class Function:
             handler=handler,
             task_root=os.path.abspath(task_root),
             command=[os.fspath(word) for word in [*(command or default), *arguments]],
-            environment=environment or {},
-            inherit=inherit,
-            credentials=credentials,
-            name=name,
-            version=version,
-            memory_mb=memory_mb,
-            timeout_s=timeout_s,
-            initialization_type=initialization_type,
-            restore_timeout_s=restore_timeout_s,
-            shutdown_grace_s=shutdown_grace_s,
-            telemetry=telemetry,
-            max_response_bytes=max_response_bytes,
-            early_413=early_413,
-            max_stream_bytes=max_stream_bytes,
-            bandwidth=bandwidth,
+            **settings,
         )
         self.requests: list[Recorded] = []
         self.frames: list[Frame] = []
-        usual_s = max(timeout_s, 130.0) if self._configuration.snap_start else 10.0
+        usual_s = max(self._configuration.timeout_s, 130.0) if self._configuration.snap_start else 10.0
         self._init_timeout_s = usual_s if init_timeout_s is None else init_timeout_s
         self._invocation_ids = invocation_ids
         self._response_grace_s = response_grace_s

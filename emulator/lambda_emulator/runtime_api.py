@@ -21,8 +21,9 @@ from lambda_emulator.json_replies import accepted, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+    from lambda_emulator.configuration import Configuration
     from lambda_emulator.http_server import Fields
     from lambda_emulator.response_stream import ResponseStream
 
@@ -104,17 +105,12 @@ class RuntimeApi:
 
     def __init__(
         self,
+        configuration: Configuration,
         *,
         requests: list[Recorded],
         on_pause: Callable[[], None],
         on_restore: Callable[[], None],
         on_error: Callable[[str], None],
-        metadata: Mapping[str, str],
-        snap_start: bool,
-        max_response_bytes: int,
-        early_413: bool,
-        max_stream_bytes: int,
-        bandwidth: float | None,
     ) -> None:
         self.changed = threading.Condition()
         self.state = STARTED
@@ -122,16 +118,12 @@ class RuntimeApi:
         self.init_error: FunctionResponse | None = None
         self.abandoned = False  # the process has exited; its last requests are still read
         self.closed = False  # responses are no longer accepted
-        self.extensions = Extensions(metadata)
+        self.extensions = Extensions(configuration)
         self.idle_since = 0.0  # when the runtime last called `next`, by the monotonic clock
         self._requests = requests
         self._on_pause = on_pause
         self._on_restore = on_restore
-        self._snap_start = snap_start
-        self._max_response_bytes = max_response_bytes
-        self._early_413 = early_413
-        self._max_stream_bytes = max_stream_bytes
-        self._bandwidth = bandwidth
+        self._configuration = configuration
         self._truncated = False  # whether a streamed response was incomplete, so that the runtime is stuck
         self._server = HttpServer(self._handle, on_error)
         self.address = self._server.address
@@ -179,9 +171,9 @@ class RuntimeApi:
             return self._next()
         if call == ("POST", _BASE + "/init/error"):
             return self._init_error("InitError", request, record)
-        if self._snap_start and call == ("GET", _BASE + "/restore/next"):
+        if self._configuration.snap_start and call == ("GET", _BASE + "/restore/next"):
             return self._restore_next()
-        if self._snap_start and call == ("POST", _BASE + "/restore/error"):
+        if self._configuration.snap_start and call == ("POST", _BASE + "/restore/error"):
             return self._init_error("RestoreError", request, record)
         if call == ("POST", extensions.REGISTER):
             return self._register_extension(request, record)
@@ -202,7 +194,7 @@ class RuntimeApi:
         """Handle ``GET /invocation/next``: finish the previous invocation, wait for the next event."""
         self._on_pause()
         with self.changed:
-            if self._snap_start and self.state == STARTED:
+            if self._configuration.snap_start and self.state == STARTED:
                 self._on_restore()  # without `restore/next`, because there are no hooks
             responded = self.state == RESPONSE_SENT
             denied = self._move("Ready")
@@ -226,9 +218,9 @@ class RuntimeApi:
         invocation = self.invocation
         if invocation is not None and invocation.stream is not None and (mode or request.chunked):
             return self._stream(request, record, invocation.stream)
-        limit = self._max_response_bytes
+        limit = self._configuration.max_response_bytes
         try:
-            if self._early_413:
+            if self._configuration.early_413:
                 _read(request, record, limit)
             else:
                 _skim(request, record, keep=limit)
@@ -255,7 +247,7 @@ class RuntimeApi:
         """
         response = FunctionResponse(b"", _content_type(request), response_mode="streaming")
         stream.open(response.content_type, response.response_mode)
-        limit = self._max_stream_bytes
+        limit = self._configuration.max_stream_bytes
         try:
             for part in request.parts():
                 passed = part[: limit - record.body_size]
@@ -278,13 +270,13 @@ class RuntimeApi:
 
     def _throttle(self, size: int, part_size: int) -> None:
         """After the burst, sleep as long as a part takes at the given bandwidth."""
-        if self._bandwidth is not None and size > BURST:
-            time.sleep(min(part_size, size - BURST) / self._bandwidth)
+        if self._configuration.bandwidth is not None and size > BURST:
+            time.sleep(min(part_size, size - BURST) / self._configuration.bandwidth)
 
     def _error(self, request: Request, record: Recorded) -> Response | None:
         """Handle ``POST /invocation/{id}/error``: the function's exception; the body is not validated."""
         try:
-            complete = _read(request, record, self._max_response_bytes)
+            complete = _read(request, record, self._configuration.max_response_bytes)
         except BodyTooLarge:
             complete = False
         if not complete:
