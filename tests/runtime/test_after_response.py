@@ -66,7 +66,7 @@ later(wait)"""
         Path(root, "answered").touch()
         self.assertAnswer(function, None, [["begun"], ["ended"]])
 
-    def test_who_calls_by_http_does_not_wait_for_it_either(self) -> None:
+    def test_http_callers_do_not_wait_for_it(self) -> None:
         root = self.write({})
         function = self.start(joined(NOTE, EXECUTE), response_grace_s=60)
         source = f"""
@@ -84,12 +84,12 @@ later(wait)"""
         self.assertAnswer(function, "later(note_later, 1); later(note, 2); later(note_later, 3)", None)
         self.assertAnswer(function, None, [["later", 1], [2], ["later", 3]])
 
-    def test_what_it_puts_off_is_called_last(self) -> None:
+    def test_deferred_calls_are_made_last(self) -> None:
         function = self.start_noting()
         self.assertAnswer(function, "later(later, note, 'last'); later(note, 'first')", None)
         self.assertAnswer(function, None, [["first"], ["last"]])
 
-    def test_each_kind_of_answer_has_it(self) -> None:
+    def test_each_kind_of_response_has_it(self) -> None:
         function = self.start_noting()
         for kind in ("def", "async def"):
             source = (
@@ -132,7 +132,7 @@ later(note)"""
         self.assertStillWorks(function)
         self.assertOneAnswerEach(function)
 
-    def test_what_does_nothing_is_told(self) -> None:
+    def test_calls_without_effect_are_reported(self) -> None:
         function = self.start_noting()
         source = """
 def generate(): yield 1
@@ -146,7 +146,7 @@ later(sys.exit, 3)"""
         )
         self.assertStillWorks(function)
 
-    def test_what_is_no_function_is_refused_at_once(self) -> None:
+    def test_an_object_that_is_not_callable_is_refused_at_once(self) -> None:
         payload = self.error(self.start(joined(NOTE, EXECUTE)), "later(5)")
         self.assertEqual(payload["errorMessage"], "context.after_response expects a function, got int")
 

@@ -103,7 +103,7 @@ class Requests(AsgiTestCase):
             },
         )
 
-    def test_the_body_comes_once_and_a_disconnect_when_the_response_is_complete(self) -> None:
+    def test_the_body_is_received_once_and_a_disconnect_after_the_response(self) -> None:
         url = self.serve(
             """
             async def app(scope, receive, send):
@@ -140,7 +140,7 @@ class Requests(AsgiTestCase):
         self.assertEqual((answer.status, answer.header("content-type")), (501, "text/plain; charset=utf-8"))
         self.assertIn("WebSockets are not supported", answer.text)
 
-    def test_an_event_that_is_no_request_is_an_error_that_says_so(self) -> None:
+    def test_an_event_without_a_request_is_an_error_that_says_so(self) -> None:
         function = self.start_app("async def app(scope, receive, send): pass")
         payload = self.error(function, {"name": "Ada"})
         self.assertEqual(payload["errorType"], "NoHttpRequest")
@@ -158,7 +158,7 @@ class Requests(AsgiTestCase):
 
 
 class Responses(AsgiTestCase):
-    def test_each_part_is_sent_before_the_application_goes_on(self) -> None:
+    def test_each_part_is_sent_before_the_application_continues(self) -> None:
         url = self.serve(
             """
             async def app(scope, receive, send):
@@ -179,7 +179,7 @@ class Responses(AsgiTestCase):
         for earlier, later in zip(moments, moments[1:]):
             self.assertGreater(later - earlier, 0.2, moments)
 
-    def test_the_answer_is_finished_while_the_application_goes_on(self) -> None:
+    def test_the_response_is_complete_while_the_application_continues(self) -> None:
         url = self.serve(
             """
             done = []
@@ -195,7 +195,7 @@ class Responses(AsgiTestCase):
         self.assertLess(time.monotonic() - began, 0.35)
         self.assertEqual(self.ask(url, "/second").text, '["/first"]')
 
-    def test_what_the_application_raises_after_its_response_is_logged(self) -> None:
+    def test_an_error_of_the_application_after_its_response_is_logged(self) -> None:
         url = self.serve(
             """
             async def app(scope, receive, send):
@@ -301,7 +301,7 @@ class Buffered(AsgiTestCase):
             print("afterwards")
     """
 
-    def test_on_demand_the_answer_is_sent_whole(self) -> None:
+    def test_the_response_is_buffered_on_demand(self) -> None:
         url = self.serve(self.APP, ", streaming=False", "BUFFERED")
         answer = self.ask(url)
         self.assertEqual((answer.status, answer.text), (201, "<p>é"))
@@ -311,7 +311,7 @@ class Buffered(AsgiTestCase):
         self.assertEqual(result.response_mode, "buffered")
         self.assertEqual(own_log(result), "afterwards\n")
 
-    def test_who_cannot_stream_gets_it_whole_in_any_case(self) -> None:
+    def test_event_sources_that_cannot_stream_get_a_buffered_response(self) -> None:
         function = self.start_app(self.APP)
         http_api = url_event()
         http_api["requestContext"]["domainName"] = "api.example.com"
@@ -329,7 +329,7 @@ class Buffered(AsgiTestCase):
         lists = {"content-type": ["text/html"], "set-cookie": cookies}
         self.assertAnswer(function, balancer, {**head, "multiValueHeaders": lists})
 
-    def test_a_rest_api_s_stream_has_lists_in_its_head(self) -> None:
+    def test_a_rest_api_stream_has_lists_in_its_prelude(self) -> None:
         function = self.start_app(self.APP)
         rest = {
             "httpMethod": "GET",
@@ -413,7 +413,7 @@ class Middleware(AsgiTestCase):
                 self.assertStillWorks(function)
                 self.assertNotIn("Warning", function.log_text())
 
-    def test_may_look_at_what_it_awaits(self) -> None:
+    def test_may_look_at_the_awaited_result(self) -> None:
         wrapping = """
             web = handler
             async def handler(event, context):
@@ -426,7 +426,7 @@ class Middleware(AsgiTestCase):
             answer = self.answer(function, EVENTS[sender])
             self.assertEqual(answer["headers"]["x-own"], "2")
 
-    def test_may_use_no_result_and_then_nothing_has_happened(self) -> None:
+    def test_may_ignore_the_result_and_then_nothing_has_happened(self) -> None:
         wrapping = """
             import gc
             web = handler
@@ -561,7 +561,7 @@ class Mistakes(AsgiTestCase):
         self.assertEqual(self.error(function, url_event(path="/exit"))["errorType"], "SystemExit")
         self.assertEqual(self.assertEnds(function), 3)
 
-    def test_a_head_that_is_too_long_is_an_error(self) -> None:
+    def test_a_prelude_that_is_too_long_is_an_error(self) -> None:
         app = """
             async def app(scope, receive, send):
                 await respond(send, 200, ("x", "y" * (20_000 if scope["path"] == "/long" else 1)))
@@ -574,7 +574,7 @@ class Mistakes(AsgiTestCase):
         buffered = self.serve(app, ", streaming=False", "BUFFERED")
         self.assertEqual(self.ask(buffered, "/long").text, "fine")
 
-    def test_what_is_wrong_with_a_head_is_told_where_it_is_sent(self) -> None:
+    def test_an_invalid_prelude_is_reported_where_it_is_sent(self) -> None:
         app = """
             async def app(scope, receive, send):
                 status, value = {"/status": (600, "1"), "/long": (200, "y" * 20_000)}[scope["path"]]
@@ -629,7 +629,7 @@ class LeavingClients(AsgiTestCase):
         self.assertIn("{'type': 'http.disconnect'}\nclosed\n", output)
         self.assertNotIn("because of that", output)
 
-    def test_an_application_that_does_not_heed_it_is_cancelled(self) -> None:
+    def test_an_application_that_ignores_the_disconnect_is_cancelled(self) -> None:
         output = self.play_leaving(
             """
             asgi.LEAVING_S = 0.05
@@ -649,7 +649,7 @@ class LeavingClients(AsgiTestCase):
         self.assertIn("closed\n", output)
         self.assertIn("function.app was still running 0.05 s after its client had left, and is", output)
 
-    def test_what_else_goes_wrong_then_is_logged(self) -> None:
+    def test_other_errors_at_the_end_are_logged(self) -> None:
         output = self.play_leaving(
             """
             async def app(scope, receive, send):
@@ -702,7 +702,7 @@ class Lifespans(AsgiTestCase):
         )
         self.assertEqual(self.ask(url).text, "{}")
 
-    def test_an_application_without_it_is_served_all_the_same(self) -> None:
+    def test_an_application_without_a_lifespan_is_served(self) -> None:
         answering = "await respond(send)\n                await body(send, b'served')"
         rows = [
             ("raises at the scope", "assert scope['type'] == 'http'"),
@@ -784,7 +784,7 @@ class Lifespans(AsgiTestCase):
         function = self.start_app("async def app(scope, receive, send): pass", ', lifespan="perhaps"')
         self.assertInitError(function, "ValueError", "lifespan is 'perhaps', expected 'auto', 'on' or 'off'")
 
-    def test_a_startup_that_raises_is_told_of(self) -> None:
+    def test_a_startup_that_raises_is_logged(self) -> None:
         app = """
             async def app(scope, receive, send):
                 if scope["type"] == "lifespan":
@@ -821,7 +821,7 @@ class Lifespans(AsgiTestCase):
                 problem = f"The application function.app has sent lifespan.{sent}, expected {expected}; "
                 self.assertEqual(function.log_text().count(problem), 1, function.log_text())
 
-    def test_a_lifespan_that_ends_before_its_time_is_told_of_once(self) -> None:
+    def test_a_lifespan_that_ends_early_is_logged_once(self) -> None:
         url = self.serve(
             """
             async def app(scope, receive, send):
@@ -924,16 +924,16 @@ class Lifespans(AsgiTestCase):
         request.join()
         return function.log_text()
 
-    def test_the_shutdown_has_what_is_left_of_the_time(self) -> None:
+    def test_the_shutdown_has_the_rest_of_the_time(self) -> None:
         self.assertIn("shut down\n", self.log_of_the_end(0.05))
 
-    def test_a_shutdown_that_is_too_slow_is_told_of(self) -> None:
+    def test_a_shutdown_that_is_too_slow_is_logged(self) -> None:
         log = self.log_of_the_end(5)
         self.assertRegex(log, r"The application function\.app has not shut down within 0\.0\d s\.\n")
         self.assertNotIn("Traceback", log)
         self.assertNotIn("ignored", log)
 
-    def test_a_shutdown_that_raises_is_told_of(self) -> None:
+    def test_a_shutdown_that_raises_is_logged(self) -> None:
         log = self.log_of_the_end(0, fails=True)
         self.assertIn("function.app has raised KeyError('the pool') while it was shutting down.\r", log)
         self.assertIn('in app\r    if fails: raise KeyError("the pool")\n', log)

@@ -35,7 +35,7 @@ LOOPS = """
 
 
 class AsyncHandlers(FunctionTestCase):
-    def test_what_it_returns_is_the_answer(self) -> None:
+    def test_the_returned_value_is_the_response(self) -> None:
         function = self.start(
             """
             import asyncio
@@ -113,7 +113,7 @@ class AsyncHandlers(FunctionTestCase):
         self.assertEqual(self.error(function, "left")["errorType"], "SystemExit")
         self.assertEqual(self.assertEnds(function), 5)
 
-    def test_one_that_takes_other_arguments_is_told_how_it_is_called(self) -> None:
+    def test_a_handler_with_other_arguments_gets_a_note_about_the_call(self) -> None:
         for source in (
             "async def handler(event): pass",
             "async def handler(event): yield",
@@ -125,7 +125,7 @@ class AsyncHandlers(FunctionTestCase):
                 self.assertEqual(payload["errorType"], "TypeError")
                 self.assertIn("def handler(event, context)", payload["notes"][0])
 
-    def test_a_type_error_within_is_told_no_such_thing(self) -> None:
+    def test_a_type_error_inside_the_handler_gets_no_such_note(self) -> None:
         function = self.start(
             """
             async def inner(event): pass
@@ -340,7 +340,7 @@ finally:
 
 
 class InitErrors(FunctionTestCase):
-    def test_what_a_loop_raises_while_the_function_is_loaded_is_an_init_error(self) -> None:
+    def test_an_error_of_a_loop_during_the_import_is_an_init_error(self) -> None:
         function = self.start(
             """
             import asyncio
@@ -355,7 +355,7 @@ class InitErrors(FunctionTestCase):
         self.assertRegex(body["stackTrace"][0], r"function.py\", line 6, in <module>\n    asyncio.run")
         self.assertRegex(body["stackTrace"][-1], r"function.py\", line 5, in connect\n    raise")
 
-    def test_a_loop_that_ran_while_it_was_loaded_is_no_matter(self) -> None:
+    def test_a_loop_that_ran_during_the_import_does_not_matter(self) -> None:
         function = self.start(
             """
             import asyncio

@@ -73,7 +73,7 @@ class Reading(unittest.TestCase):
                 self.assertEqual(found, value)
                 self.assertEqual(type(found), type(value))
 
-    def test_what_is_no_json_is_a_value_error(self) -> None:
+    def test_invalid_json_is_a_value_error(self) -> None:
         for name, text in REFUSED_TEXTS:
             with self.subTest(name):
                 self.assertRaises(ValueError, codec.decode_json, text)
@@ -89,7 +89,7 @@ class Reading(unittest.TestCase):
                     json_loads(text)
                 self.assertEqual(str(ours.exception), str(theirs.exception))
 
-    def test_the_place_of_a_refused_number_is_told(self) -> None:
+    def test_the_place_of_a_refused_number_is_reported(self) -> None:
         for text in (
             "NaN",
             "[NaN]",
@@ -217,7 +217,7 @@ class Writing(unittest.TestCase):
             codec.encode_response(Endless())
         self.assertEqual(raised.exception.error_type, "Runtime.MarshalError")
 
-    def test_a_shared_value_is_no_circle_but_a_circle_through_any_container_is(self) -> None:
+    def test_a_shared_value_is_accepted_but_a_circle_is_refused(self) -> None:
         shared: list[Any] = []
         self.assertEqual(codec.encode_json([shared, (shared, Decimal(1))]), "[[], [[], 1]]")
         for name, around in [
@@ -288,7 +288,7 @@ class LongTexts(unittest.TestCase):
                         expected = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
                         self.assertEqual(codec.encode_response(value), (expected, "application/json"))
 
-    def test_what_json_cannot_hold_beside_them_is_refused(self) -> None:
+    def test_other_values_beside_them_are_refused(self) -> None:
         for value in ({"a": "x" * 3000, "b": {1}}, {"a": "x" * 3000, (1,): 2}):
             with self.assertRaises(Fault) as raised:
                 codec.encode_response(value)

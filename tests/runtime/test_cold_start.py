@@ -123,7 +123,7 @@ class Modules(FunctionTestCase):
 
 
 class Requests(FunctionTestCase):
-    def test_they_are_short_and_say_who_asks(self) -> None:
+    def test_they_are_short_and_have_a_user_agent(self) -> None:
         outcome = self.play(event(), accepted())
         get, post, _ = outcome.requests
         self.assertEqual(get.head.partition(b"\r\n")[0], b"GET /2018-06-01/runtime/invocation/next HTTP/1.1")

@@ -45,7 +45,7 @@ class KeptConnections(FunctionTestCase):
                 self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
                 self.assertEqual(connections(outcome), [1, 2, 3, 3, 3])
 
-    def test_http_1_0_ends_the_connection_too(self) -> None:
+    def test_http_1_0_ends_the_connection(self) -> None:
         old_event = event_bytes().replace(b"HTTP/1.1", b"HTTP/1.0")
         outcome = self.play(Reply(old_event, CLOSE), accepted())
         self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
@@ -60,7 +60,7 @@ class KeptConnections(FunctionTestCase):
         self.assertEqual(outcome.requests[1].body, b'"the whole"')
         self.assertEqual(connections(outcome), [1, 2, 3])
 
-    def test_bytes_nobody_asked_for_do_not_become_the_next_reply(self) -> None:
+    def test_unexpected_bytes_do_not_become_the_next_response(self) -> None:
         forged = event_bytes("forged")
         outcome = self.play(
             event("r1"),
@@ -97,7 +97,7 @@ class ClosedWhileIdle(FunctionTestCase):
     that crosses it on its way is another matter, see CutReplies.
     """
 
-    def test_before_the_answer(self) -> None:
+    def test_before_the_response(self) -> None:
         source = "import time\ndef handler(event, context): time.sleep(0.1); return event"
         for how in (CLOSE, RESET):
             with self.subTest(how):
@@ -107,7 +107,7 @@ class ClosedWhileIdle(FunctionTestCase):
                 self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
                 self.assertEqual(connections(outcome), [1, 2, 2, 2, 2])
 
-    def test_before_an_answer_of_many_megabytes(self) -> None:
+    def test_before_a_response_of_many_megabytes(self) -> None:
         source = "import time\ndef handler(event, context): time.sleep(0.05); return b'x' * 5_000_000"
         for how in (CLOSE, RESET):
             with self.subTest(how):
@@ -136,7 +136,7 @@ class ClosedWhileIdle(FunctionTestCase):
                     outcome.calls, ["next", "r1/response", "next", "next", "r2/response", "next"]
                 )
 
-    def test_a_server_that_always_hangs_up_is_not_asked_forever(self) -> None:
+    def test_a_server_that_always_hangs_up_is_not_asked_for_ever(self) -> None:
         hang_up = Reply(b"", CLOSE)
         outcome = self.play(event(), accepted(), *[hang_up] * 5)
         self.assertLessEqual(outcome.calls.count("next"), 3)
@@ -149,7 +149,7 @@ class ClosedWhileIdle(FunctionTestCase):
 
 
 class CutReplies(FunctionTestCase):
-    def test_an_answer_whose_reply_is_cut_is_not_sent_again(self) -> None:
+    def test_a_response_with_a_truncated_reply_is_not_sent_again(self) -> None:
         rows = [
             ("nothing", b""),
             ("half a status line", ACCEPTED[:6]),
@@ -209,7 +209,7 @@ class EarlyReplies(FunctionTestCase):
                 self.assertEqual(connections(outcome), [number // 2 + 1 for number in range(17)])
                 self.assertEqual(outcome.output.count("returned 413"), 8)
 
-    def test_a_refusal_that_cannot_be_read_any_more_leads_to_no_second_answer(self) -> None:
+    def test_an_unreadable_refusal_does_not_cause_a_second_response(self) -> None:
         refused = refusal(413, "RequestEntityTooLarge").data
         for wait_s in (0, 0.05):
             with self.subTest(wait_s=wait_s):
@@ -223,7 +223,7 @@ class EarlyReplies(FunctionTestCase):
         self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
         self.assertRegex(outcome.output, "LAMBDA_RUNTIME POST .*413")
 
-    def test_a_server_that_hangs_up_in_the_middle_gets_no_second_answer(self) -> None:
+    def test_a_server_that_hangs_up_midway_gets_no_second_response(self) -> None:
         for how in (CLOSE, RESET):
             with self.subTest(how):
                 reply = Reply(b"", how, early=True)
@@ -267,7 +267,7 @@ class Pieces(FunctionTestCase):
                     self.assertEqual(outcome.requests[1].body, body)
                     self.assertEqual(connections(outcome), [1] * 5)
 
-    def test_what_is_not_http_ends_the_process_with_one_clear_line(self) -> None:
+    def test_a_reply_that_is_not_http_ends_the_process_with_one_clear_line(self) -> None:
         for name, data in [
             ("text", b"hello\r\n\r\n"),
             ("another protocol", b"SSH-2.0-OpenSSH_9.2\r\n"),
@@ -290,7 +290,7 @@ class Pieces(FunctionTestCase):
                 self.assertEqual(outcome.errors.count("\n"), 1, outcome.errors)
                 self.assertTrue(outcome.errors[:-1].isprintable(), outcome.errors)
 
-    def test_garbage_in_reply_to_an_answer_leads_to_no_second_answer(self) -> None:
+    def test_garbage_as_reply_does_not_cause_a_second_response(self) -> None:
         outcome = self.play(event(), Reply(b"hello\r\n\r\n"), event("r2"), accepted())
         self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
         self.assertEqual(connections(outcome), [1, 1, 2, 2, 2])
@@ -322,7 +322,7 @@ class Signals(FunctionTestCase):
         self.assertEqual(connections(outcome), [1] * 5)
         self.assertEqual(outcome.output, "")
 
-    def test_a_function_stopped_and_continued_goes_on(self) -> None:
+    def test_a_stopped_function_continues_after_sigcont(self) -> None:
         # The nearest thing here to an environment that is frozen and thawed.
         function = self.start()
         self.assertAnswer(function, 1, 1)

@@ -25,7 +25,7 @@ IDENTITY = {"cognitoIdentityId": "us-east-1:id", "cognitoIdentityPoolId": "us-ea
 
 
 class Attributes(FunctionTestCase):
-    def test_they_say_what_lambda_says(self) -> None:
+    def test_they_have_the_values_of_lambda(self) -> None:
         function = self.start(
             """
             def handler(event, context):
@@ -53,7 +53,7 @@ class Attributes(FunctionTestCase):
         }
         self.assertEqual(answer, expected)
 
-    def test_what_the_environment_does_not_say_is_none(self) -> None:
+    def test_values_that_the_environment_lacks_are_none(self) -> None:
         names = [
             "LOG_GROUP_NAME",
             "LOG_STREAM_NAME",
@@ -193,7 +193,7 @@ class ClientContexts(FunctionTestCase):
             "app_title=None,app_version_name=None,app_version_code=None,app_package_name=None])])",
         )
 
-    def test_what_is_missing_is_none(self) -> None:
+    def test_missing_values_are_none(self) -> None:
         function = self.start(self.DESCRIBE)
         empty = {"custom": None, "env": None, "client": "None", "type": "ClientContext"}
         for text, expected in [(b"{}", empty), (b"null", None), (b'{"other": 1}', empty)]:
@@ -233,7 +233,7 @@ class ClientContexts(FunctionTestCase):
         answer = self.answer(function, "repr(context.client_context.custom)", client_context=text)
         self.assertEqual(answer, "{'a': nan, 'b': [-inf]}")
 
-    def test_members_of_unexpected_types_do_no_harm(self) -> None:
+    def test_members_of_unexpected_types_are_ignored(self) -> None:
         function = self.start(EVALUATE)
         text = b'{"client": "text", "custom": [1], "env": 3, "w3c": "x"}'
         self.assertEqual(self.answer(function, "context.client_context.custom", client_context=text), [1])

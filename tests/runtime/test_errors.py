@@ -192,7 +192,7 @@ class Payload(FunctionTestCase):
         payload = self.error(function, "1 / 0")
         self.assertEqual(payload["stackTrace"][-1], '  File "<string>", line 1, in <module>\n')
 
-    def test_endless_recursion_is_told_in_a_few_lines(self) -> None:
+    def test_endless_recursion_is_reported_in_a_few_lines(self) -> None:
         function = self.start(PREPARED)
         payload = self.error(function, "recurse()")
         entries = payload["stackTrace"]
@@ -201,7 +201,7 @@ class Payload(FunctionTestCase):
 
 
 class Chains(FunctionTestCase):
-    def test_the_cause_is_told_in_the_same_shape(self) -> None:
+    def test_the_cause_is_reported_in_the_same_shape(self) -> None:
         function = self.start(
             """
             def load():
@@ -221,7 +221,7 @@ class Chains(FunctionTestCase):
         self.assertEqual(len(cause["stackTrace"]), 2)
         self.assertIn("in load", cause["stackTrace"][1])
 
-    def test_what_was_being_handled_is_a_cause_too_unless_it_is_disowned(self) -> None:
+    def test_an_exception_being_handled_is_a_cause_unless_it_is_suppressed(self) -> None:
         function = self.start(EXECUTE)
         payload = self.error(function, "try: 1 / 0\nexcept ZeroDivisionError: {}['x']")
         self.assertEqual(payload["errorType"], "KeyError")
@@ -229,7 +229,7 @@ class Chains(FunctionTestCase):
         payload = self.error(function, "try: 1 / 0\nexcept ZeroDivisionError: raise KeyError('x') from None")
         self.assertNotIn("cause", payload)
 
-    def test_causes_of_causes_are_told_up_to_a_limit(self) -> None:
+    def test_causes_of_causes_are_reported_up_to_a_limit(self) -> None:
         function = self.start(PREPARED)
         payload = self.error(function, "raise chain(4)")
         messages = []
@@ -255,7 +255,7 @@ class Chains(FunctionTestCase):
                 self.assertEqual(json.loads(result.payload.decode())["errorType"], "ValueError")
         self.assertStillWorks(function)
 
-    def test_notes_are_told(self) -> None:
+    def test_notes_are_reported(self) -> None:
         function = self.start(
             """
             def handler(event, context):
@@ -276,7 +276,7 @@ class Chains(FunctionTestCase):
             payload = self.error(function, "raise ExceptionGroup('many', [ValueError()] * 24)")
             self.assertEqual(payload["notes"], ["4 more exceptions of this group are left out"])
 
-    def test_an_application_that_is_taken_for_a_handler_is_told_how_to_be_one(self) -> None:
+    def test_an_application_named_as_handler_gets_a_note_about_the_bridge(self) -> None:
         rows = [
             ("async def handler(scope, receive, send): pass", "asgi.handler(app)"),
             (
@@ -294,7 +294,7 @@ class Chains(FunctionTestCase):
                 self.assertEqual("gi.handler" in notes, advice is not None, notes)
 
     @unittest.skipIf(sys.version_info < (3, 11), "exception groups came with Python 3.11")
-    def test_the_exceptions_of_a_group_are_told(self) -> None:
+    def test_the_exceptions_of_a_group_are_reported(self) -> None:
         function = self.start(
             """
             def fail(message):
@@ -319,7 +319,7 @@ class Chains(FunctionTestCase):
         self.assertIn("KeyError: 'two'", own_log(result))
 
     @unittest.skipIf(sys.version_info < (3, 11), "exception groups came with Python 3.11")
-    def test_what_belongs_to_a_member_of_a_group_is_indented_in_the_log(self) -> None:
+    def test_details_of_a_member_of_a_group_are_indented_in_the_log(self) -> None:
         function = self.start(
             """
             def handler(event, context):
@@ -370,7 +370,7 @@ class Exits(FunctionTestCase):
                 self.assertEqual(function.exit_status, status)
                 self.assertEqual([post.status for post in posts(function)], [202])
 
-    def test_what_the_function_gave_as_a_reason_is_told(self) -> None:
+    def test_the_reason_of_the_function_is_reported(self) -> None:
         payload = self.error(self.start(EXECUTE), "sys.exit('no configuration')")
         self.assertIn("no configuration", payload["errorMessage"])
 
@@ -395,7 +395,7 @@ class Exits(FunctionTestCase):
         self.assertEqual(self.assertEnds(function), 3)
         self.assertLess(time.monotonic() - began, 30)
 
-    def test_what_was_registered_with_atexit_runs(self) -> None:
+    def test_atexit_functions_run(self) -> None:
         function = self.start(EXECUTE)
         self.error(function, "import atexit\natexit.register(print, 'closing the database')\nsys.exit(3)")
         self.assertEqual(self.assertEnds(function), 3)
@@ -547,7 +547,7 @@ class XRay(FunctionTestCase):
         self.assertEqual(labels[-2:], ["descend", "innermost"])
         self.assertNotIn("handler", labels)
 
-    def test_a_working_directory_that_is_gone_does_no_harm(self) -> None:
+    def test_a_deleted_working_directory_does_not_matter(self) -> None:
         function = self.start(EXECUTE)
         payload = self.error(
             function,
@@ -558,7 +558,7 @@ class XRay(FunctionTestCase):
 
 
 class Names(FunctionTestCase):
-    def test_a_class_s_name_can_neither_add_a_header_nor_a_request(self) -> None:
+    def test_a_class_name_adds_neither_a_header_nor_a_request(self) -> None:
         function = self.start(EXECUTE)
         for name in HOSTILE_NAMES:
             with self.subTest(name=name[:40]):
@@ -585,7 +585,7 @@ class Names(FunctionTestCase):
 class Robustness(FunctionTestCase):
     """The caller gets its answer even if the function has spoilt what the runtime works with."""
 
-    def test_standard_streams_that_cannot_be_written_do_not_cost_the_answer(self) -> None:
+    def test_unwritable_standard_streams_do_not_cost_the_response(self) -> None:
         for name, statements in [
             ("none", "sys.stdout = sys.stderr = None"),
             ("closed", "sys.stdout.close(); sys.stderr.close()"),
@@ -613,7 +613,7 @@ class Robustness(FunctionTestCase):
         payload = self.error(function, "raise ValueError(sys.stdout.getvalue())")
         self.assertEqual(payload["errorMessage"][:20], "[ERROR] ValueError: ")
 
-    def test_changed_limits_and_modules_do_not_cost_the_answer(self) -> None:
+    def test_changed_limits_and_modules_do_not_cost_the_response(self) -> None:
         for name, statements in [
             ("a low recursion limit", "sys.setrecursionlimit(200)"),
             ("no search path", "sys.path.clear()"),
@@ -782,7 +782,7 @@ class SourceLines(FunctionTestCase):
         entry = self.error(function)["stackTrace"][-1]
         self.assertTrue(entry.endswith("in fail\n    raise ValueError('inside')\n"), entry)
 
-    def test_a_trace_is_whole_however_long(self) -> None:
+    def test_a_long_trace_is_complete(self) -> None:
         source = """
             def even(number):
                 return odd(number - 1) if number else 1 / 0

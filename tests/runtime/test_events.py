@@ -101,7 +101,7 @@ class JsonEvents(FunctionTestCase):
                 self.assertEqual(json.loads(result.payload.decode()), ascii(expected))
         self.assertStillWorks(function)
 
-    def test_what_is_no_json_is_an_unmarshal_error_that_says_where(self) -> None:
+    def test_invalid_json_is_an_unmarshal_error_with_the_place(self) -> None:
         function = self.start("def handler(event, context): print('called')")
         for name, body, message in REFUSED:
             with self.subTest(name):

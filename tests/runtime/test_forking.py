@@ -181,7 +181,7 @@ class ForkedChildren(FunctionTestCase):
                     self.assertAnswer(function, [method, code], status)
         self.assertOneAnswerEach(function)
 
-    def test_children_of_workers_are_children_too(self) -> None:
+    def test_children_of_workers_do_not_post(self) -> None:
         function = self.start(
             joined(FORKING.format(preamble=""), HANDLERS["fork"]),
             environment={"AWS_LAMBDA_MAX_CONCURRENCY": "1"},

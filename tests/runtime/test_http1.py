@@ -209,7 +209,7 @@ class Reader(unittest.TestCase):
                     assert response is not None, way
                     self.assertEqual((response.body, response.keep_alive), (body, False), way)
 
-    def test_a_response_that_is_cut_is_none(self) -> None:
+    def test_a_truncated_response_is_not_accepted(self) -> None:
         for name, data in CUT:
             for way, pieces in (("whole", [data] if data else []), ("byte by byte", byte_by_byte(data))):
                 with self.subTest(name, way=way):
@@ -225,7 +225,7 @@ class Reader(unittest.TestCase):
         reader.feed(OK[1:] + b"Content-Length: 5\r\n\r\n")
         self.assertTrue(reader.began)
 
-    def test_what_is_not_http_is_an_error_as_soon_as_it_shows(self) -> None:
+    def test_bytes_that_are_not_http_are_an_error_at_once(self) -> None:
         for name, data in NOT_HTTP:
             for way, pieces in (("whole", [data]), ("byte by byte", byte_by_byte(data))):
                 with self.subTest(name, way=way):
@@ -239,7 +239,7 @@ class Reader(unittest.TestCase):
         with self.assertRaisesRegex(RuntimeApiError, "SSH-2.0.*HTTP/1.1.*AWS_LAMBDA_RUNTIME_API"):
             feed([b"SSH-2.0-OpenSSH_9.2p1\r\n"])
 
-    def test_a_head_without_an_end_is_an_error_at_its_limit(self) -> None:
+    def test_a_header_block_without_an_end_is_an_error_at_its_limit(self) -> None:
         line = b"A: " + b"x" * 65_000 + b"\r\n"
         reader = ResponseReader()
         reader.feed(OK)
@@ -254,7 +254,7 @@ class Reader(unittest.TestCase):
         assert response is not None
         self.assertEqual(response.headers["a"], value)
 
-    def test_what_follows_a_response_makes_the_connection_unusable(self) -> None:
+    def test_extra_bytes_after_a_response_make_the_connection_unusable(self) -> None:
         for name, data, _, _, body, _ in RESPONSES:
             with self.subTest(name):
                 response, _ = feed([data + b"H"])
@@ -378,7 +378,7 @@ class Writer(unittest.TestCase):
                 with self.subTest(name, line_break=line_break):
                     self.assertRaises(ValueError, format_request, method, target, headers)
 
-    def test_what_is_formatted_has_as_many_lines_as_were_given(self) -> None:
+    def test_a_request_has_as_many_lines_as_headers_were_given(self) -> None:
         generator = random.Random(99)
         characters = "ab:é😀 \t\r\n\0\x0b\x0c\x1c\x85\u2028\ud83d"
         for number in range(2000):
@@ -414,7 +414,7 @@ class Chunks(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(format_last_chunk(trailers), expected)
 
-    def test_what_is_written_is_what_is_read(self) -> None:
+    def test_text_is_logged_unchanged(self) -> None:
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         parts = [b"a", b"", b"\r\n", bytes(300), b"0\r\n\r\n"]
         body = b"".join(map(format_chunk, parts)) + format_last_chunk([("A", "b")])

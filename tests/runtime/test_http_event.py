@@ -251,7 +251,7 @@ class Requests(unittest.TestCase):
                 self.assertEqual((request.root_path, request.path), (root_path, path))
                 self.assertEqual(unquote_to_bytes(request.raw_path), path)
 
-    def test_cookies_come_in_one_header(self) -> None:
+    def test_cookies_are_in_one_header(self) -> None:
         rows: list[tuple[str, Event, list[bytes]]] = [
             ("payload 2.0", url_event(), [b"cookie1=1; cookie2=2"]),
             ("both places", url_event(headers={"cookie": "cookie1=1; cookie2=2"}), [b"cookie1=1; cookie2=2"]),
@@ -279,7 +279,7 @@ class Requests(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(read(url_event(**changes)).body, expected)
 
-    def test_what_the_event_leaves_out_has_a_sensible_value(self) -> None:
+    def test_members_that_the_event_lacks_have_sensible_values(self) -> None:
         smallest: Event = {"requestContext": {"http": {"method": "get"}}}
         request = read(smallest)
         self.assertEqual((request.method, request.path, request.query), ("GET", b"/", b""))
@@ -305,7 +305,7 @@ class Requests(unittest.TestCase):
         event["requestContext"]["http"]["protocol"] = "HTTP/2.0"
         self.assertEqual(read(event).http_version, "2")
 
-    def test_other_events_are_refused_with_what_was_found(self) -> None:
+    def test_other_events_are_refused_with_the_type_that_was_found(self) -> None:
         websocket = {"connectionId": "abc=", "routeKey": "$connect", "eventType": "CONNECT"}
         rows: list[tuple[object, str]] = [
             ({"name": "Ada", "n": 1}, r"no HTTP request: found keys 'name', 'n'; expected .* function URL"),
@@ -339,7 +339,7 @@ class Answers(unittest.TestCase):
     def prelude(self, event: Event, headers: Headers | None = None) -> dict[str, Any]:
         return read(event).prelude(201, self.HEADERS if headers is None else headers)
 
-    def test_a_head_has_the_form_of_its_sender(self) -> None:
+    def test_a_prelude_has_the_form_that_the_event_source_expects(self) -> None:
         self.assertEqual(
             self.prelude(url_event()),
             {
@@ -452,7 +452,7 @@ class Answers(unittest.TestCase):
             answer = complete(prelude, b"text", ["application/X-own"])
             self.assertEqual(answer["body"] == "text", is_text, content_type)
 
-    def test_an_empty_body_is_no_base64(self) -> None:
+    def test_an_empty_body_is_not_base64(self) -> None:
         prelude = {"statusCode": 204, "headers": {}}
         self.assertEqual(complete(prelude, b""), {**prelude, "body": "", "isBase64Encoded": False})
 
@@ -499,7 +499,7 @@ class Applications(unittest.TestCase):
     class Bare:
         def __iter__(self) -> None: ...
 
-    def test_what_can_be_called_is_accepted(self) -> None:
+    def test_callables_with_the_right_arguments_are_accepted(self) -> None:
         three = [
             lambda one, two, three: None,
             lambda *all: None,
@@ -541,7 +541,7 @@ class Applications(unittest.TestCase):
         with self.assertRaisesRegex(TypeError, r"text_types is 'a/b', expected a tuple: \('a/b',\)"):
             check_options("", "a/b")
 
-    def test_what_cannot_be_one_is_refused_with_the_name_of_what_it_is(self) -> None:
+    def test_other_objects_are_refused_by_name(self) -> None:
         for app, interface, arguments, pattern in [
             (5, "ASGI", 3, "application for ASGI, found int"),
             (lambda a, b, c, d: None, "ASGI", 3, "found <lambda>, which takes 4 arguments instead of 3"),

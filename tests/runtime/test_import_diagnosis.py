@@ -88,7 +88,7 @@ class ImportDiagnosis(FunctionTestCase):
                 self.assertExplains("import native\n", {f"native{SUFFIX}": content}, pattern)
 
     @unittest.skipUnless(sys.platform == "linux", "another system has other files")
-    def test_what_is_no_library_at_all_is_told(self) -> None:
+    def test_a_file_that_is_not_a_library_is_reported(self) -> None:
         for name, content, problem in [
             (
                 "one for macOS",
@@ -111,7 +111,7 @@ class ImportDiagnosis(FunctionTestCase):
                 more = {"package/part.py": "from . import _native\n"}
                 self.assertExplains(source, {**files, **more}, pattern)
 
-    def test_what_a_package_says_of_its_own_does_not_hide_it(self) -> None:
+    def test_a_message_of_the_package_does_not_hide_the_reason(self) -> None:
         package = """
             try:
                 from . import core
@@ -152,7 +152,7 @@ class ImportDiagnosis(FunctionTestCase):
         )
         self.assertExplains(source, files, f"FOLDER/{file} is built for {OTHER_TAG}, but .*")
 
-    def test_odd_names_and_paths_in_an_error_do_no_harm(self) -> None:
+    def test_odd_names_and_paths_in_an_error_are_reported(self) -> None:
         for odd in ("name=5", "path=b'/x.so'", "path=__import__('pathlib').Path('/x.so')"):
             with self.subTest(odd):
                 for kind in ("ImportError", "ModuleNotFoundError"):
@@ -168,7 +168,7 @@ class ImportDiagnosis(FunctionTestCase):
         pattern = "The library libpq.so.5 is missing: put it into the function's lib/ or into lib/ of a layer"
         self.assertExplains(source, {file: elf(OWN)}, pattern)
 
-    def test_a_library_for_a_newer_system_is_told(self) -> None:
+    def test_a_library_for_a_newer_system_is_reported(self) -> None:
         message = "/lib64/libc.so.6: version `GLIBC_2.38' not found (required by /var/task/native.so)"
         pattern = f"The module is built for a newer Linux than this one: {re.escape(message)}"
         self.assertExplains(f'raise ImportError("{message}", name="native")\n', {}, pattern)
@@ -203,7 +203,7 @@ class ImportDiagnosis(FunctionTestCase):
                 self.assertEqual(self.notes(source, files)[0], [])
 
     @unittest.skipUnless(PYPY, "CPython loads it")
-    def test_on_pypy_a_file_without_a_tag_is_told(self) -> None:
+    def test_on_pypy_a_file_without_a_tag_is_reported(self) -> None:
         pattern = f"FOLDER/native.so does not say for which Python it is built, but this Python loads {TAG}"
         self.assertExplains("import native\n", {"native.so": elf(OWN)}, pattern)
 

@@ -92,7 +92,7 @@ class Reports(FunctionTestCase):
                 self.assertInitError(function, "SystemExit", r"sys\.exit")
                 self.assertEqual(function.exit_status, status)
 
-    def test_what_the_function_said_when_it_exited_is_in_the_report(self) -> None:
+    def test_the_argument_of_sys_exit_is_in_the_report(self) -> None:
         function = self.start("import sys\nsys.exit('no configuration')" + HANDLER)
         self.assertInitError(function, "SystemExit", "no configuration")
 
@@ -140,7 +140,7 @@ class Extremes(FunctionTestCase):
                 self.assertLess(len(function.requests[0].body), 1024 * 1024)
                 self.assertEqual(body["errorMessage"][:100], eval(message)[:100])
 
-    def test_a_class_s_name_cannot_add_a_header_or_end_the_head(self) -> None:
+    def test_a_class_name_cannot_add_a_header_or_end_the_header_block(self) -> None:
         for name in ("Bad\r\nInjected: yes", "Bad\r\n\r\nGET / HTTP/1.1", "Bad\nthing", "Ошибка", "", " "):
             with self.subTest(name=name):
                 function = self.start(f"raise type({name!r}, (Exception,), {{}})('x')" + HANDLER)
@@ -187,7 +187,7 @@ class Ending(FunctionTestCase):
         self.assertEqual(function.exit_status, 1)
         self.assertLess(time.monotonic() - began, 30)
 
-    def test_what_was_registered_with_atexit_runs_and_output_is_flushed(self) -> None:
+    def test_atexit_functions_run_and_output_is_flushed(self) -> None:
         function = self.start(
             """
             import atexit, sys

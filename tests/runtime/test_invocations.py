@@ -14,7 +14,7 @@ TRACE_ID = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sam
 
 
 class Loop(FunctionTestCase):
-    def test_every_event_gets_exactly_one_answer_whatever_happens(self) -> None:
+    def test_every_event_gets_exactly_one_response(self) -> None:
         function = self.start(
             """
             import sys
@@ -60,7 +60,7 @@ class Loop(FunctionTestCase):
         self.error(function, "bad")
         self.assertAnswer(function, "b", ["a", "bad", "b"])
 
-    def test_the_answer_goes_to_the_request_id_of_the_event(self) -> None:
+    def test_the_response_goes_to_the_request_id_of_the_event(self) -> None:
         function = self.start("def handler(event, context): return context.aws_request_id")
         for request_id in ("8476a536-e9f4-11e8-9739-2dfe598c3fcd", "r1"):
             self.assertEqual(self.answer(function, request_id=request_id), request_id)
@@ -123,7 +123,7 @@ class InvocationId(FunctionTestCase):
             return event
     """
 
-    def test_it_is_echoed_with_answers_and_with_errors(self) -> None:
+    def test_it_is_echoed_with_responses_and_errors(self) -> None:
         function = self.start(self.SOURCE)
         self.answer(function)
         self.error(function, "fail")
@@ -213,7 +213,7 @@ class Headers(FunctionTestCase):
         expected = {**self.NOTHING, "trace": "Root=1", "tenant": "té"}
         self.assertEqual(json.loads(outcome.requests[1].body), expected)
 
-    def test_a_deadline_that_is_no_number_counts_as_none(self) -> None:
+    def test_a_deadline_that_is_not_a_number_is_ignored(self) -> None:
         for deadline in ("soon", "-5", "1e9", "12.5", "٣"):
             with self.subTest(deadline=deadline):
                 reply = self._event(f"Lambda-Runtime-Deadline-Ms: {deadline}\r\n")
@@ -442,7 +442,7 @@ class Surroundings(FunctionTestCase):
 
 
 class Log(FunctionTestCase):
-    def test_what_is_printed_belongs_to_the_invocation_that_printed_it(self) -> None:
+    def test_output_belongs_to_the_invocation_that_printed_it(self) -> None:
         function = self.start("def handler(event, context): print('event', event)")
         logs = [own_log(self.invoke(function, number)) for number in range(3)]
         self.assertEqual(logs, ["event 0\n", "event 1\n", "event 2\n"])

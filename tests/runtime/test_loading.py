@@ -220,7 +220,7 @@ class HandlerStrings(FunctionTestCase):
                 self.assertAnswer(function, {}, expected)
                 function.close()
 
-    def test_what_cannot_be_loaded_is_an_init_error_that_says_why(self) -> None:
+    def test_a_module_that_cannot_be_loaded_is_an_init_error_with_the_reason(self) -> None:
         root = self.write(FILES)
         for name, handler, error_type, message in REFUSED:
             with self.subTest(name, handler=handler):

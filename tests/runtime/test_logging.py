@@ -282,7 +282,7 @@ class JsonFormat(LogTestCase):
         self.assertIsInstance(entry["stackTrace"], list)
         self.assertRegex(str(entry["location"]), r"\A.+:<module>:\d+\Z")
 
-    def test_exc_info_without_an_exception_does_no_harm(self) -> None:
+    def test_exc_info_without_an_exception_is_logged(self) -> None:
         function = self.start(LOGGING, environment=JSON)
         (entry,) = self.logged_objects(function, "log.error('x', exc_info=True)")
         self.assertEqual(entry["message"], "x")
@@ -318,7 +318,7 @@ class JsonFormat(LogTestCase):
         self.assertEqual((entry["level"], entry["requestId"]), ("ERROR", "r1"))
         self.assertEqual({**json.loads(result.payload.decode())}, {key: entry[key] for key in keys[2:]})
 
-    def test_what_the_runtime_says_is_an_object_too(self) -> None:
+    def test_messages_of_the_runtime_are_objects(self) -> None:
         outcome = self.play(event(), refusal(410, "InvokeTimeout", "Invoke timeout"), environment=JSON)
         (entry,) = [json.loads(line) for line in outcome.output.splitlines()]
         self.assertEqual((entry["level"], entry["requestId"]), ("ERROR", "r1"))
@@ -349,7 +349,7 @@ class UnhandledErrors(LogTestCase):
             text, r"\A\[ERROR\] Runtime\.MarshalError: [^\r\n]+\rConvert it: list\(value\) [^\r\n]+\n\Z"
         )
 
-    def test_the_whole_chain_is_told(self) -> None:
+    def test_the_whole_chain_is_reported(self) -> None:
         function = self.start(
             """
             def handler(event, context):
@@ -413,7 +413,7 @@ class Frames(LogTestCase):
         self.assertEqual(self.types(function, "log.log(25, 'x')")[0][0], "A55A000F")
         self.assertEqual(self.types(function, "context.log('x')"), [("A55A0003", "x")])
 
-    def test_as_json_too(self) -> None:
+    def test_as_json(self) -> None:
         function = self.start(LOGGING, telemetry=True, environment={**JSON, "AWS_LAMBDA_LOG_LEVEL": "DEBUG"})
         for level, kind in [
             ("debug", "A55A000A"),
@@ -480,13 +480,13 @@ class Frames(LogTestCase):
         for _, message in frames:
             self.assertRegex(message, r"\t([abcd])\1{69999}\n\Z")
 
-    def test_the_variable_is_not_passed_on(self) -> None:
+    def test_child_processes_do_not_see_the_variable(self) -> None:
         function = self.start(
             "import os\ndef handler(e, c): return os.environ.get('_LAMBDA_TELEMETRY_LOG_FD')", telemetry=True
         )
         self.assertAnswer(function, None, None)
 
-    def test_a_descriptor_that_is_no_good_does_not_cost_the_answer(self) -> None:
+    def test_an_unusable_descriptor_does_not_cost_the_response(self) -> None:
         for value in ("", "no number", "-1", "12345"):
             with self.subTest(_LAMBDA_TELEMETRY_LOG_FD=value):
                 function = self.start(LOGGING, environment={"_LAMBDA_TELEMETRY_LOG_FD": value})
@@ -512,7 +512,7 @@ class Streams(LogTestCase):
                 result = self.invoke(function, f"{statements}\nos._exit(3)")
                 self.assertIn("half a line", result.log.decode())
 
-    def test_output_comes_in_the_order_in_which_it_was_written(self) -> None:
+    def test_output_keeps_its_order(self) -> None:
         function = self.start(EXECUTE)
         text = self.logged(
             function,
@@ -548,7 +548,7 @@ class Streams(LogTestCase):
         function = self.start(EXECUTE)
         self.assertEqual(self.logged(function, r"print('a\r\nb\rc')"), "a\r\nb\rc\n")
 
-    def test_what_is_left_in_a_stream_of_the_function_s_own_is_flushed_between_events(self) -> None:
+    def test_a_stream_of_the_function_is_flushed_between_events(self) -> None:
         function = self.start(EXECUTE)
         statements = "sys.stdout = open(1, 'w', closefd=False)\nprint('buffered')"
         self.assertEqual(self.logged(function, statements), "buffered\n")

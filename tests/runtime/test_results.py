@@ -201,7 +201,7 @@ class Json(FunctionTestCase):
     def assertPosted(self, payload: bytes, expected: str) -> None:
         self.assertEqual(payload.decode("utf-8", "backslashreplace"), expected)
 
-    def test_what_json_cannot_hold_is_a_marshal_error_that_says_where(self) -> None:
+    def test_a_value_that_json_cannot_hold_is_a_marshal_error_with_the_place(self) -> None:
         function = self.start(CLASSES)
         for name, expression, message, *place in REFUSED:
             with self.subTest(name, expression=expression):
@@ -274,7 +274,7 @@ class Json(FunctionTestCase):
                 self.assertEqual(len(advices), int(advice is not None))
                 self.assertIn(advice or "", "".join(advices))
 
-    def test_a_class_with_a_strange_name_is_refused_all_the_same(self) -> None:
+    def test_a_class_with_a_strange_name_is_still_refused(self) -> None:
         function = self.start(CLASSES)
         payload = self.error(function, r"type('Bad\r\nInjected: yes', (), {})()")
         self.assertEqual(payload["errorType"], "Runtime.MarshalError")
@@ -394,7 +394,7 @@ class Sizes(FunctionTestCase):
                     self.assertEqual(statuses, expected)
                     function.close()
 
-    def test_the_log_says_how_large_the_result_was_and_what_to_do(self) -> None:
+    def test_the_log_has_the_size_of_the_result_and_a_remedy(self) -> None:
         function = self.start(self.SOURCE)
         result = self.invoke(function, LIMIT_BYTES + 1)
         log = own_log(result)

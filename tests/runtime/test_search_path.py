@@ -340,7 +340,7 @@ class Layers(FunctionTestCase):
         self.assertEqual(len(log.splitlines()), 1, log)
         self.assertRegex(log, r"/m\.pth is ignored: it is not UTF-8\. Save it as UTF-8\.\n")
 
-    def test_what_a_mac_adds_beside_path_files_does_no_harm(self) -> None:
+    def test_hidden_files_of_a_mac_beside_path_files_are_ignored(self) -> None:
         path, log = self.arrange({"._a.pth": b"\0\x05\x16\x07\0\xa3", "a.pth": "one\n", "one/a.py": ""})
         self.assertEqual(path, [".", "one"])
         self.assertNotIn("Traceback", log)
@@ -384,7 +384,7 @@ class Homes(SearchPathTestCase):
         function = self.start(task_root=root, command=[sys.executable, "bootstrap"])
         self.keep_busy(function)
 
-    def test_a_folder_with_a_strange_name_does_no_harm(self) -> None:
+    def test_a_folder_with_a_strange_name_works(self) -> None:
         root = os.path.join(self.write({}), "with space, ünïcode & 'quotes'")
         shutil.copytree(self._installed(), root)
         function = self.start(task_root=root, command=[sys.executable, os.path.join(root, "bootstrap")])

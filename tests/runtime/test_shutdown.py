@@ -148,14 +148,14 @@ class ShutdownTestCase(FunctionTestCase):
 class WhileIdle(ShutdownTestCase):
     """There is no invocation."""
 
-    def test_the_handler_is_called_then_what_was_registered_with_atexit(self) -> None:
+    def test_the_handler_is_called_and_then_the_atexit_functions(self) -> None:
         function = self.start_patiently(HOOK, ECHO)
         self.assertAnswer(function, 1, 1)
         function.close()
         self.assertLog(function, "told 15", "at exit")
         self.assertEqual(function.exit_status, TERMINATED)
 
-    def test_it_is_called_before_the_first_event_too(self) -> None:
+    def test_it_is_called_before_the_first_event(self) -> None:
         function = self.start_patiently(HOOK, ECHO)
         function.close()
         self.assertLog(function, "told 15", "at exit")
@@ -207,7 +207,7 @@ class WhileIdle(ShutdownTestCase):
         self.assertIn("KeyError", log)
         self.assertTrue(log.endswith("at exit\n"), log)
 
-    def test_it_is_called_once_however_often_it_is_told(self) -> None:
+    def test_it_is_called_once_for_several_signals(self) -> None:
         source = HOOK.replace("told.append(number)", "os.kill(os.getpid(), number); time.sleep(0.02)")
         function = self.start_patiently(source, "atexit.register(os.kill, os.getpid(), 15)", ECHO)
         self.assertEqual(self.terminate(function), TERMINATED)
@@ -222,7 +222,7 @@ class WhileIdle(ShutdownTestCase):
                 self.assertLog(function, "told", "at exit")
 
     @unittest.skipUnless(sys.platform == "linux" and os.uname().machine in TGKILL, "a system call of Linux")
-    def test_an_event_loop_is_told_whichever_thread_has_got_the_signal(self) -> None:
+    def test_an_event_loop_calls_its_signal_handler_whichever_thread_received_the_signal(self) -> None:
         source = """
             import ctypes, threading
             ready = threading.Event()
@@ -247,7 +247,7 @@ class WhileIdle(ShutdownTestCase):
                 self.assertEqual(self.assertEnds(function), TERMINATED)
                 self.assertLog(function, "told", "at exit")
 
-    def test_an_event_loop_is_told_once_however_often_it_comes(self) -> None:
+    def test_an_event_loop_calls_its_signal_handler_once_for_several_signals(self) -> None:
         function = self.start_patiently(HOOK, LOOP, "atexit.register(time.sleep, 0.1)", ECHO)
         assert function.pid is not None
         for _ in range(3):
@@ -282,7 +282,7 @@ class WhileIdle(ShutdownTestCase):
 
 
 class DuringAnInvocation(ShutdownTestCase):
-    def test_the_handler_has_a_moment_to_answer(self) -> None:
+    def test_the_handler_has_a_short_time_to_respond(self) -> None:
         function = self.start_patiently(LENIENT, HOOK, PATIENT)
         invoking = self.begin_invocation(function)
         status = self.terminate(function)
@@ -290,20 +290,20 @@ class DuringAnInvocation(ShutdownTestCase):
         self.assertEqual(status, TERMINATED)
         self.assertLog(function, "told 15", "at exit")
 
-    def test_one_that_goes_on_is_ended(self) -> None:
+    def test_an_application_that_keeps_running_is_ended(self) -> None:
         function = self.start_patiently(HOOK, STUBBORN)
         invoking = self.begin_invocation(function)
         self.assertEqual(self.terminate(function), TERMINATED)
         self.assertEqual(invoking.payload()["errorType"], "Runtime.ExitError")
         self.assertLog(function, "told 15", "at exit")
 
-    def test_sys_exit_is_told_to_the_caller(self) -> None:
+    def test_sys_exit_is_reported_to_the_caller(self) -> None:
         function = self.start_patiently(LENIENT, HOOK.replace("told.append(number)", "sys.exit(7)"), PATIENT)
         invoking = self.begin_invocation(function)
         self.assertEqual(self.terminate(function), 7)
         self.assertEqual(invoking.payload()["errorType"], "SystemExit")
 
-    def test_sys_exit_closes_a_stream_and_is_told_at_its_end(self) -> None:
+    def test_sys_exit_closes_a_stream_and_is_reported_at_its_end(self) -> None:
         source = """
             def handler(event, context):
                 try:
@@ -320,13 +320,13 @@ class DuringAnInvocation(ShutdownTestCase):
         log = function.log_text()
         self.assertRegex(log, re.compile("closed\\n.*SystemExit.*at exit\\n", re.DOTALL))
 
-    def test_sys_exit_that_the_handler_swallows_ends_it_all_the_same(self) -> None:
+    def test_sys_exit_that_the_handler_swallows_still_ends_the_process(self) -> None:
         function = self.start_patiently(HOOK.replace("told.append(number)", "sys.exit(7)"), STUBBORN)
         self.begin_invocation(function)
         self.assertEqual(self.terminate(function), TERMINATED)
         self.assertLog(function, "swallowed SystemExit", "at exit")
 
-    def test_what_runs_after_the_response_is_part_of_it(self) -> None:
+    def test_work_after_the_response_is_part_of_the_invocation(self) -> None:
         source = """
             def wait():
                 begun()
@@ -341,7 +341,7 @@ class DuringAnInvocation(ShutdownTestCase):
         self.assertEqual(self.terminate(function), TERMINATED)
         self.assertLog(function, "told 15", "finished", "at exit")
 
-    def test_an_async_handler_is_told_by_its_event_loop(self) -> None:
+    def test_an_event_loop_calls_its_signal_handler_during_an_invocation(self) -> None:
         source = """
             async def handler(event, context):
                 begun()
@@ -355,7 +355,7 @@ class DuringAnInvocation(ShutdownTestCase):
         self.assertEqual(status, TERMINATED)
         self.assertLog(function, "told", "at exit")
 
-    def test_an_event_loop_gets_its_turn_after_a_plain_handler_too(self) -> None:
+    def test_an_event_loop_runs_after_a_plain_handler(self) -> None:
         source = """
             def stopped():
                 return os.path.exists("told")
@@ -370,7 +370,7 @@ class DuringAnInvocation(ShutdownTestCase):
         self.assertEqual(self.assertEnds(function), TERMINATED)
         self.assertLog(function, "told", "at exit")
 
-    def test_sys_exit_after_the_response_decides_the_status_and_is_no_error(self) -> None:
+    def test_sys_exit_after_the_response_sets_the_status_without_an_error(self) -> None:
         source = """
             def handler(event, context):
                 for _ in range(2): context.after_response(work)
@@ -384,7 +384,7 @@ class DuringAnInvocation(ShutdownTestCase):
         self.assertEqual(self.terminate(function), 7)
         self.assertLog(function, "at exit")
 
-    def test_an_async_handler_whose_loop_is_stopped_may_answer(self) -> None:
+    def test_an_async_handler_may_respond_after_its_loop_was_stopped(self) -> None:
         source = """
             async def handler(event, context):
                 begun()
@@ -397,7 +397,7 @@ class DuringAnInvocation(ShutdownTestCase):
         self.assertEqual(self.terminate(function), TERMINATED)
         self.assertEqual(invoking.payload(), "finished")
 
-    def test_a_fork_in_a_thread_is_no_matter(self) -> None:
+    def test_forking_in_a_thread_does_not_disturb_the_runtime(self) -> None:
         source = """
             import threading
 
@@ -464,7 +464,7 @@ class Registration(ShutdownTestCase):
         self.assertEqual(calls[0], REGISTER)
         self.assertEqual([call for call in calls if call != EVENT_NEXT][1::2], [NEXT, NEXT])
 
-    def test_a_function_without_one_makes_no_more_calls_than_others(self) -> None:
+    def test_a_function_without_a_handler_makes_no_extra_calls(self) -> None:
         sources = {
             "none": ECHO,
             "ignored": "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)",
@@ -481,7 +481,7 @@ class Registration(ShutdownTestCase):
                 function.close()
                 self.assertEqual(function.exit_status, -signal.SIGKILL)
 
-    def test_a_function_that_ignores_the_signal_goes_on(self) -> None:
+    def test_a_function_that_ignores_the_signal_keeps_running(self) -> None:
         function = self.start(joined("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", ECHO))
         assert function.pid is not None
         os.kill(function.pid, signal.SIGTERM)
@@ -511,12 +511,12 @@ class Registration(ShutdownTestCase):
         outcome = self.play(no, *events, slow, accepted(), source=joined(HOOK, ECHO))
         self.assertEqual([request.connection for request in outcome.requests[1:]], [2] * 9)
 
-    def test_a_server_that_does_not_answer_is_no_different(self) -> None:
+    def test_a_server_that_does_not_respond_is_logged_in_the_same_way(self) -> None:
         outcome = self.play(Reply(b"", CLOSE), event("r1"), accepted(), source=joined(HOOK, ECHO))
         self.assertEqual(outcome.calls[1:], ["next", "r1/response", "next"])
         self.assertIn("The SIGTERM handler may never be called: The Runtime API closed", outcome.output)
 
-    def test_snapshots_do_not_matter(self) -> None:
+    def test_it_works_with_snapshots(self) -> None:
         function = self.start_patiently(HOOK, ECHO, initialization_type="snap-start")
         self.assertAnswer(function, 1, 1)
         function.close()

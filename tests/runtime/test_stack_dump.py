@@ -102,14 +102,14 @@ class StackDump(FunctionTestCase):
                 self.assertShows(self.dump(function), name)
         self.assertStillWorks(function)
 
-    def test_it_shows_what_never_lets_go_of_the_interpreter(self) -> None:
+    def test_it_shows_code_that_never_releases_the_interpreter_lock(self) -> None:
         function = self.start(HANGING, environment={SWITCH: "400"}, timeout_s=0.6)
         self.assertIn("timed out", self.error(function, "search_here")["errorMessage"])
         log = function.log_text()
         self.assertShows(log, "search_here", "handler")
         self.assertLess(log.index("Timeout"), log.index("Task timed out"))
 
-    def test_an_answer_in_time_ends_the_wait(self) -> None:
+    def test_a_response_in_time_ends_the_wait(self) -> None:
         function = self.start_dumping(0.3)
         self.assertAnswer(function, "quick", True)
         time.sleep(0.4)

@@ -120,10 +120,10 @@ class StandardStreams(FunctionTestCase):
                 self.assertStillWorks(function)
                 function.close()
 
-    def test_what_the_function_writes_is_in_the_log_of_the_invocation(self) -> None:
+    def test_output_of_the_function_is_in_the_log_of_the_invocation(self) -> None:
         self.check()
 
-    def test_so_it_is_in_workers(self) -> None:
+    def test_output_of_workers_is_in_the_log(self) -> None:
         self.check(environment={"AWS_LAMBDA_MAX_CONCURRENCY": "1"})
 
     def test_text_without_a_line_end_is_written_at_once(self) -> None:

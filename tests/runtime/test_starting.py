@@ -25,7 +25,7 @@ class WithoutLambda(FunctionTestCase):
                 self.assertIn("AWS_LAMBDA_RUNTIME_API", outcome.errors)
                 self.assertIn("make run", outcome.errors)
 
-    def test_a_port_nobody_listens_on_is_named_in_one_line(self) -> None:
+    def test_a_closed_port_is_named_in_one_line(self) -> None:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))  # ours, so that nobody else's, and not listening
             address = f"127.0.0.1:{unused.getsockname()[1]}"

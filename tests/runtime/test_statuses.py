@@ -67,7 +67,7 @@ class Next(FunctionTestCase):
                 self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
                 self.assertEnded(outcome, name[:3])
 
-    def test_the_line_says_what_the_server_said(self) -> None:
+    def test_the_line_quotes_the_server(self) -> None:
         outcome = self.play(refusal(403, "InvalidStateTransition", "not from here"))
         self.assertIn("InvalidStateTransition", outcome.errors)
         self.assertIn("not from here", outcome.errors)
@@ -91,7 +91,7 @@ class Answers(FunctionTestCase):
                     self.assertEqual(outcome.calls, ["next", f"r1/{kind}", "next", f"r2/{kind}", "next"])
                     self.assertNotIn("LAMBDA_RUNTIME", outcome.output)
 
-    def test_a_refusal_of_one_answer_is_logged_and_the_loop_goes_on(self) -> None:
+    def test_a_refused_response_is_logged_and_the_loop_continues(self) -> None:
         for kind, source in self.KINDS:
             for name, reply in LOGGED:
                 with self.subTest(kind, reply=name):
@@ -153,7 +153,7 @@ class Answers(FunctionTestCase):
                 self.assertEqual(first.body, second.body)
                 self.assertIn(XRAY, outcome.requests[4].headers)
 
-    def test_after_431_for_a_response_the_loop_goes_on(self) -> None:
+    def test_the_loop_continues_after_431_for_a_response(self) -> None:
         too_large = Reply(reply_bytes(431, b"", "Connection: close"), "close")
         outcome = self.play(event(), too_large, event("r2"), accepted())
         self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])

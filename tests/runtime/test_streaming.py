@@ -99,7 +99,7 @@ class TheWire(StreamingTestCase):
         self.assertEqual(outcome.calls[::2], ["next"] * (len(events) + 1), outcome.output)
         return outcome.requests[1::2]
 
-    def test_the_head_announces_chunks_and_trailers(self) -> None:
+    def test_the_request_headers_announce_chunks_and_trailers(self) -> None:
         (request,) = self.play_events("  yield b'one'\n  yield b'two'", event("r1"))
         lines = [line for line in request.head.decode().split("\r\n") if not line.startswith("User-Agent: ")]
         self.assertEqual(
@@ -127,13 +127,13 @@ class TheWire(StreamingTestCase):
         outcome = self.play(*script, source="def handler(event, context): yield 'x'")
         self.assertEqual([request.connection for request in outcome.requests], [1, 1, 2, 2, 3])
 
-    def test_a_head_for_http_comes_before_the_body_and_has_a_type_of_its_own(self) -> None:
+    def test_a_prelude_comes_before_the_body_and_has_its_own_content_type(self) -> None:
         head = '{"statusCode": 404, "headers": {"a": "b"}}'
         (request,) = self.play_events(f"  yield {head}\n  yield 'body'", event())
         self.assertEqual(request.headers["content-type"], HTTP_RESPONSE)
         self.assertStreamed(request, head.encode() + NULS, b"body")
 
-    def test_an_error_midway_is_told_in_trailers_after_the_last_chunk(self) -> None:
+    def test_an_error_midway_is_in_the_trailers_after_the_last_chunk(self) -> None:
         (request,) = self.play_events("  yield 'sent'\n  raise ValueError('bad thing')", event())
         self.assertTrue(request.whole)
         self.assertEqual(request.chunks, [b"sent"])
@@ -182,7 +182,7 @@ class Chunks(StreamingTestCase):
         self.assertStillWorks(function)
         self.assertOneAnswerEach(function)
 
-    def test_a_head_and_no_body_is_a_response(self) -> None:
+    def test_a_prelude_without_a_body_is_a_response(self) -> None:
         function = self.start(GENERATE)
         for kind in WRITERS:
             answer = self.streamed(function, source(kind, "yield {'statusCode': 204}"))
@@ -287,7 +287,7 @@ class Order(StreamingTestCase):
                     Path(folder, str(number)).touch()
                 self.assertEqual(list(chunks), [])
 
-    def test_it_takes_no_time_to_speak_of(self) -> None:
+    def test_it_takes_little_time(self) -> None:
         function = self.start(GENERATE)
         for kind, wait in [
             ("a generator", "time.sleep(0.005)"),
@@ -326,7 +326,7 @@ class ErrorsMidway(StreamingTestCase):
         ],
     }
 
-    def test_whatever_is_raised_is_told_and_the_next_event_is_handled(self) -> None:
+    def test_any_exception_is_reported_and_the_next_event_is_handled(self) -> None:
         function = self.start(GENERATE)
         for kind in WRITERS:
             for name, (body, error_type, message) in self.RAISED.items():
@@ -346,7 +346,7 @@ class ErrorsMidway(StreamingTestCase):
         self.assertStillWorks(function)
         self.assertOneAnswerEach(function)
 
-    def test_a_signal_handler_that_raises_at_any_moment_leaves_a_whole_response(self) -> None:
+    def test_a_signal_handler_that_raises_at_any_time_leaves_a_complete_response(self) -> None:
         function = self.start(
             """
             import signal
@@ -374,7 +374,7 @@ class ErrorsMidway(StreamingTestCase):
                     self.assertEqual(body, whole)
         self.assertStillWorks(function)
 
-    def test_an_error_that_the_generator_swallows_is_told_all_the_same(self) -> None:
+    def test_an_error_that_the_generator_swallows_is_still_reported(self) -> None:
         function = self.start(GENERATE)
         rest = {"returns": "pass", "goes on": "yield 'more'", "raises": "raise KeyError('other')"}
         for kind in WRITERS:
@@ -413,14 +413,14 @@ class ErrorsMidway(StreamingTestCase):
                 self.assertTrue(payload["errorType"])
         self.assertStillWorks(function)
 
-    def test_what_fits_is_told_in_full(self) -> None:
+    def test_an_error_that_fits_is_reported_in_full(self) -> None:
         function = self.start(GENERATE)
         body = "yield 'sent'\ntry: {}['a']\nexcept KeyError as error: raise ValueError('b' * 2000) from error"
         payload = self.fail_midway(function, source("a generator", body), b"sent")
         self.assertEqual(payload["errorMessage"], "b" * 2000)
         self.assertEqual(payload["cause"]["errorType"], "KeyError")
 
-    def test_sys_exit_is_told_then_the_process_ends_with_its_status(self) -> None:
+    def test_sys_exit_is_reported_before_the_process_exits_with_its_status(self) -> None:
         for kind in WRITERS:
             with self.subTest(kind):
                 function = self.start(GENERATE)
@@ -509,13 +509,13 @@ class Refusals(StreamingTestCase):
                 outcome = self.play_endings(source, [Reply(refusal(413).data, CLOSE, early=True)])
                 self.assertEqual(outcome.output.count(message), 2, outcome.output)
 
-    def test_a_refusal_after_the_last_chunk_is_logged_too(self) -> None:
+    def test_a_refusal_after_the_last_chunk_is_logged(self) -> None:
         script = [event("r1"), refusal(413), event("r2"), accepted()]
         outcome = self.play(*script, source="def handler(event, context): yield 'x'")
         self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
         self.assertRegex(outcome.output, "r1/response returned 413 .* 11 bytes had been sent")
 
-    def test_what_cannot_be_mended_ends_the_process(self) -> None:
+    def test_a_fatal_status_ends_the_process(self) -> None:
         for status in (404, 500):
             with self.subTest(status):
                 reply = Reply(refusal(status).data, CLOSE, early=True, after_bytes=1)
@@ -557,7 +557,7 @@ class SlowServers(StreamingTestCase):
         self.assertTrue(outcome.requests[1].whole)
         return outcome.requests[1], json.loads(outcome.output)
 
-    def test_the_generator_waits_for_the_server_and_other_tasks_go_on(self) -> None:
+    def test_the_generator_waits_for_the_server_while_other_tasks_run(self) -> None:
         for kind in WRITERS:
             with self.subTest(kind):
                 request, notes = self.play_pause(kind)
@@ -714,7 +714,7 @@ class Prelude(unittest.TestCase):
         ),
     }
 
-    def test_a_head_is_json_and_eight_nuls(self) -> None:
+    def test_a_prelude_is_json_and_eight_nuls(self) -> None:
         for name, (head, expected) in self.GOOD.items():
             with self.subTest(name):
                 data = encode_prelude(head)  # type: ignore[arg-type]
@@ -724,7 +724,7 @@ class Prelude(unittest.TestCase):
                 if expected is not None:
                     self.assertEqual(data[:-8].decode(), expected)
 
-    def test_what_cannot_be_a_head_says_why(self) -> None:
+    def test_an_invalid_prelude_is_refused_with_the_reason(self) -> None:
         for name, (head, error, pattern) in self.BAD.items():
             with self.subTest(name), self.assertRaisesRegex(error, pattern):
                 encode_prelude(head)  # type: ignore[arg-type]

@@ -145,7 +145,7 @@ class Workers(FunctionTestCase):
             self.assertEqual((path, body["errorType"]), ("init/error", "ZeroDivisionError"))
         self.assertEqual(process.wait(PATIENCE_S), 1)
 
-    def test_nobody_is_replaced_when_the_runtime_api_is_lost(self) -> None:
+    def test_no_worker_is_replaced_when_the_runtime_api_is_lost(self) -> None:
         server, process = self.launch(SLOW, 2)
         server.events.put(("a", {}))
         self.next_answer(server)

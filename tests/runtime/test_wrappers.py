@@ -62,6 +62,6 @@ class Wrappers(FunctionTestCase):
         function = self.start(SHOW, environment={"AWS_LAMBDA_EXEC_WRAPPER": "/nowhere/wrapper"})
         self.assertInitError(function, "Runtime.InvalidEntrypoint", "/nowhere/wrapper")
 
-    def test_our_own_script_as_the_wrapper_is_no_loop(self) -> None:
+    def test_our_own_script_as_the_wrapper_does_not_loop(self) -> None:
         function = self.start(SHOW, environment={"AWS_LAMBDA_EXEC_WRAPPER": str(BOOTSTRAP)})
         self.assertAnswer(function, 1, [1, None, "function.handler"])

@@ -110,7 +110,7 @@ class Requests(WsgiTestCase):
         facts = json.loads(split_prelude(self.invoke(function, rest).payload)[1])
         self.assertEqual(eval(facts["HTTP_ACCEPT"]), "a,b")
 
-    def test_an_event_that_is_no_request_is_an_error_that_says_so(self) -> None:
+    def test_an_event_without_a_request_is_an_error_that_says_so(self) -> None:
         function = self.start_app(self.APP)
         payload = self.error(function, {"name": "Ada"})
         self.assertEqual(payload["errorType"], "NoHttpRequest")
@@ -244,7 +244,7 @@ class Responses(WsgiTestCase):
         answer = self.ask(url, method="HEAD")
         self.assertEqual((answer.status, answer.header("content-length"), answer.body), (200, "4", b""))
 
-    def test_on_demand_and_for_who_cannot_stream_the_answer_is_sent_whole(self) -> None:
+    def test_the_response_is_buffered_on_demand_and_for_sources_that_cannot_stream(self) -> None:
         app = """
             def app(environ, start_response):
                 cookies = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]
@@ -318,7 +318,7 @@ class Middleware(WsgiTestCase):
                         )
                 self.assertStillWorks(function)
 
-    def test_may_use_no_result_and_then_nothing_is_reported(self) -> None:
+    def test_may_ignore_the_result_and_then_nothing_is_reported(self) -> None:
         wrapping = """
             import gc
             web = handler
@@ -397,7 +397,7 @@ class Mistakes(WsgiTestCase):
                     self.assertIn(message, payload["errorMessage"])
             self.assertStillWorks(function)
 
-    def test_what_is_wrong_with_a_head_is_told_where_it_is_given(self) -> None:
+    def test_an_invalid_prelude_is_reported_where_it_is_given(self) -> None:
         function = self.start_app(self.APP)
         for path in ("/range", "/line break"):
             payload = self.error(function, url_event(path=path))
