@@ -12,7 +12,7 @@ responses. Source: https://asgi.readthedocs.io, "HTTP & WebSocket ASGI Message F
 
 from __future__ import annotations
 
-from . import codec
+from . import codec, event_loop
 from .stdlib_import import load_stdlib
 from .web import http_event
 from .web.http_event import ApplicationError, log_problem
@@ -220,7 +220,10 @@ class Exchange:
                     raise
                 _settle(sent)
                 complete = not more
-            context.after_response(lambda: task)
+            if event_loop.is_running():
+                context.after_response(lambda: task)
+            else:
+                await task  # a loop of the function's, such as that of asyncio.run, ends with this response
         finally:
             self._over.set()
             if not complete and not task.done():

@@ -116,14 +116,16 @@ class Connection:
         """Open the connection anew. Raises RuntimeApiError."""
         self.close()
         family = _socket.AF_INET6 if ":" in self._host else _socket.AF_INET
-        sock = ApiSocket(family)
+        sock = None
         try:
+            sock = ApiSocket(family)
             sock.settimeout(CONNECT_TIMEOUT_S)
             sock.connect((self._host, self._port))
             sock.settimeout(None)
             sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         except OSError as error:
-            sock.close()
+            if sock is not None:
+                sock.close()
             if is_of_a_signal_handler(error):
                 raise
             raise RuntimeApiError(
@@ -201,7 +203,7 @@ def is_of_a_signal_handler(error: OSError) -> bool:
     return trace is not None and trace.tb_next is not None
 
 
-def receive(sock: Socket) -> http1.Response:
+def receive(sock: ApiSocket) -> http1.Response:
     """Wait for a response. Raises ConnectionLost; RuntimeApiError if it is not HTTP.
 
     Neither a timeout of the socket nor a non-blocking descriptor, as uvloop leaves it, ends the wait.
@@ -213,7 +215,7 @@ def receive(sock: Socket) -> http1.Response:
         except OSError as error:
             if is_of_a_signal_handler(error):
                 raise
-            if isinstance(error, (BlockingIOError, _socket.timeout)):
+            if isinstance(error, (BlockingIOError, _socket.timeout)) and sock.is_ours():
                 sock.settimeout(sock.gettimeout())
                 continue
             raise ConnectionLost(

@@ -134,13 +134,16 @@ def replace_standard_streams(*, line_buffering: bool) -> None:
 def _unbuffered(stream: TextIO | None, line_buffering: bool) -> TextIO:
     if stream is None:  # closed before we were started
         return open(os.devnull, "w")
-    stream.flush()
-    # Opened anew, because the descriptor may refer to another kind of file by now (`workers`).
-    raw = io.FileIO(stream.fileno(), "w", closefd=False)
-    raw.name = stream.name
+    try:
+        stream.flush()
+        # Opened anew, because the descriptor may refer to another kind of file by now (`workers`).
+        raw = io.FileIO(stream.fileno(), "w", closefd=False)
+        raw.name, encoding = stream.name, stream.encoding
+    except (AttributeError, OSError, ValueError):
+        return stream  # something else that a sitecustomize put there
     return _UnbufferedStream(
         raw,
-        stream.encoding,
+        encoding,
         "backslashreplace",
         newline="\n",
         line_buffering=line_buffering,

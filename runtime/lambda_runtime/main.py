@@ -15,7 +15,7 @@ from .context import LambdaContext
 from .errors import RuntimeApiError
 from .handler import load as _get_handler  # the name that tools know from AWS's runtime
 from .logs import FunctionLog
-from .process_exit import exit_now, exit_status, flush_output, in_child
+from .process_exit import exit_now, exit_status, flush_output, in_child, stop_child
 from .runtime_api import LambdaRuntimeClient
 
 TYPE_CHECKING = False
@@ -73,14 +73,17 @@ def _report_end(error: BaseException, parent: Parent | None) -> int:
 
     Python would report it too, but then wait for the function's threads.
     """
-    if isinstance(error, RuntimeApiError):
-        if parent is not None:
-            parent.note_api_lost()
-        sys.stderr.write(f"LAMBDA_RUNTIME {error}. The runtime exits.\n")
-    elif isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt):
         return 130  # Ctrl-C at a terminal
-    elif not isinstance(error, SystemExit):
-        sys.excepthook(type(error), error, error.__traceback__)
+    try:
+        if isinstance(error, RuntimeApiError):
+            if parent is not None:
+                parent.note_api_lost()
+            sys.stderr.write(f"LAMBDA_RUNTIME {error}. The runtime exits.\n")
+        elif not isinstance(error, SystemExit):
+            sys.excepthook(type(error), error, error.__traceback__)
+    except BaseException:
+        pass  # the function closed or replaced what this needs
     return exit_status(error)
 
 
@@ -94,6 +97,19 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
         search_path.arrange(settings.task_root)
         client.connect()
         handler = _get_handler(settings.handler)
+        stop_child()
+        sigterm_handler = _signal.getsignal(_signal.SIGTERM)
+        if callable(sigterm_handler):
+            from .lifecycle import shutdown
+
+            shutdown.prepare(sigterm_handler, settings, client, log)
+        if settings.snap_start:
+            from .lifecycle import snapstart
+
+            status = snapstart.wait_for_restore(client, log)
+            if status:
+                exit_now(status)
+        return handler
     except BaseException as error:
         if in_child():
             raise
@@ -101,18 +117,6 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
         log.write_error(diagnostic)
         client.post_init_error(diagnostic)
         exit_now(exit_status(error) or 1)  # not 0, even after sys.exit(0): the function cannot serve anything
-    sigterm_handler = _signal.getsignal(_signal.SIGTERM)
-    if callable(sigterm_handler):
-        from .lifecycle import shutdown
-
-        shutdown.prepare(sigterm_handler, settings, client, log)
-    if settings.snap_start:
-        from .lifecycle import snapstart
-
-        status = snapstart.wait_for_restore(client, log)
-        if status:
-            exit_now(status)
-    return handler
 
 
 def process_invocations(
@@ -162,9 +166,12 @@ def handle_event_request(
         else:
             accepted = invocation.stream.end()
     if context is not None and context._after_response:
-        from .lifecycle import after_response  # late: few functions use it
-
-        after_response.run(context._after_response, log, accepted=accepted)
+        try:
+            from .lifecycle import after_response  # late: few functions use it
+        except Exception as error:  # the function has used up its descriptors
+            log.write_error(diagnostics.describe(error))
+        else:
+            after_response.run(context._after_response, log, accepted=accepted)
 
 
 def await_or_stream(handler: Handler, client: LambdaRuntimeClient) -> Handler:

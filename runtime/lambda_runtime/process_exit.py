@@ -7,16 +7,17 @@ import sys
 
 # Imported before the function is loaded, because gevent replaces them by versions that wait for its hub.
 from _thread import get_ident, start_new_thread
+from os import getpid
 from time import monotonic, sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 __all__ = ["exit_status", "get_ident", "in_child", "serve_from_here", "sleep"]
 __all__ += ["start_new_thread", "stop_child", "time_left"]
 
-_process = os.getpid()  # the one that talks to the Runtime API
+_process = getpid()  # the one that talks to the Runtime API
 
 exiting = False  # whether the process is ending, and `atexit` functions are running
 end_at: float | None = None  # after SIGTERM: when everything must be done, by the monotonic clock
@@ -25,33 +26,31 @@ end_at: float | None = None  # after SIGTERM: when everything must be done, by t
 def serve_from_here() -> None:
     """Note that this process serves the function: a worker calls this after it was forked."""
     global _process
-    _process = os.getpid()
+    _process = getpid()
 
 
 def in_child() -> bool:
     """Whether the function forked this process: then only its parent may use the Runtime API."""
-    return os.getpid() != _process
+    return getpid() != _process
 
 
 def stop_child() -> None:
     """Raise SystemExit in a process that the function forked: its own code has come to an end."""
-    if os.getpid() != _process:
+    if getpid() != _process:
         raise SystemExit
 
 
 def flush_output() -> None:
     """Flush the standard streams, because the environment may be frozen now."""
-    _flush(sys.stdout)
-    _flush(sys.stderr)
-    if sys.stdout is not sys.__stdout__:  # the function may write to either
-        _flush(sys.__stdout__)
-    if sys.stderr is not sys.__stderr__:
-        _flush(sys.__stderr__)
+    _flush("stdout")
+    _flush("stderr")
+    _flush("__stdout__")  # the function may write to either
+    _flush("__stderr__")
 
 
-def _flush(stream: Any) -> None:
+def _flush(name: str) -> None:
     try:
-        stream.flush()
+        getattr(sys, name).flush()
     except Exception:  # the function closed or replaced it
         pass
 

@@ -53,13 +53,13 @@ def send(chunks: Any, client: LambdaRuntimeClient, invocation: Invocation) -> No
 
 
 def _send(chunks: Any, stream: ResponseStream) -> None:
+    returned = None
     try:
         while True:
             try:
                 chunk = chunks.__next__()  # by name: proxies of generators have no other way
             except StopIteration as stop:
-                if stop.value is not None:
-                    stream.refuse_value(stop.value)
+                returned = stop.value
                 break
             problem = stream.write(chunk)
             if problem is not None:
@@ -69,6 +69,8 @@ def _send(chunks: Any, stream: ResponseStream) -> None:
                 break
     finally:
         chunks.close()
+    if returned is not None:
+        stream.refuse_value(returned)
 
 
 def _refuse(problem: Exception, chunks: Any) -> NoReturn:

@@ -484,7 +484,22 @@ class Middleware(AsgiTestCase):
         """
         command = [sys.executable, "-W", "error", "-c", joined(script)]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.assertEqual(done.stdout.decode(), "started\n201\n")
+        self.assertEqual(done.stdout.decode(), "started\nended\n201\n")
+
+    def test_may_run_it_on_a_loop_of_its_own(self) -> None:
+        function = self.start(
+            joined(
+                source(self.APP),
+                "import asyncio",
+                "web = handler",
+                "def handler(event, context): return asyncio.run(web(event, context))",
+            )
+        )
+        for _ in range(2):
+            self.assertEqual(self.answer(function, EVENTS["HTTP API"])["statusCode"], 201)
+        log = function.log_text()
+        self.assertEqual(log.count("ended\n"), 2, log)
+        self.assertNotIn("[ERROR]", log)
 
 
 class Mistakes(AsgiTestCase):
@@ -729,6 +744,25 @@ class Lifespans(AsgiTestCase):
                 self.assertEqual("has raised KeyError('body')" in log, name == "raises at the message", log)
                 is_logged = "requests are served without it" in log
                 self.assertEqual(is_logged, name == "raises at the message", log)
+
+    def test_a_bound_method_is_one_application(self) -> None:
+        function = self.start("""
+            from lambda_runtime import asgi
+
+            class Service:
+                async def app(self, scope, receive, send):
+                    if scope["type"] == "lifespan":
+                        print("startup", await receive())
+                        await send({"type": "lifespan.startup.complete"})
+                        await receive()
+
+            service = Service()
+            one, two = asgi.handler(service.app), asgi.handler(service.app, streaming=False)
+
+            def handler(event, context): pass
+            """)
+        self.answer(function)
+        self.assertEqual(function.log_text().count("startup {"), 1)
 
     def test_on_demands_it(self) -> None:
         raising = "async def app(scope, receive, send): raise KeyError('lifespan')"

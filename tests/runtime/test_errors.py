@@ -735,6 +735,26 @@ class UsedUp(FunctionTestCase):
                 function = self.start(self.code(body))
                 self.assertInitError(function, error_type)
 
+    def test_work_after_the_response_that_cannot_be_imported_is_logged(self) -> None:
+        function = self.start("""
+            held = []
+
+            def handler(event, context):
+                if event:
+                    held.clear()
+                    return "again"
+                context.after_response(print, "after")
+                try:
+                    while True:
+                        held.append(open("/dev/null"))
+                except OSError:
+                    return "full"
+            """)
+        self.assertAnswer(function, None, "full")
+        self.assertAnswer(function, 1, "again")
+        self.assertIn("[ERROR] OSError", function.log_text())
+        self.assertStillWorks(function)
+
     def test_the_first_error_imports_nothing(self) -> None:
         function = self.start("""
             import sys

@@ -181,6 +181,18 @@ class ForkedChildren(FunctionTestCase):
                     self.assertAnswer(function, [method, code], status)
         self.assertOneAnswerEach(function)
 
+    def test_a_replaced_getpid_does_not_make_the_runtime_a_child(self) -> None:
+        function = self.start("""
+            import os
+
+            def handler(event, context):
+                os.getpid = lambda: 1
+                return event
+            """)
+        for number in range(2):
+            self.assertAnswer(function, number, number)
+        self.assertStillWorks(function)
+
     def test_children_of_workers_do_not_post(self) -> None:
         function = self.start(
             joined(FORKING.format(preamble=""), HANDLERS["fork"]),

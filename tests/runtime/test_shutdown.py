@@ -659,6 +659,15 @@ runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
                 self.assertEqual(server.registrations, [])
 
 
+class SlowHooks(ShutdownTestCase):
+    def test_atexit_functions_run_although_the_hook_takes_too_long(self) -> None:
+        slow = HOOK.replace("told.append(number)", "time.sleep(5)")
+        function = self.start_patiently(STRICT, slow, ECHO)
+        self.assertAnswer(function, 1, 1)
+        self.assertEqual(self.terminate(function), TERMINATED)
+        self.assertIn("at exit\n", function.log_text())
+
+
 class Throttled(ShutdownTestCase):
     """On a slow machine: 7 ms of running in 100, as a function of 128 MB may get.
 

@@ -138,5 +138,40 @@ class StandardStreams(FunctionTestCase):
         self.assertIn(b"last words", self.invoke(function).log)
 
 
+class OddStreams(FunctionTestCase):
+    def test_a_stream_without_a_descriptor_is_kept(self) -> None:
+        site = self.write(
+            {
+                "sitecustomize.py": """
+            import sys
+
+            class Tee:
+                def __init__(self, stream): self.stream = stream
+                def write(self, text): return self.stream.write(text)
+                def flush(self): self.stream.flush()
+
+            sys.stdout = Tee(sys.stdout)
+            """
+            }
+        )
+        function = self.start(
+            "def handler(event, context): print('through the tee')", environment={"PYTHONPATH": site}
+        )
+        self.assertIn("through the tee\n", own_log(self.invoke(function)))
+
+    def test_a_deleted_stream_does_not_matter(self) -> None:
+        function = self.start("""
+            import sys
+
+            def handler(event, context):
+                if hasattr(sys, "stdout"):
+                    del sys.stdout
+                return event
+            """)
+        for number in range(2):
+            self.assertAnswer(function, number, number)
+        self.assertStillWorks(function)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -243,6 +243,7 @@ class Values(StreamingTestCase):
         payload = self.error(function, source("a generator", f"{self.RETURNING}\nyield 'sent'"))
         self.assertEqual(payload["errorType"], "TypeError")
         self.assertIn(f"{self.MESSAGE}, which nothing receives: yield it instead", payload["errorMessage"])
+        self.assertNotIn("cause", payload)  # it would hold the value
         for chunk in ("{'statusCode': 200}", "''"):
             with self.subTest(chunk):
                 body = source("a generator", f"yield {chunk}\n{self.RETURNING}")

@@ -197,6 +197,20 @@ class Workers(FunctionTestCase):
         broken = [line for line in lines if not re.fullmatch(r"< \d+ (x{200}|y{200}) \d+ >\n", line)]
         self.assertEqual(broken[:5], [])
 
+    def test_a_worker_survives_that_the_function_closes_and_reuses_descriptors(self) -> None:
+        source = """
+            import os, tempfile
+            os.closerange(3, 100)
+            kept = [tempfile.TemporaryFile() for _ in range(12)]
+
+            def handler(event, context):
+                return [os.fstat(file.fileno()).st_size for file in kept]
+            """
+        server, process = self.launch(source, 2)
+        server.events.put(("a", {}))
+        self.assertEqual(self.next_answer(server), ("invocation/a/response", [0] * 12))
+        self.assertIsNone(process.poll())
+
     def assertEnded(self, workers: Set[int]) -> None:
         deadline = time.monotonic() + PATIENCE_S
         while any(_is_alive(worker) for worker in workers) and time.monotonic() < deadline:

@@ -84,9 +84,12 @@ class Termination:
             self._loop_missed_it = self._event_loop == "uvloop" and not event_loop.is_running()
             if not self._loop_missed_it:
                 _signal.signal(number, _signal.SIG_IGN)  # else the loop would make its calls once more
-        if self._client.invocation is not None:
-            # The hook may only note that the end is near, or raise in the handler. So the invocation goes on.
+        try:
             process_exit.start_new_thread(self._leave_in_time, ())
+        except RuntimeError:
+            pass  # there can be no more threads: the main thread must be in time
+        if self._client.invocation is not None:
+            # The hook may only note that the end is near, or raise in the handler. The invocation continues.
             self._hook(number, frame)
         else:
             process_exit.exit_now(self._call_while_idle(number, frame))

@@ -33,14 +33,22 @@ class Parent:
 
     def __init__(self, writer: int) -> None:
         self._writer = writer
+        self._inode = os.fstat(writer).st_ino
 
     def note_initialized(self) -> None:
         """Tell the parent that the function is loaded, so this worker can be replaced if it dies."""
-        os.write(self._writer, _INITIALIZED)
+        self._note(_INITIALIZED)
 
     def note_api_lost(self) -> None:
         """Tell the parent that the Runtime API cannot be used any more, by another worker either."""
-        os.write(self._writer, _API_LOST)
+        self._note(_API_LOST)
+
+    def _note(self, message: bytes) -> None:
+        try:
+            if os.fstat(self._writer).st_ino == self._inode:  # the function may have closed and reused it
+                os.write(self._writer, message)
+        except OSError:
+            pass
 
 
 def become_worker(count: int, output_path: str) -> Parent:

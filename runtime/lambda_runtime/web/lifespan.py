@@ -42,7 +42,7 @@ def lifespan_of(app: Application, choice: str) -> Lifespan:
     """Give the one lifespan that all handlers of ``app`` share; with ``"off"``, one that does nothing."""
     if choice not in CHOICES:
         raise ValueError(f"lifespan is {choice!r}, expected 'auto', 'on' or 'off'")
-    lifespan = next((one for one in _shared if one._app is app), None)
+    lifespan = next((one for one in _shared if _is_same(one._app, app)), None)
     if lifespan is None or choice == "off":
         lifespan = Lifespan(app, choice)
         if choice != "off":
@@ -50,6 +50,16 @@ def lifespan_of(app: Application, choice: str) -> Lifespan:
     elif choice == "on":
         lifespan.demand()
     return lifespan
+
+
+def _is_same(one: Application, other: Application) -> bool:
+    """Whether both are one application; of a bound method, each access gives another object."""
+    function = getattr(one, "__func__", None)
+    return one is other or (
+        function is not None
+        and function is getattr(other, "__func__", None)
+        and one.__self__ is getattr(other, "__self__", None)  # type: ignore[attr-defined]
+    )
 
 
 class Lifespan:
