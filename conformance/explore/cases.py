@@ -129,7 +129,11 @@ def the_limits(harness: Harness) -> Observation:
 def the_bootstrap(harness: Harness) -> Observation:
     seen = visit(harness)
     expect("its mode", seen.answer(BOOTSTRAP)[:10], "-rwxr-xr-x")
-    expect_in("its words", "This is a custom AWS Lambda runtime for Python.", seen.answer(ALONE))
+    expect_in(
+        "its words",
+        "AWS_LAMBDA_RUNTIME_API is not set: this program is a runtime that AWS Lambda starts.",
+        seen.answer(ALONE),
+    )
     return seen.answer(ALONE).splitlines()[0]
 
 

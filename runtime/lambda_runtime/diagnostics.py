@@ -45,7 +45,9 @@ MEMBERS_LIMIT = 20
 CHAIN_LIMIT = 50  # causes of causes, groups within groups
 RESERVE_BYTES = 4_194_304
 
-_reserve: bytes | None = bytes(RESERVE_BYTES)  # untouched pages: address space, not memory
+# Memory to describe an error in, when the function has used up all of it; given up first. Its pages are never
+# touched, so it takes address space, but no memory.
+reserve: bytes | None = bytes(RESERVE_BYTES)
 
 _OWN_FOLDER = os.path.join(os.path.dirname(__file__), "")
 _EVENT_LOOP_FOLDER = os.path.join(os.path.dirname(os.__file__), "asyncio", "")
@@ -188,8 +190,6 @@ def describe(exception: BaseException) -> Diagnostic:
     Never fails and imports nothing: the function may have used up its descriptors or its memory, or put
     something else in the place of `open` or `__import__`. Then at least the type and the message are there.
     """
-    global _reserve
-    _reserve = None
     try:
         diagnostic = _describe(exception, set(), CHAIN_LIMIT)
         diagnostic.notes += _advice(exception, diagnostic.message)
@@ -199,12 +199,12 @@ def describe(exception: BaseException) -> Diagnostic:
 
 
 def keep_reserve() -> None:
-    """Set memory aside for the next description, which gives it up first."""
-    global _reserve
+    """Set memory aside for the next error."""
+    global reserve
     try:
-        _reserve = bytes(RESERVE_BYTES)
+        reserve = bytes(RESERVE_BYTES)
     except MemoryError:
-        _reserve = None
+        reserve = None
 
 
 def _advice(exception: BaseException, message: str) -> list[str]:

@@ -42,15 +42,16 @@ def stop_child() -> None:
 
 def flush_output() -> None:
     """Flush the standard streams, because the environment may be frozen now."""
-    _flush("stdout")
-    _flush("stderr")
-    _flush("__stdout__")  # the function may write to either
-    _flush("__stderr__")
+    for name, original_name in (("stdout", "__stdout__"), ("stderr", "__stderr__")):
+        stream, original = getattr(sys, name, None), getattr(sys, original_name, None)
+        _flush(stream)
+        if original is not stream:  # the function may write to either
+            _flush(original)
 
 
-def _flush(name: str) -> None:
+def _flush(stream: Any) -> None:
     try:
-        getattr(sys, name).flush()
+        stream.flush()
     except Exception:  # the function closed or replaced it
         pass
 
