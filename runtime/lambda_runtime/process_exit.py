@@ -12,7 +12,7 @@ from time import monotonic, sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 __all__ = ["exit_status", "get_ident", "in_child", "serve_from_here", "sleep"]
 __all__ += ["start_new_thread", "stop_child", "time_left"]
