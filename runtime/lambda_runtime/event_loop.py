@@ -35,6 +35,7 @@ def wait_for(awaitable: Any) -> Any:
     asyncio = load_stdlib("asyncio")
     loop = _current()
     future = asyncio.ensure_future(awaitable, loop=loop)
+    future.add_done_callback(_stop_in_child)
     try:
         while True:
             try:
@@ -48,6 +49,12 @@ def wait_for(awaitable: Any) -> Any:
             future.cancel()
             loop.run_until_complete(asyncio.wait([future], timeout=1))
         raise
+
+
+def _stop_in_child(future: Any) -> None:
+    """Stop the loop in a process that the function forked: asyncio of Python 3.15 does not on SystemExit."""
+    if process_exit.in_child():
+        future.get_loop().stop()
 
 
 def is_running() -> bool:
