@@ -664,9 +664,9 @@ USED_UP = [
         """
         import resource
         resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
-        held = ()
-        while True:
-            held = (held,)
+        held = [None] * 1_000_000
+        for number in range(len(held)):
+            held[number] = bytes(64)
         """,
     ),
     (
