@@ -332,7 +332,9 @@ class AClientThatLeaves(StreamingTestCase):
             self.assertNextIsServed(number)
         self.wait_for_log(self.started, "signal: killed", 2)
         self.let("finish")
-        self.wait_for_log(self.started, "waited 202\n", 3)
+        self.wait_for_log(
+            self.started, "waited 202\n", 1
+        )  # the others may be killed by then on a busy machine
 
     def test_leaves_no_processes_behind_when_the_function_is_closed(self) -> None:
         self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")

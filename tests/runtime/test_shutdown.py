@@ -141,7 +141,15 @@ class ShutdownTestCase(FunctionTestCase):
     def assertLog(self, function: Function, *lines: str) -> None:
         """The function has written these lines, and the process is at its end."""
         own = function.log_text().replace("\r", "\n").split("\n")
-        platform = ("START ", "END ", "REPORT ", "INIT_REPORT ", "RequestId: ", "Runtime.ExitError")
+        platform = (
+            "START ",
+            "END ",
+            "REPORT ",
+            "INIT_REPORT ",
+            "RequestId: ",
+            "Runtime.ExitError",
+            "More memory ",
+        )
         self.assertEqual([line for line in own if line and not line.startswith(platform)], list(lines))
 
 
