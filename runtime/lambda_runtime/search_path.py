@@ -41,7 +41,10 @@ def _add_site_folder(folder: str) -> None:
     try:
         site.addsitedir(folder)
     except UnicodeDecodeError:
-        # Python does not name the .pth file that is not UTF-8, and has not read those that follow it.
+        # Python does not name the .pth file that is not UTF-8, and has not read those that follow it. Python 3.15
+        # has not even added the folder.
+        if folder not in sys.path:
+            sys.path.append(folder)
         for name in sorted(name for name in os.listdir(folder) if name.endswith(".pth")):
             try:
                 site.addpackage(folder, name, None)  # no harm in reading a file twice
