@@ -41,8 +41,8 @@ def _add_site_folder(folder: str) -> None:
     try:
         site.addsitedir(folder)
     except UnicodeDecodeError:
-        # Python does not name the .pth file that is not UTF-8, and has not read those that follow it. Python 3.15
-        # has not even added the folder.
+        # Python does not name the .pth file that is not UTF-8, and has not read those that follow it. Since
+        # 3.15 it has not added the folder either.
         if folder not in sys.path:
             sys.path.append(folder)
         for name in sorted(name for name in os.listdir(folder) if name.endswith(".pth")):
