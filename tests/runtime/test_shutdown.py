@@ -173,7 +173,8 @@ class WhileIdle(ShutdownTestCase):
         self.assertAnswer(function, 1, 1)
         function.close()
         ended = function.log_text().partition("REPORT RequestId: ")[2].split("\n")
-        self.assertEqual([line for line in ended[1:] if line], ["told 15", "at exit"])
+        own = [line for line in ended[1:] if line and not line.startswith("More memory ")]  # PyPy takes more
+        self.assertEqual(own, ["told 15", "at exit"])
         self.assertEqual(function.exit_status, TERMINATED)
 
     def test_one_that_is_installed_later_is_called_once_and_is_all_there_is(self) -> None:
