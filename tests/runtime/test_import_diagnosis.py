@@ -204,7 +204,7 @@ class ImportDiagnosis(FunctionTestCase):
 
     @unittest.skipUnless(PYPY, "CPython loads it")
     def test_on_pypy_a_file_without_a_tag_is_reported(self) -> None:
-        pattern = f"FOLDER/native.so does not say for which Python it is built, but this Python loads {TAG}"
+        pattern = f"FOLDER/native.so does not name the Python it is built for, but this Python loads {TAG}"
         self.assertExplains("import native\n", {"native.so": elf(OWN)}, pattern)
 
 
