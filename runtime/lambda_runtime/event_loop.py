@@ -70,7 +70,7 @@ def exclude_from_drain(task: Any) -> None:
 def drain(seconds: float, signal: int | None = None) -> None:
     """Give pending callbacks their turn, and tasks at most ``seconds``, if the loop is not running now.
 
-    First raises ``signal``, if given. Uses no task of its own, because the function may cancel all tasks.
+    First raises ``signal``, if given. Creates no task, because the function may cancel all tasks.
     """
     asyncio = load_stdlib("asyncio")
     loop = _current()

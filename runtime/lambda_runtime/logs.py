@@ -125,7 +125,7 @@ def replace_standard_streams(*, line_buffering: bool) -> None:
     Text that is buffered when the environment is frozen appears in a later invocation, or never.
     ``line_buffering`` writes a line and its end in one piece, for processes that share an output.
     """
-    # sys.__stdout__ keeps our stream alive when the function wraps its buffer in a stream of its own: the
+    # sys.__stdout__ keeps our stream alive when the function wraps its buffer in another stream: the
     # buffer closes with the last reference to our stream.
     sys.stdout = sys.__stdout__ = _unbuffered(sys.stdout, line_buffering)  # type: ignore[assignment,misc]
     sys.stderr = sys.__stderr__ = _unbuffered(sys.stderr, line_buffering)  # type: ignore[assignment,misc]
