@@ -45,8 +45,9 @@ MEMBERS_LIMIT = 20
 CHAIN_LIMIT = 50  # causes of causes, groups within groups
 RESERVE_BYTES = 4_194_304
 
-# Memory to describe an error in, when the function has used up all of it; given up first. Its pages are never
-# touched, so it takes address space, but no memory.
+# Memory to describe an error in when the function has used up all of it. It is released for a MemoryError only:
+# fresh pages take address space but no memory, while malloc would clear, and so touch, pages that it gives out
+# a second time.
 reserve: bytes | None = bytes(RESERVE_BYTES)
 
 _OWN_FOLDER = os.path.join(os.path.dirname(__file__), "")
@@ -190,21 +191,24 @@ def describe(exception: BaseException) -> Diagnostic:
     Never fails and imports nothing: the function may have used up its descriptors or its memory, or put
     something else in the place of `open` or `__import__`. Then at least the type and the message are there.
     """
+    global reserve
     try:
         diagnostic = _describe(exception, set(), CHAIN_LIMIT)
         diagnostic.notes += _advice(exception, diagnostic.message)
         return diagnostic
     except BaseException:
+        reserve = None
         return Diagnostic(_name(type(exception)), message_of(exception))
 
 
 def keep_reserve() -> None:
-    """Set memory aside for the next error."""
+    """Set memory aside for the next error, if the last one has used it."""
     global reserve
-    try:
-        reserve = bytes(RESERVE_BYTES)
-    except MemoryError:
-        reserve = None
+    if reserve is None:
+        try:
+            reserve = bytes(RESERVE_BYTES)
+        except MemoryError:
+            pass
 
 
 def _advice(exception: BaseException, message: str) -> list[str]:

@@ -111,7 +111,8 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
                 exit_now(status)
         return handler
     except BaseException as error:
-        diagnostics.reserve = None  # before any call, which may take memory
+        if issubclass(type(error), MemoryError):
+            diagnostics.reserve = None  # before any other call, which may take memory
         if in_child():
             raise
         diagnostic = diagnostics.describe(error)
@@ -153,7 +154,8 @@ def handle_event_request(
         if invocation.stream is None:  # otherwise the handler has streamed it
             body, content_type = codec.encode_response(result)
     except BaseException as error:
-        diagnostics.reserve = None  # before any call, which may take memory
+        if issubclass(type(error), MemoryError):
+            diagnostics.reserve = None  # before any other call, which may take memory
         if in_child():
             raise
         diagnostic = diagnostics.describe(error)
