@@ -1,11 +1,13 @@
-"""A Runtime API that sends scripted replies, for behaviour that a correct server never shows.
+"""Runtime APIs for behaviour that a correct server never shows, and for exact records of a client's requests.
 
-It reads whole requests (with a minimal HTTP parser), sends the script's next reply to each, and records
-everything. A reply is bytes, so it can be invalid, incomplete, late, early or split into pieces.
+Both read requests with a minimal HTTP parser. `ScriptedServer` sends the next reply of a script to each; a
+reply is bytes, so it can be invalid, incomplete, late, early or split into pieces. `RuntimeApiServer` asks a
+function for the reply and serves many connections at once.
 """
 
 from __future__ import annotations
 
+import itertools
 import socket
 import struct
 import threading
@@ -13,7 +15,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
 BASE = "/2018-06-01/runtime/"
@@ -69,19 +71,194 @@ class Request:
         self.body = b""  # without the framing of chunks
         self.body_bytes = 0  # its length
         self.chunks: list[bytes] = []
+        self.last_chunk = b""
+        self.arrivals_ns: list[int] = []  # when each chunk was complete: Unix time in nanoseconds
         self.trailers: list[tuple[str, str]] = []
         self.whole = False  # whether the body was complete
         self.read_began = 0.0  # by the monotonic clock: when the server began to read the body
         request_line, *lines = head.decode("utf-8", "surrogateescape").split("\r\n")
         self.method, self.path, self.version = request_line.split(" ")
-        fields = [line.partition(": ") for line in lines]
-        self.headers = {name.lower(): value for name, _, value in fields}
+        self.fields = [_field(line) for line in lines]
+        self.headers = {name.lower(): value for name, value in self.fields}
 
     @property
     def call(self) -> str:
         """The short form: ``next``, ``r1/response``, ``init/error`` …"""
         words = self.path[len(BASE) :].split("/")
         return "/".join(words[1:] if words[0] == "invocation" else words)
+
+
+def _field(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name, value.strip()
+
+
+class Connection:
+    """One connection of a client, from the server's side: reads requests, sends bytes."""
+
+    def __init__(self, sock: socket.socket, number: int, timeout_s: float | None) -> None:
+        """``number``: 1 for the first connection of the server, and so on."""
+        sock.settimeout(timeout_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.number = number
+        self._socket = sock
+        self._data = bytearray()  # received, but not part of a request yet
+
+    def read_request(self) -> Request | None:
+        """Read the headers of the next request; None if the client closed the connection instead."""
+        while b"\r\n\r\n" not in self._data:
+            if not self._receive():
+                if self._data:
+                    raise ValueError(f"the client closed the connection after {bytes(self._data[:200])!r}")
+                return None
+        return Request(self.number, self._take(self._data.index(b"\r\n\r\n") + 4)[:-4])
+
+    def wait_for(self, size: int) -> None:
+        """Wait until ``size`` bytes after the headers have arrived, without reading them."""
+        while len(self._data) < size and self._receive():
+            pass
+
+    def read_body(self, request: Request) -> None:
+        """Read the body of ``request``, or as much of it as the client sends."""
+        request.read_began = time.monotonic()
+        if "transfer-encoding" in request.headers:
+            self._read_chunks(request)
+            return
+        length = int(request.headers.get("content-length", "0"))
+        request.body = self._take(length)
+        request.body_bytes = len(request.body)
+        request.whole = request.body_bytes == length
+
+    def _read_chunks(self, request: Request) -> None:
+        """Read a chunked body (RFC 9112, 7.1); raise ValueError if it is invalid."""
+        while True:
+            size = int(self._line() or b"-1", 16)
+            if size <= 0:
+                break
+            chunk = self._take(size)
+            if len(chunk) < size:
+                break
+            request.arrivals_ns.append(time.time_ns())
+            request.last_chunk = chunk
+            request.body_bytes += size
+            if request.body_bytes <= KEPT_BYTES:
+                request.chunks.append(chunk)
+            end = self._line()
+            if end:
+                raise ValueError(f"expected CRLF after a chunk of {size} bytes, found {end!r}")
+        request.body = b"".join(request.chunks)
+        line = self._line() if size == 0 else None
+        while line:
+            request.trailers.append(_field(line.decode("utf-8", "surrogateescape")))
+            line = self._line()
+        request.whole = line is not None
+
+    def send(self, data: bytes, piece_bytes: int = 0) -> None:
+        """Send ``data``, in pieces of ``piece_bytes`` if that is given."""
+        for start in range(0, len(data), piece_bytes or len(data) or 1):
+            self._socket.sendall(data[start : start + (piece_bytes or len(data))])
+            if piece_bytes:
+                time.sleep(0.0005)  # so that the pieces arrive as pieces
+
+    def close(self, how: str = CLOSE) -> None:
+        """Close the connection; RESET discards what was not sent and lets the client see an error."""
+        if how == RESET:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
+    def wake(self) -> None:
+        """End the connection while another thread reads from it: closing alone would not wake that thread."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the client has gone
+
+    def _line(self) -> bytes | None:
+        """Return the next line without its CRLF; None if the connection ends first."""
+        while b"\r\n" not in self._data:
+            if not self._receive():
+                return None
+        return self._take(self._data.index(b"\r\n") + 2)[:-2]
+
+    def _take(self, size: int) -> bytes:
+        """Return the next ``size`` bytes; fewer if the connection ends first."""
+        self.wait_for(size)
+        taken = bytes(self._data[:size])
+        del self._data[:size]
+        return taken
+
+    def _receive(self) -> bool:
+        """Receive available bytes; False at the end of the connection."""
+        try:
+            piece = self._socket.recv(262_144)
+        except ConnectionResetError:
+            return False
+        self._data += piece
+        return bool(piece)
+
+
+class RuntimeApiServer:
+    """A server that sends what ``respond`` returns for each request; each connection has its own thread.
+
+    ``respond`` gets complete requests and may wait. It may return b"" to leave the client without a response,
+    and None to close the connection.
+    """
+
+    def __init__(self, respond: Callable[[Request], bytes | None]) -> None:
+        self._respond = respond
+        self._connections: dict[int, Connection] = {}  # the open ones by number
+        self._lock = threading.Lock()  # protects `_connections` and `_closed`
+        self._closed = False
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.address = "{}:{}".format(*self._listener.getsockname())
+        threading.Thread(target=self._accept, name="accept", daemon=True).start()
+
+    @property
+    def open_connections(self) -> int:
+        with self._lock:
+            return len(self._connections)
+
+    def close(self) -> None:
+        """Close the port and all connections. ``respond`` may still be waiting on other threads."""
+        with self._lock:
+            self._closed = True
+            for connection in self._connections.values():
+                connection.wake()
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the other platforms than Linux
+        self._listener.close()
+
+    def _accept(self) -> None:
+        for number in itertools.count(1):
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            with self._lock:
+                if self._closed:
+                    sock.close()
+                    return
+                connection = self._connections[number] = Connection(sock, number, None)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: Connection) -> None:
+        try:
+            request = connection.read_request()
+            while request is not None:
+                connection.read_body(request)
+                reply = self._respond(request)
+                if reply is None:
+                    break
+                connection.send(reply)
+                request = connection.read_request()
+        except (OSError, ValueError):
+            pass  # the process was killed in the middle of something
+        finally:
+            with self._lock:
+                del self._connections[connection.number]
+            connection.close()
 
 
 class ScriptedServer:
@@ -100,7 +277,7 @@ class ScriptedServer:
         self._patience_s = patience_s
         self._ended = threading.Event()
         self._connections = 0
-        self._connection: socket.socket | None = None
+        self._connection: Connection | None = None
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.socket(family, socket.SOCK_STREAM)
         # Connections inherit it: with a small buffer, the kernel cannot absorb a large body.
@@ -125,168 +302,65 @@ class ScriptedServer:
     def _play(self) -> None:
         try:
             for reply in self._replies:
-                self._answer(reply)
-            self._read_body(*self._read_request())
+                self._send(reply)
+            connection, request = self._read_request()
+            connection.read_body(request)
         except _ClientGone:
             pass  # the test checks the received requests
         except Exception as problem:
             self.problem = problem
         finally:
-            self._close(KEEP)
+            self._close(CLOSE)
             self._listener.close()
 
-    def _answer(self, reply: Reply) -> None:
-        request, rest = self._read_request()
-        if not reply.early:
+    def _send(self, reply: Reply) -> None:
+        """Read the next request and send ``reply``."""
+        connection, request = self._read_request()
+        if reply.early:
+            connection.wait_for(reply.after_bytes)
+        else:
             time.sleep(reply.read_after_s)
-            self._read_body(request, rest)
-        connection = self._connection
-        assert connection is not None
-        while reply.early and len(rest) < reply.after_bytes:
-            rest += _receive(connection)
+            connection.read_body(request)
         time.sleep(reply.wait_s)
-        size = reply.piece_bytes or len(reply.data) or 1
-        for start in range(0, len(reply.data), size):
-            connection.sendall(reply.data[start : start + size])
-            if reply.piece_bytes:
-                time.sleep(0.0005)  # so that the pieces arrive as pieces
+        connection.send(reply.data, reply.piece_bytes)
         if reply.early and reply.finish:
-            self._read_body(request, rest)
+            connection.read_body(request)
         if reply.then != KEEP:
             self._close(reply.then)
 
-    def _read_request(self) -> tuple[Request, bytes]:
-        """Read the next request's headers on the open connection or a new one; return extra bytes."""
+    def _read_request(self) -> tuple[Connection, Request]:
+        """Read the next request's headers on the open connection or a new one."""
         while True:
             connection = self._connection or self._accept()
-            data = b""
-            while b"\r\n\r\n" not in data:
-                piece = _receive(connection)
-                if not piece:
-                    break
-                data += piece
-            if data:
-                break
-            self._close(KEEP)  # the client closed it between two requests
-        head, separator, rest = data.partition(b"\r\n\r\n")
-        if not separator:
-            raise ValueError(f"the client closed the connection after {data[:200]!r}")
-        request = Request(self._connections, head)
-        self.requests.append(request)
-        return request, rest
+            request = connection.read_request()
+            if request is not None:
+                self.requests.append(request)
+                return connection, request
+            self._close(CLOSE)  # the client closed it between two requests
 
-    def _read_body(self, request: Request, body: bytes) -> None:
-        """Read the rest of the body, after ``body``."""
-        assert self._connection is not None
-        request.read_began = time.monotonic()
-        if "transfer-encoding" in request.headers:
-            self._read_chunks(request, body)
-            return
-        length = int(request.headers.get("content-length", "0"))
-        parts = [body]
-        missing = length - len(body)
-        while missing > 0:
-            # After an early reply, the next request may follow the body at once.
-            piece = _receive(self._connection, missing)
-            if not piece:
-                break
-            parts.append(piece)
-            missing -= len(piece)
-        request.whole = missing <= 0
-        request.body = b"".join(parts)
-        request.body_bytes = len(request.body)
-
-    def _read_chunks(self, request: Request, data: bytes) -> None:
-        """Read a chunked body (RFC 9112, 7.1); raise ValueError if it is invalid."""
-        assert self._connection is not None
-        source = _Input(self._connection, data)
-        while True:
-            size = int(source.line() or b"-1", 16)
-            if size <= 0:
-                break
-            chunk = source.take(size)
-            if len(chunk) < size:
-                break
-            request.body_bytes += size
-            if request.body_bytes <= KEPT_BYTES:
-                request.chunks.append(chunk)
-            end = source.line()
-            if end:
-                raise ValueError(f"expected CRLF after a chunk of {size} bytes, found {end!r}")
-        request.body = b"".join(request.chunks)
-        line = source.line() if size == 0 else None
-        while line:
-            name, _, value = line.decode("ascii").partition(": ")
-            request.trailers.append((name, value))
-            line = source.line()
-        request.whole = line is not None
-
-    def _accept(self) -> socket.socket:
+    def _accept(self) -> Connection:
         deadline = time.monotonic() + self._patience_s
         while time.monotonic() < deadline:
             gone = self._ended.is_set()
             try:
-                connection, _ = self._listener.accept()
+                sock, _ = self._listener.accept()
             except socket.timeout:
                 if gone:
                     raise _ClientGone from None
                 continue
-            connection.settimeout(self._patience_s)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._connections += 1
-            self._connection = connection
-            return connection
+            self._connection = Connection(sock, self._connections, self._patience_s)
+            return self._connection
         raise TimeoutError(f"the client opened no connection within {self._patience_s} s")
 
     def _close(self, how: str) -> None:
-        if self._connection is None:
-            return
-        if how == RESET:
-            linger = struct.pack("ii", 1, 0)  # discard unsent data and send RST
-            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self._connection.close()
-        self._connection = None
+        if self._connection is not None:
+            self._connection.close(how)
+            self._connection = None
 
 
 class _ClientGone(Exception):
     """The client has exited; it will send no more requests."""
-
-
-class _Input:
-    """A buffered reader of a connection."""
-
-    def __init__(self, connection: socket.socket, data: bytes) -> None:
-        """Start with ``data``, which has already been read."""
-        self._connection = connection
-        self._data = bytearray(data)
-
-    def line(self) -> bytes | None:
-        """Return the next line without its CRLF; None if the connection ends first."""
-        while b"\r\n" not in self._data:
-            if not self._fill():
-                return None
-        return self.take(self._data.index(b"\r\n") + 2)[:-2]
-
-    def take(self, size: int) -> bytes:
-        """Return the next ``size`` bytes; fewer if the connection ends first."""
-        while len(self._data) < size and self._fill():
-            pass
-        taken = bytes(self._data[:size])
-        del self._data[:size]
-        return taken
-
-    def _fill(self) -> bool:
-        piece = _receive(self._connection)
-        self._data += piece
-        return bool(piece)
-
-
-def _receive(connection: socket.socket, most: int = 262_144) -> bytes:
-    """Receive available bytes; b"" at the end of the connection."""
-    try:
-        return connection.recv(min(most, 262_144))
-    except ConnectionResetError:
-        return b""
 
 
 def reply_bytes(status: int, body: bytes = b"", *headers: str, length: bool = True) -> bytes:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
 import threading
 import time
 from dataclasses import dataclass
-from typing import BinaryIO, Callable, Dict, List, Tuple
+from typing import Callable, Dict, List, Tuple
+
+from tests.scripted_server import Request, RuntimeApiServer
 
 from . import case
 
@@ -41,7 +41,7 @@ def request_id(number: int) -> str:
 
 @dataclass(frozen=True)
 class Received:
-    """One request, as it arrived. ``phase`` is the number of events handed out before it, see `_serve`."""
+    """One request, as it arrived. ``phase`` is the number of events handed out before it, see `_respond`."""
 
     phase: int
     connection: int
@@ -57,8 +57,8 @@ class Received:
         return ", ".join(values) if values else None
 
 
-class Recorder:
-    """Serves one run of a program on a port of its own, each connection on a thread of its own.
+class Recorder(RuntimeApiServer):
+    """Serves one run of a program.
 
     ``on_next`` is called for each ``next``, before it is answered: what the process has written by then
     belongs to the events before. ``idle`` is set when nothing is left to do and all pollers wait.
@@ -71,65 +71,37 @@ class Recorder:
         self._idle = idle
         self._handed_out = 0
         self._waiting = 0
-        self._connections: List[socket.socket] = []
         self._posts: Dict[str, int] = {}  # path -> number of posts so far
-        self._lock = threading.Lock()
+        self._script_lock = threading.Lock()
         self._stopped = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        host, port = self._listener.getsockname()
-        self.address = f"{host}:{port}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(self._respond)
 
     def close(self) -> None:
         """Close the port and all connections."""
         self._stopped.set()
-        with self._lock:
-            for opened in (self._listener, *self._connections):
-                with contextlib.suppress(OSError):  # the peer may have gone
-                    opened.shutdown(socket.SHUT_RDWR)  # a mere close would not wake a blocked thread
-        self._listener.close()
+        super().close()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return  # closed
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._lock:
-                self._connections.append(connection)
-                number = len(self._connections)
-            threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
-
-    def _serve(self, connection: socket.socket, number: int) -> None:
-        """Answer the requests of one connection until it is closed, by either side."""
-        stream = connection.makefile("rb")
-        try:
-            while True:
-                head = _read_head(stream)
-                if head is None:
-                    return
-                method, path, headers = head
-                body, trailers = _read_body(stream, headers)
-                # An extension waits on a connection of its own, which may be read only after `next`.
-                phase = 0 if path == _EXTENSION_NEXT else self._handed_out
-                received = Received(phase, number, method, path, headers, body, trailers)
-                reply = self._reply(received)
-                if reply is None:
-                    return
-                connection.sendall(reply)
-        except (OSError, ValueError):
-            return  # the process is gone, or the run is over
-        finally:
-            stream.close()
-            connection.close()
+    def _respond(self, request: Request) -> bytes | None:
+        # An extension waits on a connection of its own, which may be read only after `next`.
+        phase = 0 if request.path == _EXTENSION_NEXT else self._handed_out
+        return self._reply(
+            Received(
+                phase,
+                request.connection,
+                request.method,
+                request.path,
+                _readable(request.fields),
+                request.body,
+                _readable(request.trailers),
+            )
+        )
 
     def _reply(self, received: Received) -> bytes | None:
         """Write the request down and return the bytes of the answer, or None to close the connection."""
         endpoint = received.path.partition("/runtime/")[2]
         if endpoint == "invocation/next":
             return self._reply_to_next(received)
-        with self._lock:
+        with self._script_lock:
             self.requests.append(received)
         if received.path == _EXTENSION_REGISTER:
             return _response(200, '{"functionName":"differential"}', {"Lambda-Extension-Identifier": "x1"})
@@ -141,7 +113,7 @@ class Recorder:
 
     def _status(self, endpoint: str) -> int:
         """The scripted status of a post, or of restore/next."""
-        with self._lock:
+        with self._script_lock:
             earlier = self._posts.get(endpoint, 0)
             self._posts[endpoint] = earlier + 1
         if not endpoint.startswith("invocation/"):
@@ -154,7 +126,7 @@ class Recorder:
         return 400  # an id that was never handed out
 
     def _reply_to_next(self, received: Received) -> bytes | None:
-        with self._lock:
+        with self._script_lock:
             self._on_next()
             self.requests.append(received)
             number = self._handed_out
@@ -174,6 +146,14 @@ class Recorder:
         if ending in (case.WAIT, case.SIGTERM):
             self._stopped.wait(_FOREVER_S)
         return None
+
+
+def _readable(fields: HeaderList) -> HeaderList:
+    """The fields with escapes for bytes that are not UTF-8."""
+    return [
+        (name, value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+        for name, value in fields
+    ]
 
 
 def _event_response(number: int, event: case.Event) -> bytes:
@@ -213,43 +193,3 @@ def _in_chunks(body: bytes, size: int = 1000) -> bytes:
     """The body in chunks (RFC 9112, 7.1), with an extension on each, which a client must ignore."""
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     return b"".join(b"%X;x=y\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
-
-
-def _read_head(stream: BinaryIO) -> Tuple[str, str, HeaderList] | None:
-    """Read the request line and the headers; None if the client closed the connection."""
-    line = stream.readline()
-    if not line:
-        return None
-    method, path, _ = line.decode("latin-1").split(" ", 2)
-    return method, path, _read_headers(stream)
-
-
-def _read_headers(stream: BinaryIO) -> HeaderList:
-    headers: HeaderList = []
-    for line in iter(stream.readline, b"\r\n"):
-        if not line:
-            raise ValueError("the connection was closed among the headers")
-        name, _, value = line.rstrip(b"\r\n").partition(b":")
-        headers.append((name.decode("latin-1"), value.strip().decode("utf-8", "backslashreplace")))
-    return headers
-
-
-def _read_body(stream: BinaryIO, headers: HeaderList) -> Tuple[bytes, HeaderList]:
-    """Read the body, by its Content-Length or in chunks (RFC 9112, 6.3), and the trailers after it."""
-    values = {name.lower(): value for name, value in headers}
-    if values.get("transfer-encoding", "").lower() != "chunked":
-        return _exactly(stream, int(values.get("content-length", "0"))), []
-    body = b""
-    while True:
-        size = int(stream.readline().split(b";")[0], 16)
-        if size == 0:
-            return body, _read_headers(stream)
-        body += _exactly(stream, size)
-        _exactly(stream, 2)
-
-
-def _exactly(stream: BinaryIO, size: int) -> bytes:
-    data = stream.read(size)
-    if len(data) < size:
-        raise ValueError("the connection was closed within the body")
-    return data

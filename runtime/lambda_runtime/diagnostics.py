@@ -45,9 +45,9 @@ MEMBERS_LIMIT = 20
 CHAIN_LIMIT = 50  # causes of causes, groups within groups
 RESERVE_BYTES = 4_194_304
 
-# Memory to describe an error in when the function has used up all of it. It is released for a MemoryError only:
-# fresh pages take address space but no memory, while malloc would clear, and so touch, pages that it gives out
-# a second time.
+# Memory to describe an error in when the function has used up all of it. It is released for a MemoryError
+# only: fresh pages take address space but no memory, while malloc would clear, and so touch, pages that it
+# returns a second time.
 reserve: bytes | None = bytes(RESERVE_BYTES)
 
 _OWN_FOLDER = os.path.join(os.path.dirname(__file__), "")

@@ -13,14 +13,13 @@ import sys
 import threading
 import time
 import unittest
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 try:
     import ctypes
 except ImportError:  # a Python that was built without libffi
     ctypes = None  # type: ignore[assignment]
 
-from tests.scripted_server import CLOSE, refusal
+from tests.scripted_server import CLOSE, Request, RuntimeApiServer, refusal, reply_bytes
 from tests.support import BOOTSTRAP, PATIENCE_S, ROOT, FunctionTestCase, Reply, accepted, event, joined
 
 TYPE_CHECKING = False
@@ -533,46 +532,22 @@ class Registration(ShutdownTestCase):
         self.assertEqual(function.exit_status, TERMINATED)
 
 
-class OneExtension(ThreadingHTTPServer):
+class OneExtension(RuntimeApiServer):
     """A Runtime API without events for several workers, of which one can register."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Calls)
-        self.idle = threading.Semaphore(0)  # released by each call of `next`,
-        self.gone = threading.Semaphore(0)  # and when the process that made it has ended
+        self.idle = threading.Semaphore(0)  # released by each call of `next`
         self.registrations: list[int] = []  # their statuses
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        super().__init__(self._reply)
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: workers end with their connections open."""
-
-
-class _Calls(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: OneExtension
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        of_invocations = self.path.endswith("/invocation/next")
-        if of_invocations:
-            self.server.idle.release()
-        self.rfile.read(1)  # which never comes
-        if of_invocations:
-            self.server.gone.release()
-        self.close_connection = True
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        status = 403 if self.server.registrations else 200
-        self.server.registrations.append(status)
-        self.send_response(status)
-        self.send_header("Lambda-Extension-Identifier", "1" * 32)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+    def _reply(self, request: Request) -> bytes | None:
+        if request.method == "POST":
+            status = 403 if self.registrations else 200
+            self.registrations.append(status)
+            return reply_bytes(status, b"", f"Lambda-Extension-Identifier: {'1' * 32}")
+        if request.call == "next":
+            self.idle.release()
+        return b""  # no event ever comes
 
 
 class Workers(ShutdownTestCase):
@@ -595,10 +570,9 @@ runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
         self.enable_ctrl_c()
         root = self.write({"function.py": joined(*sources)})
         server = OneExtension()
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
+        self.addCleanup(server.close)
         environment = {
-            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}",
+            "AWS_LAMBDA_RUNTIME_API": server.address,
             "AWS_LAMBDA_MAX_CONCURRENCY": str(self.COUNT),
             "LAMBDA_TASK_ROOT": root,
             "_HANDLER": "function.handler",
@@ -626,8 +600,10 @@ runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
 
     def assertAllEnd(self, process: subprocess.Popen[bytes], server: OneExtension, status: int) -> None:
         self.assertEqual(process.wait(PATIENCE_S), status)
-        for _ in range(self.COUNT):
-            self.assertTrue(server.gone.acquire(timeout=PATIENCE_S), "a worker is left")
+        deadline = time.monotonic() + PATIENCE_S
+        while server.open_connections and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertEqual(server.open_connections, 0, "a worker is left")
 
     def test_each_worker_s_handler_is_called_before_the_first_process_ends(self) -> None:
         hook = """

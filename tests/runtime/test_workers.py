@@ -9,11 +9,10 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 import unittest
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.scripted_server import Request, RuntimeApiServer, accepted, event_bytes
 from tests.support import BOOTSTRAP, PATIENCE_S, FunctionTestCase
 
 TYPE_CHECKING = False
@@ -34,52 +33,25 @@ SLOW = """
 """
 
 
-class SharedServer(ThreadingHTTPServer):
+class SharedServer(RuntimeApiServer):
     """A Runtime API with one queue of events for as many workers as ask."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Requests)
         self.events: queue.Queue[Tuple[str, object] | None] = queue.Queue()
         self.answers: queue.Queue[Answer] = queue.Queue()
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        super().__init__(self._reply)
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: workers are killed with their connections open."""
-
-
-class _Requests(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: SharedServer
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        event = self.server.events.get()
+    def _reply(self, request: Request) -> bytes | None:
+        if request.method == "POST":
+            self.answers.put((request.path.partition("/runtime/")[2], json.loads(request.body)))
+            return accepted().data
+        event = self.events.get()
         if event is None:
-            self.close_connection = True
-            return
+            return None
         request_id, value = event
-        headers = {
-            "Lambda-Runtime-Aws-Request-Id": request_id,
-            "Lambda-Runtime-Trace-Id": f"Root={request_id}",
-        }
-        self._reply(200, json.dumps(value).encode(), headers)
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.answers.put((self.path.partition("/runtime/")[2], json.loads(body)))
-        self._reply(202, b"{}", {})
-
-    def _reply(self, status: int, body: bytes, headers: Dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Type": "application/json"}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        return event_bytes(
+            request_id, json.dumps(value).encode(), f"Lambda-Runtime-Trace-Id: Root={request_id}"
+        )
 
 
 class Workers(FunctionTestCase):
@@ -89,7 +61,7 @@ class Workers(FunctionTestCase):
         server = SharedServer()
         root = self.write({"function.py": source})
         environment = {
-            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}",
+            "AWS_LAMBDA_RUNTIME_API": server.address,
             "AWS_LAMBDA_MAX_CONCURRENCY": str(count),
             "LAMBDA_TASK_ROOT": root,
             "_HANDLER": "function.handler",
@@ -110,8 +82,7 @@ class Workers(FunctionTestCase):
             process.wait()
             for _ in range(2 * count):
                 server.events.put(None)
-            server.shutdown()
-            server.server_close()
+            server.close()
 
         self.addCleanup(stop)
         return server, process

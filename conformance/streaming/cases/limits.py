@@ -35,8 +35,8 @@ def first_chunk(harness: Harness) -> Observation:
     with Sink("paced.stamps", harness.task_root) as sink:
 
         def measure() -> float:
-            arrived_ns, stamp = sink.invoke(b"1").arrivals[0]
-            return (arrived_ns - int(stamp)) / 1e6
+            request = sink.invoke(b"1")
+            return (request.arrivals_ns[0] - int(request.chunks[0])) / 1e6
 
         measure()  # imports what streaming needs
         return median_below(measure)
@@ -57,10 +57,10 @@ def first_chunk_in_boto3(harness: Harness) -> Observation:
 
 
 def peak_kib(harness: Harness, handler: str, megabytes: int) -> int:
-    with Sink(handler, harness.task_root, keep_chunks=False) as sink:
-        stream = sink.invoke(str(megabytes).encode())
-    last = stream.tail.splitlines(keepends=True)[-1]
-    expect("size", stream.size_bytes, megabytes * 1_000_000 + len(last))
+    with Sink(handler, harness.task_root) as sink:
+        request = sink.invoke(str(megabytes).encode())
+    last = request.last_chunk.splitlines(keepends=True)[-1]
+    expect("size", request.body_bytes, megabytes * 1_000_000 + len(last))
     return int(last)
 
 
