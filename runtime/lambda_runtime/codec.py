@@ -197,29 +197,13 @@ def encode_json(value: Any) -> str:
 def _is_plain(value: Any) -> bool:
     """Whether ``value`` consists of exact built-in types only: `marshal`, in C, refuses all others.
 
-    `json` does not, for example, tell a named tuple from a list.
+    `json` does not, for example, tell a named tuple from a list. Values that are nested too deeply for
+    `marshal` count as plain, because `json` accepts them since Python 3.12.
     """
     try:
         marshal.dumps(value)
     except ValueError as error:
-        return "nested" in str(error) and _is_plain_in_depth(value)
-    return True
-
-
-def _is_plain_in_depth(value: Any) -> bool:
-    """The same for values nested too deeply for `marshal`: `json` accepts them since Python 3.12."""
-    containers: dict[int, Any] = {}
-    rest = [value]
-    while rest:
-        item = rest.pop()
-        kind = type(item)
-        if kind in (list, tuple, dict):
-            if id(item) not in containers:
-                containers[id(item)] = item
-                rest.extend(item)
-                rest.extend(item.values() if kind is dict else ())
-        elif kind not in (str, int, float, bool, type(None)):
-            return False
+        return "nested" in str(error)
     return True
 
 
@@ -229,19 +213,9 @@ def _decode_thoroughly(text: str) -> Any:
     json = load_stdlib("json")
 
     def refuse_where_it_stands(constant: str) -> Any:
-        raise json.JSONDecodeError("Expecting value", text, _find_constant(text))
+        raise json.JSONDecodeError("Expecting value", text, text.find(constant))
 
     return json.loads(text, parse_constant=refuse_where_it_stands)
-
-
-def _find_constant(text: str) -> int:
-    """The index of the first NaN or Infinity outside of strings."""
-    from .stdlib_import import load_stdlib
-
-    for token in load_stdlib("re").finditer(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', text):
-        if token.group()[0] != '"':
-            return int(token.start())
-    return 0
 
 
 def _encode_thoroughly(value: Any, path: Path, parents: set[int]) -> str:

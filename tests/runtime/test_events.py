@@ -58,7 +58,6 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ("NaN alone", b"NaN", r"^Expecting value: line 1 column 1 \(char 0\)"),
     ("Infinity", b"[Infinity]", r"^Expecting value: line 1 column 2 \(char 1\)"),
     ("minus Infinity", b"[1,\n-Infinity]", r"^Expecting value: line 2 column 1 \(char 4\)"),
-    ("NaN after text that says so", b'["NaN", "\\"NaN", NaN]', r"^Expecting value: .*\(char 17\)"),
     ("a comma at the end of an array", b'["a",]', r"line 1 column [56] \(char [45]\)"),
     ("a comma at the end of an object", b'{"a":1,}', r"line 1 column [78] \(char [67]\)"),
     ("a key without quotes", b"{a:1}", "^Expecting property name enclosed in double quotes"),
