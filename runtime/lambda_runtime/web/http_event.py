@@ -95,50 +95,38 @@ def log_problem(problem: str, error: BaseException | None = None) -> None:
 
 
 def check_application(app: Any, interface: str, arguments: int) -> None:
-    """Raise TypeError unless ``app`` can be called with as many arguments as its ``interface`` demands.
+    """Raise TypeError for what is clearly not an application of ``interface``, which takes ``arguments``.
 
     Checked when the function is loaded, because later it would look like a mistake in the application.
     """
     expected = f"Expected an application for {interface}, found"
-    if not callable(app):
-        raise TypeError(f"{expected} {type(app).__name__}, not callable")
-    if isinstance(app, type):
-        if _makes_applications(app):
-            raise TypeError(f"{expected} the class {app.__name__}: call it to make one, {app.__name__}()")
-        call, bound = app.__init__, True  # type: ignore[misc] # this very class's
-    else:
-        call = app if hasattr(app, "__code__") else app.__call__
-        bound = getattr(call, "__self__", None) is not None
-    code = getattr(call, "__code__", None)
-    if code is None or code.co_flags & 0x04:  # CO_VARARGS
-        return
-    most = code.co_argcount - bound
-    least = most - len(getattr(call, "__defaults__", None) or ())
-    if least <= arguments <= most:
-        return
-    others = {2: "WSGI", 3: "ASGI"}
-    for other, name in others.items():
-        if least <= other <= most:
-            raise TypeError(
-                f"{expected} one that takes {other} arguments as those for {name} do: "
-                f"use lambda_runtime.{name.lower()}"
-            )
     name = getattr(app, "__name__", type(app).__name__)
-    if most >= 2:
-        raise TypeError(f"{expected} {name}, which takes {least} arguments instead of {arguments}")
-    raise TypeError(
-        f"{expected} {name}, which takes {most or 'no'} argument{'' if most else 's'}. If it makes the "
-        f"application, call it: {interface.lower()}.handler({name}())"
-    )
+    if not callable(app):
+        raise TypeError(f"{expected} {name}, not callable")
+    count = _argument_count(app)
+    if count in (2, 3) and count != arguments:
+        other = "ASGI" if count == 3 else "WSGI"
+        raise TypeError(
+            f"{expected} {name}, which takes {count} arguments as {other} applications do: "
+            f"use lambda_runtime.{other.lower()}"
+        )
+    if count in (0, 1):
+        raise TypeError(
+            f"{expected} {name}, which takes too few arguments. If it makes the application, call it: "
+            f"{interface.lower()}.handler({name}())"
+        )
 
 
-def _makes_applications(kind: type) -> bool:
-    """Whether calling the class creates an application; for some it creates a response (PEP 3333)."""
-    if hasattr(kind, "__iter__") or hasattr(kind, "__await__"):
-        return False
-    new: Any = kind.__new__
-    usual = type(kind).__call__ is type.__call__ and new is object.__new__
-    return usual and any("__call__" in base.__dict__ for base in kind.__mro__)
+def _argument_count(app: Any) -> int | None:
+    """How many arguments ``app`` takes, None if that varies or is unknown."""
+    if isinstance(app, type):  # of an application, unless the instances are responses (PEP 3333)
+        is_response = hasattr(app, "__iter__") or hasattr(app, "__await__")
+        return 0 if "__call__" in dir(app) and not is_response else None
+    call = app if hasattr(app, "__code__") else app.__call__
+    code = getattr(call, "__code__", None)
+    if code is None or code.co_flags & 0x04 or call.__defaults__:  # CO_VARARGS
+        return None
+    return int(code.co_argcount) - (getattr(call, "__self__", None) is not None)
 
 
 def check_options(base_path: str, text_types: Collection[str]) -> None:
