@@ -59,8 +59,6 @@ _OWN_PATHS = (_OWN_FOLDER, _EVENT_LOOP_FOLDER, "uvloop/", _PYPY_CONTEXT_FILE, "<
 class Frame:
     """One line of a stack trace."""
 
-    __slots__ = ("function", "line_number", "path", "source")
-
     def __init__(self, path: str, line_number: int, function: str, source: str) -> None:
         self.path = path
         self.line_number = line_number
@@ -74,17 +72,6 @@ class Frame:
 
 class Diagnostic:
     """The description of an exception, as a value that does not keep the exception or its frames alive."""
-
-    __slots__ = (
-        "cause",
-        "error_type",
-        "exceptions",
-        "frames",
-        "message",
-        "notes",
-        "stack_trace",
-        "xray_type",
-    )
 
     def __init__(self, error_type: str, message: str) -> None:
         self.error_type = error_type

@@ -12,20 +12,6 @@ if TYPE_CHECKING:
 class Settings:
     """The settings of this function, read once."""
 
-    __slots__ = (
-        "dump_stacks_ms",
-        "exec_wrapper",
-        "handler",
-        "log_as_json",
-        "log_level",
-        "runtime_api",
-        "snap_start",
-        "task_root",
-        "telemetry_log_fd",
-        "worker_output_path",
-        "workers",
-    )
-
     def __init__(self, arguments: Sequence[str]) -> None:
         """``arguments`` of bootstrap: none; the handler, from a container image's CMD; or an absolute path
         first, when Lambda starts us as the exec wrapper of a managed runtime.

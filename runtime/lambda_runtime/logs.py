@@ -35,8 +35,6 @@ _FRAME_TYPE_STEPS = {0: 0, 10: 8, 20: 12, 30: 16, 40: 20, 50: 24}
 class FunctionLog:
     """The log that the function, its libraries and the runtime write to."""
 
-    __slots__ = ("_telemetry_fd", "as_json", "level", "request_id", "tenant_id")
-
     def __init__(self, settings: Settings) -> None:
         self.as_json = settings.log_as_json
         self.level = settings.log_level  # name of a level of `logging`, or "" to leave the level unchanged
