@@ -40,6 +40,10 @@ WEB = .environments/web/bin/python
 PUBLISH = .environments/publish/bin/python
 SUITES = conformance vendors web publish
 LINT = .environments/tools/bin
+# The oldest Python that installs each list of packages, and the list. FILE.in has what we ask for and why.
+LOCKED = 3.11:conformance/requirements 3.11:conformance/vendors/requirements 3.11:conformance/web/requirements \
+    3.11:conformance/publish/requirements 3.11:tools/requirements 3.11:tools/build-requirements \
+    3.8:tools/packaging-requirements
 
 .DEFAULT_GOAL := help
 
@@ -121,6 +125,13 @@ deploy: ## deploy examples/template.yaml with AWS SAM CLI; STACK=…, BUCKET=…
 	@$(SAM) deploy --template-file examples/template.yaml --stack-name '$(STACK)' --resolve-image-repos \
 	    $(if $(BUCKET),--s3-bucket '$(BUCKET)',--resolve-s3) --capabilities CAPABILITY_IAM $(OPTIONS)
 
+requirements: .environments/packaging/ready ## lock the packages of every *requirements.in; OPTIONS=--upgrade takes new versions
+	@for lock in $(LOCKED); do \
+	    UV_SYSTEM_CERTS=1 .environments/packaging/bin/uv pip compile --quiet --no-config --universal --generate-hashes \
+	        --python-version $${lock%%:*} --no-emit-index-url --custom-compile-command 'make requirements' $(OPTIONS) \
+	        $${lock#*:}.in --output-file $${lock#*:}.txt || exit; \
+	done
+
 clean: ## remove everything that the targets have built
 	@rm -rf layers .environments .mypy_cache .ruff_cache
 	@find . -name '.?*' -prune -o -name __pycache__ -prune -exec rm -rf {} +
@@ -130,12 +141,14 @@ clean: ## remove everything that the targets have built
 .environments/web/ready: conformance/web/requirements.txt
 .environments/tools/ready: tools/requirements.txt
 .environments/build/ready: tools/build-requirements.txt
+.environments/packaging/ready: tools/packaging-requirements.txt
 .environments/publish/ready: conformance/publish/requirements.txt
+# Each list is complete. So pip need not search for what the packages need, which pip 23.2 cannot with extras and hashes.
 .environments/%/ready:
 	@echo "Installing $< into .environments/$* (once)"
 	@rm -rf .environments/$*
 	@$(PYTHON) -m venv .environments/$*
-	@.environments/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@.environments/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	@touch $@
 
-.PHONY: help run serve test test-all soak dist dist-python dist-deps dist-function verify-layer conformance benchmark lint explore-lambda-environment package publish deploy clean
+.PHONY: help run serve test test-all soak dist dist-python dist-deps dist-function verify-layer conformance benchmark lint explore-lambda-environment package publish deploy requirements clean
