@@ -99,13 +99,16 @@ soak: .environments/conformance/ready ## repeat the timing-sensitive tests on a 
 benchmark: .environments/conformance/ready ## compare start time, memory and speed with AWS's runtime
 	@$(CONFORMANCE) -m benchmarks
 
-lint: .environments/tools/ready ## check style and types, including Dockerfiles and shell scripts
+lint: .environments/tools/ready ## check style and types, Dockerfiles, shell scripts and workflows
 	@$(LINT)/ruff check --quiet .
 	@$(LINT)/ruff format --check --quiet .
 	@$(LINT)/mypy --no-error-summary runtime emulator tests tools conformance benchmarks
 	@$(LINT)/hadolint Dockerfile.explore examples/images/*.Dockerfile
 	@$(LINT)/shellcheck .ci/run tools/*.sh tools/explore/*.sh
-	@echo "ruff, mypy, hadolint and shellcheck found nothing"
+	@$(LINT)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(LINT)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+	@$(LINT)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@echo "ruff, mypy, hadolint, shellcheck and check-jsonschema found nothing"
 
 explore-lambda-environment: ## open a shell in a container that resembles Lambda
 	@$(PYTHON) tools/layer.py $(COMPILE_FOR:%=--bytecode %) $(TARGET) --output layers/explore-layer/lambda.zip
