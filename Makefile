@@ -43,7 +43,7 @@ LINT = .environments/tools/bin
 # The oldest Python that installs each list of packages, and the list. FILE.in has what we ask for and why.
 LOCKED = 3.11:conformance/requirements 3.11:conformance/vendors/requirements 3.11:conformance/web/requirements \
     3.11:conformance/publish/requirements 3.11:tools/requirements 3.11:tools/build-requirements \
-    3.8:tools/packaging-requirements
+    3.11:tools/coverage-requirements 3.8:tools/packaging-requirements
 
 .DEFAULT_GOAL := help
 
@@ -96,6 +96,9 @@ conformance: $(SUITES:%=.environments/%/ready) ## compare with AWS's emulator, r
 soak: .environments/conformance/ready ## repeat the timing-sensitive tests on a throttled CPU, RUNS times (default: 500)
 	@RUNS=$(or $(RUNS),500) $(CONFORMANCE) -m tests Throttled
 
+coverage: .environments/coverage/ready ## measure the branch coverage of runtime/ by tests/runtime
+	@.environments/coverage/bin/python tools/runtime_coverage.py
+
 benchmark: .environments/conformance/ready ## compare start time, memory and speed with AWS's runtime
 	@$(CONFORMANCE) -m benchmarks
 
@@ -144,6 +147,7 @@ clean: ## remove everything that the targets have built
 .environments/web/ready: conformance/web/requirements.txt
 .environments/tools/ready: tools/requirements.txt
 .environments/build/ready: tools/build-requirements.txt
+.environments/coverage/ready: tools/coverage-requirements.txt
 .environments/packaging/ready: tools/packaging-requirements.txt
 .environments/publish/ready: conformance/publish/requirements.txt
 # Each list is complete. So pip need not search for what the packages need, which pip 23.2 cannot with extras and hashes.
@@ -154,4 +158,4 @@ clean: ## remove everything that the targets have built
 	@.environments/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	@touch $@
 
-.PHONY: help run serve test test-all soak dist dist-python dist-deps dist-function verify-layer conformance benchmark lint explore-lambda-environment package publish deploy requirements clean
+.PHONY: help run serve test test-all soak dist dist-python dist-deps dist-function verify-layer conformance coverage benchmark lint explore-lambda-environment package publish deploy requirements clean
