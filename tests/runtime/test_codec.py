@@ -283,7 +283,7 @@ class LongTexts(unittest.TestCase):
                     {7: long, None: 2, False: long, 2.5: [1]},
                     [long, {"a": long}],
                 ):
-                    with self.subTest(text, length=length, kind=type(value)):
+                    with self.subTest(ascii(text), length=length, kind=type(value)):
                         expected = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace")
                         self.assertEqual(codec.encode_response(value), (expected, "application/json"))
 
