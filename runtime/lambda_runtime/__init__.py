@@ -1,6 +1,6 @@
-"""A custom AWS Lambda runtime for Python that needs nothing but the standard library.
+"""A custom AWS Lambda runtime for Python that needs only the standard library.
 
-The story of one invocation is in `main`; the other modules each do one thing that it mentions.
+`main` follows an invocation from start to end. Each of the other modules does one step of it.
 """
 
 __version__ = "1.0.0"

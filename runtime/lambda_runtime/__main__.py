@@ -1,20 +1,20 @@
-"""Run the function: what a container image executes where this package is installed.
+"""Run the function: the entry point of a container image in which this package is installed.
 
     ENTRYPOINT ["python3", "-P", "-m", "lambda_runtime"]
     CMD ["hello.handler"]
 
--P, which Python has since 3.11, keeps Python's own start from files of the function that are called like
-standard modules. A wrapper (AWS_LAMBDA_EXEC_WRAPPER) executes this file by its path.
+-P (Python 3.11 and newer) keeps Python from importing files of the function instead of standard modules of
+the same name while it starts. A wrapper (AWS_LAMBDA_EXEC_WRAPPER) executes this file by its path.
 """
 
 import os
 import sys
 
-if __name__ == "__main__":  # processes that multiprocessing starts import this file, too
+if __name__ == "__main__":  # child processes of multiprocessing also import this file
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if not getattr(sys.flags, "safe_path", sys.flags.isolated):
         del sys.path[0]  # the current folder for -m, this one for a path
-    # Last for our own imports, because site-packages may hold what the standard library holds.
+    # Last during our own imports, because site-packages may contain modules with the names of standard ones.
     sys.path[:] = [*(path for path in sys.path if path != folder), folder]
 
     # As `bootstrap`, because tools made for AWS's runtime look for `__main__.bootstrap`.

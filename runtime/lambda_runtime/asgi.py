@@ -65,9 +65,9 @@ def handler(
     fails is always an init error. ``base_path``: see `http_event.read`; ``text_types``: see
     `http_event.complete`.
 
-    The scope is that of ASGI, with ``state`` from the lifespan, and has ``aws.event`` and ``aws.context``.
+    The scope is ASGI's, with the ``state`` of the lifespan, plus ``aws.event`` and ``aws.context``.
 
-    The result can be returned, awaited or iterated, whatever the event source: see `PendingResponse`.
+    The result can be returned, awaited or iterated, for every event source: see `PendingResponse`.
     """
     http_event.check_application(app, "ASGI", 3)
     http_event.check_options(base_path, text_types)
@@ -77,7 +77,7 @@ def handler(
     def handle(event: Any, context: Any) -> PendingResponse:
         request = http_event.read(event, base_path)
         scope = {**_scope(request), "aws.event": event, "aws.context": context}
-        # Not by the header Upgrade, which concerns only the connection and so does not come through.
+        # The Upgrade header is about the connection only, so it does not reach the function.
         wants_websocket = any(name == b"sec-websocket-key" for name, _ in request.headers)
         streamed = streaming and request.source in http_event.MAY_STREAM
         exchange = Exchange(_refuse_websocket if wants_websocket else app, request, scope, streamed=streamed)
@@ -106,19 +106,21 @@ def _scope(request: Request) -> dict[str, Any]:
 
 
 class PendingResponse(_Coroutine):
-    """The response to one request, in the form that is asked for, once:
+    """The response to one request. A handler can use it in one of these ways, once:
 
-        return web(event, context)                      all of these give the same response, in a handler
-        return await web(event, context)                that is a function or an async function,
-        async for part in web(event, context): ...      whatever the event source
+        return web(event, context)                      in a function or an async function
+        return await web(event, context)                in an async function
+        async for part in web(event, context): ...      in an async function
 
-    Awaited, it is an `http_event.Envelope`, or, for an event source that may stream, an async generator of
-    the parts: the prelude, a dict, then bytes. Iterated, it is these parts, or the JSON of the envelope as
-    the only one: Lambda gives an event source that does not stream all parts in one piece.
+    The caller gets the same response in each case, from every event source.
 
-    So it has the methods of a coroutine, which `asyncio.run` and `asyncio.create_task` need, and those of an
-    async generator, which the runtime sends when an async function returns one. The application starts with
-    the first step of either. Python warns of a coroutine that is never awaited, so none is made before.
+    Awaiting it gives an `http_event.Envelope` or, for an event source that may stream, an async generator of
+    the parts: the prelude (a dict), then bytes. Iterating it gives these parts, or the JSON of the envelope
+    as the only part: Lambda passes all parts in one piece to an event source that does not stream.
+
+    So it has the methods of a coroutine, for `asyncio.run` and `asyncio.create_task`, and those of an async
+    generator, because the runtime streams one that an async function returns. The application starts with the
+    first step of either. The coroutine is not created before, because Python warns if it is never awaited.
     """
 
     def __init__(self, parts: AsyncGenerator[Any, None], text_types: Collection[str] | None) -> None:
@@ -179,11 +181,11 @@ async def _refuse_websocket(scope: Message, receive: Receive, send: Send) -> Non
 
 
 class Exchange:
-    """One request and its response, between an application that sends and a runtime that requests parts.
+    """One request and its response: the application sends the parts, the runtime requests them.
 
-    The application runs in its own task. `send` returns when its part was sent to the client and the runtime
-    requests the next one. So the application is never ahead of a slow client; and if it then blocks the event
-    loop, the part has been sent already.
+    The application runs in its own task. `send` returns when its part is sent to the client and the runtime
+    requests the next one. So the application is never ahead of a slow client, and if it then blocks the event
+    loop, the part is not delayed.
     """
 
     def __init__(self, app: Application, request: Request, scope: dict[str, Any], *, streamed: bool) -> None:
@@ -223,7 +225,7 @@ class Exchange:
             if event_loop.is_running():
                 context.after_response(lambda: task)
             else:
-                await task  # a loop of the function's, such as that of asyncio.run, ends with this response
+                await task  # the function's own loop, for example in asyncio.run, ends with this response
         finally:
             self._over.set()
             if not complete and not task.done():
@@ -239,7 +241,7 @@ class Exchange:
             self._offers.put_nowait(None)
 
     async def _end(self, task: asyncio.Future[None]) -> None:
-        """Tell the application that the client has left, and wait until it returns."""
+        """Notify the application that the client has left, and wait until it returns."""
         self._client_left = True
         while not self._offers.empty():
             offer = self._offers.get_nowait()

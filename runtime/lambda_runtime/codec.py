@@ -1,11 +1,11 @@
-"""Encode values as JSON and decode JSON, with the results of AWS's runtime.
+"""Encode and decode JSON with the same results as AWS's runtime.
 
-The common case is one call into C each way. The package `json` is not imported for it, because with `re`
-and `enum`, which it needs, it would take a third of the whole start. The runtime calls its two C functions
-as `json` does. Where they do not exist or have changed (PyPy), `json` does the work.
+In the common case, encoding and decoding are one call into C each. This does not import the package `json`,
+which needs `re` and `enum` and would take a third of the whole start. The runtime calls the two C functions
+of `json` directly. Where they do not exist or have changed (PyPy), it uses `json`.
 
-Differences from `json`, which are those of AWS's runtime: Decimal keeps its digits, bytes inside a value are
-decoded as UTF-8, named tuples and other objects with ``_asdict()`` become objects, NaN and Infinity are
+The differences from `json` are the same as in AWS's runtime: Decimal keeps its digits, bytes inside a value
+are decoded as UTF-8, named tuples and other objects with ``_asdict()`` become objects, NaN and Infinity are
 refused in an event. Non-ASCII characters are sent as UTF-8, which is shorter than escapes.
 """
 
@@ -153,8 +153,8 @@ def _encode_long(value: Any) -> bytes | None:
 def _encode_long_text(text: str) -> bytes:
     """The JSON string for ``text``, in UTF-8.
 
-    `json` looks at every character twice. To search for those that need an escape (RFC 8259, 7) takes a
-    third of that, unless there are very many, as in a text that is itself JSON.
+    `json` reads every character twice. Searching for the characters that need an escape (RFC 8259, 7) takes a
+    third of that time, unless there are very many, as in a text that is itself JSON.
     """
     if text.count('"', 0, 8192) < 1000:
         try:
@@ -190,14 +190,14 @@ def encode_json(value: Any) -> str:
         try:
             return "".join(_encode(value, 0))
         except Exception:
-            pass  # the thorough path can encode it, or finds what is wrong
+            pass  # the thorough path encodes it, or finds the invalid value
     return _encode_thoroughly(value, (), set())
 
 
 def _is_plain(value: Any) -> bool:
     """Whether ``value`` consists of exact built-in types only: `marshal`, in C, refuses all others.
 
-    `json` does not, for example, tell a named tuple from a list. Values that are nested too deeply for
+    `json` does not distinguish, for example, a named tuple from a list. Values that are nested too deeply for
     `marshal` count as plain, because `json` accepts them since Python 3.12.
     """
     try:
@@ -272,7 +272,7 @@ def _encode_key(key: Any, path: Path) -> str:
 
 
 def _encode_atom(value: bool | int | float | None) -> str:
-    """The text of a value without parts, by the base class for an IntEnum or the like."""
+    """Encode a value that is not a container. An IntEnum and the like is encoded like its base class."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,4 +1,7 @@
-"""A keep-alive connection to the Runtime API: the place where the runtime waits."""
+"""Exchange requests and responses with the Runtime API over a keep-alive connection.
+
+This is where the runtime waits for events.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ JOINED_BYTES = 65536  # below this, head and body are sent as one piece
 
 
 class ApiSocket(Socket):
-    """A connection to the Runtime API. The function may close it: `os.closerange` takes any descriptor.
+    """A connection to the Runtime API. The function may close it: `os.closerange` closes any descriptor.
 
-    By then the number of its descriptor may belong to another file of the function.
+    After that, another file of the function may have the same descriptor number.
     """
 
     __slots__ = ("_cookie",)
@@ -39,7 +42,7 @@ class ApiSocket(Socket):
             pass
 
     def is_ours(self) -> bool:
-        """Whether the descriptor still is this connection."""
+        """Whether the descriptor still belongs to this connection."""
         try:
             return self.getsockopt(SOL_SOCKET, SO_COOKIE, 8) == self._cookie
         except OSError as error:  # closed, or not a socket
@@ -48,7 +51,7 @@ class ApiSocket(Socket):
             return not self._cookie
 
     def close(self) -> None:
-        """Close the connection; if the descriptor is another file now, leave that open."""
+        """Close the connection. If another file has its descriptor now, leave that file open."""
         if self.is_ours():
             super().close()
         else:
@@ -78,7 +81,7 @@ class Connection:
     ) -> http1.Response:
         """Send a request, wait for its response.
 
-        While waiting, Python can call signal handlers every ``look_up_s`` seconds, if given.
+        ``look_up_s``: wake up at this interval while waiting, so that Python can call signal handlers.
 
         A request is repeated only if the server cannot have processed any of it, or if it is ``repeatable``
         and the connection had been idle. Raises ConnectionLost if it is unknown whether the request was
@@ -98,7 +101,7 @@ class Connection:
         return self._send_and_receive(head, body, look_up_s)
 
     def detach(self) -> ApiSocket:
-        """Give the socket away, for one exchange that ends it. Raises as `exchange` does."""
+        """Hand over the socket for one exchange, which ends it. Raises the same errors as `exchange`."""
         stop_child()
         if not self._is_open():
             self.open()
@@ -134,7 +137,7 @@ class Connection:
         self._socket = sock
 
     def _is_open(self) -> bool:
-        """Whether there is a connection that the server has not closed while it was idle.
+        """Whether the connection is open: the server has not closed it while it was idle.
 
         This is checked before sending, so a server that has closed it cannot have seen any of the request.
         """
@@ -194,10 +197,10 @@ def has_input(sock: Socket) -> bool:
 def is_of_a_signal_handler(error: OSError) -> bool:
     """Whether a signal handler of the function raised ``error``, and not the system call it interrupted.
 
-    Functions raise TimeoutError from SIGALRM to limit how long something takes. Python runs their handler
-    inside our call of `recv` or `send`, and to the ``except`` around that call it looks like an error of the
-    connection. The traceback tells them apart: a Python handler adds a frame below ours, a system call does
-    not. So this works only in the function that catches the error around the call itself.
+    Functions raise TimeoutError on SIGALRM to limit the duration of a call. Python runs their handler inside
+    our call of `recv` or `send`, so its exception looks like an error of the connection to the ``except``
+    around that call. The traceback tells them apart: a Python handler adds a frame below ours, a system call
+    does not. So this works only in the function that catches the error around the call itself.
     """
     trace = error.__traceback__
     return trace is not None and trace.tb_next is not None
@@ -206,7 +209,7 @@ def is_of_a_signal_handler(error: OSError) -> bool:
 def receive(sock: ApiSocket) -> http1.Response:
     """Wait for a response. Raises ConnectionLost; RuntimeApiError if it is not HTTP.
 
-    Neither a timeout of the socket nor a non-blocking descriptor, as uvloop leaves it, ends the wait.
+    A socket timeout does not end the wait, nor does a non-blocking descriptor, which uvloop leaves behind.
     """
     reader = http1.ResponseReader()
     while True:

@@ -151,7 +151,7 @@ class LambdaContext:
 
 
 def _take_w3c_fields(client_context: dict[str, Any] | None) -> dict[str, str]:
-    """Remove ``w3c`` from the client context; return those of its fields that the standard has, if text."""
+    """Remove ``w3c`` from the client context; return its standard fields whose values are text."""
     fields = client_context.pop("w3c", None) if client_context else None
     if not isinstance(fields, dict):
         return {}

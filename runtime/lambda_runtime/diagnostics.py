@@ -1,7 +1,7 @@
 """Describe an exception for Lambda: an error payload, an X-Ray cause, lines for the log.
 
-The payload has the four members of AWS's runtime. ``cause``, ``notes`` and ``exceptions`` are added if there
-is something to say. The result is well-formed and below Lambda's limits for every exception, even if its
+The payload has the four members of AWS's runtime. ``cause``, ``notes`` and ``exceptions`` are added if they
+have content. The result is well-formed and below Lambda's limits for every exception, even if its
 ``__str__`` raises, its message has megabytes, or its class's name contains a line break.
 
 This module is loaded at the start, although most functions never need it: at the first error, the function
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-# Managed instances refuse an error body of 1 MiB and more. Of an X-Ray cause above 64 KiB, Lambda drops the
-# frames. Both limits are for the encoded text, hence the margins.
+# Managed instances refuse an error body of 1 MiB or more. Lambda drops the frames of an X-Ray cause above 64
+# KiB. Both limits apply to the encoded text, so ours leave a margin.
 PAYLOAD_LIMIT_BYTES = 900_000
 XRAY_LIMIT_BYTES = 60_000
 MESSAGE_LIMIT_CHARACTERS = 1_000_000
 NAME_LIMIT_CHARACTERS = 10_000
-# How much an error report has, first to last choice: the innermost frames (None: all, and what AWS's runtime
-# does not have), and the characters of the message.
+# The sizes of an error report to try, in this order: the number of innermost frames (None: all frames, and
+# the members that AWS's runtime does not have), and the characters of the message.
 _PAYLOAD_SIZES = (
     (None, MESSAGE_LIMIT_CHARACTERS * 2),
     (None, 60_000),
@@ -63,7 +63,7 @@ class Frame:
         self.path = path
         self.line_number = line_number
         self.function = function
-        self.source = source  # the line itself, without indentation; "" if it cannot be had
+        self.source = source  # the line itself, without indentation; "" if it cannot be read
 
     def is_same_place(self, other: Frame) -> bool:
         """Whether both are calls from the same line, as in a recursion."""
@@ -175,8 +175,8 @@ class Diagnostic:
 def describe(exception: BaseException) -> Diagnostic:
     """Describe ``exception``, without the frames of this runtime.
 
-    Never fails and imports nothing: the function may have used up its descriptors or its memory, or put
-    something else in the place of `open` or `__import__`. Then at least the type and the message are there.
+    Never fails and imports nothing: the function may have used up its descriptors or its memory, or replaced
+    `open` or `__import__`. Even then, the description has the type and the message.
     """
     global reserve
     try:
@@ -189,7 +189,7 @@ def describe(exception: BaseException) -> Diagnostic:
 
 
 def keep_reserve() -> None:
-    """Set memory aside for the next error, if the last one has used it."""
+    """Reserve memory for the next error, if the previous error has used the reserve."""
     global reserve
     if reserve is None:
         try:
@@ -199,21 +199,21 @@ def keep_reserve() -> None:
 
 
 def _advice(exception: BaseException, message: str) -> list[str]:
-    """Notes for the case that the handler setting names something that is not a handler."""
+    """Return notes if the handler setting seems to name something other than a handler."""
     advice = []
     if type(exception) is TypeError and _is_from_our_call(exception.__traceback__):
         advice.append("Lambda calls a handler with two arguments: def handler(event, context)")
-        if "'send'" in message:  # the third one of all ASGI applications
+        if "'send'" in message:  # the third parameter of every ASGI application
             advice.append(
-                "To an ASGI application: from lambda_runtime import asgi; handler = asgi.handler(app)"
+                "For an ASGI application: from lambda_runtime import asgi; handler = asgi.handler(app)"
             )
     elif type(exception) is KeyError and message.startswith(("'wsgi.", "'werkzeug.")):
-        advice.append("To a WSGI application: from lambda_runtime import wsgi; handler = wsgi.handler(app)")
+        advice.append("For a WSGI application: from lambda_runtime import wsgi; handler = wsgi.handler(app)")
     return advice
 
 
 def _is_from_our_call(trace: TracebackType | None) -> bool:
-    """Whether the call of the handler itself failed, not the code in it."""
+    """Whether calling the handler failed, rather than the code in it."""
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     if trace is None:
@@ -224,7 +224,7 @@ def _is_from_our_call(trace: TracebackType | None) -> bool:
 
 def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnostic:
     seen.add(id(exception))
-    # Ask the type, because isinstance() reads __class__, which the exception may override.
+    # Check the type, because isinstance() reads __class__, which the exception may override.
     fault: Any = exception if issubclass(type(exception), Fault) else None
     if fault is not None:
         diagnostic = Diagnostic(fault.error_type, fault.message)
@@ -327,7 +327,7 @@ def _trace(trace: TracebackType | None) -> list[Frame]:
 
 
 def _source_lines(path: str, module: dict[str, Any]) -> list[str]:
-    """The lines of a source file, or of a module in a zip file; none if they cannot be had."""
+    """The lines of a source file, or of a module in a zip file; none if they cannot be read."""
     if path.startswith("<"):  # such as "<string>"
         return []
     try:

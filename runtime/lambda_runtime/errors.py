@@ -1,6 +1,6 @@
-"""The few things that stop the runtime.
+"""The exceptions of the runtime itself.
 
-An exception of the *function* is not among them: it becomes a value, see `diagnostics`.
+An exception of the *function* becomes a value instead, see `diagnostics`.
 
     Fault                 the function cannot be loaded, its event not decoded or its response not encoded;
                           reported to Lambda with its type, then the loop continues (if it began)
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Fault(Exception):
-    """A mistake around the function that Lambda has a type for, such as ``Runtime.HandlerNotFound``."""
+    """An error outside of the function's code that has a type of Lambda's: ``Runtime.HandlerNotFound`` …"""
 
     def __init__(
         self, error_type: str, message: str, stack_trace: Sequence[str] = (), notes: Sequence[str] = ()
@@ -26,7 +26,7 @@ class Fault(Exception):
         self.error_type = error_type
         self.message = message
         self.stack_trace = stack_trace  # entries as `traceback.format_list` makes them
-        self.notes = notes  # what helps to fix it
+        self.notes = notes  # hints for correcting it
 
 
 class RuntimeApiError(Exception):

@@ -1,8 +1,8 @@
 """Run coroutines on one event loop that lives as long as the environment.
 
-There is no new loop for each invocation, because clients and pools that a function keeps belong to the loop
-on which they were created, and because background tasks resume with the next invocation. If the function
-created a loop while it was loaded and made it the current one, that loop is used.
+All invocations share the loop, because clients and pools that a function keeps belong to the loop on which
+they were created, and because background tasks resume with the next invocation. If the function created a
+loop while it was loaded and made it the current one, that loop is used.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def wait_for(awaitable: Any) -> Any:
 
 
 def _stop_in_child(future: Any) -> None:
-    """Stop the loop in a process that the function forked: asyncio of Python 3.15 does not on SystemExit."""
+    """Stop the loop in a process that the function forked: on Python 3.15, SystemExit does not stop it."""
     if process_exit.in_child():
         future.get_loop().stop()
 
@@ -63,14 +63,14 @@ def is_running() -> bool:
 
 
 def exclude_from_drain(task: Any) -> None:
-    """Note a task that ends only with the process, so `drain` must not wait for it."""
+    """Exclude a task that ends only with the process, so that `drain` does not wait for it."""
     _excluded.append(task)
 
 
 def drain(seconds: float, signal: int | None = None) -> None:
-    """Give pending callbacks their turn, and tasks at most ``seconds``, if the loop is not running now.
+    """Run pending callbacks, and tasks for at most ``seconds``, unless the loop is running now.
 
-    First raises ``signal``, if given. Creates no task, because the function may cancel all tasks.
+    ``signal`` is raised on the loop first. Creates no task, because the function may cancel all tasks.
     """
     asyncio = load_stdlib("asyncio")
     loop = _current()

@@ -70,7 +70,7 @@ def _import_module(import_name: str, module_name: str) -> tuple[ModuleType, list
             not_found = not_found or error
             if length == 1 or not _is_absent(candidate, error):
                 raise _import_fault(module_name, not_found) from error
-            continue  # perhaps the last name is something inside a module
+            continue  # the last name may be an object inside a module
         except ImportError as error:
             raise _import_fault(module_name, error) from error
         except SyntaxError as error:
@@ -87,7 +87,7 @@ def _import_module(import_name: str, module_name: str) -> tuple[ModuleType, list
 
 
 def _is_absent(candidate: str, error: ModuleNotFoundError) -> bool:
-    """Whether ``candidate`` itself, or a parent, does not exist; not a module that it imports."""
+    """Whether ``candidate`` or one of its parents does not exist, rather than a module that it imports."""
     missing = error.name or ""
     return f"{candidate}.".startswith(f"{missing}.") and "." in missing
 
@@ -104,7 +104,7 @@ def _import_fault(module_name: str, error: ImportError) -> Fault:
 
 
 def _explain_missing(name: str, owner: Any, module_name: str) -> list[str]:
-    """What the handler setting should probably be, as ``owner`` has no attribute ``name``."""
+    """Suggest a handler setting, because ``owner`` has no attribute ``name``."""
     try:
         from . import import_diagnosis  # late: handlers are rarely missing
 

@@ -25,7 +25,7 @@ def format_request(method: str, target: str, headers: Iterable[tuple[str, str]])
     if not head.count("\n") == head.count("\r") == len(lines):
         raise ValueError(f"A header of {method} {target} holds a line break: {lines[1:-1]!r}")
     try:
-        return head.encode("utf-8", "surrogateescape")  # bytes that are not UTF-8 go out as they came
+        return head.encode("utf-8", "surrogateescape")  # bytes that are not UTF-8 stay as received
     except UnicodeEncodeError:
         return head.encode("utf-8", "backslashreplace")
 

@@ -44,7 +44,7 @@ def explain(error: ImportError) -> list[str]:
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> list[str]:
-    """A note with the candidate that ``name`` is probably a misspelling of; none if there is none."""
+    """A note with the candidate that ``name`` is probably a misspelling of, or an empty list."""
     matches = load_stdlib("difflib").get_close_matches(name, candidates, n=1, cutoff=0.75)
     return [f"Did you mean {match!r}?" for match in matches]
 
@@ -95,7 +95,8 @@ def _search_path() -> list[str]:
 
 def _unsuitable(error: ImportError) -> list[str]:
     """Notes about the files that could be the module, if none of them can be loaded."""
-    # Without a file, the module itself may be missing, and a folder of its name was imported instead.
+    # If the error names no file, a folder with the module's name may have been imported instead of the
+    # module.
     names = [_wanted(error), *([] if os.path.isfile(_path(error)) else [_name(error)])]
     found = (path for name in names for path in _extension_files(name))
     paths = dict.fromkeys([*found, *_own_path(error)])

@@ -48,7 +48,7 @@ class FunctionLog:
         self.tenant_id = tenant_id
 
     def write(self, text: str, frame_type: int = _FRAME_TYPE) -> None:
-        """Write ``text`` unchanged. Never raises: a log that cannot be written must not cost the response."""
+        """Write ``text`` unchanged. Never raises: the invocation continues if its log cannot be written."""
         if self._telemetry_fd is not None and self._write_frame(text, frame_type):
             return
         try:
@@ -57,7 +57,7 @@ class FunctionLog:
             try:
                 _write_all(1, text.encode("utf-8", "backslashreplace"))
             except OSError:
-                pass  # nowhere left to write
+                pass  # no stream is left to write to
 
     def _write_frame(self, text: str, frame_type: int) -> bool:
         assert self._telemetry_fd is not None
@@ -138,7 +138,7 @@ def _unbuffered(stream: TextIO | None, line_buffering: bool) -> TextIO:
         raw = io.FileIO(stream.fileno(), "w", closefd=False)
         raw.name, encoding = stream.name, stream.encoding
     except (AttributeError, OSError, ValueError):
-        return stream  # something else that a sitecustomize put there
+        return stream  # not a file: a sitecustomize has replaced it
     return _UnbufferedStream(
         raw,
         encoding,

@@ -172,7 +172,7 @@ def handle_event_request(
     if context is not None and context._after_response:
         try:
             from .lifecycle import after_response  # late: few functions use it
-        except Exception as error:  # the function has used up its descriptors
+        except Exception as error:  # the function has used up its descriptors, so the import fails
             log.write_error(diagnostics.describe(error))
         else:
             after_response.run(context._after_response, log, accepted=accepted)
@@ -181,15 +181,15 @@ def handle_event_request(
 def await_or_stream(handler: Handler, client: LambdaRuntimeClient) -> Handler:
     """Wrap ``handler``: the wrapper awaits an awaitable result and streams a generator.
 
-    Both happen inside the call, so tools that wrap the handler see the errors and the duration of all of it.
+    Both happen inside the call, so tools that wrap the handler see the errors and the whole duration.
     """
 
     def call_handler(event: Any, context: LambdaContext) -> Any:
         result = handler(event, context)
         if type(result) in _VALUES:
             return result
-        # Look at the class, because a value may have attributes of any name; and at __class__, not type(),
-        # because proxies name there the class of the object they stand for.
+        # Check the class, because a value may have attributes of any name. Use __class__ instead of type(),
+        # because the __class__ of a proxy is the class of the object behind it.
         if hasattr(result.__class__, "__await__"):
             from . import event_loop  # late: asyncio takes longer than all the rest of the start
 
@@ -206,7 +206,7 @@ def await_or_stream(handler: Handler, client: LambdaRuntimeClient) -> Handler:
 
 
 def _is_generator_class(kind: type) -> bool:
-    """Whether it is a class of generators, async or not. Other iterators, such as files, are values."""
+    """Whether ``kind`` is a class of generators, async or not. Other iterators, such as files, are values."""
     return (hasattr(kind, "__next__") and hasattr(kind, "throw")) or (
         hasattr(kind, "__anext__") and hasattr(kind, "athrow")
     )

@@ -1,4 +1,4 @@
-"""End the process with empty buffers, after the functions registered with `atexit`."""
+"""Exit the process: call the functions registered with `atexit`, then flush the output."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["exit_status", "get_ident", "in_child", "serve_from_here", "sleep"]
 __all__ += ["start_new_thread", "stop_child", "time_left"]
 
-_process = getpid()  # the one that talks to the Runtime API
+_process = getpid()  # the process that uses the Runtime API
 
 exiting = False  # whether the process is ending, and `atexit` functions are running
-end_at: float | None = None  # after SIGTERM: when everything must be done, by the monotonic clock
+end_at: float | None = None  # after SIGTERM: when the process must have exited, by the monotonic clock
 
 
 def serve_from_here() -> None:
@@ -35,7 +35,7 @@ def in_child() -> bool:
 
 
 def stop_child() -> None:
-    """Raise SystemExit in a process that the function forked: its own code has come to an end."""
+    """Raise SystemExit in a process that the function forked: the code that it should run has ended."""
     if getpid() != _process:
         raise SystemExit
 
@@ -57,7 +57,7 @@ def _flush(stream: Any) -> None:
 
 
 def time_left(at_most: float) -> float:
-    """The seconds left for something that may take ``at_most``: fewer after SIGTERM."""
+    """The seconds that a step may take: ``at_most``, or fewer after SIGTERM."""
     return at_most if end_at is None else max(0.0, min(at_most, end_at - monotonic()))
 
 

@@ -1,15 +1,15 @@
-"""The Runtime API: its paths, its headers, and what its statuses mean for us.
+"""The Runtime API: its paths, its headers, and how the runtime handles its statuses.
 
 Statuses of a response or an error that was posted. The loop continues, unless the table says "exit":
 
     2xx             accepted
-    400             the request id is unknown or stale, or the request was cut: nobody waits for it any more
+    400             the request id is unknown or stale, or the request was truncated; the caller has gone
     403             a second response; if the environment is stuck, `next` gets 403 too
-    410             it came after the timeout, or belongs to another delivery attempt
+    410             it arrived after the timeout, or belongs to another delivery attempt
     413             too large; the platform has failed the invocation itself, except for an error body on
                     managed instances (limit 1 MiB), which leaves the invocation open: post a smaller one
     431             the header block is too large: post again without the X-Ray cause
-    404, 5xx        exit: a bug of ours, or the container cannot be recovered
+    404, 5xx        exit: a bug in this runtime, or the container cannot be recovered
 
 Any status but 200 for `next` ends the process. Source: AWS's developer guide, "Using the Lambda runtime
 API", and the server's code in aws-lambda-runtime-interface-emulator.
@@ -80,13 +80,13 @@ class Invocation:
 
 
 class LambdaRuntimeClient:
-    """Our side of the Runtime API. The names are those of AWS's runtime, because tools patch them."""
+    """A client of the Runtime API. The names are those of AWS's runtime, because tools patch them."""
 
     def __init__(self, address: str, log: FunctionLog, *, sole_worker: bool = True) -> None:
         """``sole_worker``: whether no other worker of this environment uses the Runtime API."""
         self.invocation: Invocation | None = None  # the one that needs a response; None while idle
         self.before_next: Callable[[], None] | None = None  # called when an invocation is over
-        self.look_up_s: float | None = None  # how often to let Python call signal handlers while idle
+        self.look_up_s: float | None = None  # how often Python can call signal handlers while idle
         self._sole_worker = sole_worker
         self.connection = Connection(address)
         self.log = log
@@ -94,7 +94,7 @@ class LambdaRuntimeClient:
         self._next = http1.format_request("GET", f"{_BASE}/invocation/next", self._headers)
 
     def connect(self) -> None:
-        """Connect before the function runs, because it may leave no descriptor to report an error with.
+        """Connect before the function runs, because it may use up the descriptors that an error report needs.
 
         A failure is ignored here; the first request reports it.
         """
@@ -176,7 +176,7 @@ class LambdaRuntimeClient:
         """Let Lambda take the snapshot. Returns in the restored environment, perhaps days later."""
         path = f"{_BASE}/restore/next"
         response = self.connection.exchange(http1.format_request("GET", path, self._headers))
-        self.connection.close()  # its other end is where the snapshot was taken
+        self.connection.close()  # the connection does not survive the snapshot
         if response.status != 200:
             raise RuntimeApiError(
                 f"GET {path} returned {response.status} {_excerpt(response.body)}, expected 200"
@@ -225,7 +225,7 @@ class LambdaRuntimeClient:
     def _check_status(
         self, path: str, response: http1.Response, size_bytes: int, *, streamed: bool = False
     ) -> None:
-        """Do what the table at the top says: log, or raise RuntimeApiError."""
+        """Handle a status as in the table at the top: log it, or raise RuntimeApiError."""
         status = response.status
         if _is_success(status):
             return

@@ -17,7 +17,7 @@ LAYERS = "/opt/python"
 def arrange(task_root: str) -> None:
     """Put the function's folders first and the runtime's folder last."""
     task_root = task_root.rstrip("/") or "/"
-    runtime, *rest = sys.path  # as `bootstrap` left it
+    runtime, *rest = sys.path  # where `bootstrap` has put it
     rest = [entry for entry in rest if entry not in ("", task_root)]
     layers = [
         f"{LAYERS}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages",
@@ -47,7 +47,7 @@ def _add_site_folder(folder: str) -> None:
             sys.path.append(folder)
         for name in sorted(name for name in os.listdir(folder) if name.endswith(".pth")):
             try:
-                site.addpackage(folder, name, None)  # no harm in reading a file twice
+                site.addpackage(folder, name, None)  # reading a file twice does no harm
             except UnicodeDecodeError:
                 remedy = "Delete it" if name.startswith(".") else "Save it as UTF-8"
                 sys.stderr.write(f"LAMBDA_RUNTIME {folder}/{name} is ignored: it is not UTF-8. {remedy}.\n")

@@ -66,7 +66,7 @@ class isolated_imports:
     ) -> ModuleSpec | None:
         """Find a top-level module outside the function's folders."""
         if path is not None or get_ident() != self._thread or name in sys.builtin_module_names:
-            return None  # PyPy also has files for modules that are built in
+            return None  # for some built-in modules, PyPy also has files
         spec = PathFinder.find_spec(name, standard_folders)
         if spec is not None:
             self._found.add(name)

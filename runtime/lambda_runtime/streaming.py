@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 BYTES = "application/octet-stream"
 HTTP_RESPONSE = "application/vnd.awslambda.http-integration-response"
-PRELUDE_LIMIT_BYTES = 16_384  # API Gateway does not look for the NULs beyond
+PRELUDE_LIMIT_BYTES = 16_384  # API Gateway does not look for the NULs after this many bytes
 JOINED_BYTES = 65_536  # a chunk below this size is sent in one piece with its framing
 # Go's net/http reads trailers through a buffer of 4 KiB and drops the connection if they are longer. With
 # AWS's emulator, a body of 4,000 bytes works and one of 4,080 does not.
@@ -57,7 +57,7 @@ def _send(chunks: Any, stream: ResponseStream) -> None:
     try:
         while True:
             try:
-                chunk = chunks.__next__()  # by name: proxies of generators have no other way
+                chunk = chunks.__next__()  # a proxy of a generator has the method but not the slot
             except StopIteration as stop:
                 returned = stop.value
                 break
@@ -147,7 +147,7 @@ class ResponseStream:
     def refuse_value(self, value: object) -> None:
         """Handle a value that the generator returned: raise TypeError, or log it if the body has begun.
 
-        Without a body, the caller would get an empty response instead of what the author meant to send.
+        Without a body, the caller would get an empty response instead of the value that the author returned.
         """
         kind = type(value).__name__
         if self._has_body:

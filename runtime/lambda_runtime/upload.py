@@ -1,4 +1,4 @@
-"""Send a request while its body is being produced: the place where the runtime waits during a stream."""
+"""Send a request while its body is being produced. During a stream, this is where the runtime waits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Upload:
         """Take ``connection`` and queue ``head``. If that fails, `finish` raises and nothing is accepted."""
         self.accepts_more = True
         self.size_bytes = 0  # of the body that was added, with its framing
-        # A number stands before a piece of which so many bytes are sent.
+        # An int before a piece is the number of its bytes that have been sent.
         self._unsent: list[memoryview | int] = [memoryview(head)]
         self._problem: RuntimeApiError | None = None
         try:

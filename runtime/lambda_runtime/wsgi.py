@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .web.http_event import Request
 
-    # What type checkers infer of Django, which has no annotations, is less than Iterable[bytes].
+    # Django has no annotations, so type checkers do not infer Iterable[bytes] for its applications.
     Application = Callable[[Any, Any], Any]
 else:
     io = load_stdlib("io")
@@ -40,8 +40,8 @@ def handler(
     ``text_types``: see `http_event.complete`. The environ is that of PEP 3333, with ``aws.event`` and
     ``aws.context``, and without request headers that have an underscore in their name.
 
-    The handler's result can be returned or ``yield from``'d, whatever the event source: it is a generator of
-    the prelude and the blocks, or an `http_event.Envelope`.
+    The handler's result can be returned, or used with ``yield from``, for every event source: it is a
+    generator of the prelude and the blocks, or an `http_event.Envelope`.
     """
     http_event.check_application(app, "WSGI", 2)
     http_event.check_options(base_path, text_types)
@@ -149,9 +149,8 @@ def _environ(request: Request) -> dict[str, Any]:
         "SCRIPT_NAME": root.decode("latin-1"),
         "PATH_INFO": request.path[len(root) :].decode("latin-1"),
         "QUERY_STRING": request.query.decode("latin-1"),
-        "REQUEST_URI": target.decode(
-            "latin-1"
-        ),  # not in the PEP, but the only place that keeps an encoded slash
+        # Not in the PEP, but no other variable keeps an encoded slash.
+        "REQUEST_URI": target.decode("latin-1"),
         "SERVER_NAME": request.server[0],
         "SERVER_PORT": str(request.server[1]),
         "SERVER_PROTOCOL": f"HTTP/{request.http_version}",
@@ -159,7 +158,7 @@ def _environ(request: Request) -> dict[str, Any]:
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": request.scheme,
         "wsgi.input": io.BytesIO(request.body),
-        "wsgi.input_terminated": True,  # of Werkzeug: the stream ends with the body
+        "wsgi.input_terminated": True,  # an extension by Werkzeug: the stream ends with the body
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": False,
         "wsgi.multiprocess": True,  # other environments serve other requests
@@ -167,7 +166,7 @@ def _environ(request: Request) -> dict[str, Any]:
     }
     for name, value in request.headers:
         if b"_" in name:
-            continue  # it would look like the header with a hyphen, which a proxy may have set or checked
+            continue  # it would look like the header with hyphens, which a proxy may have set or checked
         key = f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text

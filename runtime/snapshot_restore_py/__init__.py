@@ -1,7 +1,7 @@
-"""Register SnapStart hooks: the interface of AWS's package of this name, for functions that do not bring it.
+"""Register SnapStart hooks, with the interface of AWS's package of the same name.
 
-Both functions can be used as decorators.
-This folder is the last on `sys.path`, so a copy that comes with the function wins.
+`register_before_snapshot` and `register_after_restore` can be used as decorators. This folder is the last on
+`sys.path`, so a copy of AWS's package in the function takes precedence.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def register_after_restore(func: Hook, *args: Any, **kwargs: Any) -> Hook:
 
 
 def get_before_snapshot() -> list[Registration]:
-    """The list of what is to be called before the snapshot, in order of registration."""
+    """Return the calls to make before the snapshot, in order of registration."""
     return _before_snapshot
 
 
 def get_after_restore() -> list[Registration]:
-    """The list of what is to be called after a restore, in order of registration."""
+    """Return the calls to make after a restore, in order of registration."""
     return _after_restore

@@ -144,7 +144,7 @@ class Requests(AsgiTestCase):
         function = self.start_app("async def app(scope, receive, send): pass")
         payload = self.error(function, {"name": "Ada"})
         self.assertEqual(payload["errorType"], "NoHttpRequest")
-        self.assertIn("found keys 'name'; expected what a function URL", payload["errorMessage"])
+        self.assertIn("found keys 'name'; expected an event of a function URL", payload["errorMessage"])
         self.assertStillWorks(function)
 
     def test_the_base_path_is_the_root_path(self) -> None:

@@ -308,13 +308,16 @@ class Requests(unittest.TestCase):
     def test_other_events_are_refused_with_the_type_that_was_found(self) -> None:
         websocket = {"connectionId": "abc=", "routeKey": "$connect", "eventType": "CONNECT"}
         rows: list[tuple[object, str]] = [
-            ({"name": "Ada", "n": 1}, r"no HTTP request: found keys 'name', 'n'; expected .* function URL"),
-            ({"name": "Ada"}, r"the method\. To try one, .*: make run EVENT='GET /'$"),
-            ({}, "no HTTP request: found no keys;"),
+            (
+                {"name": "Ada", "n": 1},
+                r"not an HTTP request: found keys 'name', 'n'; expected .* function URL",
+            ),
+            ({"name": "Ada"}, r"HTTP method\. To try one, .*: make run EVENT='GET /'$"),
+            ({}, "not an HTTP request: found no keys;"),
             ({"httpMethod": None, "requestContext": {}}, "found keys 'httpMethod', 'requestContext'"),
-            ([1], "no HTTP request: found list;"),
-            (None, "no HTTP request: found NoneType;"),
-            (b"text", "no HTTP request: found bytes;"),
+            ([1], "not an HTTP request: found list;"),
+            (None, "not an HTTP request: found NoneType;"),
+            (b"text", "not an HTTP request: found bytes;"),
             ({"Records": [{"eventSource": "aws:sqs"}]}, "found keys 'Records'"),
             (
                 {"version": "2.0", "method": "GET", "requestContext": {"serviceArn": "a"}},

@@ -1,1 +1,1 @@
-"""What happens around the invocations: each module is loaded only when a function needs it."""
+"""Start, shutdown and other steps around the invocations. Each module is loaded only if it is needed."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def run(calls: list[Call], log: FunctionLog, *, accepted: bool) -> None:
-    """Make ``calls``, including those that they add; none if the response was not ``accepted``."""
+    """Run ``calls``, including those that they add. Run none if the response was not ``accepted``."""
     if not accepted:
         log.write_runtime_message(
             "Lambda did not accept the response, so "

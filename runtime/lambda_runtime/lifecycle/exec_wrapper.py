@@ -1,4 +1,4 @@
-"""Start the program in AWS_LAMBDA_EXEC_WRAPPER where Lambda does not: on the OS-only runtime and in images.
+"""Start the program in AWS_LAMBDA_EXEC_WRAPPER on the OS-only runtime and in images, where Lambda does not.
 
 A wrapper is a program that changes the environment and then executes its arguments: the interpreter and,
 last, its script (developer guide, runtimes-modify). On a managed runtime, Lambda itself starts it.
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def execute(settings: Settings) -> None:
     """Replace this process by the wrapper, which executes this script again.
 
-    The variable is removed, so the second time there is no wrapper. Returns only if the wrapper is this
-    script itself. Raises Fault if the wrapper cannot be executed.
+    The variable is removed, so this happens only once. Returns only if the wrapper is this script itself.
+    Raises Fault if the wrapper cannot be executed.
     """
     program = settings.exec_wrapper
     script = os.path.realpath(sys.argv[0])

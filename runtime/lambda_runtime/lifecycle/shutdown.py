@@ -1,8 +1,9 @@
 """Shutdown: call the function's SIGTERM handler before Lambda ends the environment.
 
 Lambda sends SIGTERM only to environments that have an extension. So an internal extension is registered that
-asks for no events: its `event/next`, without which the init phase would not end, is sent once and never
-answered. Source: AWS's developer guide, "Using the Lambda Extensions API", and aws-lambda-go, sigterm.go.
+subscribes to no events. It sends `event/next` once, because the init phase would not end otherwise; that
+request never gets a response. Source: AWS's developer guide, "Using the Lambda Extensions API", and
+aws-lambda-go, sigterm.go.
 """
 
 from __future__ import annotations
@@ -26,26 +27,26 @@ if TYPE_CHECKING:
 _BASE = "/2020-01-01/extension"
 _NAME = "custom-lambda-runtime-python"
 # Lambda kills the process 500 ms after SIGTERM if all extensions are internal, else after 300 ms.
-GRACE_S = 0.2  # for the handler to respond, or for the event loop's tasks while idle
+GRACE_S = 0.2  # for the handler to respond or, while idle, for the event loop's tasks
 LOOP_S = 0.1  # for the event loop's tasks after the response
-TOTAL_S = 0.28  # for that and for the functions registered with `atexit`
+TOTAL_S = 0.28  # for both, and for the functions registered with `atexit`
 STATUS: int = 128 + _signal.SIGTERM
 
-# The system may give the signal to another thread, whereas Python calls signal handlers in the main thread.
-# So that thread, which waits for the next event, looks up this often.
+# The system may deliver the signal to another thread, but Python calls signal handlers only in the main
+# thread, which waits for the next event. So the main thread wakes up at this interval.
 LOOK_UP_S = 0.05
 
-# Their signal handlers do nothing: the loop calls what `loop.add_signal_handler` was given.
+# Their signal handlers do nothing: the loop itself calls the callback of `loop.add_signal_handler`.
 _EVENT_LOOPS = ("asyncio", "uvloop")
 
 _kept: list[Any] = []  # the connection on which `event/next` waits
 
 
 def prepare(hook: Any, settings: Settings, client: LambdaRuntimeClient, log: FunctionLog) -> None:
-    """Make Lambda send SIGTERM; when it comes, call ``hook`` and end, `atexit` included, within 300 ms.
+    """Make Lambda send SIGTERM. On SIGTERM, call ``hook`` and the `atexit` functions, and exit within 300 ms.
 
-    If SIGTERM comes during an invocation, the handler has a short time to respond after the hook was called.
-    A SIGTERM handler that the function installs later replaces all this.
+    During an invocation, the handler has a short time to respond after the call of the hook. A SIGTERM
+    handler that the function installs later replaces this one.
     """
     try:
         # With several workers it is enough that one of them has registered.
@@ -75,27 +76,27 @@ class Termination:
             self._hook(number, frame)
             return
         if process_exit.end_at is not None or process_exit.exiting:
-            return  # it may come twice: to the process and to its group
+            return  # the signal may arrive twice: sent to the process and to its group
         process_exit.end_at = monotonic() + TOTAL_S
         if self._event_loop:
             from .. import event_loop
 
-            # The loop of uvloop notices only signals that come while it runs.
+            # uvloop notices only signals that arrive while its loop is running.
             self._loop_missed_it = self._event_loop == "uvloop" and not event_loop.is_running()
             if not self._loop_missed_it:
-                _signal.signal(number, _signal.SIG_IGN)  # else the loop would make its calls once more
+                _signal.signal(number, _signal.SIG_IGN)  # otherwise the loop would call its callbacks again
         try:
             process_exit.start_new_thread(self._leave_in_time, ())
         except RuntimeError:
-            pass  # there can be no more threads: the main thread must be in time
+            pass  # no thread can be started; the main thread usually exits in time
         if self._client.invocation is not None:
-            # The hook may only note that the end is near, or raise in the handler. The invocation continues.
+            # The hook may return, and the invocation continues, or raise an exception in the handler.
             self._hook(number, frame)
         else:
             process_exit.exit_now(self._call_while_idle(number, frame))
 
     def _call_while_idle(self, number: int, frame: FrameType | None) -> int:
-        """Call the hook; the exit status, which is the hook's if it raises, for example SystemExit."""
+        """Call the hook. Returns the exit status: that of the hook's exception, if it raises one."""
         try:
             self._hook(number, frame)
             self._let_loop_run(GRACE_S)
@@ -106,20 +107,20 @@ class Termination:
         return STATUS
 
     def leave_if_begun(self) -> None:
-        """End the process if SIGTERM came during the invocation that now has its response."""
+        """Exit if SIGTERM arrived during the invocation that has just ended."""
         if process_exit.end_at is not None:
             self._let_loop_run(LOOP_S)
             process_exit.exit_now(STATUS)
 
     def _leave_in_time(self) -> None:
-        """End the process from another thread, should the main thread not come to it."""
+        """Exit from another thread, in case the main thread does not exit in time."""
         process_exit.sleep(GRACE_S)
         if self._client.invocation is None:
             process_exit.sleep(process_exit.time_left(LOOP_S))
         process_exit.exit_now(STATUS)
 
     def _let_loop_run(self, seconds: float) -> None:
-        """Let the event loop make the calls that it was given for this signal, and finish its tasks."""
+        """Run the event loop, so that it calls its callbacks for this signal and finishes its tasks."""
         if self._event_loop:
             from .. import event_loop
 
@@ -140,7 +141,7 @@ def _register(connection: Connection, *, sole_worker: bool) -> None:
     if response.status != 200 or identifier is None:
         connection.close()
         if response.status == 403 and not sole_worker:
-            return  # the name is taken, or it is too late: another worker was first
+            return  # the name is taken, or registration is closed: another worker was faster
         raise RuntimeApiError(
             f"POST {path} returned {response.status} {response.body[:300]!r}, expected 200 and an "
             "identifier; Lambda sends SIGTERM only to environments with an extension"

@@ -1,4 +1,4 @@
-"""Write the stacks of all threads to stderr shortly before the deadline, to show where a function hangs.
+"""Write the stacks of all threads to stderr shortly before the deadline, to show where the function hangs.
 
 LAMBDA_RUNTIME_DUMP_STACKS_MS enables this. `faulthandler` writes the stacks from a C thread, so they appear
 even if the function holds the interpreter lock.
@@ -35,6 +35,6 @@ class StackDump:
 
     def end(self) -> None:
         """Cancel the timer: the invocation ended in time."""
-        if self._is_set:  # otherwise PyPy waits for ever
+        if self._is_set:  # otherwise PyPy waits forever
             self._faulthandler.cancel_dump_traceback_later()
             self._is_set = False

@@ -29,18 +29,18 @@ GRACE_S = 0.3
 
 
 class Parent:
-    """The parent as a worker sees it: the end of a pipe, for messages of one byte."""
+    """A worker's connection to its parent: a pipe for messages of one byte."""
 
     def __init__(self, writer: int) -> None:
         self._writer = writer
         self._inode = os.fstat(writer).st_ino
 
     def note_initialized(self) -> None:
-        """Tell the parent that the function is loaded, so this worker can be replaced if it dies."""
+        """Notify the parent that the function is loaded, so that it replaces this worker if it dies."""
         self._note(_INITIALIZED)
 
     def note_api_lost(self) -> None:
-        """Tell the parent that the Runtime API cannot be used any more, by another worker either."""
+        """Notify the parent that neither this worker nor another one can use the Runtime API any more."""
         self._note(_API_LOST)
 
     def _note(self, message: bytes) -> None:
@@ -55,7 +55,7 @@ def become_worker(count: int, output_path: str) -> Parent:
     """Fork ``count`` workers and return in each of them. In the parent, this does not return.
 
     ``output_path`` is the Unix socket for the stdout and stderr of workers, or empty. A worker that dies is
-    replaced if its last message was that it is initialized; otherwise the next one would die at once too.
+    replaced if it was initialized and the Runtime API is not lost; otherwise the next one would die as well.
     When no worker is left, the parent exits with the status of the last one.
     """
     workers: dict[int, int] = {}  # process id: the end of a pipe that holds the worker's messages
@@ -120,7 +120,7 @@ def _has_ended(process: int) -> bool:
 
 
 def _end_with(parent: int, writer: int) -> None:
-    """Let the system end this process when its parent is gone, even if that was killed.
+    """Make the system end this process when its parent has ended, even if the parent was killed.
 
     Only the parent has the other end of this pipe. When it closes, the system sends SIGIO (fcntl(2), O_ASYNC;
     Linux does so for pipes), which ends a process that has no handler for it.
@@ -138,7 +138,7 @@ def _end_with(parent: int, writer: int) -> None:
 def _last_word(reader: int) -> bytes:
     try:
         return os.read(reader, 100)[-1:]
-    except BlockingIOError:  # no message, and a child of the worker still has the other end open
+    except BlockingIOError:  # no message yet, and a child process of the worker keeps the other end open
         return b""
     finally:
         os.close(reader)

@@ -1,1 +1,1 @@
-"""HTTP for web applications: events, responses, the lifespan of an ASGI application."""
+"""HTTP for web applications: events, responses and ASGI's lifespan protocol."""

@@ -55,7 +55,7 @@ _NOT_IN_ENCODED = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%\[\]|]")
 # Headers about one connection (RFC 9110, 7.6.1; also those that begin with "proxy-"). They are not sent on,
 # because the connection to the client belongs to the event source.
 _HOP_BY_HOP = (b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade")
-# Media types of text, beside those that begin with "text/" or end with one of the suffixes.
+# Media types of text that neither begin with "text/" nor end with one of the suffixes.
 _TEXT_TYPES = (
     "application/graphql",
     "application/javascript",
@@ -97,7 +97,8 @@ def log_problem(problem: str, error: BaseException | None = None) -> None:
 def check_application(app: Any, interface: str, arguments: int) -> None:
     """Raise TypeError for what is clearly not an application of ``interface``, which takes ``arguments``.
 
-    Checked when the function is loaded, because later it would look like a mistake in the application.
+    This is checked when the function is loaded: in an invocation, the error would look like one of the
+    application.
     """
     expected = f"Expected an application for {interface}, found"
     name = getattr(app, "__name__", type(app).__name__)
@@ -215,7 +216,7 @@ def make_prelude(
 ) -> dict[str, Any]:
     """Build the prelude. Raises ApplicationError or ValueError if it cannot be sent.
 
-    Raised when the application gives it, because later the trace would not lead there.
+    They are raised where the application sets it, so that the stack trace leads there.
     """
     if not 200 <= status <= 599:
         raise ApplicationError(app, f"has given the status {status}, expected 200 to 599")
@@ -238,7 +239,7 @@ def _is_for_client(name: bytes, has_body: bool) -> bool:
     """Whether the event source should see this header of the application, name in lower case.
 
     Every event source measures the body itself and ignores or renames a ``content-length`` from the function,
-    so that one that is wrong never matters. ``date`` and ``server`` are about the response and stay.
+    so a wrong one does no harm. ``date`` and ``server`` are about the response and are kept.
     """
     if name == b"content-length":
         return not has_body
@@ -246,7 +247,7 @@ def _is_for_client(name: bytes, has_body: bool) -> bool:
 
 
 def read(event: Any, base_path: str = "") -> Request:
-    """The request that ``event`` carries; NoHttpRequest if there is none.
+    """Return the request in ``event``. Raises NoHttpRequest if there is none.
 
     ``base_path``, such as ``/shop``, is the path of the API mapping on a custom domain of API Gateway. It
     begins ``path`` and is the ``root_path``, as is a stage that is part of the address.
@@ -262,24 +263,25 @@ def read(event: Any, base_path: str = "") -> Request:
             return Request(event, HTTP_API_1 if "version" in event else REST_API, base_path)
         if "connectionId" in context:
             raise NoHttpRequest(
-                f"The event is one of a WebSocket API, route {context.get('routeKey')!r}: each message is an "
-                "invocation of its own, which no web application can serve. Give these routes another handler"
+                f"The event is from a WebSocket API, route {context.get('routeKey')!r}: each message is a "
+                "separate invocation, which a web application cannot serve. Use another handler for them"
             )
     found = type(event).__name__
     if isinstance(event, dict):
         found = f"keys {', '.join(map(repr, event))}" if event else "no keys"
     raise NoHttpRequest(
-        f"The event carries no HTTP request: found {found}; expected what a function URL, API Gateway or an "
-        "Application Load Balancer sends, with requestContext and, in it or beside it, the method. To try "
-        "one, in this runtime's source folder: make run EVENT='GET /'"
+        f"The event is not an HTTP request: found {found}; expected an event of a function URL, API Gateway "
+        "or an Application Load Balancer, with requestContext and the HTTP method. To try one, use in this "
+        "runtime's source folder: make run EVENT='GET /'"
     )
 
 
 class Envelope(_Envelope):
     """A buffered response: the members of the prelude, ``body`` and ``isBase64Encoded``.
 
-    Return it, or ``yield from`` it in a handler that is a generator: then it is one chunk, its JSON. Lambda
-    gives an event source that does not stream all chunks in one piece, so both give the same response.
+    A handler can return it, or ``yield from`` it if it is a generator: then its JSON is the only chunk.
+    Lambda passes all chunks in one piece to an event source that does not stream, so the response is the
+    same.
     """
 
     def __iter__(self) -> Iterator[Any]:
@@ -287,9 +289,9 @@ class Envelope(_Envelope):
 
 
 def complete(prelude: dict[str, Any], body: bytes, text_types: Collection[str] = ()) -> Envelope:
-    """Build a buffered response of the prelude and the whole body, as text if it is text, else in base64.
+    """Build a buffered response from the prelude and the whole body: text as text, other bodies in base64.
 
-    ``text_types``: media types that are text beside those that are known to be.
+    ``text_types``: further media types of text.
     """
     lists = {name: ",".join(values) for name, values in prelude.get("multiValueHeaders", {}).items()}
     headers = {**prelude.get("headers", {}), **lists}
@@ -303,16 +305,16 @@ def complete(prelude: dict[str, Any], body: bytes, text_types: Collection[str] =
 
 
 def _read_path(event: dict[str, Any], source: str, base_path: str) -> tuple[bytes, bytes, bytes]:
-    """Give the root path; the path, which begins with it; and the path with its percent-encoding.
+    """Return the root path; the path, which begins with the root path; and the percent-encoded path.
 
-    The first two are decoded, because one path may be encoded in several ways.
+    The first two are decoded, because the same path can be encoded in several ways.
 
     A named stage, such as ``prod``, is part of an HTTP API's path on every domain. On a custom domain the
-    client's address has the API mapping instead: ``https://example.com/shop/a`` comes with payload 2.0 as
-    ``/prod/a``. That the mapping is missing is in AWS's guide ("Create AWS Lambda proxy integrations for HTTP
-    APIs": rawPath); that the stage is there is what users found (issue 465 of serverless-express, issue 621
-    of powertools-lambda-python). So there ``base_path`` takes the stage's place. Everywhere else the client's
-    address has the stage too, and it is the root path.
+    client's address has the API mapping instead: ``https://example.com/shop/a`` arrives with payload 2.0 as
+    ``/prod/a``. AWS's guide documents that the mapping is missing ("Create AWS Lambda proxy integrations for
+    HTTP APIs": rawPath). Users reported that the stage is present (issue 465 of serverless-express, issue 621
+    of powertools-lambda-python). So ``base_path`` replaces the stage there. Everywhere else the client's
+    address also has the stage, which is the root path.
     """
     context = event["requestContext"]
     path: str = event.get("rawPath" if source in PAYLOAD_2 else "path") or "/"

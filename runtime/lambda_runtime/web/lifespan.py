@@ -39,7 +39,7 @@ _shared: list[Lifespan] = []
 
 
 def lifespan_of(app: Application, choice: str) -> Lifespan:
-    """Give the one lifespan that all handlers of ``app`` share; with ``"off"``, one that does nothing."""
+    """Return the lifespan that all handlers of ``app`` share or, with ``"off"``, one that does nothing."""
     if choice not in CHOICES:
         raise ValueError(f"lifespan is {choice!r}, expected 'auto', 'on' or 'off'")
     lifespan = next((one for one in _shared if _is_same(one._app, app)), None)
@@ -53,7 +53,7 @@ def lifespan_of(app: Application, choice: str) -> Lifespan:
 
 
 def _is_same(one: Application, other: Application) -> bool:
-    """Whether both are one application; of a bound method, each access gives another object."""
+    """Whether both are the same application. Each access to a bound method creates another object."""
     function = getattr(one, "__func__", None)
     return one is other or (
         function is not None
@@ -74,7 +74,7 @@ class Lifespan:
         self._stopping = False
 
     def demand(self) -> None:
-        """Start it again, with ``"on"``, unless it has started."""
+        """Start again with ``"on"``, unless the lifespan has started."""
         self._choice = "on"
         if self._expected is not SHUTDOWN:
             self._loop = None
@@ -89,11 +89,12 @@ class Lifespan:
             return
         event_loop.wait_for(self.state())
         if self._expected is SHUTDOWN and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            # With a handler, the runtime makes Lambda send SIGTERM, and then calls the functions of `atexit`.
+            # If there is a handler, the runtime makes Lambda send SIGTERM, and then calls the `atexit`
+            # functions.
             signal.signal(signal.SIGTERM, self._wait_for_atexit)
 
     def _wait_for_atexit(self, number: int, frame: Any) -> None:
-        """Handle SIGTERM: do nothing here, but end a child of this process."""
+        """Handle SIGTERM: exit if this is a child process; otherwise `atexit` runs the shutdown."""
         if os.getpid() != self._process:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -153,7 +154,7 @@ class Lifespan:
         try:
             await self._app(scope, self._questions.get, self._send)
         finally:
-            self._replies.put_nowait({"type": "none, it has ended"})
+            self._replies.put_nowait({"type": "the application has returned"})
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]
@@ -162,9 +163,8 @@ class Lifespan:
         elif kind.startswith("lifespan.") or self._expected is not STARTUP:
             expected = " or ".join(self._expected) or "nothing more"
             raise ApplicationError(self._app, f"has sent {kind}, expected {expected}")
-        self._replies.put_nowait(
-            message
-        )  # any other message at the start: the application takes this for a request
+        # Any other message, at the start, is a reply too: the application treats this scope as a request.
+        self._replies.put_nowait(message)
 
     async def _ask(self, question: str) -> Message:
         self._questions.put_nowait({"type": question})
@@ -194,7 +194,7 @@ class Lifespan:
         """Run the shutdown when the process exits."""
         loop = self._task.get_loop()
         if os.getpid() != self._process or loop.is_closed():
-            return  # a child of the process exits, or there is no loop
+            return  # this is a child process, or there is no loop
         limit = process_exit.time_left(SHUTDOWN_S)
         stop: Union[Future[None], asyncio.Future[None]]
         if loop.is_running():  # during an invocation, while another thread ends the process
