@@ -67,8 +67,8 @@ def _respond(app: Application, response: Response, environ: dict[str, Any]) -> I
         raise ApplicationError(app, f"has returned {type(blocks).__name__}, expected an iterable of bytes")
     try:
         for block in blocks:
-            yield from response.take(block)
-        yield from response.take(b"", is_last=True)
+            yield from response.ready_parts(block)
+        yield from response.ready_parts(b"", is_last=True)
     finally:  # even if the client has left
         close = getattr(blocks, "close", None)
         if close is not None:
@@ -82,17 +82,17 @@ class Response:
         self._app = app
         self._request = request
         self._streamed = streamed
-        self._head: dict[str, Any] | None = None
-        self._head_sent = False
+        self._prelude: dict[str, Any] | None = None
+        self._prelude_sent = False
         self._written: list[bytes] = []
 
     def start(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
     ) -> Callable[[bytes], None]:
         """``start_response``. An error may replace status and headers until the first block is sent."""
-        if self._head is not None and not exc_info:
+        if self._prelude is not None and not exc_info:
             raise ApplicationError(self._app, "has called start_response twice without exc_info")
-        if self._head_sent or self._written:
+        if self._prelude_sent or self._written:
             raise exc_info[1].with_traceback(exc_info[2])
         code = status[:3] if isinstance(status, str) else ""
         if not code.isdigit():
@@ -100,7 +100,7 @@ class Response:
                 self._app, f"has given the status {status!r}, expected for example '200 OK'"
             )
         encoded = [self._encode(header) for header in headers]
-        self._head = http_event.make_prelude(
+        self._prelude = http_event.make_prelude(
             self._app, self._request, int(code), encoded, streamed=self._streamed
         )
         return self._write
@@ -124,18 +124,18 @@ class Response:
         if not isinstance(block, bytes):
             raise ApplicationError(self._app, f"has sent a block of {type(block).__name__}, expected bytes")
 
-    def take(self, block: bytes, *, is_last: bool = False) -> Iterator[Any]:
+    def ready_parts(self, block: bytes, *, is_last: bool = False) -> Iterator[Any]:
         """Yield the parts that can be sent: the prelude only before a block, as PEP 3333 demands."""
         self._check(block)
         data = b"".join([*self._written, block])
         self._written.clear()
         if not data and not is_last:
             return
-        if self._head is None:
+        if self._prelude is None:
             raise ApplicationError(self._app, "has not called start_response before its first block")
-        if not self._head_sent:
-            self._head_sent = True
-            yield self._head
+        if not self._prelude_sent:
+            self._prelude_sent = True
+            yield self._prelude
         if data and self._request.method != "HEAD":  # a response to HEAD has no body (RFC 9110, 9.3.2)
             yield data
 

@@ -54,7 +54,7 @@ def prepare(hook: Any, settings: Settings, client: LambdaRuntimeClient, log: Fun
     except (RuntimeApiError, OSError) as error:
         log.write_runtime_message(f"The SIGTERM handler may never be called: {error}")
     termination = Termination(hook, client, log)
-    client.before_next = termination.leave_if_begun
+    client.before_next = termination.exit_if_begun
     client.look_up_s = LOOK_UP_S
     _signal.signal(_signal.SIGTERM, termination.handle)
 
@@ -68,7 +68,7 @@ class Termination:
         self._log = log
         package = str(getattr(hook, "__module__", "")).partition(".")[0]
         self._event_loop = package if package in _EVENT_LOOPS else ""
-        self._loop_missed_it = False
+        self._loop_missed_signal = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Handle SIGTERM; Python calls this in the main thread."""
@@ -82,11 +82,11 @@ class Termination:
             from .. import event_loop
 
             # uvloop notices only signals that arrive while its loop is running.
-            self._loop_missed_it = self._event_loop == "uvloop" and not event_loop.is_running()
-            if not self._loop_missed_it:
+            self._loop_missed_signal = self._event_loop == "uvloop" and not event_loop.is_running()
+            if not self._loop_missed_signal:
                 _signal.signal(number, _signal.SIG_IGN)  # otherwise the loop would call its callbacks again
         try:
-            process_exit.start_new_thread(self._leave_in_time, ())
+            process_exit.start_new_thread(self._exit_in_time, ())
         except RuntimeError:
             pass  # no thread can be started; the main thread usually exits in time
         if self._client.invocation is not None:
@@ -99,32 +99,32 @@ class Termination:
         """Call the hook. Returns the exit status: that of the hook's exception, if it raises one."""
         try:
             self._hook(number, frame)
-            self._let_loop_run(GRACE_S)
+            self._drain_loop(GRACE_S)
         except BaseException as error:
             if not isinstance(error, SystemExit):
                 self._log.write_error(diagnostics.describe(error))
             return process_exit.exit_status(error)
         return STATUS
 
-    def leave_if_begun(self) -> None:
+    def exit_if_begun(self) -> None:
         """Exit if SIGTERM arrived during the invocation that has just ended."""
         if process_exit.end_at is not None:
-            self._let_loop_run(LOOP_S)
+            self._drain_loop(LOOP_S)
             process_exit.exit_now(STATUS)
 
-    def _leave_in_time(self) -> None:
+    def _exit_in_time(self) -> None:
         """Exit from another thread, in case the main thread does not exit in time."""
         process_exit.sleep(GRACE_S)
         if self._client.invocation is None:
             process_exit.sleep(process_exit.time_left(LOOP_S))
         process_exit.exit_now(STATUS)
 
-    def _let_loop_run(self, seconds: float) -> None:
+    def _drain_loop(self, seconds: float) -> None:
         """Run the event loop, so that it calls its callbacks for this signal and finishes its tasks."""
         if self._event_loop:
             from .. import event_loop
 
-            signal = _signal.SIGTERM if self._loop_missed_it else None
+            signal = _signal.SIGTERM if self._loop_missed_signal else None
             event_loop.drain(process_exit.time_left(seconds), signal)
 
 

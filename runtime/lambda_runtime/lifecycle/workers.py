@@ -76,7 +76,7 @@ def become_worker(count: int, output_path: str) -> Parent:
                 for inherited in (reader, *workers.values()):
                     os.close(inherited)
                 process_exit.serve_from_here()
-                _end_with(parent, writer)
+                _exit_with_parent(parent, writer)
                 if output_path:
                     _redirect_output(output_path)
                 return Parent(writer)
@@ -87,7 +87,7 @@ def become_worker(count: int, output_path: str) -> Parent:
         process, status = os.wait()
         signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)
         reader = workers.pop(process, -1)  # process 1 also inherits orphans
-        missing = int(reader >= 0 and _last_word(reader) == _INITIALIZED)
+        missing = int(reader >= 0 and _last_message(reader) == _INITIALIZED)
         if not workers and not missing:
             os._exit(os.WEXITSTATUS(status) or 1 if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
 
@@ -119,7 +119,7 @@ def _has_ended(process: int) -> bool:
         return True  # its status was read before
 
 
-def _end_with(parent: int, writer: int) -> None:
+def _exit_with_parent(parent: int, writer: int) -> None:
     """Make the system end this process when its parent has ended, even if the parent was killed.
 
     Only the parent has the other end of this pipe. When it closes, the system sends SIGIO (fcntl(2), O_ASYNC;
@@ -135,7 +135,7 @@ def _end_with(parent: int, writer: int) -> None:
         os._exit(1)
 
 
-def _last_word(reader: int) -> bytes:
+def _last_message(reader: int) -> bytes:
     try:
         return os.read(reader, 100)[-1:]
     except BlockingIOError:  # no message yet, and a child process of the worker keeps the other end open

@@ -195,7 +195,7 @@ class Request:
         if self.source is BALANCER_LISTS:  # which then ignores "headers"
             prelude["multiValueHeaders"] = values
         elif self.source is BALANCER:
-            prelude["headers"] = _spell_apart(values)
+            prelude["headers"] = _distinct_spellings(values)
         elif self.source in PAYLOAD_2:
             cookies = values.pop("set-cookie", None)
             prelude["headers"] = {
@@ -384,7 +384,7 @@ def _split_host(host: bytes, default_port: bytes) -> tuple[str, int]:
     return name.decode("latin-1"), int(port)
 
 
-def _spell_apart(values: dict[str, list[str]]) -> dict[str, str]:
+def _distinct_spellings(values: dict[str, list[str]]) -> dict[str, str]:
     """Headers for event sources that accept one value per name: repeated names get different capitals.
 
     Header names are case-insensitive: ``set-cookie`` and ``Set-cookie`` are two members in JSON, but the same

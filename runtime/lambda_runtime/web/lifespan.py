@@ -113,12 +113,12 @@ class Lifespan:
 
     async def _start(self) -> bool:
         """Run the startup. Returns False if the application does not support the protocol."""
-        self._questions: asyncio.Queue[Message] = asyncio.Queue()
+        self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._replies: asyncio.Queue[Message] = asyncio.Queue()
         self._expected = STARTUP
         self._task = asyncio.ensure_future(self._run())
         event_loop.exclude_from_drain(self._task)
-        reply = await self._ask("lifespan.startup")
+        reply = await self._request("lifespan.startup")
         if reply["type"] == "lifespan.startup.complete":
             self._task.add_done_callback(self._note_end)
             return True
@@ -127,7 +127,7 @@ class Lifespan:
             reason = reply.get("message") or reply["type"]
             raise error or ApplicationError(self._app, f"has not started: {reason}")
         # An application that received the message, or sent one, supports the protocol.
-        if error is not None and (self._questions.empty() or isinstance(error, ApplicationError)):
+        if error is not None and (self._inbox.empty() or isinstance(error, ApplicationError)):
             problem = self._problem(error, "while it was starting")
             log_problem(
                 f"{problem}; requests are served without it. With lifespan='on', this is an init error.",
@@ -139,7 +139,7 @@ class Lifespan:
         """Run the shutdown. Raises its error."""
         self._stopping = True
         if not self._task.done():
-            reply = await self._ask("lifespan.shutdown")
+            reply = await self._request("lifespan.shutdown")
             if reply["type"] != "lifespan.shutdown.complete":
                 raise await self._error() or ApplicationError(
                     self._app, f"has not shut down: {reply.get('message') or reply['type']}"
@@ -152,7 +152,7 @@ class Lifespan:
             "state": self._state,
         }
         try:
-            await self._app(scope, self._questions.get, self._send)
+            await self._app(scope, self._inbox.get, self._send)
         finally:
             self._replies.put_nowait({"type": "the application has returned"})
 
@@ -166,8 +166,8 @@ class Lifespan:
         # Any other message, at the start, is a reply too: the application treats this scope as a request.
         self._replies.put_nowait(message)
 
-    async def _ask(self, question: str) -> Message:
-        self._questions.put_nowait({"type": question})
+    async def _request(self, message_type: str) -> Message:
+        self._inbox.put_nowait({"type": message_type})
         return await self._replies.get()
 
     async def _error(self) -> BaseException | None:
