@@ -35,12 +35,12 @@ class Samples:
 
 def invoke(process: RuntimeProcess, scenario: Scenario) -> tuple[Times, float]:
     """Invoke once; return the times and when the response arrived; raise UnexpectedRequest if it is wrong."""
-    times, answer = process.api.invoke(scenario.event)
-    if json.loads(answer.body) != scenario.answer:
+    times, response = process.api.invoke(scenario.event)
+    if json.loads(response.body) != scenario.response:
         raise UnexpectedRequest(
-            f"{scenario.handler} responded with {answer.body[:500]!r}, expected {scenario.answer!r}"
+            f"{scenario.handler} responded with {response.body[:500]!r}, expected {scenario.response!r}"
         )
-    return times, answer.arrived_s
+    return times, response.arrived_s
 
 
 def check_log(process: RuntimeProcess, scenario: Scenario, invocations: int) -> None:
@@ -60,8 +60,8 @@ def measure_starts(pair: Pair, scenario: Scenario, task_root: Path, runs: int) -
             process = RuntimeProcess(runtime, scenario.handler, task_root)
             started_s = time.perf_counter()
             with process:
-                _, answered_s = invoke(process, scenario)
-                samples.cold_s.append(answered_s - started_s)
+                _, arrived_s = invoke(process, scenario)
+                samples.cold_s.append(arrived_s - started_s)
                 for _ in range(INVOCATIONS_BEFORE_MEMORY - 1):
                     invoke(process, scenario)
                 samples.peak_memory_kb.append(process.peak_memory_kb())

@@ -83,12 +83,12 @@ class RuntimeApi:
         message = event_message(event)
         sent_s = time.perf_counter()
         waiting.connection.sendall(message)
-        answer = self.receive(
+        response = self.receive(
             b"POST /2018-06-01/runtime/invocation/8476a536-e9f4-11e8-9739-2dfe598c3fcd/response"
         )
-        answer.connection.sendall(ACCEPTED)
+        response.connection.sendall(ACCEPTED)
         following = self.wait_for_next()
-        return Times(answer.arrived_s - sent_s, following.arrived_s - sent_s), answer
+        return Times(response.arrived_s - sent_s, following.arrived_s - sent_s), response
 
     def receive(self, target: bytes) -> Request:
         """Receive the next request, which must be ``target``."""

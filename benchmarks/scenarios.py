@@ -13,13 +13,13 @@ from benchmarks.functions.hello import PAGE
 class Scenario:
     """A handler in benchmarks/functions, an event, and the expected response.
 
-    ``answer`` is a JSON value; ``log_line`` is in the log once for each event.
+    ``response`` is a JSON value; ``log_line`` is in the log once for each event.
     """
 
     name: str
     handler: str
     event: bytes
-    answer: object
+    response: object
     log_line: bytes = b""
 
 

@@ -184,7 +184,7 @@ class FunctionTestCase(unittest.TestCase):
         """Invoke with ``value`` as JSON."""
         return function.invoke(json.dumps(value).encode(), **settings)
 
-    def answer(self, function: Function, value: object = None, **settings: Any) -> Any:
+    def call(self, function: Function, value: object = None, **settings: Any) -> Any:
         """Invoke, expect success, and return the value that the function returned."""
         result = self.invoke(function, value, **settings)
         self.assertIsNone(result.function_error, result.payload[:3000])
@@ -206,9 +206,9 @@ class FunctionTestCase(unittest.TestCase):
 
     # Expecting
 
-    def assertAnswer(self, function: Function, value: object, expected: object) -> None:
+    def assertResponse(self, function: Function, value: object, expected: object) -> None:
         """Expect ``expected`` as the response to ``value``."""
-        self.assertEqual(self.answer(function, value), expected)
+        self.assertEqual(self.call(function, value), expected)
 
     def assertStillWorks(self, function: Function) -> None:
         """Expect that the first process is still running and was not replaced."""
@@ -244,7 +244,7 @@ class FunctionTestCase(unittest.TestCase):
         self.assertIsNotNone(function.exit_status, f"the process is still running after {PATIENCE_S} s")
         return function.exit_status or 0
 
-    def assertOneAnswerEach(self, function: Function) -> None:
+    def assertOneResponseEach(self, function: Function) -> None:
         """Expect exactly one response to each event, and one more call of `next` than events."""
         kinds = [request.path.rpartition("/")[2] for request in function.requests]
         self.assertEqual(kinds[::2], ["next"] * len(kinds[::2]))

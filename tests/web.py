@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Answer:
+class Response:
     """An HTTP response: status, headers in order with lower-case names, and the pieces of the body."""
 
     def __init__(self, status: int, headers: list[tuple[str, str]]) -> None:
@@ -51,7 +51,7 @@ class WebTestCase(FunctionTestCase):
         self.addCleanup(function_url.close)
         return function_url.url
 
-    def ask(
+    def request(
         self,
         url: str,
         target: str = "/",
@@ -59,24 +59,24 @@ class WebTestCase(FunctionTestCase):
         method: str = "GET",
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Make a request and read the whole response."""
         connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
         self.addCleanup(connection.close)
         began = time.monotonic()
         connection.request(method, target, body, dict(headers or {}))
-        response = connection.getresponse()
-        answer = Answer(response.status, [(name.lower(), value) for name, value in response.getheaders()])
-        answer.head_s = time.monotonic() - began
+        raw = connection.getresponse()
+        response = Response(raw.status, [(name.lower(), value) for name, value in raw.getheaders()])
+        response.head_s = time.monotonic() - began
         try:
             while True:
-                piece = response.read1(65_536)
+                piece = raw.read1(65_536)
                 if not piece:
-                    return answer
-                answer.pieces.append((time.monotonic() - began, piece))
+                    return response
+                response.pieces.append((time.monotonic() - began, piece))
         except (IncompleteRead, ConnectionError):
-            answer.cut_short = True
-            return answer
+            response.cut_short = True
+            return response
 
 
 def url_event(

@@ -14,7 +14,7 @@ def handler(event: dict[str, str], context: Any) -> dict[str, str]:
 
 
 def page(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answers a request of API Gateway with about 1 KB."""
+    """Responses a request of API Gateway with about 1 KB."""
     path = event["requestContext"]["http"]["path"]
     return {"statusCode": 200, "headers": {"content-type": "text/html", "x-path": path}, "body": PAGE}
 

@@ -1048,8 +1048,8 @@ class TheInvokeApi(EmulatorTestCase):
         self.assertEqual((202, b""), (status, body))
         request_id = headers["x-amzn-RequestId"]
         self.wait_for_log(self.started, f"END RequestId: {request_id}\n")
-        answer = json.loads(self.started.requests[1].body)
-        self.assertEqual(['{"a": 1}', self.started.arn("hello:prod")], answer[:2])
+        response = json.loads(self.started.requests[1].body)
+        self.assertEqual(['{"a": 1}', self.started.arn("hello:prod")], response[:2])
         for name, event, status, error in [
             ("hello", b"nope", 400, "InvalidRequestContentException"),
             ("hello", b"1" * 262_145, 413, "RequestEntityTooLargeException"),

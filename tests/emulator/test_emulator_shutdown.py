@@ -212,13 +212,13 @@ class TheEnd(ExtensionTestCase):
             timeout_s=60,
             shutdown_grace_s=60,
         )
-        answers: list[bytes] = []
-        thread = threading.Thread(target=lambda: answers.append(function.invoke().payload))
+        responses: list[bytes] = []
+        thread = threading.Thread(target=lambda: responses.append(function.invoke().payload))
         thread.start()
         self.wait_for_log(function, "begun\n")
         function.close()
         thread.join()
-        self.assertEqual(([b"done"], 0), (answers, function.exit_status))
+        self.assertEqual(([b"done"], 0), (responses, function.exit_status))
 
     def test_of_the_command_line_ends_the_function_and_shows_what_it_logs(self) -> None:
         script = self.folder / "runtime_script.py"

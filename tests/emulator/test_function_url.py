@@ -310,10 +310,10 @@ s.end()
         for mode, end in ((RESPONSE_STREAM, "s.write(bytes(8)); s.write('body')"), (BUFFERED, "pass")):
             for length in (4, 5):
                 function = self.open(ON_DEMAND, mode)
-                answer = {"statusCode": 200, "headers": {"content-length": str(length)}}
+                response = {"statusCode": 200, "headers": {"content-length": str(length)}}
                 if mode == BUFFERED:
-                    answer["body"] = "body"
-                reply = self.perform(f"s = stream(); s.write(json.dumps({answer})); {end}; s.end()")
+                    response["body"] = "body"
+                reply = self.perform(f"s = stream(); s.write(json.dumps({response})); {end}; s.end()")
                 self.assertEqual(b"body", reply.read())
                 self.assertEqual(length == 4, "but its body has 4 bytes" not in function.log_text())
 
@@ -574,13 +574,13 @@ class TheConnection(UrlTestCase):
             ("HTTP/1.0", "TE", b"close"),
             ("HTTP/1.0", "Keep-Alive", b"keep-alive"),
         ]
-        for version, wish, answer in cases:
+        for version, wish, expected in cases:
             with self.subTest(version=version, wish=wish):
                 first = f"GET /1 {version}\r\nHost: x\r\nConnection: {wish}\r\n\r\n"
                 replies = self.send(first + "GET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 head = replies.partition(b"\r\n\r\n")[0]
-                self.assertEqual([answer] if answer else [], re.findall(rb"\r\nConnection: (\S+)", head))
-                self.assertEqual(1 if answer == b"close" else 2, replies.count(b"HTTP/1.1 200 OK\r\n"))
+                self.assertEqual([expected] if expected else [], re.findall(rb"\r\nConnection: (\S+)", head))
+                self.assertEqual(1 if expected == b"close" else 2, replies.count(b"HTTP/1.1 200 OK\r\n"))
 
     def test_accepts_an_empty_line_before_a_request(self) -> None:
         self.open(ECHO)

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tests.support import Function
 
-# `note` is what is put off; the answer to an event without instructions is what was noted until then.
+# `note` is what is put off; the response to an event without instructions is what was noted until then.
 NOTE = """
     import asyncio, logging, os, sys, time
     notes = []
@@ -38,7 +38,7 @@ EXECUTE = """
             return notes
         names = {**globals(), "context": context, "later": context.after_response}
         exec(event, names)
-        return names["answer"]() if "answer" in names else None
+        return names["response"]() if "response" in names else None
 """
 
 
@@ -48,9 +48,9 @@ class AfterResponse(FunctionTestCase):
 
     def test_it_is_called_with_its_arguments_in_order_before_the_next_event(self) -> None:
         function = self.start_noting()
-        self.assertAnswer(function, "later(note, 1); later(note, 2, b=3); later(note)", None)
-        self.assertAnswer(function, None, [[1], [2, ["b", 3]], []])
-        self.assertAnswer(function, None, [[1], [2, ["b", 3]], []])
+        self.assertResponse(function, "later(note, 1); later(note, 2, b=3); later(note)", None)
+        self.assertResponse(function, None, [[1], [2, ["b", 3]], []])
+        self.assertResponse(function, None, [[1], [2, ["b", 3]], []])
         self.assertStillWorks(function)
 
     def test_the_caller_does_not_wait_for_it(self) -> None:
@@ -59,53 +59,54 @@ class AfterResponse(FunctionTestCase):
         source = f"""
 def wait():
     note("begun")
-    while not os.path.exists("{root}/answered"): time.sleep(0.002)
+    while not os.path.exists("{root}/responded"): time.sleep(0.002)
     note("ended")
 later(wait)"""
-        self.assertAnswer(function, source, None)
-        Path(root, "answered").touch()
-        self.assertAnswer(function, None, [["begun"], ["ended"]])
+        self.assertResponse(function, source, None)
+        Path(root, "responded").touch()
+        self.assertResponse(function, None, [["begun"], ["ended"]])
 
     def test_http_callers_do_not_wait_for_it(self) -> None:
         root = self.write({})
         function = self.start(joined(NOTE, EXECUTE), response_grace_s=60)
         source = f"""
 def wait():
-    while not os.path.exists("{root}/answered"): time.sleep(0.002)
+    while not os.path.exists("{root}/responded"): time.sleep(0.002)
 later(wait)"""
         with contextlib.closing(InvokeApi(function)) as api:
             path = f"{api.url}/2015-03-31/functions/function/invocations"
             with urlopen(path, json.dumps(source).encode(), timeout=PATIENCE_S) as response:
                 self.assertEqual(response.read(), b"null")
-        Path(root, "answered").touch()
+        Path(root, "responded").touch()
 
     def test_async_functions_are_awaited(self) -> None:
         function = self.start_noting()
-        self.assertAnswer(function, "later(note_later, 1); later(note, 2); later(note_later, 3)", None)
-        self.assertAnswer(function, None, [["later", 1], [2], ["later", 3]])
+        self.assertResponse(function, "later(note_later, 1); later(note, 2); later(note_later, 3)", None)
+        self.assertResponse(function, None, [["later", 1], [2], ["later", 3]])
 
     def test_deferred_calls_are_made_last(self) -> None:
         function = self.start_noting()
-        self.assertAnswer(function, "later(later, note, 'last'); later(note, 'first')", None)
-        self.assertAnswer(function, None, [["first"], ["last"]])
+        self.assertResponse(function, "later(later, note, 'last'); later(note, 'first')", None)
+        self.assertResponse(function, None, [["first"], ["last"]])
 
     def test_each_kind_of_response_has_it(self) -> None:
         function = self.start_noting()
         for kind in ("def", "async def"):
             source = (
-                f"later(note, 1)\n{kind} answer():\n    later(note, 2); yield 'a'; later(note, 3); yield 'b'"
+                f"later(note, 1)\n{kind} response():\n"
+                "    later(note, 2); yield 'a'; later(note, 3); yield 'b'"
             )
             self.assertEqual(self.streamed(function, source), b"ab")
-        self.assertAnswer(function, "later(note, 4)\nasync def answer(): later(note, 5)", None)
+        self.assertResponse(function, "later(note, 4)\nasync def response(): later(note, 5)", None)
         self.error(function, "later(note, 6); 1 / 0")
-        self.error(function, "later(note, 7); answer = object")
+        self.error(function, "later(note, 7); response = object")
         result = function.invoke_streaming(
-            b"\"later(note, 8)\\ndef answer():\\n yield 'sent'; later(note, 9); 1 / 0\""
+            b"\"later(note, 8)\\ndef response():\\n yield 'sent'; later(note, 9); 1 / 0\""
         )
         self.assertEqual((b"".join(result), result.error_type), (b"sent", "Function.ZeroDivisionError"))
-        self.assertAnswer(function, None, [[n] for n in (1, 2, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9)])
+        self.assertResponse(function, None, [[n] for n in (1, 2, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9)])
         self.assertStillWorks(function)
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
 
     def test_its_errors_are_logged_and_change_nothing(self) -> None:
         function = self.start_noting()
@@ -128,9 +129,9 @@ later(note)"""
             self.assertIn("Raised in a context.after_response callback", error)
         self.assertIn("in fail\r", errors[0])
         kept = [["fail"], ["sys."], ["later"], ["asyn"], ["{}['"], ["rais"], []]
-        self.assertAnswer(function, None, kept)
+        self.assertResponse(function, None, kept)
         self.assertStillWorks(function)
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
 
     def test_calls_without_effect_are_reported(self) -> None:
         function = self.start_noting()
@@ -157,8 +158,8 @@ later(sys.exit, 3)"""
 
     def test_the_time_it_takes_belongs_to_the_invocation(self) -> None:
         function = self.start(joined(NOTE, EXECUTE), timeout_s=0.5)
-        self.assertAnswer(function, "later(time.sleep, 60)", None)
-        self.assertAnswer(function, None, [])
+        self.assertResponse(function, "later(time.sleep, 60)", None)
+        self.assertResponse(function, None, [])
         self.assertEqual(function.restarts, 1)
         self.assertIn("Task timed out after 0.50 seconds", function.log_text())
 

@@ -75,9 +75,9 @@ class Requests(AsgiTestCase):
             """
         )
         headers = {"X-Twice": "1", "Cookie": "a=1; b=2", "X-Lower-CASE": "é"}
-        answer = self.ask(url, "/a%20b%2Fc/%C3%A9?x=%20&y", method="OPTIONS", headers=headers)
-        facts = json.loads(answer.text)
-        self.assertEqual(facts.pop("id"), answer.header("x-amzn-requestid"))
+        response = self.request(url, "/a%20b%2Fc/%C3%A9?x=%20&y", method="OPTIONS", headers=headers)
+        facts = json.loads(response.text)
+        self.assertEqual(facts.pop("id"), response.header("x-amzn-requestid"))
         self.assertEqual(facts.pop("event"), "/a%20b%2Fc/%C3%A9")
         scope = {name: eval(value) for name, value in facts.items()}
         pairs = scope.pop("headers")
@@ -116,8 +116,8 @@ class Requests(AsgiTestCase):
             """
         )
         expected = {"type": "http.request", "body": b"\x00\xff", "more_body": False}
-        answer = self.ask(url, method="POST", body=b"\x00\xff", headers={"Content-Type": "image/png"})
-        self.assertEqual(eval(answer.text), [expected, False])
+        response = self.request(url, method="POST", body=b"\x00\xff", headers={"Content-Type": "image/png"})
+        self.assertEqual(eval(response.text), [expected, False])
         self.assertIn("{'type': 'http.disconnect'}\n", self.log_after_end())
 
     def log_after_end(self) -> str:
@@ -136,9 +136,11 @@ class Requests(AsgiTestCase):
             "Connection": "Upgrade",
             "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
         }
-        answer = self.ask(url, "/ws", headers=headers)
-        self.assertEqual((answer.status, answer.header("content-type")), (501, "text/plain; charset=utf-8"))
-        self.assertIn("WebSockets are not supported", answer.text)
+        response = self.request(url, "/ws", headers=headers)
+        self.assertEqual(
+            (response.status, response.header("content-type")), (501, "text/plain; charset=utf-8")
+        )
+        self.assertIn("WebSockets are not supported", response.text)
 
     def test_an_event_without_a_request_is_an_error_that_says_so(self) -> None:
         function = self.start_app("async def app(scope, receive, send): pass")
@@ -154,7 +156,7 @@ class Requests(AsgiTestCase):
                 await body(send, repr([scope["root_path"], scope["path"]]).encode())
         """
         url = self.serve(app, ', base_path="/shop"')
-        self.assertEqual(eval(self.ask(url, "/shop/a").text), ["/shop", "/shop/a"])
+        self.assertEqual(eval(self.request(url, "/shop/a").text), ["/shop", "/shop/a"])
 
 
 class Responses(AsgiTestCase):
@@ -171,11 +173,11 @@ class Responses(AsgiTestCase):
                 await body(send, b"three")
             """
         )
-        answer = self.ask(url)
-        self.assertEqual((answer.status, answer.text), (201, "onetwothree"))
-        self.assertEqual(answer.all("set-cookie"), ["a=1", "b=2"])
-        self.assertEqual([piece for _, piece in answer.pieces], [b"one", b"two", b"three"])
-        moments = [answer.head_s, *(moment for moment, _ in answer.pieces)]
+        response = self.request(url)
+        self.assertEqual((response.status, response.text), (201, "onetwothree"))
+        self.assertEqual(response.all("set-cookie"), ["a=1", "b=2"])
+        self.assertEqual([piece for _, piece in response.pieces], [b"one", b"two", b"three"])
+        moments = [response.head_s, *(moment for moment, _ in response.pieces)]
         for earlier, later in zip(moments, moments[1:]):
             self.assertGreater(later - earlier, 0.2, moments)
 
@@ -191,9 +193,9 @@ class Responses(AsgiTestCase):
             """
         )
         began = time.monotonic()
-        self.assertEqual(self.ask(url, "/first").text, "[]")
+        self.assertEqual(self.request(url, "/first").text, "[]")
         self.assertLess(time.monotonic() - began, 0.35)
-        self.assertEqual(self.ask(url, "/second").text, '["/first"]')
+        self.assertEqual(self.request(url, "/second").text, '["/first"]')
 
     def test_an_error_of_the_application_after_its_response_is_logged(self) -> None:
         url = self.serve(
@@ -206,8 +208,8 @@ class Responses(AsgiTestCase):
             """
         )
         for path in ("/raise", "/send", "/"):
-            answer = self.ask(url, path)
-            self.assertEqual((answer.status, answer.text, answer.cut_short), (200, "fine", False))
+            response = self.request(url, path)
+            self.assertEqual((response.status, response.text, response.cut_short), (200, "fine", False))
         log = self.function.log_text()
         self.assertIn("[ERROR] ValueError: too late", log)
         self.assertEqual(log.count("Raised by the web application after its response; the caller"), 2, log)
@@ -230,9 +232,9 @@ class Responses(AsgiTestCase):
                 await send({"type": "http.response.body"})
             """
         )
-        answer = self.ask(url, "/empty")
-        self.assertEqual((answer.status, answer.body), (204, b""))
-        self.assertEqual(self.ask(url, "/parts").body, b"ab")
+        response = self.request(url, "/empty")
+        self.assertEqual((response.status, response.body), (204, b""))
+        self.assertEqual(self.request(url, "/parts").body, b"ab")
 
     def test_headers_about_the_connection_stay_behind(self) -> None:
         app = """
@@ -245,7 +247,7 @@ class Responses(AsgiTestCase):
         function = self.start_app(app)
         head, _ = split_prelude(self.invoke(function, url_event()).payload)
         self.assertEqual(head["headers"], {"date": "today"})
-        self.assertEqual(self.answer(function, EVENTS["HTTP API"])["headers"], {"date": "today"})
+        self.assertEqual(self.call(function, EVENTS["HTTP API"])["headers"], {"date": "today"})
 
     def test_head_has_headers_only(self) -> None:
         url = self.serve(
@@ -255,9 +257,9 @@ class Responses(AsgiTestCase):
                 await body(send, b"body")
             """
         )
-        answer = self.ask(url, method="HEAD")
-        self.assertEqual((answer.status, answer.header("content-length"), answer.body), (200, "4", b""))
-        self.assertEqual(self.ask(url).body, b"body")
+        response = self.request(url, method="HEAD")
+        self.assertEqual((response.status, response.header("content-length"), response.body), (200, "4", b""))
+        self.assertEqual(self.request(url).body, b"body")
 
     def test_tasks_of_the_application_may_send(self) -> None:
         url = self.serve(
@@ -269,7 +271,7 @@ class Responses(AsgiTestCase):
                 await asyncio.ensure_future(body(send, b"."))
             """
         )
-        self.assertEqual(self.ask(url).text, "01234.")
+        self.assertEqual(self.request(url).text, "01234.")
 
     def test_many_parts_take_little_memory(self) -> None:
         url = self.serve(
@@ -285,9 +287,9 @@ class Responses(AsgiTestCase):
             """,
             environment=SMALL_NURSERY,
         )
-        answer = self.ask(url)
-        self.assertEqual(len(answer.body), 30_000_010)
-        self.assertLess(int(answer.body[-10:]), 10_000)  # KB
+        response = self.request(url)
+        self.assertEqual(len(response.body), 30_000_010)
+        self.assertLess(int(response.body[-10:]), 10_000)  # KB
 
 
 class Buffered(AsgiTestCase):
@@ -303,10 +305,10 @@ class Buffered(AsgiTestCase):
 
     def test_the_response_is_buffered_on_demand(self) -> None:
         url = self.serve(self.APP, ", streaming=False", "BUFFERED")
-        answer = self.ask(url)
-        self.assertEqual((answer.status, answer.text), (201, "<p>é"))
-        self.assertEqual(answer.all("set-cookie"), ["a=1", "b=2"])
-        self.assertEqual(self.ask(url, "/picture").body, b"<p>\xff")
+        response = self.request(url)
+        self.assertEqual((response.status, response.text), (201, "<p>é"))
+        self.assertEqual(response.all("set-cookie"), ["a=1", "b=2"])
+        self.assertEqual(self.request(url, "/picture").body, b"<p>\xff")
         result = self.invoke(self.function, url_event())
         self.assertEqual(result.response_mode, "buffered")
         self.assertEqual(own_log(result), "afterwards\n")
@@ -323,11 +325,11 @@ class Buffered(AsgiTestCase):
         }
         head = {"statusCode": 201, "body": "<p>é", "isBase64Encoded": False}
         cookies = ["a=1", "b=2"]
-        self.assertAnswer(
+        self.assertResponse(
             function, http_api, {**head, "headers": {"content-type": "text/html"}, "cookies": cookies}
         )
         lists = {"content-type": ["text/html"], "set-cookie": cookies}
-        self.assertAnswer(function, balancer, {**head, "multiValueHeaders": lists})
+        self.assertResponse(function, balancer, {**head, "multiValueHeaders": lists})
 
     def test_a_rest_api_stream_has_lists_in_its_prelude(self) -> None:
         function = self.start_app(self.APP)
@@ -423,8 +425,8 @@ class Middleware(AsgiTestCase):
         """
         function = self.start(joined(source(self.APP, ", streaming=False"), wrapping))
         for sender in ("HTTP API", "REST API"):
-            answer = self.answer(function, EVENTS[sender])
-            self.assertEqual(answer["headers"]["x-own"], "2")
+            response = self.call(function, EVENTS[sender])
+            self.assertEqual(response["headers"]["x-own"], "2")
 
     def test_may_ignore_the_result_and_then_nothing_has_happened(self) -> None:
         wrapping = """
@@ -496,7 +498,7 @@ class Middleware(AsgiTestCase):
             )
         )
         for _ in range(2):
-            self.assertEqual(self.answer(function, EVENTS["HTTP API"])["statusCode"], 201)
+            self.assertEqual(self.call(function, EVENTS["HTTP API"])["statusCode"], 201)
         log = function.log_text()
         self.assertEqual(log.count("ended\n"), 2, log)
         self.assertNotIn("[ERROR]", log)
@@ -565,10 +567,10 @@ class Mistakes(AsgiTestCase):
         ]
         for path, body, message in rows:
             with self.subTest(path):
-                answer = self.ask(url, path)
-                self.assertEqual((answer.status, answer.body, answer.cut_short), (200, body, True))
+                response = self.request(url, path)
+                self.assertEqual((response.status, response.body, response.cut_short), (200, body, True))
                 self.assertIn(message, self.function.log_text())
-        self.assertEqual(self.ask(url).text, "begun and ended")
+        self.assertEqual(self.request(url).text, "begun and ended")
         self.assertStillWorks(self.function)
 
     def test_sys_exit_ends_the_process_as_in_any_handler(self) -> None:
@@ -583,11 +585,11 @@ class Mistakes(AsgiTestCase):
                 await body(send, b"fine")
         """
         url = self.serve(app)
-        self.assertEqual(self.ask(url, "/long").status, 502)
+        self.assertEqual(self.request(url, "/long").status, 502)
         self.assertIn("Status and headers take", self.function.log_text())
-        self.assertEqual(self.ask(url).text, "fine")
+        self.assertEqual(self.request(url).text, "fine")
         buffered = self.serve(app, ", streaming=False", "BUFFERED")
-        self.assertEqual(self.ask(buffered, "/long").text, "fine")
+        self.assertEqual(self.request(buffered, "/long").text, "fine")
 
     def test_an_invalid_prelude_is_reported_where_it_is_sent(self) -> None:
         app = """
@@ -702,7 +704,7 @@ class Lifespans(AsgiTestCase):
     def test_the_startup_runs_once_on_the_loop_of_the_requests(self) -> None:
         url = self.serve(self.COUNTING)
         for _ in range(2):
-            self.assertEqual(eval(self.ask(url).text), [{"pool": "open!"}, 1, True])
+            self.assertEqual(eval(self.request(url).text), [{"pool": "open!"}, 1, True])
         self.assertNotIn("shut down", self.function.log_text())
 
     def test_off_does_not_try(self) -> None:
@@ -715,10 +717,10 @@ class Lifespans(AsgiTestCase):
             """,
             ', lifespan="off"',
         )
-        self.assertEqual(self.ask(url).text, "{}")
+        self.assertEqual(self.request(url).text, "{}")
 
     def test_an_application_without_a_lifespan_is_served(self) -> None:
-        answering = "await respond(send)\n                await body(send, b'served')"
+        serve = "await respond(send)\n                await body(send, b'served')"
         rows = [
             ("raises at the scope", "assert scope['type'] == 'http'"),
             ("raises at the message", "(await receive())['body']"),
@@ -736,10 +738,10 @@ class Lifespans(AsgiTestCase):
                     f"""
             async def app(scope, receive, send):
                 {statement}
-                {answering}
+                {serve}
                     """
                 )
-                self.assertEqual(self.ask(url).text, "served")
+                self.assertEqual(self.request(url).text, "served")
                 log = self.function.log_text()
                 self.assertEqual("has raised KeyError('body')" in log, name == "raises at the message", log)
                 is_logged = "requests are served without it" in log
@@ -761,7 +763,7 @@ class Lifespans(AsgiTestCase):
 
             def handler(event, context): pass
             """)
-        self.answer(function)
+        self.call(function)
         self.assertEqual(function.log_text().count("startup {"), 1)
 
     def test_on_demands_it(self) -> None:
@@ -800,8 +802,8 @@ class Lifespans(AsgiTestCase):
         function = self.start(joined(PREAMBLE, self.COUNTING, making))
         body = split_prelude(self.invoke(function, url_event(path="/first")).payload)[1]
         self.assertEqual(eval(body), [{"pool": "open!"}, 1, True])
-        answer = self.answer(function, url_event(path="/buffered"))
-        body = base64.b64decode(answer["body"])
+        response = self.call(function, url_event(path="/buffered"))
+        body = base64.b64decode(response["body"])
         self.assertEqual(eval(body), [{"pool": "open!"}, 1, True])
         function.close()
         self.assertEqual(function.log_text().count("shut down on True\n"), 1)
@@ -832,7 +834,7 @@ class Lifespans(AsgiTestCase):
         self.assertIn("app has raised OSError('the database is down') while it was starting; requests", log)
         self.assertIn('in app\r    raise OSError("the database is down")\n', log)
         self.assertNotIn("lifespan.py", log)
-        self.assertEqual(self.ask(self.url(function)).text, "served")
+        self.assertEqual(self.request(self.url(function)).text, "served")
 
     def test_a_message_that_is_not_expected_is_refused(self) -> None:
         app = """
@@ -851,7 +853,7 @@ class Lifespans(AsgiTestCase):
         ]:
             with self.subTest(first):
                 function = self.start_app(f"            first = {first!r}\n{app}")
-                self.assertEqual(self.ask(self.url(function)).text, "served")
+                self.assertEqual(self.request(self.url(function)).text, "served")
                 problem = f"The application function.app has sent lifespan.{sent}, expected {expected}; "
                 self.assertEqual(function.log_text().count(problem), 1, function.log_text())
 
@@ -868,7 +870,7 @@ class Lifespans(AsgiTestCase):
                 await body(send, b"served")
             """
         )
-        self.assertEqual([self.ask(url).text, self.ask(url).text], ["served", "served"])
+        self.assertEqual([self.request(url).text, self.request(url).text], ["served", "served"])
         self.function.close()
         log = self.function.log_text()
         self.assertEqual(log.count("has raised ValueError('the worker has died') in its lifespan"), 1, log)
@@ -887,7 +889,7 @@ class Lifespans(AsgiTestCase):
         """
         for supported in (True, False):
             url = self.serve(f"            supported = {supported}\n{asking}")
-            self.assertEqual(eval(self.ask(url).text), not supported)
+            self.assertEqual(eval(self.request(url).text), not supported)
 
     def test_the_shutdown_runs_at_the_end_of_the_process(self) -> None:
         replies = [event("r1", json.dumps(url_event()).encode()), accepted()]
@@ -896,7 +898,7 @@ class Lifespans(AsgiTestCase):
         self.assertIn("shut down on True\n", outcome.output)
 
     def test_the_shutdown_runs_when_lambda_ends_the_environment(self) -> None:
-        self.ask(self.serve(self.COUNTING))
+        self.request(self.serve(self.COUNTING))
         self.function.close()
         self.assertIn("shut down on True\n", self.function.log_text())
 
@@ -914,7 +916,7 @@ class Lifespans(AsgiTestCase):
                 return os.waitpid(child, 0)[1]
         """
         function = self.start(joined(source(self.COUNTING), forking))
-        self.assertAnswer(function, {}, int(signal.SIGTERM))
+        self.assertResponse(function, {}, int(signal.SIGTERM))
 
     def test_the_shutdown_runs_when_that_is_in_the_middle_of_a_request(self) -> None:
         waiting = self.COUNTING.replace("await respond(send)", "print('waiting'); await asyncio.sleep(20)")
@@ -989,8 +991,8 @@ class LateLifespans(AsgiTestCase):
 
             async def ask(handler):
                 event = {{"requestContext": {{"http": {{"method": "GET"}}}}}}
-                answers = [await handler(event, Context()) for _ in range(2)]
-                return [eval(base64.b64decode(answer["body"])) for answer in answers]
+                responses = [await handler(event, Context()) for _ in range(2)]
+                return [eval(base64.b64decode(response["body"])) for response in responses]
 
             async def load_and_ask():
                 return await ask(function.asgi.handler(function.app))
@@ -1020,7 +1022,7 @@ class LateLifespans(AsgiTestCase):
         function = self.start(joined(PREAMBLE, Lifespans.COUNTING, making))
         url = self.url(function)
         for _ in range(2):
-            self.assertEqual(eval(self.ask(url).text), [{"pool": "open!"}, 1, True])
+            self.assertEqual(eval(self.request(url).text), [{"pool": "open!"}, 1, True])
 
     def test_a_startup_that_fails_then_is_the_request_s_error(self) -> None:
         failing = """
@@ -1052,7 +1054,7 @@ class Import(AsgiTestCase):
         plain = joined(PREAMBLE, app, "handler = asgi.handler(app)").replace("import asyncio, ", "import ")
         for source_text in (plain, WSGI):
             function = self.start(source_text, files=files)
-            self.assertEqual(self.ask(self.url(function)).text, "served", function.log_text())
+            self.assertEqual(self.request(self.url(function)).text, "served", function.log_text())
 
     def test_neither_brings_more_than_it_must(self) -> None:
         code = """

@@ -46,9 +46,9 @@ class AsyncHandlers(FunctionTestCase):
         )
         for value in (1, "two"):
             result = self.invoke(function, value)
-            answer = json.loads(result.payload.decode())
-            self.assertEqual(answer, {"event": value, "id": result.request_id})
-        self.assertOneAnswerEach(function)
+            response = json.loads(result.payload.decode())
+            self.assertEqual(response, {"event": value, "id": result.request_id})
+        self.assertOneResponseEach(function)
 
     def test_whatever_the_call_returns_is_awaited_if_it_can_be(self) -> None:
         function = self.start(
@@ -67,17 +67,17 @@ class AsyncHandlers(FunctionTestCase):
             def handler(event, context): return Later(["awaitable", event])
             """
         )
-        self.assertAnswer(function, 1, ["awaitable", 1])
+        self.assertResponse(function, 1, ["awaitable", 1])
         source = function.configuration.task_root
         for name, expected in [("instance", "call"), ("wrapped", "partial")]:
             with self.subTest(name):
                 other = self.start(handler=f"function.{name}", task_root=source)
-                self.assertAnswer(other, 2, [expected, 2])
+                self.assertResponse(other, 2, [expected, 2])
 
     def test_one_event_loop_lives_as_long_as_the_environment_with_its_tasks(self) -> None:
         function = self.start(LOOPS)
-        first, before = self.answer(function, "start")
-        second, after = self.answer(function)
+        first, before = self.call(function, "start")
+        second, after = self.call(function)
         self.assertEqual(first, second)
         self.assertGreater(after, before)
 
@@ -109,7 +109,7 @@ class AsyncHandlers(FunctionTestCase):
             """
         )
         self.assertEqual(self.error(function, "cancelled")["errorType"], "CancelledError")
-        self.assertAnswer(function, 1, 1)
+        self.assertResponse(function, 1, 1)
         self.assertEqual(self.error(function, "left")["errorType"], "SystemExit")
         self.assertEqual(self.assertEnds(function), 5)
 
@@ -149,8 +149,8 @@ class AsyncHandlers(FunctionTestCase):
                     return asyncio.run(work(event))
             """
         )
-        self.assertAnswer(function, [1], [1])
-        self.assertAnswer(function, [2], [2])
+        self.assertResponse(function, [1], [1])
+        self.assertResponse(function, [2], [2])
 
     def test_its_log_records_carry_the_request_id(self) -> None:
         function = self.start(
@@ -201,8 +201,8 @@ class EventLoops(FunctionTestCase):
                         """,
                     )
                 )
-                self.assertAnswer(function, None, ["ready", True])
-                self.assertAnswer(function, None, ["ready", True])
+                self.assertResponse(function, None, ["ready", True])
+                self.assertResponse(function, None, ["ready", True])
 
     def test_a_loop_that_runs_in_another_thread_is_not(self) -> None:
         function = self.start(
@@ -217,8 +217,8 @@ class EventLoops(FunctionTestCase):
                 return await asyncio.wrap_future(there), asyncio.get_running_loop() is loop
             """
         )
-        self.assertAnswer(function, 1, [1, False])
-        self.assertAnswer(function, 2, [2, False])
+        self.assertResponse(function, 1, [1, False])
+        self.assertResponse(function, 2, [2, False])
 
     def test_a_loop_that_is_closed_is_not(self) -> None:
         source = """
@@ -230,7 +230,7 @@ class EventLoops(FunctionTestCase):
                 return event
         """
         function = self.start(source)
-        self.assertAnswer(function, 1, 1)
+        self.assertResponse(function, 1, 1)
 
     def test_plain_and_async_handlers_do_not_disturb_each_other(self) -> None:
         function = self.start(EXECUTE)
@@ -243,10 +243,10 @@ class EventLoops(FunctionTestCase):
             "return len(loops)"
         )
         for body, expected in [(wait, 1), (get, "got"), (wait, 1), (get, "got"), (run, "run"), (wait, 1)]:
-            self.assertAnswer(function, body, expected)
+            self.assertResponse(function, body, expected)
         # asyncio.run leaves no current loop behind: that is Python's way.
         for body, expected in [(run, "run"), (run, "run"), (wait, 1)]:
-            self.assertAnswer(function, body, expected)
+            self.assertResponse(function, body, expected)
         self.assertStillWorks(function)
 
     @unittest.skipIf(sys.version_info >= (3, 14), "get_event_loop makes no loop any more")
@@ -259,9 +259,9 @@ class EventLoops(FunctionTestCase):
                 return asyncio.get_event_loop().run_until_complete(work(event))
             """
         )
-        answers = [self.answer(function, event) for event in (1, 2)]
-        self.assertEqual([event for event, _ in answers], [1, 2])
-        self.assertEqual(len({loop for _, loop in answers}), 1)
+        responses = [self.call(function, event) for event in (1, 2)]
+        self.assertEqual([event for event, _ in responses], [1, 2])
+        self.assertEqual(len({loop for _, loop in responses}), 1)
 
     def test_a_loop_within_a_loop_is_a_clear_error(self) -> None:
         function = self.start(EXECUTE)
@@ -271,7 +271,7 @@ class EventLoops(FunctionTestCase):
         self.assertRegex(payload["errorMessage"], "cannot be called from a running event loop")
         payload = self.error(function, work.format("asyncio.get_event_loop().run_until_complete"))
         self.assertRegex(payload["errorMessage"], "event loop is already running")
-        self.assertAnswer(function, "return 1", 1)
+        self.assertResponse(function, "return 1", 1)
         self.assertStillWorks(function)
 
 
@@ -282,7 +282,7 @@ class Tasks(FunctionTestCase):
         function = self.start(EXECUTE)
         body = "asyncio.current_task().cancel()\nawait asyncio.sleep(10)"
         self.assertEqual(self.error(function, body)["errorType"], "CancelledError")
-        self.assertAnswer(function, "return 1", 1)
+        self.assertResponse(function, "return 1", 1)
         self.assertStillWorks(function)
 
     def test_errors_of_tasks_left_behind_are_logged(self) -> None:
@@ -293,7 +293,7 @@ async def fail():
     raise ValueError("left behind")
 asyncio.get_running_loop().create_task(fail())
 return 1"""
-        self.assertAnswer(function, leave, 1)
+        self.assertResponse(function, leave, 1)
         result = self.invoke(function, "await asyncio.sleep(0.01)\ngc.collect()\nreturn 2")
         self.assertEqual(result.payload, b"2")
         self.assertRegex(own_log(result), r"\[ERROR\]\t.*Task exception was never retrieved")
@@ -308,7 +308,7 @@ async def end():
     sys.exit(4)
 asyncio.get_running_loop().create_task(end())
 return 1"""
-        self.assertAnswer(function, leave, 1)
+        self.assertResponse(function, leave, 1)
         payload = self.error(function, "try: await asyncio.sleep(10)\nfinally: print('cancelled')")
         self.assertEqual(payload["errorType"], "SystemExit")
         self.assertEqual(self.assertEnds(function), 4)
@@ -328,14 +328,14 @@ finally:
         result = self.invoke(function, body)
         self.assertEqual(json.loads(result.payload.decode())["errorMessage"], "too late")
         self.assertIn("cancelled\n", own_log(result))
-        self.assertEqual(self.answer(function, "return len(asyncio.all_tasks())"), 1)
+        self.assertEqual(self.call(function, "return len(asyncio.all_tasks())"), 1)
         self.assertStillWorks(function)
 
     def test_a_handler_that_blocks_the_loop_is_stopped_at_its_deadline(self) -> None:
         function = self.start(EXECUTE, timeout_s=0.5)
-        self.assertAnswer(function, "return 1", 1)
+        self.assertResponse(function, "return 1", 1)
         self.assertIn("timed out", self.error(function, "time.sleep(60)")["errorMessage"])
-        self.assertAnswer(function, "return 2", 2)
+        self.assertResponse(function, "return 2", 2)
         self.assertEqual(function.restarts, 1)
 
 
@@ -364,7 +364,7 @@ class InitErrors(FunctionTestCase):
             async def handler(event, context): return connection
             """
         )
-        self.assertAnswer(function, None, "connected")
+        self.assertResponse(function, None, "connected")
 
 
 class Signals(FunctionTestCase):
@@ -391,7 +391,7 @@ class Signals(FunctionTestCase):
         invoking.join(PATIENCE_S)
         log = function.log_text()
         self.assertRegex(log, re.compile(r"cancelled\n.*\[ERROR\] KeyboardInterrupt", re.DOTALL))
-        self.assertAnswer(function, "return 1", 1)
+        self.assertResponse(function, "return 1", 1)
         self.assertStillWorks(function)
 
     def test_between_invocations_either_signal_ends_the_process(self) -> None:
@@ -399,7 +399,7 @@ class Signals(FunctionTestCase):
         for number, status in [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]:
             with self.subTest(number):
                 function = self.start(EXECUTE)
-                self.assertAnswer(function, "return 1", 1)
+                self.assertResponse(function, "return 1", 1)
                 assert function.pid is not None
                 os.kill(function.pid, number)
                 self.assertEqual(self.assertEnds(function), status)
@@ -416,7 +416,7 @@ class Signals(FunctionTestCase):
                 return os.getpid()
             """
         )
-        os.kill(self.answer(function), signal.SIGUSR1)
+        os.kill(self.call(function), signal.SIGUSR1)
         self.assertEqual(self.assertEnds(function), 1)
         self.assertRegex(function.log_text(), "(?s)Traceback.*KeyError: 'unexpected'")
 

@@ -64,7 +64,7 @@ class Modules(FunctionTestCase):
     @unittest.skipIf(PYPY, "PyPy's json is written in Python, and needed from the start")
     def test_nothing_is_loaded_that_is_not_on_the_list(self) -> None:
         function = self.start(RECORD, command=WITHOUT_SITE)
-        at_import, at_first_event = map(set, self.answer(function))
+        at_import, at_first_event = map(set, self.call(function))
         extra = at_import - self.bare() - BUILT_IN
         self.assertEqual(sorted(extra - ALLOWED), [])
         self.assertEqual(sorted(at_first_event - at_import), [], "loaded for the first event")
@@ -75,9 +75,7 @@ class Modules(FunctionTestCase):
         function = self.start(RECORD.replace("return", "print(event); return"), command=WITHOUT_SITE)
         ordinary = {"Records": [{"body": "é", "n": 1.5, "ok": True, "none": None}] * 20}
         for _ in range(3):
-            _, loaded = self.answer(
-                function, ordinary, client_context=b'{"custom": {"a": "b"}}', tenant_id="t"
-            )
+            _, loaded = self.call(function, ordinary, client_context=b'{"custom": {"a": "b"}}', tenant_id="t")
         expensive = set(EXPENSIVE) - self.bare()
         self.assertGreater(len(expensive), 15)
         self.assertEqual(sorted(expensive & set(loaded)), [])
@@ -85,7 +83,7 @@ class Modules(FunctionTestCase):
     @unittest.skipUnless(PYPY, "this is about PyPy")
     def test_on_pypy_little_more_than_json_is_loaded(self) -> None:
         function = self.start(RECORD, command=WITHOUT_SITE)
-        at_import, _ = map(set, self.answer(function))
+        at_import, _ = map(set, self.call(function))
         output = subprocess.check_output(
             [sys.executable, "-S", "-c", f"import json, _socket; {BARE}"], env={"LANG": "C.UTF-8"}
         )
@@ -95,7 +93,7 @@ class Modules(FunctionTestCase):
     def test_our_modules_need_no_more_than_the_list_says(self) -> None:
         # A new module that is imported early belongs on the list, one that is imported late does not.
         function = self.start(RECORD, command=WITHOUT_SITE)
-        at_import, _ = self.answer(function)
+        at_import, _ = self.call(function)
         ours = {name for name in at_import if name.partition(".")[0] == "lambda_runtime"}
         self.assertEqual(sorted(ours), sorted(OUR_OWN))
 

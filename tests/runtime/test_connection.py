@@ -1,4 +1,4 @@
-"""What the runtime does when a connection is closed, cut, slow or strange: exactly one answer per event."""
+"""What the runtime does when a connection is closed, cut, slow or strange: exactly one response per event."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class ClosedWhileIdle(FunctionTestCase):
                 self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
 
     def test_after_next_has_been_sent_it_is_asked_once_more(self) -> None:
-        # Nothing had been answered: the server had given up the connection while our request was on
+        # There was no response: the server had given up the connection while our request was on
         # its way. If it is really gone, that shows when the new connection fails.
         for how in (CLOSE, RESET):
             with self.subTest(how):
@@ -299,7 +299,7 @@ class Pieces(FunctionTestCase):
 
 class Signals(FunctionTestCase):
     def test_a_signal_while_a_reply_is_awaited_does_not_disturb_it(self) -> None:
-        # The reply to the first answer comes late; the alarm rings before it.
+        # The reply to the first response comes late; the alarm rings before it.
         late = accepted()
         late.wait_s = 0.8
         outcome = self.play(
@@ -325,12 +325,12 @@ class Signals(FunctionTestCase):
     def test_a_stopped_function_continues_after_sigcont(self) -> None:
         # The nearest thing here to an environment that is frozen and thawed.
         function = self.start()
-        self.assertAnswer(function, 1, 1)
+        self.assertResponse(function, 1, 1)
         assert function.pid is not None
         os.kill(function.pid, signal.SIGSTOP)
         os.kill(function.pid, signal.SIGCONT)
-        self.assertAnswer(function, 2, 2)
-        self.assertOneAnswerEach(function)
+        self.assertResponse(function, 2, 2)
+        self.assertOneResponseEach(function)
 
 
 def _has_ipv6() -> bool:
@@ -389,7 +389,7 @@ class Descriptors(FunctionTestCase):
                     "ZeroDivisionError",
                 )
         self.assertNotIn("LAMBDA_RUNTIME", function.log_text())
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
         self.assertStillWorks(function)
 
     def test_a_stream_that_is_too_large_is_refused_in_any_mode(self) -> None:
@@ -418,7 +418,7 @@ class Descriptors(FunctionTestCase):
     def test_while_a_response_is_streamed_only_that_is_lost(self) -> None:
         function = self.start(self.HOSTILE)
         self.invoke(function, {"disturb": "close", "then": "stream"})
-        self.assertAnswer(function, {"disturb": "close", "then": "small"}, "small")
+        self.assertResponse(function, {"disturb": "close", "then": "small"}, "small")
 
     @unittest.skipUnless(sys.platform == "linux", "needs the cookies of Linux's sockets")
     def test_a_connection_of_the_function_that_has_our_number_is_not_written_to(self) -> None:
@@ -437,7 +437,7 @@ class Descriptors(FunctionTestCase):
                                 self.assertEqual(connection.recv(100), b"")
                             except socket.timeout:
                                 pass  # nothing was written
-                    self.assertAnswer(function, {"disturb": "unblock", "then": "small"}, "small")
+                    self.assertResponse(function, {"disturb": "unblock", "then": "small"}, "small")
 
 
 if __name__ == "__main__":

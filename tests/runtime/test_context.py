@@ -39,7 +39,7 @@ class Attributes(FunctionTestCase):
             environment={"AWS_LAMBDA_LOG_GROUP_NAME": "/log/group", "AWS_LAMBDA_LOG_STREAM_NAME": "stream"},
         )
         arn = "arn:aws:lambda:us-east-1:123456789012:function:orders:prod"
-        answer = self.answer(function, request_id="r-17", arn=arn, tenant_id="blue/1")
+        response = self.call(function, request_id="r-17", arn=arn, tenant_id="blue/1")
         expected = {
             "aws_request_id": "r-17",
             "log_group_name": "/log/group",
@@ -51,7 +51,7 @@ class Attributes(FunctionTestCase):
             "tenant_id": "blue/1",
             "client_context": None,
         }
-        self.assertEqual(answer, expected)
+        self.assertEqual(response, expected)
 
     def test_values_that_the_environment_lacks_are_none(self) -> None:
         names = [
@@ -62,7 +62,7 @@ class Attributes(FunctionTestCase):
             "FUNCTION_VERSION",
         ]
         function = self.start(EVALUATE, environment={f"AWS_LAMBDA_{name}": None for name in names})
-        self.assertAnswer(
+        self.assertResponse(
             function,
             "[context.log_group_name, context.log_stream_name, context.function_name,"
             " context.memory_limit_in_mb, context.function_version, context.tenant_id]",
@@ -80,8 +80,8 @@ class Attributes(FunctionTestCase):
             """,
             name="original",
         )
-        self.assertAnswer(function, None, "original")
-        self.assertAnswer(function, None, "renamed")
+        self.assertResponse(function, None, "original")
+        self.assertResponse(function, None, "renamed")
 
     def test_each_invocation_has_a_context_of_its_own(self) -> None:
         function = self.start(
@@ -93,8 +93,8 @@ class Attributes(FunctionTestCase):
                 return [one.mine for one in contexts]
             """
         )
-        self.assertAnswer(function, 1, [1])
-        self.assertAnswer(function, 2, [1, 2])
+        self.assertResponse(function, 1, [1])
+        self.assertResponse(function, 2, [1, 2])
 
     def test_tools_may_set_attributes_on_it(self) -> None:
         function = self.start(
@@ -105,7 +105,7 @@ class Attributes(FunctionTestCase):
                 return [context.cold_start, context.function_name, sorted(vars(context))[0]]
             """
         )
-        self.assertEqual(self.answer(function)[:2], [True, "other"])
+        self.assertEqual(self.call(function)[:2], [True, "other"])
 
     def test_the_class_can_be_imported_for_annotations(self) -> None:
         function = self.start(
@@ -116,7 +116,7 @@ class Attributes(FunctionTestCase):
                 return [isinstance(context, LambdaContext), type(context).__name__]
             """
         )
-        self.assertAnswer(function, None, [True, "LambdaContext"])
+        self.assertResponse(function, None, [True, "LambdaContext"])
 
     def test_its_repr_shows_everything(self) -> None:
         function = self.start(
@@ -125,7 +125,7 @@ class Attributes(FunctionTestCase):
             environment={"AWS_LAMBDA_LOG_GROUP_NAME": "group", "AWS_LAMBDA_LOG_STREAM_NAME": "stream"},
         )
         self.assertEqual(
-            self.answer(function, "repr(context)", request_id="r1", arn="arn"),
+            self.call(function, "repr(context)", request_id="r1", arn="arn"),
             "LambdaContext([aws_request_id=r1,log_group_name=group,log_stream_name=stream,function_name=f,"
             "memory_limit_in_mb=128,function_version=$LATEST,invoked_function_arn=arn,client_context=None,"
             "identity=CognitoIdentity([cognito_identity_id=None,cognito_identity_pool_id=None]),"
@@ -175,20 +175,20 @@ class ClientContexts(FunctionTestCase):
 
     def test_it_has_the_caller_s_dicts_and_the_client(self) -> None:
         function = self.start(self.DESCRIBE)
-        answer = self.answer(function, client_context=json.dumps(CLIENT_CONTEXT).encode())
-        self.assertEqual(answer["custom"], CLIENT_CONTEXT["custom"])
-        self.assertEqual(answer["env"], CLIENT_CONTEXT["env"])
-        self.assertEqual(answer["type"], "ClientContext")
+        response = self.call(function, client_context=json.dumps(CLIENT_CONTEXT).encode())
+        self.assertEqual(response["custom"], CLIENT_CONTEXT["custom"])
+        self.assertEqual(response["env"], CLIENT_CONTEXT["env"])
+        self.assertEqual(response["type"], "ClientContext")
         expected = (
             "installation_id=iid,app_title=t,app_version_name=vn,app_version_code=vc,app_package_name=pn"
         )
-        self.assertEqual(answer["client"], f"Client([{expected}])")
+        self.assertEqual(response["client"], f"Client([{expected}])")
 
     def test_its_repr_shows_everything(self) -> None:
         function = self.start(EVALUATE)
         text = b'{"custom": {"k": "v"}, "env": {"e": "f"}, "client": {"installation_id": "iid"}}'
         self.assertEqual(
-            self.answer(function, "repr(context.client_context)", client_context=text),
+            self.call(function, "repr(context.client_context)", client_context=text),
             "ClientContext([custom={'k': 'v'},env={'e': 'f'},client=Client([installation_id=iid,"
             "app_title=None,app_version_name=None,app_version_code=None,app_package_name=None])])",
         )
@@ -198,7 +198,7 @@ class ClientContexts(FunctionTestCase):
         empty = {"custom": None, "env": None, "client": "None", "type": "ClientContext"}
         for text, expected in [(b"{}", empty), (b"null", None), (b'{"other": 1}', empty)]:
             with self.subTest(text=text):
-                self.assertEqual(self.answer(function, client_context=text), expected)
+                self.assertEqual(self.call(function, client_context=text), expected)
 
     def test_text_beyond_ascii_arrives(self) -> None:
         function = self.start(EVALUATE)
@@ -206,7 +206,7 @@ class ClientContexts(FunctionTestCase):
         for encoded in (text.encode(), json.dumps(json.loads(text)).encode()):
             with self.subTest(encoded=encoded):
                 expression = "context.client_context.custom['k']"
-                self.assertEqual(self.answer(function, expression, client_context=encoded), "hé 中 😀")
+                self.assertEqual(self.call(function, expression, client_context=encoded), "hé 中 😀")
 
     def test_no_json_is_an_unmarshal_error_for_this_invocation(self) -> None:
         function = self.start()
@@ -223,21 +223,21 @@ class ClientContexts(FunctionTestCase):
                 self.assertEqual(payload["errorType"], "Runtime.LambdaContextUnmarshalError")
                 self.assertRegex(payload["errorMessage"], message)
                 self.assertEqual(payload["stackTrace"], [])
-        self.assertAnswer(function, "still here", "still here")
+        self.assertResponse(function, "still here", "still here")
         self.assertStillWorks(function)
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
 
     def test_numbers_that_json_does_not_have_are_taken_as_aws_s_runtime_takes_them(self) -> None:
         function = self.start(EVALUATE)
         text = b'{"custom": {"a": NaN, "b": [-Infinity]}}'
-        answer = self.answer(function, "repr(context.client_context.custom)", client_context=text)
-        self.assertEqual(answer, "{'a': nan, 'b': [-inf]}")
+        response = self.call(function, "repr(context.client_context.custom)", client_context=text)
+        self.assertEqual(response, "{'a': nan, 'b': [-inf]}")
 
     def test_members_of_unexpected_types_are_ignored(self) -> None:
         function = self.start(EVALUATE)
         text = b'{"client": "text", "custom": [1], "env": 3, "w3c": "x"}'
-        self.assertEqual(self.answer(function, "context.client_context.custom", client_context=text), [1])
-        self.assertEqual(self.answer(function, "context.w3c()", client_context=text), {})
+        self.assertEqual(self.call(function, "context.client_context.custom", client_context=text), [1])
+        self.assertEqual(self.call(function, "context.w3c()", client_context=text), {})
 
 
 class Identity(FunctionTestCase):
@@ -251,13 +251,13 @@ class Identity(FunctionTestCase):
         function = self.start(self.DESCRIBE)
         for text in (None, "{}", "null"):
             with self.subTest(text=text):
-                answer = self.answer(function, cognito_identity=text)
-                self.assertEqual(answer, [None, None, "CognitoIdentity"])
+                response = self.call(function, cognito_identity=text)
+                self.assertEqual(response, [None, None, "CognitoIdentity"])
 
     def test_it_has_the_ids(self) -> None:
         function = self.start(self.DESCRIBE)
-        answer = self.answer(function, cognito_identity=json.dumps(IDENTITY))
-        self.assertEqual(answer, ["us-east-1:id", "us-east-1:pool", "CognitoIdentity"])
+        response = self.call(function, cognito_identity=json.dumps(IDENTITY))
+        self.assertEqual(response, ["us-east-1:id", "us-east-1:pool", "CognitoIdentity"])
 
     def test_no_json_is_an_unmarshal_error(self) -> None:
         function = self.start()
@@ -285,12 +285,12 @@ class Methods(FunctionTestCase):
             """
         )
         w3c = {"traceparent": "00-1-2-01", "tracestate": "a=b", "baggage": 7, "other": "x"}
-        answer = self.answer(function, client_context=json.dumps({"w3c": w3c, "custom": {}}).encode())
-        self.assertEqual(answer, [{"traceparent": "00-1-2-01", "tracestate": "a=b"}, False])
+        response = self.call(function, client_context=json.dumps({"w3c": w3c, "custom": {}}).encode())
+        self.assertEqual(response, [{"traceparent": "00-1-2-01", "tracestate": "a=b"}, False])
 
     def test_w3c_is_empty_without_one(self) -> None:
         function = self.start(EVALUATE)
-        self.assertAnswer(function, "context.w3c()", {})
+        self.assertResponse(function, "context.w3c()", {})
 
     def test_log_writes_text_as_it_is(self) -> None:
         outcome = self.play(

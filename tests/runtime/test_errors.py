@@ -152,7 +152,7 @@ class Payload(FunctionTestCase):
                 self.assertRegex(payload["errorMessage"], re.compile(message))
                 self.assertIsInstance(payload["stackTrace"], list)
                 self.assertStillWorks(function)
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
 
     def test_a_handler_with_other_parameters_is_a_type_error(self) -> None:
         function = self.start("def handler(event): return event")
@@ -384,7 +384,7 @@ class Exits(FunctionTestCase):
             """
         )
         self.error(function, "exit")
-        self.assertAnswer(function, "hello", "hello")
+        self.assertResponse(function, "hello", "hello")
         self.assertEqual(function.restarts, 1)
 
     def test_threads_left_behind_do_not_delay_the_end(self) -> None:
@@ -579,11 +579,11 @@ class Names(FunctionTestCase):
                     self.error(function, f"raise ValueError({message!r})")["errorMessage"], message
                 )
                 self.assertIsNone(posts(function)[-1].header("Injected"))
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
 
 
 class Robustness(FunctionTestCase):
-    """The caller gets its answer even if the function has spoilt what the runtime works with."""
+    """The caller gets its response even if the function has spoilt what the runtime works with."""
 
     def test_unwritable_standard_streams_do_not_cost_the_response(self) -> None:
         for name, statements in [
@@ -723,7 +723,7 @@ class UsedUp(FunctionTestCase):
                 error = self.error(function, self.code(body))
                 self.assertEqual(error["errorType"], error_type)
                 self.assertIn(f"[ERROR] {error_type}", function.log_text())
-                self.assertAnswer(function, "pass", None)
+                self.assertResponse(function, "pass", None)
                 self.assertStillWorks(function)
 
     @unittest.skipUnless(sys.platform == "linux", "reads /proc")
@@ -750,8 +750,8 @@ class UsedUp(FunctionTestCase):
                 except OSError:
                     return "full"
             """)
-        self.assertAnswer(function, None, "full")
-        self.assertAnswer(function, 1, "again")
+        self.assertResponse(function, None, "full")
+        self.assertResponse(function, 1, "again")
         self.assertIn("[ERROR] OSError", function.log_text())
         self.assertStillWorks(function)
 
@@ -766,7 +766,7 @@ class UsedUp(FunctionTestCase):
                 {}["missing"]
             """)
         self.assertEqual(self.error(function)["errorType"], "KeyError")
-        self.assertAnswer(function, True, [])
+        self.assertResponse(function, True, [])
 
 
 class SourceLines(FunctionTestCase):

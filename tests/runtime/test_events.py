@@ -115,7 +115,7 @@ class JsonEvents(FunctionTestCase):
                 self.assertRegex(payload["errorMessage"][len(beginning) :], message)
                 self.assertNotIn("called", own_log(result))
         self.assertStillWorks(function)
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
 
     @unittest.skipUnless(hasattr(sys, "get_int_max_str_digits"), "this Python has no such limit")
     def test_an_integer_of_more_digits_than_python_takes_is_an_unmarshal_error(self) -> None:
@@ -148,9 +148,9 @@ class JsonEvents(FunctionTestCase):
         for size in (10, 2000, 2046, 2047, 2048, 4096, 65536, 1_000_000, 5_000_000, 6_291_550):
             with self.subTest(size=size):
                 text = "é" * 3 + "x" * (size - 9) + "end"
-                self.assertAnswerRaw(function.invoke(f'"{text}"'.encode()).payload, [len(text), 3, "end"])
+                self.assertRawResponse(function.invoke(f'"{text}"'.encode()).payload, [len(text), 3, "end"])
 
-    def assertAnswerRaw(self, payload: bytes, expected: object) -> None:
+    def assertRawResponse(self, payload: bytes, expected: object) -> None:
         self.assertEqual(json.loads(payload.decode()), expected)
 
     def test_the_error_is_posted_and_logged_like_others(self) -> None:
@@ -191,7 +191,7 @@ class OtherEvents(FunctionTestCase):
 class Speed(FunctionTestCase):
     def test_parsing_an_event_does_not_import_json(self) -> None:
         function = self.start("import sys\ndef handler(event, context): return 'json' in sys.modules")
-        self.assertAnswer(function, {"a": [1, 2.5, "text", None]}, False)
+        self.assertResponse(function, {"a": [1, 2.5, "text", None]}, False)
 
 
 class OddRequestIds(FunctionTestCase):

@@ -8,7 +8,7 @@ import unittest
 
 from tests.support import FunctionTestCase, joined
 
-# The event is what the child does. The handler's answer is the child's exit status, negative for a signal.
+# The event is what the child does. The handler's response is the child's exit status, negative for a signal.
 FORKING = """
     import os, signal, sys, time
     {preamble}
@@ -71,18 +71,18 @@ class ForkedChildren(FunctionTestCase):
                 with self.subTest(kind, code=code):
                     self.assertEqual(int(self.streamed(function, code).decode()), status)
             with self.subTest(kind):
-                self.assertOneAnswerEach(function)
+                self.assertOneResponseEach(function)
                 self.assertStillWorks(function)
 
     def test_a_child_that_is_terminated_has_that_status(self) -> None:
         function = self.start(joined(FORKING.format(preamble=""), HANDLERS["fork"]))
-        self.assertAnswer(function, "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)", -signal.SIGTERM)
-        self.assertOneAnswerEach(function)
+        self.assertResponse(function, "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)", -signal.SIGTERM)
+        self.assertOneResponseEach(function)
 
     def test_a_child_calls_the_functions_own_sigterm_handler(self) -> None:
         preamble = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(4))"
         function = self.start(joined(FORKING.format(preamble=preamble), HANDLERS["fork"]))
-        self.assertAnswer(function, "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)", 4)
+        self.assertResponse(function, "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)", 4)
         self.assertStillWorks(function)
 
     def test_a_childs_error_is_on_stderr_and_not_reported(self) -> None:
@@ -108,12 +108,12 @@ class ForkedChildren(FunctionTestCase):
         function = self.start(joined(FORKING.format(preamble=""), source))
         for code, status in ENDINGS.items():
             with self.subTest(code):
-                self.assertAnswer(function, code, None)
-                self.assertAnswer(
+                self.assertResponse(function, code, None)
+                self.assertResponse(
                     function, code, None
                 )  # what came after the first response is in the log now
                 self.assertIn(f"the child has ended with {status}\n", function.log_text())
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
         function.close()
         self.assertEqual(function.log_text().count("once"), 2 * len(ENDINGS))
 
@@ -131,8 +131,8 @@ class ForkedChildren(FunctionTestCase):
                         return status
                     """
                 function = self.start(joined(FORKING.format(preamble=""), source))
-                self.assertAnswer(function, None, status)
-                self.assertOneAnswerEach(function)
+                self.assertResponse(function, None, status)
+                self.assertOneResponseEach(function)
 
     def test_a_child_of_a_snapstart_hook_does_not_ask_for_the_restore(self) -> None:
         for hook in ("before_snapshot", "after_restore"):
@@ -155,7 +155,7 @@ class ForkedChildren(FunctionTestCase):
                         joined(FORKING.format(preamble=""), source),
                         initialization_type="snap-start",
                     )
-                    self.assertAnswer(function, None, status)
+                    self.assertResponse(function, None, status)
 
     def test_processes_of_multiprocessing_end_by_themselves(self) -> None:
         worker = """
@@ -178,8 +178,8 @@ class ForkedChildren(FunctionTestCase):
         for method in ("fork", "forkserver", "spawn"):
             for code, status in (("sys.exit(3)", 3), ("1 / 0", 1), ("pass", 0)):
                 with self.subTest(method, code=code):
-                    self.assertAnswer(function, [method, code], status)
-        self.assertOneAnswerEach(function)
+                    self.assertResponse(function, [method, code], status)
+        self.assertOneResponseEach(function)
 
     def test_a_replaced_getpid_does_not_make_the_runtime_a_child(self) -> None:
         function = self.start("""
@@ -190,7 +190,7 @@ class ForkedChildren(FunctionTestCase):
                 return event
             """)
         for number in range(2):
-            self.assertAnswer(function, number, number)
+            self.assertResponse(function, number, number)
         self.assertStillWorks(function)
 
     def test_children_of_workers_do_not_post(self) -> None:
@@ -200,7 +200,7 @@ class ForkedChildren(FunctionTestCase):
         )
         for code, status in ENDINGS.items():
             with self.subTest(code):
-                self.assertAnswer(function, code, status)
+                self.assertResponse(function, code, status)
         self.assertStillWorks(function)
 
 

@@ -1,4 +1,4 @@
-"""Events with HTTP requests as requests, responses as answers: tables for everyone who sends such events."""
+"""HTTP requests read from events, and responses for each event source: tables of cases."""
 
 from __future__ import annotations
 
@@ -330,7 +330,7 @@ class Requests(unittest.TestCase):
                 read(event)
 
 
-class Answers(unittest.TestCase):
+class Responses(unittest.TestCase):
     HEADERS: Headers = [
         (b"Content-Type", b"text/html"),
         (b"set-cookie", b"a=1; Path=/"),
@@ -439,11 +439,11 @@ class Answers(unittest.TestCase):
                 with self.subTest(source=name, content_type=content_type, body=body):
                     pairs = [(b"content-type", content_type), (b"content-encoding", encoding)]
                     prelude = self.prelude(event, [(key, value.encode()) for key, value in pairs if value])
-                    answer = complete(prelude, body)
-                    self.assertEqual(answer.pop("isBase64Encoded"), not is_text)
-                    sent = answer.pop("body")
+                    response = complete(prelude, body)
+                    self.assertEqual(response.pop("isBase64Encoded"), not is_text)
+                    sent = response.pop("body")
                     self.assertEqual(sent.encode() if is_text else base64.b64decode(sent), body)
-                    self.assertEqual(answer, prelude)
+                    self.assertEqual(response, prelude)
 
     def test_more_types_may_be_text(self) -> None:
         for content_type, is_text in [
@@ -452,8 +452,8 @@ class Answers(unittest.TestCase):
             ("a/b", False),
         ]:
             prelude = self.prelude(url_event(), [(b"content-type", content_type.encode())])
-            answer = complete(prelude, b"text", ["application/X-own"])
-            self.assertEqual(answer["body"] == "text", is_text, content_type)
+            response = complete(prelude, b"text", ["application/X-own"])
+            self.assertEqual(response["body"] == "text", is_text, content_type)
 
     def test_an_empty_body_is_not_base64(self) -> None:
         prelude = {"statusCode": 204, "headers": {}}

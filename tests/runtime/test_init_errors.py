@@ -221,7 +221,7 @@ class Ending(FunctionTestCase):
             """
         )
         self.assertEqual(self.error(function)["errorMessage"], "only the first time")
-        self.assertAnswer(function, None, "works")
+        self.assertResponse(function, None, "works")
 
     def test_a_report_that_is_refused_does_not_change_the_end(self) -> None:
         replies = [

@@ -31,7 +31,7 @@ class Loop(FunctionTestCase):
             self.invoke(function, value)
         function.invoke(b"not JSON")
         function.invoke(b"{}", client_context=b"not JSON")
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
         self.assertEqual(len(posts(function)), 9)
         self.assertStillWorks(function)
 
@@ -45,7 +45,7 @@ class Loop(FunctionTestCase):
                 return count
             """
         )
-        self.assertEqual([self.answer(function) for _ in range(3)], [1, 2, 3])
+        self.assertEqual([self.call(function) for _ in range(3)], [1, 2, 3])
 
     def test_an_error_does_not_lose_the_state(self) -> None:
         function = self.start(
@@ -57,14 +57,14 @@ class Loop(FunctionTestCase):
                 return seen
             """
         )
-        self.assertAnswer(function, "a", ["a"])
+        self.assertResponse(function, "a", ["a"])
         self.error(function, "bad")
-        self.assertAnswer(function, "b", ["a", "bad", "b"])
+        self.assertResponse(function, "b", ["a", "bad", "b"])
 
     def test_the_response_goes_to_the_request_id_of_the_event(self) -> None:
         function = self.start("def handler(event, context): return context.aws_request_id")
         for request_id in ("8476a536-e9f4-11e8-9739-2dfe598c3fcd", "r1"):
-            self.assertEqual(self.answer(function, request_id=request_id), request_id)
+            self.assertEqual(self.call(function, request_id=request_id), request_id)
             path = f"/2018-06-01/runtime/invocation/{request_id}/response"
             self.assertEqual(posts(function)[-1].path, path)
 
@@ -89,8 +89,8 @@ class Loop(FunctionTestCase):
     def test_hundreds_of_invocations_in_a_row(self) -> None:
         function = self.start()
         for number in range(300):
-            self.assertAnswer(function, number, number)
-        self.assertOneAnswerEach(function)
+            self.assertResponse(function, number, number)
+        self.assertOneResponseEach(function)
 
     def test_an_event_may_take_longer_to_come_than_connecting_may(self) -> None:
         # There must be no timeout left on the socket, not that of connecting (a few seconds) either.
@@ -109,9 +109,9 @@ class Loop(FunctionTestCase):
             """,
             timeout_s=1,
         )
-        self.assertAnswer(function, 0, "in time")
+        self.assertResponse(function, 0, "in time")
         self.assertIn("timed out", self.error(function, 30)["errorMessage"])
-        self.assertAnswer(function, 0, "in time")
+        self.assertResponse(function, 0, "in time")
         self.assertEqual(function.restarts, 1)
 
 
@@ -126,9 +126,9 @@ class InvocationId(FunctionTestCase):
 
     def test_it_is_echoed_with_responses_and_errors(self) -> None:
         function = self.start(self.SOURCE)
-        self.answer(function)
+        self.call(function)
         self.error(function, "fail")
-        self.answer(function)
+        self.call(function)
         ids = [request.header("Lambda-Runtime-Invocation-Id") for request in posts(function)]
         self.assertEqual(len(set(ids)), 3)
         self.assertNotIn(None, ids)
@@ -136,7 +136,7 @@ class InvocationId(FunctionTestCase):
 
     def test_it_is_not_made_up(self) -> None:
         function = self.start(self.SOURCE, invocation_ids=False)
-        self.answer(function)
+        self.call(function)
         self.error(function, "fail")
         for request in posts(function):
             self.assertIsNone(request.header("Lambda-Runtime-Invocation-Id"))
@@ -240,7 +240,7 @@ class Headers(FunctionTestCase):
         )
         for trace_id in (TRACE_ID, "", "Root=1-2-3", "", ""):
             with self.subTest(trace_id=trace_id):
-                self.assertEqual(self.answer(function, trace_id=trace_id), trace_id or None)
+                self.assertEqual(self.call(function, trace_id=trace_id), trace_id or None)
 
     def test_trace_header_reaches_child_processes(self) -> None:
         function = self.start(
@@ -250,8 +250,8 @@ class Headers(FunctionTestCase):
                 return subprocess.check_output(["/bin/sh", "-c", 'printf %s "$_X_AMZN_TRACE_ID"']).decode()
             """
         )
-        self.assertEqual(self.answer(function, trace_id=TRACE_ID), TRACE_ID)
-        self.assertEqual(self.answer(function, trace_id=""), "")
+        self.assertEqual(self.call(function, trace_id=TRACE_ID), TRACE_ID)
+        self.assertEqual(self.call(function, trace_id=""), "")
 
 
 class Surroundings(FunctionTestCase):
@@ -264,7 +264,7 @@ class Surroundings(FunctionTestCase):
             """
         )
         root = function.configuration.task_root
-        self.assertAnswer(function, None, [True, root])
+        self.assertResponse(function, None, [True, root])
 
     def test_the_handler_may_run_an_event_loop_of_its_own(self) -> None:
         function = self.start(
@@ -277,8 +277,8 @@ class Surroundings(FunctionTestCase):
                 return asyncio.run(work(event))
             """
         )
-        self.assertAnswer(function, "hello", "hello")
-        self.assertAnswer(function, "again", "again")
+        self.assertResponse(function, "hello", "hello")
+        self.assertResponse(function, "again", "again")
 
     def test_variables_of_the_function_are_there_and_its_changes_stay(self) -> None:
         function = self.start(
@@ -291,8 +291,8 @@ class Surroundings(FunctionTestCase):
             """,
             environment={"STAGE": "prod"},
         )
-        self.assertAnswer(function, None, ["prod", "1", "1"])
-        self.assertAnswer(function, None, ["prod", "1", "2"])
+        self.assertResponse(function, None, ["prod", "1", "1"])
+        self.assertResponse(function, None, ["prod", "1", "2"])
 
     def test_child_processes_do_not_inherit_the_connection(self) -> None:
         function = self.start(
@@ -305,7 +305,7 @@ class Surroundings(FunctionTestCase):
         )
         if not os.path.isdir("/proc/self/fd"):
             self.skipTest("no /proc here")
-        open_files = self.answer(function)
+        open_files = self.call(function)
         self.assertLessEqual(open_files, 4)  # the three standard streams and the listing itself
 
     def test_children_do_not_disturb_the_loop_however_they_are_made(self) -> None:
@@ -329,8 +329,8 @@ class Surroundings(FunctionTestCase):
         )
         for method in ("fork", "spawn", "forkserver"):
             with self.subTest(method):
-                self.assertAnswer(function, method, [42, 0])
-        self.assertOneAnswerEach(function)
+                self.assertResponse(function, method, [42, 0])
+        self.assertOneResponseEach(function)
 
     def test_threads_that_outlive_the_invocation_are_left_alone(self) -> None:
         function = self.start(
@@ -345,11 +345,11 @@ class Surroundings(FunctionTestCase):
                 return len(done)
             """
         )
-        self.assertAnswer(function, None, 0)
+        self.assertResponse(function, None, 0)
         deadline = time.monotonic() + 10
-        while self.answer(function) == 0 and time.monotonic() < deadline:
+        while self.call(function) == 0 and time.monotonic() < deadline:
             time.sleep(0.02)
-        self.assertGreater(self.answer(function), 0)
+        self.assertGreater(self.call(function), 0)
 
     def test_nothing_of_a_failed_invocation_is_kept_alive(self) -> None:
         function = self.start(
@@ -369,7 +369,7 @@ class Surroundings(FunctionTestCase):
             """
         )
         self.error(function, "fail")
-        self.assertAnswer(function, "look", True)
+        self.assertResponse(function, "look", True)
 
     def test_a_result_is_let_go_before_the_next_event(self) -> None:
         function = self.start(
@@ -386,8 +386,8 @@ class Surroundings(FunctionTestCase):
                 return large
             """
         )
-        self.assertAnswer(function, None, {"ok": True})
-        self.assertAnswer(function, None, {"ok": True})
+        self.assertResponse(function, None, {"ok": True})
+        self.assertResponse(function, None, {"ok": True})
 
     @unittest.skipIf(PYPY, "its heap grows as it likes")
     @unittest.skipUnless(sys.platform == "linux", "reads /proc")
@@ -401,15 +401,15 @@ class Surroundings(FunctionTestCase):
                     return int(re.search(r"RssAnon:\\s*(\\d+)", status.read()).group(1))
             """
         )
-        self.answer(function)
-        before = self.answer(function)
+        self.call(function)
+        before = self.call(function)
         for _ in range(20):
             self.error(function, "fail")
-        after_some = self.answer(function)
+        after_some = self.call(function)
         for _ in range(200):
             self.error(function, "fail")
         self.assertLess(after_some - before, 8192 if PYPY else 1024)  # KiB
-        self.assertLess(self.answer(function) - after_some, 8192 if PYPY else 1024)
+        self.assertLess(self.call(function) - after_some, 8192 if PYPY else 1024)
 
     def test_a_signal_while_waiting_runs_the_function_s_handler_and_loses_nothing(self) -> None:
         function = self.start(
@@ -422,13 +422,13 @@ class Surroundings(FunctionTestCase):
                 return len(signals)
             """
         )
-        pid = self.answer(function, "pid")
+        pid = self.call(function, "pid")
         for _ in range(3):
             os.kill(pid, signal.SIGUSR1)
             time.sleep(0.02)
         # Several that come close together may count as one.
-        self.assertIn(self.answer(function, "count"), (1, 2, 3))
-        self.assertOneAnswerEach(function)
+        self.assertIn(self.call(function, "count"), (1, 2, 3))
+        self.assertOneResponseEach(function)
 
     def test_an_alarm_of_the_function_may_interrupt_its_handler(self) -> None:
         function = self.start(
@@ -455,7 +455,7 @@ class Log(FunctionTestCase):
 
     def test_a_handler_can_see_how_much_time_is_left(self) -> None:
         function = self.start(EVALUATE, timeout_s=60)
-        left = self.answer(function, "context.get_remaining_time_in_millis()")
+        left = self.call(function, "context.get_remaining_time_in_millis()")
         self.assertIsInstance(left, int)
         self.assertTrue(30_000 < left <= 60_000, left)
 

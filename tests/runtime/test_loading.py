@@ -217,7 +217,7 @@ class HandlerStrings(FunctionTestCase):
         for name, handler, expected in WORKING:
             with self.subTest(name, handler=handler):
                 function = self.start(task_root=root, handler=handler)
-                self.assertAnswer(function, {}, expected)
+                self.assertResponse(function, {}, expected)
                 function.close()
 
     def test_a_module_that_cannot_be_loaded_is_an_init_error_with_the_reason(self) -> None:
@@ -246,8 +246,8 @@ class Modules(FunctionTestCase):
                 return [__name__, function.handler is handler, sys.modules["function"] is function]
             """
         )
-        self.assertAnswer(function, None, ["function", True, True])
-        self.assertAnswer(function, None, ["function", True, True])
+        self.assertResponse(function, None, ["function", True, True])
+        self.assertResponse(function, None, ["function", True, True])
         self.assertEqual(function.log_text().count("imported"), 1)
 
     def test_a_failing_first_attempt_is_not_imported_twice(self) -> None:
@@ -265,7 +265,7 @@ class Modules(FunctionTestCase):
                 """,
             },
         )
-        self.assertAnswer(function, None, "found")
+        self.assertResponse(function, None, "found")
         self.assertEqual(function.log_text().count("imported"), 2)
 
     def test_modules_beside_the_handler_can_be_imported_early_and_late(self) -> None:
@@ -279,7 +279,7 @@ class Modules(FunctionTestCase):
             """,
             files={"early.py": "name = 'early'", "late.py": "name = 'late'"},
         )
-        self.assertAnswer(function, None, ["early", "late"])
+        self.assertResponse(function, None, ["early", "late"])
 
     def test_a_module_may_replace_itself(self) -> None:
         function = self.start(
@@ -293,7 +293,7 @@ class Modules(FunctionTestCase):
             sys.modules[__name__] = Module()
             """
         )
-        self.assertAnswer(function, None, "from the replacement")
+        self.assertResponse(function, None, "from the replacement")
 
     def test_code_is_found_in_a_zip_on_the_search_path(self) -> None:
         import zipfile
@@ -303,7 +303,7 @@ class Modules(FunctionTestCase):
             archive.writestr("zipped.py", "def handler(event, context): return __file__[-10:]")
         environment = {"PYTHONPATH": os.path.join(root, "code.zip")}
         function = self.start(task_root=root, handler="zipped.handler", environment=environment)
-        self.assertAnswer(function, None, "/zipped.py")
+        self.assertResponse(function, None, "/zipped.py")
 
 
 if __name__ == "__main__":

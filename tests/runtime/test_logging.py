@@ -112,7 +112,7 @@ class Levels(LogTestCase):
         ]:
             with self.subTest(AWS_LAMBDA_LOG_LEVEL=value):
                 function = self.start(self.ROOT_LEVEL, environment={"AWS_LAMBDA_LOG_LEVEL": value})
-                self.assertAnswer(function, None, level)
+                self.assertResponse(function, None, level)
                 function.close()
 
     def test_below_the_level_nothing_is_logged(self) -> None:
@@ -126,7 +126,7 @@ class Levels(LogTestCase):
         source = self.ROOT_LEVEL.replace("\ndef", "\nlogging.getLogger().setLevel('DEBUG')\ndef")
         for environment in ({}, {"AWS_LAMBDA_LOG_LEVEL": "ERROR"}):
             with self.subTest(environment):
-                self.assertAnswer(self.start(source, environment=environment), None, 10)
+                self.assertResponse(self.start(source, environment=environment), None, 10)
 
 
 class RootHandler(LogTestCase):
@@ -139,13 +139,13 @@ class RootHandler(LogTestCase):
     """
 
     def test_it_is_there_before_the_function_is_loaded_under_the_name_that_tools_look_for(self) -> None:
-        self.assertAnswer(self.start(self.DESCRIBE), None, ["LambdaLoggerHandler"] * 2)
+        self.assertResponse(self.start(self.DESCRIBE), None, ["LambdaLoggerHandler"] * 2)
 
     def test_it_has_another_name_when_format_or_level_are_configured(self) -> None:
         for environment in (JSON, {"AWS_LAMBDA_LOG_LEVEL": "INFO"}):
             with self.subTest(environment):
                 function = self.start(self.DESCRIBE, environment=environment)
-                self.assertAnswer(function, None, ["LambdaLoggerHandlerWithFrameType"] * 2)
+                self.assertResponse(function, None, ["LambdaLoggerHandlerWithFrameType"] * 2)
 
     def test_there_is_one_however_logging_was_imported(self) -> None:
         for statement in [
@@ -210,9 +210,9 @@ class RootHandler(LogTestCase):
                 return [at_import, "logging" in sys.modules]
             """
         )
-        self.assertAnswer(function, None, [False, False])
+        self.assertResponse(function, None, [False, False])
         self.error(function, "fail")
-        self.assertAnswer(function, None, [False, False])
+        self.assertResponse(function, None, [False, False])
 
 
 class JsonFormat(LogTestCase):
@@ -484,7 +484,7 @@ class Frames(LogTestCase):
         function = self.start(
             "import os\ndef handler(e, c): return os.environ.get('_LAMBDA_TELEMETRY_LOG_FD')", telemetry=True
         )
-        self.assertAnswer(function, None, None)
+        self.assertResponse(function, None, None)
 
     def test_an_unusable_descriptor_does_not_cost_the_response(self) -> None:
         for value in ("", "no number", "-1", "12345"):
@@ -542,7 +542,7 @@ class Streams(LogTestCase):
                         for stream in (sys.stdout, sys.stderr)]
             """
         )
-        self.assertAnswer(function, None, [[1, False, "utf-8", False], [2, False, "utf-8", False]])
+        self.assertResponse(function, None, [[1, False, "utf-8", False], [2, False, "utf-8", False]])
 
     def test_line_ends_are_not_translated(self) -> None:
         function = self.start(EXECUTE)

@@ -214,7 +214,7 @@ class Json(FunctionTestCase):
                 if place:
                     self.assertEqual(payload["notes"][0], f"The value is at response{place[0]}")
         self.assertStillWorks(function)
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
 
     def test_a_note_says_what_to_return_instead(self) -> None:
         function = self.start(
@@ -327,16 +327,16 @@ class Json(FunctionTestCase):
                 return value
             """
         )
-        self.assertAnswer(function, None, {"a": [1.0, [1, 2]], "1": "x"})
-        self.assertAnswer(function, "look", "{'a': [Decimal('1.0'), (1, 2)], 1: b'x'}")
+        self.assertResponse(function, None, {"a": [1.0, [1, 2]], "1": "x"})
+        self.assertResponse(function, "look", "{'a': [Decimal('1.0'), (1, 2)], 1: b'x'}")
 
     @unittest.skipIf(PYPY, "it has json loaded from the start")
     def test_a_plain_result_does_not_import_json(self) -> None:
         function = self.start(
             "import sys\ndef handler(event, context): return {'json': 'json' in sys.modules}"
         )
-        self.assertAnswer(function, None, {"json": False})
-        self.assertAnswer(function, None, {"json": False})
+        self.assertResponse(function, None, {"json": False})
+        self.assertResponse(function, None, {"json": False})
 
 
 class Bytes(FunctionTestCase):
@@ -388,7 +388,7 @@ class Sizes(FunctionTestCase):
                     self.assertIn(b"Function.ResponseSizeTooLarge", result.payload)
                     self.assertEqual(len(self.invoke(function, 10).payload), 10)
                     self.assertStillWorks(function)
-                    self.assertOneAnswerEach(function)
+                    self.assertOneResponseEach(function)
                     statuses = [(post.path.rpartition("/")[2], post.status) for post in posts(function)]
                     expected = [("response", 202), ("response", 413), ("response", 202)]
                     self.assertEqual(statuses, expected)

@@ -83,11 +83,11 @@ class SearchPathTestCase(FunctionTestCase):
         self.assertEqual(payload["cause"]["errorMessage"], "'x'")
         self.assertEqual(len(json.loads(posts(function)[-1].header(XRAY) or "")["exceptions"]), 1)
         self.assertIn("response[0]", self.error(function, "unserializable")["notes"][0])
-        self.assertAnswer(function, "mixed", {"a": "bytes", "1": [1, 2]})
+        self.assertResponse(function, "mixed", {"a": "bytes", "1": [1, 2]})
         self.assertEqual(len(self.invoke(function, "much").payload), 6_000_000)
         payload = json.loads(function.invoke(b'{"a": NaN}').payload.decode())
         self.assertRegex(payload["errorMessage"], "char 6")
-        self.assertAnswer(function, "still here", "still here")
+        self.assertResponse(function, "still here", "still here")
         self.assertStillWorks(function)
 
     def modules_of_a_bare_interpreter(self) -> set[str]:
@@ -98,7 +98,7 @@ class SearchPathTestCase(FunctionTestCase):
 class Order(SearchPathTestCase):
     def test_the_task_root_is_first_and_the_runtime_last(self) -> None:
         function = self.start(SHOW_PATH)
-        path = self.answer(function)
+        path = self.call(function)
         self.assertEqual(path[0], function.configuration.task_root)
         self.assertEqual(path[-1], str(ROOT / "runtime"))
         self.assertEqual(path.count(path[0]), 1)
@@ -107,13 +107,13 @@ class Order(SearchPathTestCase):
     def test_a_task_root_that_is_on_the_search_path_already_is_on_it_once(self) -> None:
         root = self.write({"function.py": SHOW_PATH})
         function = self.start(task_root=root, environment={"PYTHONPATH": root})
-        self.assertEqual(self.answer(function).count(root), 1)
+        self.assertEqual(self.call(function).count(root), 1)
 
     def test_neither_bootstrap_s_folder_nor_the_working_directory_is_on_it(self) -> None:
         root = self.write({"function.py": SHOW_PATH})
         elsewhere = self.write({})
         function = self.start(task_root=elsewhere, environment={"LAMBDA_TASK_ROOT": root})
-        path = self.answer(function)
+        path = self.call(function)
         for folder in ("", ".", elsewhere, str(ROOT)):
             self.assertNotIn(folder, path)
 
@@ -122,7 +122,7 @@ class Order(SearchPathTestCase):
         root = self.write({"function.py": SHOW_PATH})
         outcome = self.run_bootstrap(command=[sys.executable, "-c", code], cwd=root)
         function = self.start(task_root=root)
-        path = [entry for entry in self.answer(function) if not entry.startswith("/opt/python")]
+        path = [entry for entry in self.call(function) if not entry.startswith("/opt/python")]
         self.assertEqual(path[1:-1], json.loads(outcome.output))
 
     def test_pythonpath_comes_between_the_task_root_and_the_standard_library(self) -> None:
@@ -136,7 +136,7 @@ class Order(SearchPathTestCase):
             """,
             environment={"PYTHONPATH": extra},
         )
-        self.assertAnswer(function, None, ["extra", "extra"])
+        self.assertResponse(function, None, ["extra", "extra"])
 
 
 class FunctionsModules(SearchPathTestCase):
@@ -149,7 +149,7 @@ class FunctionsModules(SearchPathTestCase):
                 imports = f"import {', '.join(names)}" if early else ""
                 function = self.start(joined(imports, BUSY), files={f"{name}.py": MINE for name in names})
                 self.keep_busy(function)
-                self.assertAnswer(function, names, [True] * len(names))
+                self.assertResponse(function, names, [True] * len(names))
                 function.close()
 
     def test_modules_that_are_not_the_function_s_cannot_be_imported(self) -> None:
@@ -165,7 +165,7 @@ class FunctionsModules(SearchPathTestCase):
                 return found
             """
         )
-        self.assertAnswer(function, None, [])
+        self.assertResponse(function, None, [])
 
 
 class Shadows(SearchPathTestCase):
@@ -223,7 +223,7 @@ class Shadows(SearchPathTestCase):
             files={f"{name}.py": MINE for name in STANDARD},
         )
         self.keep_busy(function)
-        self.assertAnswer(function, names, [])
+        self.assertResponse(function, names, [])
 
     def test_other_threads_may_import_meanwhile(self) -> None:
         """What they import is neither lost nor imported twice when the runtime imports something late."""
@@ -251,12 +251,12 @@ class Shadows(SearchPathTestCase):
             self.assertEqual(self.error(function, names[start : start + 4])["errorType"], "ValueError")
             time.sleep(0.02)
         deadline = time.monotonic() + PATIENCE_S
-        while self.answer(function) != [names, names] and time.monotonic() < deadline:
+        while self.call(function) != [names, names] and time.monotonic() < deadline:
             time.sleep(0.02)
-        self.assertAnswer(function, None, [names, names])
+        self.assertResponse(function, None, [names, names])
 
     def assertOwn(self, function: Function, names: list[str]) -> None:
-        own = self.answer(function, names)
+        own = self.call(function, names)
         self.assertEqual([name for name, is_own in zip(names, own) if not is_own], [], "not the function's")
 
     def _names(self) -> list[str]:
@@ -265,15 +265,15 @@ class Shadows(SearchPathTestCase):
         taken |= {name for name in STANDARD if _imp.is_frozen(name)}  # found before any file
         if PYPY:  # whose json is Python, needed from the start
             function = self.start("import sys\nloaded = list(sys.modules)\ndef handler(e, c): return loaded")
-            taken |= set(self.answer(function))
+            taken |= set(self.call(function))
         return [name for name in STANDARD if name not in taken]
 
     def test_the_standard_modules_are_there_for_a_function_without_such_files(self) -> None:
         function = self.start(BUSY)
         names = [name for name in STANDARD if _exists(name)]
-        self.assertAnswer(function, names, [False] * len(names))
+        self.assertResponse(function, names, [False] * len(names))
         self.keep_busy(function)
-        self.assertAnswer(function, names, [False] * len(names))
+        self.assertResponse(function, names, [False] * len(names))
 
     def test_a_logging_module_of_the_function_is_not_taken_for_the_standard_one(self) -> None:
         function = self.start(
@@ -284,7 +284,7 @@ class Shadows(SearchPathTestCase):
             """,
             files={"logging.py": "def getLogger(name): return 'my own ' + name"},
         )
-        self.assertAnswer(function, None, "my own x")
+        self.assertResponse(function, None, "my own x")
         self.assertStillWorks(function)
 
     def test_a_logger_works_beside_other_shadows(self) -> None:
@@ -309,7 +309,7 @@ class Shadows(SearchPathTestCase):
                 function = self.start(
                     handler=f"{name}.handler", files={f"{name}.py": "def handler(e, c): return e"}
                 )
-                self.assertAnswer(function, "hello", "hello")
+                self.assertResponse(function, "hello", "hello")
                 function.close()
 
 
@@ -360,7 +360,7 @@ class Homes(SearchPathTestCase):
         root = self._installed("main.py", "lambda_function.py")
         function = self.start(task_root=root, command=[sys.executable, os.path.join(root, "bootstrap")])
         self.keep_busy(function)
-        self.assertAnswer(function, ["runtime", "main", "lambda_function"], [True] * 3)
+        self.assertResponse(function, ["runtime", "main", "lambda_function"], [True] * 3)
 
     def test_it_works_as_a_layer_apart_from_the_task_root(self) -> None:
         layer = self._installed()

@@ -157,7 +157,7 @@ class WhileIdle(ShutdownTestCase):
 
     def test_the_handler_is_called_and_then_the_atexit_functions(self) -> None:
         function = self.start_patiently(HOOK, ECHO)
-        self.assertAnswer(function, 1, 1)
+        self.assertResponse(function, 1, 1)
         function.close()
         self.assertLog(function, "told 15", "at exit")
         self.assertEqual(function.exit_status, TERMINATED)
@@ -169,7 +169,7 @@ class WhileIdle(ShutdownTestCase):
 
     def test_it_is_called_in_an_environment_that_was_restored_from_a_snapshot(self) -> None:
         function = self.start_patiently(HOOK, ECHO, initialization_type="snap-start")
-        self.assertAnswer(function, 1, 1)
+        self.assertResponse(function, 1, 1)
         function.close()
         ended = function.log_text().partition("REPORT RequestId: ")[2].split("\n")
         own = [line for line in ended[1:] if line and not line.startswith("More memory ")]  # PyPy takes more
@@ -182,11 +182,11 @@ class WhileIdle(ShutdownTestCase):
                 signal.signal(signal.SIGTERM, lambda *_: print("the other"))
         """
         function = self.start_patiently(HOOK, source, shutdown_grace_s=0.1)
-        self.assertAnswer(function, None, None)
+        self.assertResponse(function, None, None)
         assert function.pid is not None
         os.kill(function.pid, signal.SIGTERM)
         time.sleep(0.1)
-        self.assertAnswer(function, None, None)
+        self.assertResponse(function, None, None)
         self.assertLog(function, "the other")
 
     def test_it_decides_the_exit_status(self) -> None:
@@ -225,7 +225,7 @@ class WhileIdle(ShutdownTestCase):
         for name, handler in [("sync", ECHO), ("async", ECHO.replace("def handler", "async def handler"))]:
             with self.subTest(name):
                 function = self.start_patiently(STRICT, HOOK, LOOP, handler)
-                self.assertAnswer(function, 1, 1)
+                self.assertResponse(function, 1, 1)
                 self.assertEqual(self.terminate(function), TERMINATED)
                 self.assertLog(function, "told", "at exit")
 
@@ -250,7 +250,7 @@ class WhileIdle(ShutdownTestCase):
         for number in range(3):
             with self.subTest(number):
                 function = self.start_patiently(HOOK, LOOP, source)
-                thread = self.answer(function)
+                thread = self.call(function)
                 send_to_thread(function.pid, thread, signal.SIGTERM)
                 self.assertEqual(self.assertEnds(function), TERMINATED)
                 self.assertLog(function, "told", "at exit")
@@ -284,7 +284,7 @@ class WhileIdle(ShutdownTestCase):
         for name, loop, lines in [("stop", stop, []), ("cancel", cancel, ["cleaned"])]:
             with self.subTest(name):
                 function = self.start_patiently(HOOK, loop, source)
-                self.assertAnswer(function, None, None)
+                self.assertResponse(function, None, None)
                 self.assertEqual(self.terminate(function), TERMINATED)
                 self.assertLog(function, *lines, "at exit")
 
@@ -420,7 +420,7 @@ class DuringAnInvocation(ShutdownTestCase):
                 thread.join()
         """
         function = self.start_patiently(HOOK, source)
-        self.assertAnswer(function, None, None)
+        self.assertResponse(function, None, None)
         self.assertEqual(self.terminate(function), TERMINATED)
         self.assertLog(function, "told 15", "at exit")
 
@@ -451,7 +451,7 @@ class DuringAnInvocation(ShutdownTestCase):
                 return os.WEXITSTATUS(os.waitpid(child, 0)[1])
         """
         function = self.start_patiently(STRICT, HOOK, source)
-        self.assertAnswer(function, None, 9)
+        self.assertResponse(function, None, 9)
         self.assertEqual(self.terminate(function), TERMINATED)
         self.assertLog(function, "told 15", "told 15", "at exit")
 
@@ -461,7 +461,7 @@ class Registration(ShutdownTestCase):
 
     def test_a_function_with_a_handler_registers_for_no_events_and_asks_for_the_next(self) -> None:
         function = self.start(joined(HOOK, ECHO))
-        self.assertAnswer(function, 1, 1)
+        self.assertResponse(function, 1, 1)
         calls = self.calls(function)
         register, event_next = (function.requests[calls.index(call)] for call in (REGISTER, EVENT_NEXT))
         self.assertEqual(register.status, 200)
@@ -483,7 +483,7 @@ class Registration(ShutdownTestCase):
         for name, source in sources.items():
             with self.subTest(name):
                 function = self.start_patiently(source, ECHO)
-                self.assertAnswer(function, 1, 1)
+                self.assertResponse(function, 1, 1)
                 self.assertEqual(self.calls(function)[::2], [NEXT, NEXT])
                 self.assertEqual(len(function.requests), 3)
                 function.close()
@@ -493,7 +493,7 @@ class Registration(ShutdownTestCase):
         function = self.start(joined("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", ECHO))
         assert function.pid is not None
         os.kill(function.pid, signal.SIGTERM)
-        self.assertAnswer(function, 1, 1)
+        self.assertResponse(function, 1, 1)
         self.assertStillWorks(function)
 
     def test_without_a_handler_the_process_ends_by_the_signal(self) -> None:
@@ -526,7 +526,7 @@ class Registration(ShutdownTestCase):
 
     def test_it_works_with_snapshots(self) -> None:
         function = self.start_patiently(HOOK, ECHO, initialization_type="snap-start")
-        self.assertAnswer(function, 1, 1)
+        self.assertResponse(function, 1, 1)
         function.close()
         self.assertIn("told 15\nat exit\n", function.log_text())
         self.assertEqual(function.exit_status, TERMINATED)
@@ -648,7 +648,7 @@ class SlowHooks(ShutdownTestCase):
     def test_atexit_functions_run_although_the_hook_takes_too_long(self) -> None:
         slow = HOOK.replace("told.append(number)", "time.sleep(5)")
         function = self.start_patiently(STRICT, slow, ECHO)
-        self.assertAnswer(function, 1, 1)
+        self.assertResponse(function, 1, 1)
         self.assertEqual(self.terminate(function), TERMINATED)
         self.assertIn("at exit\n", function.log_text())
 
@@ -706,13 +706,13 @@ class Throttled(ShutdownTestCase):
                 with self.subTest(name, number=number, when="idle"):
                     sources = (HOOK, policy, LOOP, self.OTHER_THREADS, self.WHILE_IDLE)
                     function = self.start_patiently(*sources)
-                    self.assertAnswer(function, 1, 1)
+                    self.assertResponse(function, 1, 1)
                     self.assertEqual(self.terminate_throttled(function), TERMINATED)
                     self.assertTold(function)
                 with self.subTest(name, number=number, when="during an invocation"):
                     busy = (LENIENT, HOOK, policy, LOOP, self.OTHER_THREADS, self.WHILE_HANDLING)
                     function = self.start_patiently(*busy)
-                    self.assertAnswer(function, 1, 1)
+                    self.assertResponse(function, 1, 1)
                     self.begin_invocation(function)
                     self.assertEqual(self.terminate_throttled(function), TERMINATED)
                     self.assertTold(function)

@@ -34,7 +34,7 @@ class SnapStart(FunctionTestCase):
 
     def test_hooks_run_around_the_snapshot_the_first_ones_last_registered_first(self) -> None:
         function = self.start_snap(HOOKS)
-        self.assertAnswer(
+        self.assertResponse(
             function,
             None,
             [
@@ -65,18 +65,18 @@ class SnapStart(FunctionTestCase):
             def handler(event, context):
                 return calls
         """
-        self.assertAnswer(self.start_snap(source), None, ["before"])
+        self.assertResponse(self.start_snap(source), None, ["before"])
         function = self.start_snap(source, environment={"fail": "yes"})
         self.assertIn("KeyError", self.invoke(function).payload.decode())
 
     def test_without_hooks_the_snapshot_is_waited_for_all_the_same(self) -> None:
         function = self.start_snap("def handler(event, context): return event")
-        self.assertAnswer(function, 1, 1)
+        self.assertResponse(function, 1, 1)
         self.assertTrue(function.requests[0].path.endswith("/restore/next"))
 
     def test_without_snapstart_no_hook_runs(self) -> None:
         function = self.start(HOOKS)
-        self.assertAnswer(function, None, [])
+        self.assertResponse(function, None, [])
         self.assertFalse([request for request in function.requests if "restore" in request.path])
 
     def test_an_error_before_the_snapshot_is_an_init_error_and_ends_with_64(self) -> None:
@@ -115,7 +115,7 @@ class SnapStart(FunctionTestCase):
                 """
             },
         )
-        self.assertAnswer(function, None, [True, ["before", "after"]])
+        self.assertResponse(function, None, [True, ["before", "after"]])
 
     def test_random_numbers_are_seeded_anew_in_each_copy(self) -> None:
         function = self.start_snap(
@@ -126,7 +126,7 @@ class SnapStart(FunctionTestCase):
             def handler(event, context): return random.random() == expected
             """
         )
-        self.assertAnswer(function, None, False)
+        self.assertResponse(function, None, False)
 
     def assertReported(self, function: Function, path: str, header: str, error_type: str) -> None:
         self.assertEnds(function)

@@ -111,16 +111,16 @@ class StackDump(FunctionTestCase):
 
     def test_a_response_in_time_ends_the_wait(self) -> None:
         function = self.start_dumping(0.3)
-        self.assertAnswer(function, "quick", True)
+        self.assertResponse(function, "quick", True)
         time.sleep(0.4)
         self.assertEqual(self.dump(function), "")
-        self.assertAnswer(function, "quick", True)
+        self.assertResponse(function, "quick", True)
         self.assertStillWorks(function)
 
     def test_without_a_standard_error_there_is_none(self) -> None:
         function = self.start_dumping(0.05)
-        self.assertAnswer(function, "lose_stderr", None)
-        self.assertAnswer(function, "quick", True)
+        self.assertResponse(function, "lose_stderr", None)
+        self.assertResponse(function, "quick", True)
         self.assertStillWorks(function)
 
     def test_without_a_deadline_there_is_none(self) -> None:
@@ -140,7 +140,7 @@ class StackDump(FunctionTestCase):
         for value in (None, "0", "soon"):
             with self.subTest(value):
                 function = self.start(HANGING, environment={SWITCH: value})
-                self.assertAnswer(function, "quick", False)
+                self.assertResponse(function, "quick", False)
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ class OddStreams(FunctionTestCase):
                 return event
             """)
         for number in range(2):
-            self.assertAnswer(function, number, number)
+            self.assertResponse(function, number, number)
         self.assertStillWorks(function)
 
 

@@ -77,17 +77,17 @@ class Handler(FunctionTestCase):
         for variable in (None, ""):
             with self.subTest(_HANDLER=variable):
                 function = self.start(arguments=["function.handler"], environment={"_HANDLER": variable})
-                self.assertAnswer(function, "hello", "hello")
+                self.assertResponse(function, "hello", "hello")
 
     def test_the_variable_wins_over_the_argument(self) -> None:
         function = self.start(arguments=["nowhere.handler"])
-        self.assertAnswer(function, "hello", "hello")
+        self.assertResponse(function, "hello", "hello")
 
     def test_the_command_of_a_managed_runtime_is_not_taken_for_a_handler(self) -> None:
         # Lambda calls a wrapper (AWS_LAMBDA_EXEC_WRAPPER) with the interpreter and script it replaces.
         command = ["/var/lang/bin/python3.13", "/var/runtime/bootstrap.py"]
         with self.subTest("with the variable"):
-            self.assertAnswer(self.start(arguments=command), "hello", "hello")
+            self.assertResponse(self.start(arguments=command), "hello", "hello")
         with self.subTest("without the variable"):
             function = self.start(arguments=command, environment={"_HANDLER": None})
             self.assertInitError(function, "Runtime.MalformedHandlerName", "Bad handler ''")
@@ -98,18 +98,18 @@ class TaskRoot(FunctionTestCase):
         root = self.write({"function.py": "def handler(event, context): return __file__"})
         elsewhere = self.write({})
         function = self.start(task_root=elsewhere, environment={"LAMBDA_TASK_ROOT": root})
-        self.assertAnswer(function, None, os.path.join(root, "function.py"))
+        self.assertResponse(function, None, os.path.join(root, "function.py"))
 
     def test_without_a_task_root_code_is_found_in_the_working_directory(self) -> None:
         for variable in (None, ""):
             with self.subTest(LAMBDA_TASK_ROOT=variable):
                 function = self.start(environment={"LAMBDA_TASK_ROOT": variable})
-                self.assertAnswer(function, "hello", "hello")
+                self.assertResponse(function, "hello", "hello")
 
     def test_a_slash_at_the_end_of_the_task_root_does_not_matter(self) -> None:
         root = self.write({"function.py": "import sys\ndef handler(event, context): return sys.path[0]"})
         function = self.start(task_root=root, environment={"LAMBDA_TASK_ROOT": root + "/"})
-        self.assertAnswer(function, None, root)
+        self.assertResponse(function, None, root)
 
 
 class Process(FunctionTestCase):
@@ -121,11 +121,11 @@ class Process(FunctionTestCase):
         os.symlink(sys.executable, os.path.join(folder.name, "python3"))
         path = f"{folder.name}:{os.environ.get('PATH', os.defpath)}"
         function = self.start(EVALUATE, command=[BOOTSTRAP], environment={"PATH": path})
-        self.assertAnswer(function, "list(sys.version_info[:3])", list(sys.version_info[:3]))
+        self.assertResponse(function, "list(sys.version_info[:3])", list(sys.version_info[:3]))
 
     def test_it_works_with_an_interpreter_that_does_not_load_site(self) -> None:
         function = self.start(command=[sys.executable, "-S", BOOTSTRAP])
-        self.assertAnswer(function, "hello", "hello")
+        self.assertResponse(function, "hello", "hello")
 
     def test_it_works_in_the_c_locale_and_without_any_variable_it_does_not_need(self) -> None:
         function = self.start(
@@ -153,14 +153,14 @@ class Process(FunctionTestCase):
             """,
             command=["/bin/sh", "-c", shell, sys.executable, BOOTSTRAP],
         )
-        self.assertAnswer(function, "hello", "hello")
+        self.assertResponse(function, "hello", "hello")
         self.assertEqual(self.error(function, "fail")["errorMessage"], "nor this, but the caller")
         self.assertStillWorks(function)
 
     def test_ctrl_c_while_waiting_ends_it_without_a_traceback(self) -> None:
         self.enable_ctrl_c()
         function = self.start()
-        self.answer(function)
+        self.call(function)
         assert function.pid is not None
         os.kill(function.pid, signal.SIGINT)
         self.assertEqual(self.assertEnds(function), 130)
@@ -168,7 +168,7 @@ class Process(FunctionTestCase):
 
     def test_sigterm_ends_it_at_once(self) -> None:
         function = self.start()
-        self.answer(function)
+        self.call(function)
         assert function.pid is not None
         os.kill(function.pid, signal.SIGTERM)
         self.assertEqual(self.assertEnds(function), -signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What the runtime does for each status that the Runtime API may answer with."""
+"""What the runtime does for each status that the Runtime API may respond with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOGGED: list[tuple[str, Reply]] = [
     ("400 bad mode", refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode")),
     ("400 truncated", refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")),
     (
-        "403 second answer",
+        "403 second response",
         refusal(
             403,
             "InvalidStateTransition",
@@ -78,7 +78,7 @@ class Next(FunctionTestCase):
         self.assertTrue(outcome.errors.isprintable() or outcome.errors[:-1].isprintable(), outcome.errors)
 
 
-class Answers(FunctionTestCase):
+class Responses(FunctionTestCase):
     """The same for a result and for an error, on their own paths."""
 
     KINDS = (("response", RETURN), ("error", FAIL))

@@ -93,7 +93,7 @@ class TheWire(StreamingTestCase):
     """What reaches the Runtime API, to the byte."""
 
     def play_events(self, generator: str, *events: Reply) -> list[Request]:
-        """Have each of ``events`` answered: the answers."""
+        """Handle each of ``events``; return the responses."""
         script = [reply for one in events for reply in (one, accepted())]
         outcome = self.play(*script, source=f"def handler(event, context):\n{generator}")
         self.assertEqual(outcome.calls[::2], ["next"] * (len(events) + 1), outcome.output)
@@ -180,13 +180,13 @@ class Chunks(StreamingTestCase):
                 with self.subTest(name, kind=kind):
                     self.assertEqual(self.streamed(function, source(kind, body)), expected)
         self.assertStillWorks(function)
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
 
     def test_a_prelude_without_a_body_is_a_response(self) -> None:
         function = self.start(GENERATE)
         for kind in WRITERS:
-            answer = self.streamed(function, source(kind, "yield {'statusCode': 204}"))
-            self.assertEqual(answer, b'{"statusCode": 204}' + NULS)
+            response = self.streamed(function, source(kind, "yield {'statusCode': 204}"))
+            self.assertEqual(response, b'{"statusCode": 204}' + NULS)
 
     # What is yielded first of all, and second, and what the message says.
     BAD = {
@@ -223,7 +223,7 @@ class Chunks(StreamingTestCase):
                     self.assertDescribes(payload, error_type, message, line=3)
         self.assertEqual(self.streamed(function, source("a generator", "yield 'x'")), b"x")
         self.assertStillWorks(function)
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
 
     def assertDescribes(self, payload: dict[str, Any], error_type: str, message: str, *, line: int) -> None:
         self.assertEqual(payload["errorType"], error_type)
@@ -345,7 +345,7 @@ class ErrorsMidway(StreamingTestCase):
             with self.subTest("and then", kind=kind):
                 self.assertEqual(self.streamed(function, source(kind, "yield 'fine'")), b"fine")
         self.assertStillWorks(function)
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
 
     def test_a_signal_handler_that_raises_at_any_time_leaves_a_complete_response(self) -> None:
         function = self.start(
@@ -592,10 +592,10 @@ class Memory(StreamingTestCase):
             script += [event(f"s{number}", str(megabytes).encode()), accepted()]
             script += [event(f"m{number}", b"null"), accepted()]
         outcome = self.play(*script, source=source, environment=SMALL_NURSERY)
-        answers = {request.call: request for request in outcome.requests}
-        sizes = [answers[f"s{number}/response"].body_bytes for number in (0, 1)]
+        responses = {request.call: request for request in outcome.requests}
+        sizes = [responses[f"s{number}/response"].body_bytes for number in (0, 1)]
         self.assertEqual(sizes, [2_000_000, 200_000_000])
-        peaks_kb = [int(answers[f"m{number}/response"].body) for number in (0, 1)]
+        peaks_kb = [int(responses[f"m{number}/response"].body) for number in (0, 1)]
         # PyPy's garbage collector lets more gather before it begins.
         self.assertLess(peaks_kb[1] - peaks_kb[0], 16_384 if PYPY else 2_048)
 
@@ -836,7 +836,7 @@ class OnUvloop(StreamingTestCase):
             self.assertEqual(len(payload.rpartition(bytes(8))[2]), size)
         self.assertNotIn("LAMBDA_RUNTIME", function.log_text())
         self.assertStillWorks(function)
-        self.assertOneAnswerEach(function)
+        self.assertOneResponseEach(function)
 
     def test_chunks_arrive_whole_and_the_connection_is_kept(self) -> None:
         function = self.start(joined(self.LOOP, self.CHUNKS))

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Set, Tuple
 
-    Answer = Tuple[str, Dict[str, Any]]  # path below /runtime/, body
+    Response = Tuple[str, Dict[str, Any]]  # path below /runtime/, body
 
 SLOW = """
     import os, time
@@ -38,12 +38,12 @@ class SharedServer(RuntimeApiServer):
 
     def __init__(self) -> None:
         self.events: queue.Queue[Tuple[str, object] | None] = queue.Queue()
-        self.answers: queue.Queue[Answer] = queue.Queue()
+        self.responses: queue.Queue[Response] = queue.Queue()
         super().__init__(self._reply)
 
     def _reply(self, request: Request) -> bytes | None:
         if request.method == "POST":
-            self.answers.put((request.path.partition("/runtime/")[2], json.loads(request.body)))
+            self.responses.put((request.path.partition("/runtime/")[2], json.loads(request.body)))
             return accepted().data
         event = self.events.get()
         if event is None:
@@ -87,39 +87,39 @@ class Workers(FunctionTestCase):
         self.addCleanup(stop)
         return server, process
 
-    def next_answer(self, server: SharedServer) -> Answer:
-        return server.answers.get(timeout=PATIENCE_S)
+    def next_response(self, server: SharedServer) -> Response:
+        return server.responses.get(timeout=PATIENCE_S)
 
     def test_as_many_invocations_run_at_once_each_with_its_own_process_and_trace(self) -> None:
         server, _ = self.launch(SLOW, 3)
         for request_id in ("a", "b", "c"):
             server.events.put((request_id, {}))
-        answers = dict(self.next_answer(server) for _ in range(3))
-        self.assertEqual(set(answers), {f"invocation/{one}/response" for one in ("a", "b", "c")})
-        for path, body in answers.items():
+        responses = dict(self.next_response(server) for _ in range(3))
+        self.assertEqual(set(responses), {f"invocation/{one}/response" for one in ("a", "b", "c")})
+        for path, body in responses.items():
             request_id = path.split("/")[1]
             self.assertEqual((body["id"], body["trace"]), (request_id, f"Root={request_id}"))
-        self.assertEqual(len({body["pid"] for body in answers.values()}), 3)
+        self.assertEqual(len({body["pid"] for body in responses.values()}), 3)
 
     def test_a_worker_that_dies_is_replaced(self) -> None:
         server, process = self.launch(SLOW, 1)
         for round_number in range(3):
             server.events.put(("dead", "die"))
             server.events.put((f"r{round_number}", {}))
-            self.assertEqual(self.next_answer(server)[0], f"invocation/r{round_number}/response")
+            self.assertEqual(self.next_response(server)[0], f"invocation/r{round_number}/response")
         self.assertIsNone(process.poll())
 
     def test_a_function_that_cannot_be_loaded_ends_all_with_a_report_each(self) -> None:
         server, process = self.launch("1 / 0", 2)
         for _ in range(2):
-            path, body = self.next_answer(server)
+            path, body = self.next_response(server)
             self.assertEqual((path, body["errorType"]), ("init/error", "ZeroDivisionError"))
         self.assertEqual(process.wait(PATIENCE_S), 1)
 
     def test_no_worker_is_replaced_when_the_runtime_api_is_lost(self) -> None:
         server, process = self.launch(SLOW, 2)
         server.events.put(("a", {}))
-        self.next_answer(server)
+        self.next_response(server)
         for _ in range(2):
             server.events.put(None)  # the connection ends, and so does the one that is tried after it
             server.events.put(None)
@@ -129,7 +129,7 @@ class Workers(FunctionTestCase):
         server, process = self.launch(SLOW, 2)
         for request_id in ("a", "b"):
             server.events.put((request_id, {}))
-        workers = {self.next_answer(server)[1]["pid"] for _ in range(2)}
+        workers = {self.next_response(server)[1]["pid"] for _ in range(2)}
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(PATIENCE_S), 128 + signal.SIGTERM)
         self.assertEnded(workers)
@@ -139,7 +139,7 @@ class Workers(FunctionTestCase):
         server, process = self.launch(SLOW, 2)
         for request_id in ("a", "b"):
             server.events.put((request_id, {}))
-        workers = {self.next_answer(server)[1]["pid"] for _ in range(2)}
+        workers = {self.next_response(server)[1]["pid"] for _ in range(2)}
         server.events.put(("busy", {}))  # one is idle, one at work
         time.sleep(0.05)
         process.kill()
@@ -179,7 +179,7 @@ class Workers(FunctionTestCase):
             """
         server, process = self.launch(source, 2)
         server.events.put(("a", {}))
-        self.assertEqual(self.next_answer(server), ("invocation/a/response", [0] * 12))
+        self.assertEqual(self.next_response(server), ("invocation/a/response", [0] * 12))
         self.assertIsNone(process.poll())
 
     def assertEnded(self, workers: Set[int]) -> None:

@@ -34,29 +34,29 @@ class Wrappers(FunctionTestCase):
         function = self.start_wrapped(
             'echo "called with $# words"\nexport WRAPPED="${WRAPPED}x"\nexec "$@"\n'
         )
-        self.assertAnswer(function, 1, [1, "x", "function.handler"])
+        self.assertResponse(function, 1, [1, "x", "function.handler"])
         self.assertEqual(function.log_text().count("called with 2 words"), 1)
 
     def test_it_may_change_the_handler(self) -> None:
-        self.assertAnswer(self.start_wrapped('export _HANDLER=function.other\nexec "$@"\n'), 1, "other")
+        self.assertResponse(self.start_wrapped('export _HANDLER=function.other\nexec "$@"\n'), 1, "other")
 
     def test_it_may_put_options_before_the_script(self) -> None:
         function = self.start_wrapped('export WRAPPED=y\nexec "$1" -X utf8 "$2"\n')
-        self.assertAnswer(function, 1, [1, "y", "function.handler"])
+        self.assertResponse(function, 1, [1, "y", "function.handler"])
 
     def test_it_may_take_its_variable_away(self) -> None:
         function = self.start_wrapped('unset AWS_LAMBDA_EXEC_WRAPPER\nexport WRAPPED=z\nexec "$@"\n')
-        self.assertAnswer(function, 1, [1, "z", "function.handler"])
+        self.assertResponse(function, 1, [1, "z", "function.handler"])
 
     def test_it_finds_the_handler_of_an_image_where_wrappers_look(self) -> None:
         function = self.start_wrapped(
             'export WRAPPED="$_HANDLER"\nexec "$@"\n', "function.handler", handler=""
         )
-        self.assertAnswer(function, 1, [1, "function.handler", "function.handler"])
+        self.assertResponse(function, 1, [1, "function.handler", "function.handler"])
 
     def test_where_lambda_has_called_us_as_the_wrapper_there_is_no_other(self) -> None:
         function = self.start_wrapped("echo never\nexit 9\n", sys.executable, "/var/runtime/bootstrap.py")
-        self.assertAnswer(function, 1, [1, None, "function.handler"])
+        self.assertResponse(function, 1, [1, None, "function.handler"])
 
     def test_one_that_cannot_be_executed_is_an_init_error(self) -> None:
         function = self.start(SHOW, environment={"AWS_LAMBDA_EXEC_WRAPPER": "/nowhere/wrapper"})
@@ -64,4 +64,4 @@ class Wrappers(FunctionTestCase):
 
     def test_our_own_script_as_the_wrapper_does_not_loop(self) -> None:
         function = self.start(SHOW, environment={"AWS_LAMBDA_EXEC_WRAPPER": str(BOOTSTRAP)})
-        self.assertAnswer(function, 1, [1, None, "function.handler"])
+        self.assertResponse(function, 1, [1, None, "function.handler"])

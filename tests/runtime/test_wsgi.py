@@ -51,11 +51,11 @@ class Requests(WsgiTestCase):
     def test_the_environ_is_that_of_the_pep(self) -> None:
         url = self.serve(self.APP, ', base_path="/shop"')
         headers = {"Content-Type": "image/png", "Cookie": "a=1; b=2", "X-Two": "Ã©", "X_Forged": "1"}
-        answer = self.ask(
+        response = self.request(
             url, "/shop/a%20b%2Fc/%C3%A9?x=%20&y", method="PUT", body=b"\x00\xff", headers=headers
         )
-        facts = json.loads(answer.text)
-        self.assertEqual(facts.pop("id"), answer.header("x-amzn-requestid"))
+        facts = json.loads(response.text)
+        self.assertEqual(facts.pop("id"), response.header("x-amzn-requestid"))
         self.assertEqual(facts.pop("event"), "/shop/a%20b%2Fc/%C3%A9")
         self.assertTrue(facts.pop("errors"))
         self.assertEqual(facts.pop("read"), r"b'\x00\xff'")
@@ -93,7 +93,7 @@ class Requests(WsgiTestCase):
         )
 
     def test_without_a_body_there_is_no_length(self) -> None:
-        facts = json.loads(self.ask(self.serve(self.APP)).text)
+        facts = json.loads(self.request(self.serve(self.APP)).text)
         self.assertEqual(
             (facts["read"], "CONTENT_LENGTH" in facts, "CONTENT_TYPE" in facts), ("b''", False, False)
         )
@@ -128,11 +128,11 @@ class Responses(WsgiTestCase):
                     yield word
             """
         )
-        answer = self.ask(url)
-        self.assertEqual((answer.status, answer.text), (201, "onetwothree"))
-        self.assertEqual(answer.all("set-cookie"), ["a=1", "b=2"])
-        self.assertEqual([piece for _, piece in answer.pieces], [b"one", b"two", b"three"])
-        moments = [moment for moment, _ in answer.pieces]
+        response = self.request(url)
+        self.assertEqual((response.status, response.text), (201, "onetwothree"))
+        self.assertEqual(response.all("set-cookie"), ["a=1", "b=2"])
+        self.assertEqual([piece for _, piece in response.pieces], [b"one", b"two", b"three"])
+        moments = [moment for moment, _ in response.pieces]
         for earlier, later in zip(moments, moments[1:]):
             self.assertGreater(later - earlier, 0.2, moments)
 
@@ -175,8 +175,8 @@ class Responses(WsgiTestCase):
         url = self.serve(joined(helpers, *cases, dispatch))
         for number, (name, _, status, body) in enumerate(rows):
             with self.subTest(name):
-                answer = self.ask(url, f"/{number}")
-                self.assertEqual((answer.status, answer.body, answer.cut_short), (status, body, False))
+                response = self.request(url, f"/{number}")
+                self.assertEqual((response.status, response.body, response.cut_short), (status, body, False))
 
     def test_the_iterable_is_closed_whatever_happens(self) -> None:
         url = self.serve(
@@ -194,8 +194,8 @@ class Responses(WsgiTestCase):
                 return Blocks(environ["PATH_INFO"] == "/fail")
             """
         )
-        self.assertEqual(self.ask(url).text, "ab")
-        self.assertEqual(self.ask(url, "/fail").status, 502)
+        self.assertEqual(self.request(url).text, "ab")
+        self.assertEqual(self.request(url, "/fail").status, 502)
         self.assertEqual(self.function.log_text().count("closed\n"), 2)
 
     def test_it_is_closed_when_the_client_has_left(self) -> None:
@@ -231,7 +231,7 @@ class Responses(WsgiTestCase):
         function = self.start_app(app)
         head, _ = split_prelude(self.invoke(function, url_event()).payload)
         self.assertEqual(head["headers"], {"date": "today"})
-        self.assertEqual(self.answer(function, EVENTS["HTTP API"])["headers"], {"date": "today"})
+        self.assertEqual(self.call(function, EVENTS["HTTP API"])["headers"], {"date": "today"})
 
     def test_head_has_headers_only(self) -> None:
         url = self.serve(
@@ -241,8 +241,8 @@ class Responses(WsgiTestCase):
                 return [b"body"]
             """
         )
-        answer = self.ask(url, method="HEAD")
-        self.assertEqual((answer.status, answer.header("content-length"), answer.body), (200, "4", b""))
+        response = self.request(url, method="HEAD")
+        self.assertEqual((response.status, response.header("content-length"), response.body), (200, "4", b""))
 
     def test_the_response_is_buffered_on_demand_and_for_sources_that_cannot_stream(self) -> None:
         app = """
@@ -253,10 +253,10 @@ class Responses(WsgiTestCase):
                 yield b"PNG"
         """
         url = self.serve(app, ", streaming=False", "BUFFERED")
-        answer = self.ask(url)
-        self.assertEqual((answer.body, answer.all("set-cookie")), (b"\x89PNG", ["a=1", "b=2"]))
+        response = self.request(url)
+        self.assertEqual((response.body, response.all("set-cookie")), (b"\x89PNG", ["a=1", "b=2"]))
         balancer = {"requestContext": {"elb": {}}, "httpMethod": "GET", "path": "/", "headers": {}}
-        self.assertAnswer(
+        self.assertResponse(
             self.start_app(app),
             balancer,
             {
@@ -273,10 +273,10 @@ class Responses(WsgiTestCase):
                 start_response("200 OK", [("Content-Type", "application/X-Own; a=b")])
                 return [b"text"]
         """
-        answer = self.answer(
+        response = self.call(
             self.start_app(app, ', streaming=False, text_types=("application/x-Own",)'), url_event()
         )
-        self.assertEqual((answer["body"], answer["isBase64Encoded"]), ("text", False))
+        self.assertEqual((response["body"], response["isBase64Encoded"]), ("text", False))
 
 
 class Middleware(WsgiTestCase):
@@ -410,15 +410,15 @@ class Mistakes(WsgiTestCase):
         payload = self.error(self.start_app(long), url_event())
         self.assertIn("Status and headers take", payload["errorMessage"])
         self.assertIn("in app\n    start_response(", payload["stackTrace"][0])
-        answer = self.answer(self.start_app(long, ", streaming=False"), url_event())
-        self.assertEqual(answer["body"], "ZmluZQ==")
+        response = self.call(self.start_app(long, ", streaming=False"), url_event())
+        self.assertEqual(response["body"], "ZmluZQ==")
 
     def test_midway_they_cut_the_response_short(self) -> None:
         url = self.serve(self.APP)
         for path, message in [("/midway", "KeyError: 'midway'"), ("/late", "RuntimeError: late")]:
             with self.subTest(path):
-                answer = self.ask(url, path)
-                self.assertEqual((answer.status, answer.body, answer.cut_short), (200, b"begun", True))
+                response = self.request(url, path)
+                self.assertEqual((response.status, response.body, response.cut_short), (200, b"begun", True))
                 self.assertIn(message, self.function.log_text())
-        self.assertEqual(self.ask(url).text, "begun and ended")
+        self.assertEqual(self.request(url).text, "begun and ended")
         self.assertStillWorks(self.function)

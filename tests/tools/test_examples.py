@@ -32,14 +32,14 @@ class Examples(WebTestCase):
                 self.assertRegex(first_lines, f"{path.stem}.handler")
 
     def test_hello_greets(self) -> None:
-        self.assertAnswer(self.example("hello.handler"), {"name": "Ada"}, {"message": "Hello, Ada!"})
+        self.assertResponse(self.example("hello.handler"), {"name": "Ada"}, {"message": "Hello, Ada!"})
 
     def test_stream_sends_a_browser_a_page_and_events(self) -> None:
         url = self.url(self.example("stream.handler", timeout_s=3))
-        page = self.ask(url)
+        page = self.request(url)
         self.assertEqual((page.status, page.header("content-type")), (200, "text/html"))
         self.assertIn('new EventSource("events")', page.text)
-        stream = self.ask(url, "/events")
+        stream = self.request(url, "/events")
         self.assertEqual((stream.status, stream.header("content-type")), (200, "text/event-stream"))
         *messages, end, rest = stream.text.split("\n\n")
         self.assertEqual((end, rest), ("event: end\ndata:", ""))
@@ -47,7 +47,7 @@ class Examples(WebTestCase):
         self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
         moments = [moment for moment, _ in stream.pieces]
         self.assertGreater(moments[-1] - moments[0], 1)
-        self.assertEqual(self.ask(url, "/elsewhere").status, 404)
+        self.assertEqual(self.request(url, "/elsewhere").status, 404)
 
     def test_stream_prints_events_one_after_the_other(self) -> None:
         command = [
@@ -74,25 +74,25 @@ class Examples(WebTestCase):
     def test_async_fetch_requests_several_pages_concurrently(self) -> None:
         function = self.example("async_fetch.handler")
         for _ in range(2):  # the second time with the server of the first
-            answer = self.answer(function, {})
-            self.assertEqual([(page["status"], page["bytes"]) for page in answer["pages"]], [(200, 6)] * 3)
-            self.assertLess(answer["seconds"], 1.4)
-        unreachable = self.answer(function, {"urls": ["http://127.0.0.1:9/"]})
+            response = self.call(function, {})
+            self.assertEqual([(page["status"], page["bytes"]) for page in response["pages"]], [(200, 6)] * 3)
+            self.assertLess(response["seconds"], 1.4)
+        unreachable = self.call(function, {"urls": ["http://127.0.0.1:9/"]})
         self.assertIn("refused", unreachable["pages"][0]["error"])
 
     def test_asgi_app_responds_and_streams(self) -> None:
         function = self.example("asgi_app.handler")
         url = self.url(function)
-        self.assertEqual(json.loads(self.ask(url, "/?name=Ada%20L").text)["message"], "Hello, Ada L!")
-        self.assertEqual(self.ask(url, "/nowhere").status, 404)
-        clock = self.ask(url, "/clock?ticks=3")
+        self.assertEqual(json.loads(self.request(url, "/?name=Ada%20L").text)["message"], "Hello, Ada L!")
+        self.assertEqual(self.request(url, "/nowhere").status, 404)
+        clock = self.request(url, "/clock?ticks=3")
         self.assertRegex(clock.text, r"\A(It is \d\d:\d\d:\d\d\.\n){3}\Z")
         self.assertEqual(len(clock.pieces), 3)
 
     def test_wsgi_app_responds_and_streams(self) -> None:
         url = self.url(self.example("wsgi_app.handler"))
-        self.assertIn('value="5"', self.ask(url).text)
-        counted = self.ask(url, method="POST", body=b"start=3")
+        self.assertIn('value="5"', self.request(url).text)
+        counted = self.request(url, method="POST", body=b"start=3")
         self.assertEqual(
             counted.text.partition("</form>\n")[2], "<p>3 …</p>\n<p>2 …</p>\n<p>1 …</p>\n<p>Go!</p>\n"
         )
@@ -102,4 +102,4 @@ class Examples(WebTestCase):
         event = {"requestContext": {"http": {"method": "GET"}}}
         for handler in ("asgi_app.handler", "wsgi_app.handler"):
             with self.subTest(handler):
-                self.assertEqual(self.answer(self.example(handler), event)["statusCode"], 200)
+                self.assertEqual(self.call(self.example(handler), event)["statusCode"], 200)

@@ -50,9 +50,9 @@ class InstalledPackage(FunctionTestCase):
     def test_it_invokes_the_handler_that_its_argument_names(self) -> None:
         command = [*self.command(), "function.handler"]
         function = self.start(command=command, environment={"_HANDLER": None})
-        self.assertAnswer(function, {"a": 1}, {"a": 1})
-        self.assertAnswer(function, 2, 2)
-        self.assertOneAnswerEach(function)
+        self.assertResponse(function, {"a": 1}, {"a": 1})
+        self.assertResponse(function, 2, 2)
+        self.assertOneResponseEach(function)
 
     def test_the_path_is_the_task_root_the_standard_library_and_site_packages(self) -> None:
         source = """
@@ -64,11 +64,11 @@ class InstalledPackage(FunctionTestCase):
             with self.subTest(options=options):
                 root = self.write({"function.py": source})
                 function = self.start(command=self.command(*options), task_root=root)
-                answer = self.answer(function)
-                path = answer["path"]
+                response = self.call(function)
+                path = response["path"]
                 self.assertEqual(path[0], root)
                 self.assertEqual(path[-1], self.site_packages)
-                self.assertIn(answer["standard"], path[1:-1])
+                self.assertIn(response["standard"], path[1:-1])
                 self.assertEqual(len(path), len(set(path)), path)
                 self.assertFalse([entry for entry in path if "lambda_runtime" in entry], path)
 
@@ -84,7 +84,7 @@ class InstalledPackage(FunctionTestCase):
                 return [importlib.import_module(name).whose for name in {names!r}]
         """
         function = self.start(source, files=files, command=self.command(*SAFE_PATH))
-        self.assertAnswer(function, None, [f"the function, {name}" for name in names])
+        self.assertResponse(function, None, [f"the function, {name}" for name in names])
 
     def test_an_exec_wrapper_runs_once(self) -> None:
         wrapper = Path(self.write({"wrapper": '#!/bin/sh\nWRAPPED="$WRAPPED+" exec "$@"\n'}), "wrapper")
@@ -94,11 +94,11 @@ class InstalledPackage(FunctionTestCase):
             command=self.command(),
             environment={"AWS_LAMBDA_EXEC_WRAPPER": str(wrapper), "WRAPPED": ""},
         )
-        self.assertAnswer(function, None, "+")
+        self.assertResponse(function, None, "+")
 
     def test_vendors_tools_find_the_runtime_where_they_expect_awss(self) -> None:
         source = "import __main__\ndef handler(event, context): return hasattr(__main__.bootstrap, 'main')"
-        self.assertAnswer(self.start(source, command=self.command()), None, True)
+        self.assertResponse(self.start(source, command=self.command()), None, True)
 
     def test_multiprocessing_can_spawn_children(self) -> None:
         source = """
@@ -114,7 +114,7 @@ class InstalledPackage(FunctionTestCase):
                 return ours.recv() if ours.poll() else process.exitcode
         """
         function = self.start(source, command=self.command())
-        self.assertAnswer(function, None, "hello from the child")
+        self.assertResponse(function, None, "hello from the child")
 
     def test_without_a_runtime_api_it_explains_itself(self) -> None:
         outcome = self.run_bootstrap(command=self.command())
