@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from conformance.expectations import Difference, shorten
+from conformance.expectations import Mismatch, shorten
 from conformance.suite import ATTRIBUTE, Case, Suite
 
 OBSERVATION_LENGTH = 90
@@ -34,7 +34,7 @@ class Item(pytest.Function):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         # The sentence says it all; the stack is that of the helper which compared.
-        if isinstance(excinfo.value, Difference):
+        if isinstance(excinfo.value, Mismatch):
             return str(excinfo.value)
         return super().repr_failure(excinfo)
 

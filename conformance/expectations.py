@@ -12,40 +12,40 @@ from lambda_emulator.invocation import StreamingResult
 PLATFORM_LINES = ("START ", "END ", "REPORT ", "INIT_REPORT ")
 
 
-class Difference(Exception):
+class Mismatch(Exception):
     """Something did not come out as it should have."""
 
 
 def expect(what: str, found: object, expected: object) -> None:
-    """Raise Difference unless ``found`` equals ``expected``."""
+    """Raise Mismatch unless ``found`` equals ``expected``."""
     if found != expected:
-        raise Difference(f"{what}: expected {expected!r}, found {found!r}")
+        raise Mismatch(f"{what}: expected {expected!r}, found {found!r}")
 
 
 def expect_in(what: str, expected: str, text: str) -> None:
-    """Raise Difference unless ``text`` holds ``expected``."""
+    """Raise Mismatch unless ``text`` holds ``expected``."""
     if expected not in text:
-        raise Difference(f"{what}: expected {expected!r} in {shorten(text)!r}")
+        raise Mismatch(f"{what}: expected {expected!r} in {shorten(text)!r}")
 
 
-def the_one(what: str, items: Sequence[Any]) -> Any:
-    """The only item. Raises Difference if there is none, or another."""
+def only_item(what: str, items: Sequence[Any]) -> Any:
+    """The only item. Raises Mismatch if there is none, or another."""
     if len(items) != 1:
-        raise Difference(f"{what}: expected one, found {len(items)}: {shorten(repr(items))}")
+        raise Mismatch(f"{what}: expected one, found {len(items)}: {shorten(repr(items))}")
     return items[0]
 
 
 def value(result: Result) -> Any:
-    """What the function returned. Raises Difference if it failed."""
+    """What the function returned. Raises Mismatch if it failed."""
     if result.function_error:
-        raise Difference(f"the function failed: {shorten(result.payload.decode('utf-8', 'replace'))}")
+        raise Mismatch(f"the function failed: {shorten(result.payload.decode('utf-8', 'replace'))}")
     return json.loads(result.payload)
 
 
 def error(result: Result) -> dict[str, Any]:
-    """The error that the caller got. Raises Difference if there was none."""
+    """The error that the caller got. Raises Mismatch if there was none."""
     if not result.function_error:
-        raise Difference(f"expected an error, the function returned {shorten(repr(result.payload))}")
+        raise Mismatch(f"expected an error, the function returned {shorten(repr(result.payload))}")
     payload: dict[str, Any] = json.loads(result.payload)
     return payload
 

@@ -16,7 +16,7 @@ Place = TypeVar("Place")
 Function = TypeVar("Function", bound=Callable[..., Observation])
 
 
-class NotHere(SkipTest):
+class MissingRequirement(SkipTest):
     """This machine lacks something the case needs. The text names it; pytest skips the case."""
 
 
@@ -24,7 +24,7 @@ class NotHere(SkipTest):
 class Case:
     """One case: ``function`` is called with the suite's ``harness`` fixture.
 
-    It raises Difference or NotHere, or returns what it observed.
+    It raises Mismatch or MissingRequirement, or returns what it observed.
     """
 
     group: str

@@ -13,18 +13,18 @@ Headers = Mapping[str, Optional[str]]  # None: the header is not sent
 # How the server ends a run once it has no more events.
 WAIT = "wait"  # leave `next` open; the process is killed, as Lambda does when it needs it no more
 SIGTERM = "sigterm"  # leave `next` open and send SIGTERM first, as Lambda does when extensions exist
-CLOSE = "close"  # close the connection without an answer
-GARBAGE = "garbage"  # answer with bytes that are not HTTP
-FORBIDDEN = "403"  # answer `next` with InvalidStateTransition
-FAILURE = "500"  # answer `next` with Internal Server Error
+CLOSE = "close"  # close the connection without responding
+GARBAGE = "garbage"  # send bytes that are not HTTP
+FORBIDDEN = "403"  # respond to `next` with InvalidStateTransition
+FAILURE = "500"  # respond to `next` with Internal Server Error
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event: the body and headers that answer ``next``, and the statuses that answer the posts.
+    """One event: the body and headers of the response to ``next``, and the statuses of those to the posts.
 
-    ``headers`` are added to the usual ones (see ``recorder.py``) or replace them. ``statuses`` answer the
-    posts about this event, one after the other; once used up, posts are accepted (202).
+    ``headers`` are added to the usual ones (see ``recorder.py``) or replace them. ``statuses`` are for the
+    posts about this event, one after the other. Further posts are accepted (202).
     """
 
     body: bytes = b"null"

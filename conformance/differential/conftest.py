@@ -10,15 +10,15 @@ import pytest
 
 from conformance.differential.cases import CASES
 from conformance.differential.harness import Harness, recursion_limit
-from conformance.suite import NotHere, installed_version
+from conformance.suite import MissingRequirement, installed_version
 
 
 @pytest.fixture(scope="session")
 def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
     if sys.version_info < (3, 11):
-        raise NotHere(f"needs Python 3.11 or newer, for exception groups: found {sys.version}")
+        raise MissingRequirement(f"needs Python 3.11 or newer, for exception groups: found {sys.version}")
     if not installed_version("awslambdaric"):
-        raise NotHere(f"{sys.executable} has no awslambdaric; `make conformance` installs it")
+        raise MissingRequirement(f"{sys.executable} has no awslambdaric; `make conformance` installs it")
     recursion_limit()
     chosen = {item.name for item in request.session.items}
     # With -n, each worker runs only the cases that it gets.

@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, Iterable, List, Set, Tuple
 
-from conformance.expectations import Difference
-from conformance.suite import NotHere, Observation
+from conformance.expectations import Mismatch
+from conformance.suite import MissingRequirement, Observation
 
 from . import accepted, process, record, rules
 from .accepted import UNEXPLAINED, Accepted, Group
@@ -37,18 +37,18 @@ class Harness:
                 self._submit(case.program, runtime)
 
     def check(self, case: Case) -> Observation:
-        """Raise Difference unless the runtimes differ exactly as it is accepted."""
+        """Raise Mismatch unless the runtimes differ exactly as it is accepted."""
         theirs, ours = (self._submit(case.program, name) for name in (process.AWS, process.OURS))
         return self._judge(case, theirs.result(), ours.result())
 
     def expect_shown(self, key: str, cases: Iterable[Case]) -> Observation:
-        """Raise Difference unless a case shows the difference ``key`` of the table."""
-        missing = Difference("no case shows it: remove it from differences.json")
+        """Raise Mismatch unless a case shows the difference ``key`` of the table."""
+        missing = Mismatch("no case shows it: remove it from differences.json")
         if key in rules.RULES:
             if key not in self._rules_seen:
                 if self._checked >= {case.name for case in cases}:
                     raise missing
-                raise NotHere("needs all cases, in one process (without -k and -n)")
+                raise MissingRequirement("needs all cases, in one process (without -k and -n)")
             return "a rule"
         groups = {case.group for case in cases}
         names = [name for group in groups for name, one in self._group(group).items() if key in one.keys]
@@ -57,7 +57,7 @@ class Harness:
         return f"{len(names)} cases"
 
     def expect_known(self, keys: Set[str], cases: Iterable[Case]) -> Observation:
-        """Raise Difference if a record is of a case that does not exist, or has a key that is not listed."""
+        """Raise Mismatch if a record is of a case that does not exist, or has a key that is not listed."""
         names: Dict[str, Set[str]] = {}
         for case in cases:
             names.setdefault(case.group, set()).add(case.name)
@@ -65,17 +65,17 @@ class Harness:
         for group, known in names.items():
             for name, one in self._group(group).items():
                 if name not in known:
-                    raise Difference(f"{group}: there is no case {name!r}; use --accept to remove its record")
+                    raise Mismatch(f"{group}: there is no case {name!r}; use --accept to remove its record")
                 unknown = set(one.keys) - keys
                 if unknown:
-                    raise Difference(f"{group}: {name}: {', '.join(unknown)} is not in differences.json")
+                    raise Mismatch(f"{group}: {name}: {', '.join(unknown)} is not in differences.json")
                 count += 1
         return f"{count} accepted differences"
 
     def expect_documented(self) -> Observation:
-        """Raise Difference unless the documentation holds the table."""
+        """Raise Mismatch unless the documentation holds the table."""
         if accepted.as_markdown() not in _PAGE.read_text("utf-8"):
-            raise Difference(
+            raise Mismatch(
                 f"{_PAGE.name} lists other differences: put the output of "
                 "`python -m conformance.differential` there"
             )
@@ -111,7 +111,7 @@ class Harness:
         self._shown = ["--- AWS's runtime", *accepted.readable(record.lines(theirs))]
         self._shown += ["--- ours", *accepted.readable(record.lines(ours))]
         if theirs.ending == record.NOT_DELIVERED:
-            raise Difference("an earlier event ended the process: give this case a run of its own")
+            raise Mismatch("an earlier event ended the process: give this case a run of its own")
         expected, keys = rules.apply(theirs)
         self._rules_seen |= keys
         diff = accepted.difference(expected, ours)
@@ -120,9 +120,9 @@ class Harness:
         if self._accept:
             self._store(case, Accepted(known.keys, found))
         elif found != known.ours:
-            raise Difference(_explained(known.ours, found, diff))
+            raise Mismatch(_explained(known.ours, found, diff))
         if known.ours and UNEXPLAINED in known.keys:
-            raise Difference(f"{case.group}: replace `why: ?` with a key of differences.json")
+            raise Mismatch(f"{case.group}: replace `why: ?` with a key of differences.json")
         why = [*(known.keys if found else ()), *sorted(keys)]
         return f"differs: {', '.join(why)}" if why else "equal"
 
@@ -140,12 +140,12 @@ def _record(case: Case, run: Run) -> record.Record:
 
 
 def _expect_posts(case: Case, run: Run) -> None:
-    """Raise Difference if AWS's runtime does not post what it is known to post."""
+    """Raise Mismatch if AWS's runtime does not post what it is known to post."""
     if case.posts is None or case.event is None:
         return
     posts = record.posted(run, case.event)
     if posts != [case.posts]:
-        raise Difference(f"AWS's runtime was known to post {case.posts!r}, but posts {posts!r}")
+        raise Mismatch(f"AWS's runtime was known to post {case.posts!r}, but posts {posts!r}")
 
 
 def _explained(known: Tuple[str, ...], found: Tuple[str, ...], diff: Tuple[str, ...]) -> str:

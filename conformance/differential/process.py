@@ -166,7 +166,7 @@ class _Process:
                 process.wait(_SIGTERM_S)
             waits = process.poll() is None
         elif waits and self._program.ending != case.WAIT:
-            # The server ended the run with an answer to `next`: the process must see it.
+            # The server ended the run with a response to `next`: the process must see it.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_LIMIT_S)
             waits = process.poll() is None

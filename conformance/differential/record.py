@@ -84,7 +84,7 @@ class Record:
         for number, phase in enumerate(self.phases):
             if phase.title == _title(event + 1):
                 is_last = number == len(self.phases) - 1
-                return Record((phase,), self.ending if is_last else "goes on")
+                return Record((phase,), self.ending if is_last else "continues")
         return Record((), NOT_DELIVERED)
 
 

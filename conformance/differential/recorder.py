@@ -20,8 +20,8 @@ _EXTENSION_REGISTER = "/2020-01-01/extension/register"
 _EXTENSION_NEXT = "/2020-01-01/extension/event/next"
 _FOREVER_S = 60.0  # an ending that waits: longer than any run may take
 
-# The answers of Lambda's own server, for each status that a post may meet.
-_ANSWERS = {
+# The responses of Lambda's own server, for each status that a post may meet.
+_RESPONSES = {
     200: "{}",
     202: '{"status":"OK"}\n',
     400: '{"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}\n',
@@ -60,7 +60,7 @@ class Received:
 class Recorder(RuntimeApiServer):
     """Serves one run of a program.
 
-    ``on_next`` is called for each ``next``, before it is answered: what the process has written by then
+    ``on_next`` is called for each ``next``, before the response: what the process has written by then
     belongs to the events before. ``idle`` is set when nothing is left to do and all pollers wait.
     """
 
@@ -97,7 +97,7 @@ class Recorder(RuntimeApiServer):
         )
 
     def _reply(self, received: Received) -> bytes | None:
-        """Write the request down and return the bytes of the answer, or None to close the connection."""
+        """Write the request down and return the bytes of the response, or None to close the connection."""
         endpoint = received.path.partition("/runtime/")[2]
         if endpoint == "invocation/next":
             return self._reply_to_next(received)
@@ -109,7 +109,7 @@ class Recorder(RuntimeApiServer):
             self._stopped.wait(_FOREVER_S)
             return None
         status = self._status(endpoint)
-        return _response(status, _ANSWERS[status])
+        return _response(status, _RESPONSES[status])
 
     def _status(self, endpoint: str) -> int:
         """The scripted status of a post, or of restore/next."""
@@ -138,9 +138,9 @@ class Recorder(RuntimeApiServer):
                 self._idle.set()
         ending = self._program.ending
         if ending == case.FORBIDDEN:
-            return _response(403, _ANSWERS[403])
+            return _response(403, _RESPONSES[403])
         if ending == case.FAILURE:
-            return _response(500, _ANSWERS[500])
+            return _response(500, _RESPONSES[500])
         if ending == case.GARBAGE:
             return b"\x00\x01 this is not HTTP\r\n\r\n"
         if ending in (case.WAIT, case.SIGTERM):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from conformance.emulators.clients import AwsCli, Boto3, Client
 from conformance.emulators.harness import Harness
 from conformance.emulators.steps import CASES, Case
-from conformance.expectations import Difference
-from conformance.suite import NotHere, Observation, Suite
+from conformance.expectations import Mismatch
+from conformance.suite import MissingRequirement, Observation, Suite
 
 CLIENTS = (AwsCli(), Boto3())
 SUITE: Suite[Harness] = Suite()
@@ -18,7 +18,7 @@ def on_aws_emulator(case: Case, client: Client) -> Callable[[Harness], Observati
     def try_it(harness: Harness) -> Observation:
         aws = harness.trial(case, client).aws
         if aws is None:
-            raise NotHere(f"AWS's emulator: {case.not_on_aws_emulator}")
+            raise MissingRequirement(f"AWS's emulator: {case.not_on_aws_emulator}")
         return expect_none(aws.problems)
 
     return try_it
@@ -32,7 +32,7 @@ def compared(case: Case, client: Client) -> Callable[[Harness], Observation]:
     def try_it(harness: Harness) -> Observation:
         trial = harness.trial(case, client)
         if trial.aws is None:
-            raise NotHere(f"AWS's emulator: {case.not_on_aws_emulator}")
+            raise MissingRequirement(f"AWS's emulator: {case.not_on_aws_emulator}")
         return expect_none(trial.disagreements)
 
     return try_it
@@ -40,7 +40,7 @@ def compared(case: Case, client: Client) -> Callable[[Harness], Observation]:
 
 def expect_none(problems: tuple[str, ...]) -> Observation:
     if problems:
-        raise Difference("\n".join(problems))
+        raise Mismatch("\n".join(problems))
     return "as expected"
 
 

@@ -19,7 +19,7 @@ import boto3  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from botocore.config import Config  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from botocore.exceptions import ClientError  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-from conformance.emulators.answers import Answer, Expected
+from conformance.emulators.responses import Expected, Response
 from conformance.emulators.steps import Call
 
 TIMEOUT_S = 20
@@ -33,12 +33,12 @@ class ClientFailure(Exception):
 
 
 class Client(ABC):
-    """A caller of functions; ``shows`` says what of an answer it lets a person see."""
+    """A caller of functions; ``shows`` says what of a response it lets a person see."""
 
     name = ""
 
     @abstractmethod
-    def invoke(self, url: str, call: Call) -> Answer:
+    def invoke(self, url: str, call: Call) -> Response:
         """Make one call; what came of it."""
 
     def shows(self, expected: Expected) -> Expected:
@@ -50,7 +50,7 @@ class AwsCli(Client):
 
     name = f"aws-cli {version('awscli')}"
 
-    def invoke(self, url: str, call: Call) -> Answer:
+    def invoke(self, url: str, call: Call) -> Response:
         with tempfile.TemporaryDirectory() as folder:
             payload, output = Path(folder, "payload"), Path(folder, "output")
             payload.write_bytes(call.payload)
@@ -62,7 +62,7 @@ class AwsCli(Client):
                 timeout=TIMEOUT_S,
             )
             if done.returncode == 0:
-                return answer_of(json.loads(done.stdout), output.read_bytes())
+                return response_of(json.loads(done.stdout), output.read_bytes())
             return self.api_error(done.stderr.decode(errors="replace"))
 
     def command(self, url: str, call: Call, payload: Path) -> list[str]:
@@ -86,11 +86,11 @@ class AwsCli(Client):
         own = {"HOME": home, "PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
         return {**own, **settings, **CREDENTIALS}
 
-    def api_error(self, text: str) -> Answer:
+    def api_error(self, text: str) -> Response:
         found = re.search(r"An error occurred \((\w+)\) when calling the Invoke operation", text)
         if found is None:
             raise ClientFailure(text.strip())
-        return Answer(api_error=found[1])
+        return Response(api_error=found[1])
 
     def shows(self, expected: Expected) -> Expected:
         """Of an error it prints the name and the message only."""
@@ -107,7 +107,7 @@ class Boto3(Client):
         self.session = boto3.session.Session("none", "none", region_name=REGION)
         self.session_lock = threading.Lock()
 
-    def invoke(self, url: str, call: Call) -> Answer:
+    def invoke(self, url: str, call: Call) -> Response:
         client = self.client(url)
         http_error: dict[str, Any] = {}
         client.meta.events.register(
@@ -116,12 +116,12 @@ class Boto3(Client):
         try:
             reply = client.invoke(**self.parameters(call))
         except ClientError as error:
-            return Answer(
+            return Response(
                 status=error.response["ResponseMetadata"]["HTTPStatusCode"],
                 api_error=error.response["Error"]["Code"],
                 payload=http_error["body"] if is_server_error(error) else None,
             )
-        return answer_of(reply, reply["Payload"].read())
+        return response_of(reply, reply["Payload"].read())
 
     def client(self, url: str) -> Any:
         once = {"total_max_attempts": 1}
@@ -146,10 +146,10 @@ def is_server_error(error: ClientError) -> bool:
     return bool(error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500)
 
 
-def answer_of(reply: dict[str, Any], payload: bytes) -> Answer:
+def response_of(reply: dict[str, Any], payload: bytes) -> Response:
     """From the members that the API reference calls StatusCode, FunctionError and so on."""
     log = reply.get("LogResult")
-    return Answer(
+    return Response(
         status=reply["StatusCode"],
         function_error=reply.get("FunctionError"),
         executed_version=reply.get("ExecutedVersion"),

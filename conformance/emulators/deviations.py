@@ -1,8 +1,8 @@
-"""Where AWS's emulator, in its classic mode, answers otherwise than Lambda does.
+"""The deviations of AWS's emulator, in its classic mode, from Lambda.
 
-The cases expect what AWS's API reference and developer guide say of Lambda; our emulator must do that. Each
-entry changes what is expected of AWS's emulator, so it is checked there too: should a newer emulator
-answer as Lambda does, its case fails here and the entry can go.
+The cases expect what AWS's API reference and developer guide document; our emulator must do that. Each entry
+changes the expectation for AWS's emulator, so the deviation is checked as well: if a newer emulator responds
+like Lambda, the case fails, and the entry can be removed.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
-from conformance.emulators.answers import Error, Expected, Json, Raw
+from conformance.emulators.responses import Error, Expected, Json, Raw
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """One habit of AWS's emulator, with what it makes of an answer as Lambda would give it."""
+    """One deviation of AWS's emulator: how it changes the response that Lambda would send."""
 
     reason: str
     change: Callable[[Expected], Expected]
@@ -50,21 +50,21 @@ def without_trailers(expected: Expected) -> Expected:
     return replace(expected, payload=Raw(b"the beginning"))
 
 
-# Holds for every answer.
+# Applies to every response.
 ALWAYS = Deviation(
     "sends no X-Amz-Function-Error, X-Amz-Executed-Version, X-Amz-Log-Result: a failure looks like a success",
     without_headers,
 )
 
-# By the names that the cases give.
+# By the names that the cases use.
 DEVIATIONS = {
     "502": Deviation(
-        "answers 502 instead of 200 when the init fails or the runtime exits",
+        "responds with 502 instead of 200 when the init fails or the runtime exits",
         bad_gateway,
     ),
     "timeout": Deviation("reports a timeout as a line of text instead of an error object", timed_out),
     "synchronous": Deviation(
-        "does not know X-Amz-Invocation-Type: runs the function for Event and DryRun, and answers 200",
+        "does not know X-Amz-Invocation-Type: runs the function for Event and DryRun, and responds with 200",
         synchronous,
     ),
     "dry run": Deviation("so a DryRun counts as an invocation", counted_on),
@@ -76,7 +76,7 @@ DEVIATIONS = {
     ),
 }
 
-# What cannot be asked of it at all.
+# What it cannot do at all.
 ONE_AT_A_TIME = "a second simultaneous invoke crashes it"
 ONE_NAME = "knows only the function name `function`, without a qualifier"
 

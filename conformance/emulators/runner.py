@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.emulators.answers import Answer, differences, disagreements
 from conformance.emulators.clients import Client
 from conformance.emulators.deviations import deviating_fields, expected_of_aws_emulator
+from conformance.emulators.responses import Response, differences, disagreements
 from conformance.emulators.steps import Case, Step
 from conformance.servers import AwsEmulator, OurEmulator, Server, Setup, tail
 
@@ -19,14 +19,14 @@ class Runtime:
     """The program that runs the function."""
 
     bootstrap: Path
-    is_aws: bool  # AWS's own runtime differs from ours in a few answers
+    is_aws: bool  # AWS's own runtime differs from ours in a few responses
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What came of one case on one server through one client."""
 
-    answers: tuple[Answer, ...]
+    responses: tuple[Response, ...]
     problems: tuple[str, ...]
     server_log: str  # its last lines, for whoever has to find out
 
@@ -51,33 +51,33 @@ def try_case(case: Case, client: Client, runtime: Runtime, task_root: Path) -> T
 def run(case: Case, server: type[Server], client: Client, runtime: Runtime, task_root: Path) -> Outcome:
     """Invoke on a fresh server; whatever it or the client does is a result, not the end of the run."""
     setup = Setup(runtime.bootstrap, task_root, case.handler, case.timeout_s)
-    answers: list[Answer] = []
+    responses: list[Response] = []
     problems: list[str] = []
     with tempfile.NamedTemporaryFile(prefix="conformance-") as log:
         try:
             with server(setup, Path(log.name)) as started:
-                answers += invoke_all(case, started.url, client)
-            problems += judge(case, answers, server, client, runtime)
+                responses += invoke_all(case, started.url, client)
+            problems += judge(case, responses, server, client, runtime)
         except Exception as error:
             problems.append(f"{type(error).__name__}: {error}")
-        return Outcome(tuple(answers), tuple(problems), tail(Path(log.name)))
+        return Outcome(tuple(responses), tuple(problems), tail(Path(log.name)))
 
 
-def invoke_all(case: Case, url: str, client: Client) -> list[Answer]:
+def invoke_all(case: Case, url: str, client: Client) -> list[Response]:
     workers = len(case.steps) if case.at_once else 1
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(lambda step: client.invoke(url, step.call), case.steps))
 
 
 def judge(
-    case: Case, answers: list[Answer], server: type[Server], client: Client, runtime: Runtime
+    case: Case, responses: list[Response], server: type[Server], client: Client, runtime: Runtime
 ) -> list[str]:
     problems = []
-    for number, (step, answer) in enumerate(zip(steps(case, runtime), answers), 1):
+    for number, (step, response) in enumerate(zip(steps(case, runtime), responses), 1):
         expected = step.expected
         if server is AwsEmulator:
             expected = expected_of_aws_emulator(expected, step.deviations)
-        found = differences(client.shows(expected), answer)
+        found = differences(client.shows(expected), response)
         problems += [f"invocation {number}: {sentence}" for sentence in found]
     return problems
 
@@ -87,11 +87,11 @@ def steps(case: Case, runtime: Runtime) -> list[Step]:
 
 
 def compare(case: Case, aws: Outcome, ours: Outcome, runtime: Runtime) -> list[str]:
-    """How the two servers' answers differ beyond what is listed; both outcomes are of the same client."""
-    if not aws.answers or not ours.answers:
+    """How the two servers' responses differ beyond what is listed; both outcomes are of the same client."""
+    if not aws.responses or not ours.responses:
         return ["nothing to compare"]
     problems = []
-    for number, (step, left, right) in enumerate(zip(steps(case, runtime), aws.answers, ours.answers), 1):
+    for number, (step, left, right) in enumerate(zip(steps(case, runtime), aws.responses, ours.responses), 1):
         uncompared = deviating_fields(step.expected, step.deviations)
         if left.payload is None and left.api_error:
             uncompared.add("payload")  # this client shows no body of an HTTP error

@@ -1,12 +1,12 @@
-"""The cases: what is invoked, and what Lambda answers."""
+"""The cases: the invocations, and the responses that Lambda would send."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 
-from conformance.emulators.answers import Error, Expected, Json, Raw
 from conformance.emulators.deviations import ONE_AT_A_TIME, ONE_NAME
+from conformance.emulators.responses import Error, Expected, Json, Raw
 
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100  # what the Runtime API accepts, not a byte more
 
@@ -25,9 +25,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Step:
-    """A call and the answer that Lambda gives, with the names of AWS's emulator's deviations from it.
+    """A call and Lambda's response to it, with the names of the deviations of AWS's emulator.
 
-    ``with_aws_runtime`` takes this step's place where AWS's Python runtime makes Lambda answer otherwise.
+    ``with_aws_runtime`` replaces this step if Lambda's response is different with AWS's Python runtime.
     """
 
     call: Call
@@ -185,18 +185,18 @@ CASES = (
         (Step(call("hello", log_type="Tail"), Expected(payload=Json(None), log=LOG)),),
     ),
     Case(
-        "answer of the largest size",
+        "response of the largest size",
         "function.grow",
         (Step(call(MAX_RESPONSE_BYTES), succeeds("x" * (MAX_RESPONSE_BYTES - 2))),),
     ),
     Case(
-        "answer one byte too large, then success",
+        "response one byte too large, then success",
         "function.grow",
         (
             Step(
                 call(MAX_RESPONSE_BYTES + 1),
                 TOO_LARGE,
-                # Which exits because of the status 413, and so AWS's emulator answers 502.
+                # Which exits because of the status 413, and so AWS's emulator responds with 502.
                 with_aws_runtime=Step(call(MAX_RESPONSE_BYTES + 1), TOO_LARGE, ("502",)),
             ),
             Step(call(10), succeeds("x" * 8)),

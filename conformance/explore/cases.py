@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lambda_emulator.configuration import NO_CREDENTIALS, Configuration, variables
 
-from conformance.expectations import Difference, expect, expect_in, the_one
+from conformance.expectations import Mismatch, expect, expect_in, only_item
 from conformance.explore.harness import (
     OS_ONLY,
     ROOT,
@@ -21,12 +21,12 @@ from conformance.explore.harness import (
     Terminal,
     Visit,
 )
-from conformance.suite import NotHere, Observation, case
+from conformance.suite import MissingRequirement, Observation, case
 
 EVENT = '\'{"name": "Ada"}\''
 INVOKE = f"invoke {EVENT}"
 CURL = f"curl -d {EVENT} http://127.0.0.1:8080/2015-03-31/functions/function/invocations"
-ANSWER = {"message": "Hello, Ada!"}
+RESPONSE = {"message": "Hello, Ada!"}
 IDENTITY = "id"
 FOLDER = "pwd"
 VARIABLES = "python3 -c 'import json, os; print(json.dumps(dict(os.environ)))'"
@@ -48,10 +48,10 @@ def visit(harness: Harness) -> Visit:
     return harness.visit(*COMMANDS, EXPLORE_BASE=WITH_PYTHON)
 
 
-def expect_answer(output: str) -> str:
-    """The line of ``output`` that is the function's answer; the log's lines may come before it or after."""
-    line = the_one("answers", [line for line in output.splitlines() if line.startswith("{")])
-    expect("the answer", json.loads(line), ANSWER)
+def expect_response(output: str) -> str:
+    """The line of ``output`` that is the function's response; the log's lines may come before it or after."""
+    line = only_item("responses", [line for line in output.splitlines() if line.startswith("{")])
+    expect("the response", json.loads(line), RESPONSE)
     return str(line)
 
 
@@ -66,7 +66,7 @@ def the_banner(harness: Harness) -> Observation:
     return python[1] if python else ""
 
 
-@case(PYTHON, "a stranger pastes the banner's line into a terminal, and has the answer")
+@case(PYTHON, "a stranger pastes the banner's line into a terminal, and has the response")
 def a_stranger(harness: Harness) -> Observation:
     with Terminal(harness, EXPLORE_BASE=WITH_PYTHON) as terminal:
         banner = terminal.read_until("To invoke the function, paste:\n\n") + terminal.read_until("\n")
@@ -79,62 +79,62 @@ def a_stranger(harness: Harness) -> Observation:
     return line
 
 
-@case(PYTHON, "invoke shows the log and the answer")
+@case(PYTHON, "invoke shows the log and the response")
 def invoke(harness: Harness) -> Observation:
-    answer = visit(harness).answer(INVOKE)
+    response = visit(harness).output_of(INVOKE)
     for line in ("START RequestId: ", "explore greets Ada", "REPORT RequestId: "):
-        expect_in("the output", line, answer)
-    return expect_answer(answer)
+        expect_in("the output", line, response)
+    return expect_response(response)
 
 
-@case(PYTHON, "AWS's emulator answers the banner's other line")
+@case(PYTHON, "the banner's other line invokes through AWS's emulator")
 def aws_emulator(harness: Harness) -> Observation:
     if shutil.which("curl") is None:
-        raise NotHere("curl is not installed")
+        raise MissingRequirement("curl is not installed")
     shown = harness.visit(f"sleep 1; {CURL} -s", "cat /tmp/aws-lambda-rie.log", EXPLORE_BASE=WITH_PYTHON)
     expect_in("the banner", CURL, shown.banner)
-    expect("the answer", json.loads(shown.answer(f"sleep 1; {CURL} -s")), ANSWER)
-    expect_in("the emulator's log", "explore greets Ada", shown.answer("cat /tmp/aws-lambda-rie.log"))
-    return shown.answer(f"sleep 1; {CURL} -s")
+    expect("the response", json.loads(shown.output_of(f"sleep 1; {CURL} -s")), RESPONSE)
+    expect_in("the emulator's log", "explore greets Ada", shown.output_of("cat /tmp/aws-lambda-rie.log"))
+    return shown.output_of(f"sleep 1; {CURL} -s")
 
 
 @case(PYTHON, "the variables are those of a function")
 def the_variables(harness: Harness) -> Observation:
-    found = json.loads(visit(harness).answer(VARIABLES))
+    found = json.loads(visit(harness).output_of(VARIABLES))
     expected = variables(Configuration("hello.handler", "/var/task", (), name="explore"), "")
     names = [name for name in expected if name not in NOT_COMPARED and not name.startswith("_AWS")]
     expect("variables", {name: found.get(name) for name in names}, {name: expected[name] for name in names})
     expect("PATH", found["PATH"], "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin")
     if not found["LD_LIBRARY_PATH"].endswith(":/var/task:/var/task/lib:/opt/lib"):
-        raise Difference(f"LD_LIBRARY_PATH is {found['LD_LIBRARY_PATH']}")
+        raise Mismatch(f"LD_LIBRARY_PATH is {found['LD_LIBRARY_PATH']}")
     stream = r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}"
     if not re.fullmatch(stream, found["AWS_LAMBDA_LOG_STREAM_NAME"]):
-        raise Difference(f"AWS_LAMBDA_LOG_STREAM_NAME is {found['AWS_LAMBDA_LOG_STREAM_NAME']}")
+        raise Mismatch(f"AWS_LAMBDA_LOG_STREAM_NAME is {found['AWS_LAMBDA_LOG_STREAM_NAME']}")
     return f"{len(names) + 3} compared"
 
 
 @case(PYTHON, "user, folder, and what can be written are Lambda's")
 def the_limits(harness: Harness) -> Observation:
     seen = visit(harness)
-    expect_in("id", "uid=993", seen.answer(IDENTITY))
-    expect_in("id", "gid=990", seen.answer(IDENTITY))
-    expect("the current folder", seen.answer(FOLDER), "/var/task")
-    expect("writable", seen.answer(WRITABLE), "/tmp")
-    expect("a program in /tmp", seen.answer(EXECUTABLE), "runs")
-    expect_in("/dev/shm", "No such file", seen.answer(SHARED_MEMORY))
+    expect_in("id", "uid=993", seen.output_of(IDENTITY))
+    expect_in("id", "gid=990", seen.output_of(IDENTITY))
+    expect("the current folder", seen.output_of(FOLDER), "/var/task")
+    expect("writable", seen.output_of(WRITABLE), "/tmp")
+    expect("a program in /tmp", seen.output_of(EXECUTABLE), "runs")
+    expect_in("/dev/shm", "No such file", seen.output_of(SHARED_MEMORY))
     return "993:990 in /var/task, only /tmp is writable, no /dev/shm"
 
 
 @case(PYTHON, "/opt/bootstrap is the runtime, and says so when called by hand")
 def the_bootstrap(harness: Harness) -> Observation:
     seen = visit(harness)
-    expect("its mode", seen.answer(BOOTSTRAP)[:10], "-rwxr-xr-x")
+    expect("its mode", seen.output_of(BOOTSTRAP)[:10], "-rwxr-xr-x")
     expect_in(
         "its words",
         "AWS_LAMBDA_RUNTIME_API is not set: this program is a runtime that AWS Lambda starts.",
-        seen.answer(ALONE),
+        seen.output_of(ALONE),
     )
-    return seen.answer(ALONE).splitlines()[0]
+    return seen.output_of(ALONE).splitlines()[0]
 
 
 @case(BARE, "the banner says how to bring one")
@@ -142,8 +142,8 @@ def no_python(harness: Harness) -> Observation:
     seen = harness.visit("ls /opt", EXPLORE_BASE=OS_ONLY)
     expect_in("the banner", "EXPLORE_LAYERS=layers/python3.13-x86_64.zip", seen.banner)
     if INVOKE in seen.banner:
-        raise Difference("the banner offers what cannot work")
-    expect("/opt", seen.answer("ls /opt").split(), ["bootstrap", "hello.py", "runtime"])
+        raise Mismatch("the banner offers what cannot work")
+    expect("/opt", seen.output_of("ls /opt").split(), ["bootstrap", "hello.py", "runtime"])
     return "make explore-lambda-environment EXPLORE_LAYERS=…"
 
 
@@ -151,8 +151,8 @@ def no_python(harness: Harness) -> Observation:
 def interpreter_layer(harness: Harness) -> Observation:
     layer = harness.interpreter_layer()
     seen = harness.visit(INVOKE, "command -v python3", EXPLORE_BASE=OS_ONLY, EXPLORE_LAYERS=str(layer))
-    expect_answer(seen.answer(INVOKE))
-    expect("python3", seen.answer("command -v python3"), "/opt/bin/python3")
+    expect_response(seen.output_of(INVOKE))
+    expect("python3", seen.output_of("command -v python3"), "/opt/bin/python3")
     return f"/opt/bin/python3, {layer.stat().st_size / 2**20:.0f} MB of layer"
 
 
@@ -162,18 +162,20 @@ def no_layer(harness: Harness) -> Observation:
     lines = [line for line in seen.output.splitlines() if "nowhere.zip" in line]
     expect("lines about it", len(lines), 1)
     if seen.status == 0 or "STEP" in seen.output:
-        raise Difference(f"it went on, with status {seen.status}")
+        raise Mismatch(f"it went on, with status {seen.status}")
     return lines[0]
 
 
 @case(TOOLS, "Docker's command line builds and runs the same")
 def docker(harness: Harness) -> Observation:
     if shutil.which("docker") is None:
-        raise NotHere("Docker's command line is not installed (Debian's package: docker.io or docker-cli)")
+        raise MissingRequirement(
+            "Docker's command line is not installed (Debian's package: docker.io or docker-cli)"
+        )
     seen = harness.visit(INVOKE, IDENTITY, SHARED_MEMORY, docker="docker", EXPLORE_BASE=WITH_PYTHON)
-    expect_answer(seen.answer(INVOKE))
-    expect_in("id", "uid=993", seen.answer(IDENTITY))
-    expect_in("/dev/shm", "No such file", seen.answer(SHARED_MEMORY))
+    expect_response(seen.output_of(INVOKE))
+    expect_in("id", "uid=993", seen.output_of(IDENTITY))
+    expect_in("/dev/shm", "No such file", seen.output_of(SHARED_MEMORY))
     return "through podman's service"
 
 
@@ -203,7 +205,7 @@ def finds_nothing(linter: str, files: list[str], folder: Path) -> Observation:
     path = os.pathsep.join([*map(str, places), os.environ.get("PATH", os.defpath)])
     program = shutil.which(linter, path=path)
     if program is None:
-        raise NotHere(f"{linter} is not installed")
+        raise MissingRequirement(f"{linter} is not installed")
     done = subprocess.run([program, *files], cwd=folder, capture_output=True, text=True)
     expect(f"what {linter} says", done.stdout + done.stderr, "")
     expect(f"the status of {linter}", done.returncode, 0)

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from conformance.expectations import Difference, shorten
+from conformance.expectations import Mismatch, shorten
 from conformance.explore import trees
 from conformance.explore.engine import Engine
 from conformance.servers import AWS_EMULATOR
-from conformance.suite import NotHere
+from conformance.suite import MissingRequirement
 from tools.build import zips
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -37,14 +37,14 @@ class Visit:
     def __init__(self, output: str, status: int) -> None:
         self.output = output
         self.status = status
-        self.banner, *answers = output.split(HEADING)
-        self._answers = dict(answer.split("\n", 1) for answer in answers)
+        self.banner, *outputs = output.split(HEADING)
+        self._outputs = dict(output_part.split("\n", 1) for output_part in outputs)
 
-    def answer(self, command: str) -> str:
+    def output_of(self, command: str) -> str:
         try:
-            return self._answers[command].strip()
+            return self._outputs[command].strip()
         except KeyError:
-            raise Difference(f"{command!r} was not reached: {shorten(self.output[-600:])}") from None
+            raise Mismatch(f"{command!r} was not reached: {shorten(self.output[-600:])}") from None
 
 
 class Harness:
@@ -60,9 +60,9 @@ class Harness:
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine, when the bases are in it. Raises NotHere if there is none."""
+        """The engine, when the bases are in it. Raises MissingRequirement if there is none."""
         if self._engine is None:
-            raise NotHere(self._no_engine)
+            raise MissingRequirement(self._no_engine)
         root = trees.os_only(self.folder / "machine")
         self._engine.import_tree(root, OS_ONLY)
         trees.add_python(root / "var" / "lang")
@@ -143,7 +143,7 @@ class Terminal:
         self._laboratory.engine.end_containers()
 
     def read_until(self, text: str) -> str:
-        """All that has appeared by the time ``text`` does. Raises Difference if it does not."""
+        """All that has appeared by the time ``text`` does. Raises Mismatch if it does not."""
         deadline = time.monotonic() + PATIENCE_S
         while text not in self._seen:
             ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
@@ -152,7 +152,7 @@ class Terminal:
             except OSError:  # nobody has the other end any more
                 data = b""
             if not data:
-                raise Difference(f"{text!r} never appeared in: {shorten(self._seen[-600:])}")
+                raise Mismatch(f"{text!r} never appeared in: {shorten(self._seen[-600:])}")
             self._seen += data.decode(errors="replace").replace("\r\n", "\n")
         seen, _, self._seen = self._seen.partition(text)
         return seen + text

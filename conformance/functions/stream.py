@@ -1,4 +1,4 @@
-"""Functions that answer with a stream, and those that are awaited: what their callers can see of them."""
+"""Functions that stream, and async functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A runtime that answers each event, a number, with a stream and trailers of so many bytes.
+"""A runtime that responds to each event, a number, with a stream and trailers of that many bytes.
 
 The bytes are those of the trailer section, with the empty line that ends it (RFC 9112, 7.1.2).
 """

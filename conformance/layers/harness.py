@@ -16,13 +16,13 @@ from pathlib import Path
 
 from lambda_emulator.function import Function
 
-from conformance.expectations import Difference
+from conformance.expectations import Mismatch
 from conformance.layers import system
 from conformance.layers.system import BareSystem, Kind
-from conformance.sandbox.homes import LAMBDA_LIBRARIES, LAMBDA_PATH
+from conformance.sandbox.deployments import LAMBDA_LIBRARIES, LAMBDA_PATH
 from conformance.sandbox.machine import ROOT
 from conformance.servers import AWS_EMULATOR, AwsEmulator, Setup
-from conformance.suite import NotHere
+from conformance.suite import MissingRequirement
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"  # of the interpreter at hand, which is packed
 PREFIX = Path(sys.base_prefix)
@@ -107,12 +107,12 @@ class Harness:
         return self.run(words, environment=environment)
 
     def build(self, name: str, target: str, variables: Mapping[str, object]) -> Path:
-        """The zip that a target of the Makefile builds, once for each ``name``; raises Difference."""
+        """The zip that a target of the Makefile builds, once for each ``name``; raises Mismatch."""
         if name not in self._built:
             output = self.folder / f"{name}.zip"
             outcome = self.make(target, {**variables, "OUTPUT": output})
             if outcome.status != 0:
-                self._built[name] = Difference(f"make {target}: {outcome.errors.strip()}")
+                self._built[name] = Mismatch(f"make {target}: {outcome.errors.strip()}")
             else:
                 self._built[name] = output
         found = self._built[name]
@@ -145,7 +145,7 @@ class Harness:
     # Sandboxes
 
     def bare_system(self, kind: Kind = system.OWN) -> BareSystem:
-        """The bare root for an architecture; raises NotHere where its programs cannot run."""
+        """The bare root for an architecture; raises MissingRequirement where its programs cannot run."""
         if kind.name not in self._systems:
             build = system.own_system if kind is system.OWN else system.other_system
             self._systems[kind.name] = build(self.new_folder() / "root")
@@ -154,12 +154,12 @@ class Harness:
     def unzip(self, *archives: Path) -> Path:
         """A folder with the zips unzipped over one another, as Lambda does it."""
         if shutil.which("unzip") is None:
-            raise NotHere("unzip is not installed")
+            raise MissingRequirement("unzip is not installed")
         folder = self.new_folder()
         for archive in archives:
             outcome = self.run(["unzip", "-q", "-o", archive, "-d", folder])
             if outcome.status != 0:
-                raise Difference(f"unzip {archive.name}: {outcome.errors.strip()}")
+                raise Mismatch(f"unzip {archive.name}: {outcome.errors.strip()}")
         return folder
 
     def opt(self) -> Path:
@@ -214,17 +214,17 @@ class Harness:
     def invoke(
         self, opt: Path, task: Path, event: object, handler: str = "hello.handler", kind: Kind = system.OWN
     ) -> object:
-        """What a function answers under our emulator; raises Difference if it fails."""
+        """What a function responses under our emulator; raises Mismatch if it fails."""
         with self.start(opt, task, handler, kind) as function:
             result = function.invoke(json.dumps(event).encode())
         if result.function_error is not None:
-            raise Difference(f"the function has failed: {result.payload.decode(errors='replace')}")
+            raise Mismatch(f"the function has failed: {result.payload.decode(errors='replace')}")
         return json.loads(result.payload)
 
     def invoke_through_aws(self, opt: Path, task: Path, event: object, kind: Kind = system.OWN) -> object:
-        """What hello.handler answers under AWS's emulator."""
+        """What hello.handler responses under AWS's emulator."""
         if not AWS_EMULATOR.exists():
-            raise NotHere("AWS's emulator is not there; `make conformance` fetches it")
+            raise MissingRequirement("AWS's emulator is not there; `make conformance` fetches it")
         folder = self.new_folder()
         script = folder / "bootstrap"
         script.write_text(
@@ -239,9 +239,9 @@ class Harness:
             request = urllib.request.Request(url, json.dumps(event).encode())
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             with opener.open(request, timeout=90) as response:
-                answer = json.load(response)
+                payload = json.load(response)
         self._log.append(log.read_text(errors="replace"))
-        return answer
+        return payload
 
 
 def for_this_computer() -> dict[str, object]:

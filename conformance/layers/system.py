@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from conformance.sandbox.machine import ROOT, Machine, make_skeleton
-from conformance.suite import NotHere
+from conformance.suite import MissingRequirement
 from tools.build.lambda_os import LIBRARIES
 
 CERTIFICATES = "etc/pki/tls/certs/ca-bundle.crt"  # where Amazon Linux 2023 has them
@@ -109,12 +109,12 @@ def library_folder() -> Path:
     listing = subprocess.run(["ldd", "/bin/sh"], capture_output=True, text=True).stdout
     found = re.search(r"=> (/\S+)/libc\.so\.6", listing)
     if found is None:
-        raise NotHere("this computer's libc is not where ldd tells")
+        raise MissingRequirement("this computer's libc is not where ldd tells")
     return Path(found.group(1))
 
 
 def other_system(folder: Path) -> BareSystem:
-    """The root for the other architecture; raises NotHere where there is no way to run its programs."""
+    """Return the root for the other architecture; raise MissingRequirement if nothing can run its programs."""
     tree = other_tree()
     emulator = _qemu()
     mount = folder.parent / "binfmt_misc"
@@ -128,7 +128,7 @@ def other_system(folder: Path) -> BareSystem:
     names = [path for path in tree.rglob("*") if path.name in LIBRARIES and "gconv" not in path.parts]
     probe = subprocess.run([*before, str(busybox), "true"], capture_output=True, text=True)
     if probe.returncode != 0:
-        raise NotHere(f"no binfmt_misc in a user namespace: {probe.stderr.strip()}")
+        raise MissingRequirement(f"no binfmt_misc in a user namespace: {probe.stderr.strip()}")
     return BareSystem(folder, busybox, names, before)
 
 
@@ -148,7 +148,7 @@ def _qemu() -> Path:
 
 
 def other_tree() -> Path:
-    """A folder with Debian's Python for the other architecture and all that it needs; raises NotHere."""
+    """Return a folder with Debian's Python for the other architecture; may raise MissingRequirement."""
     folder = CACHE / OTHER.debian
     if not (folder / "ready").exists():
         _fetch(folder, OTHER, ["python3", "busybox-static", "libstdc++6"], dependencies=True)
@@ -157,9 +157,9 @@ def other_tree() -> Path:
 
 
 def _fetch(folder: Path, kind: Kind, packages: Sequence[str], *, dependencies: bool) -> None:
-    """Unpack Debian packages into ``folder``, without installing anything; raises NotHere."""
+    """Unpack Debian packages into ``folder``, without installing anything; raises MissingRequirement."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise NotHere(
+        raise MissingRequirement(
             f"{' '.join(packages)} for {kind.name} come from Debian, and this system has no apt-get"
         )
     state = CACHE / f"apt-{kind.debian}"
@@ -182,7 +182,7 @@ def _fetch(folder: Path, kind: Kind, packages: Sequence[str], *, dependencies: b
         outcome = subprocess.run([*words, *arguments], cwd=archives, capture_output=True, text=True)
         if outcome.returncode != 0:
             reason = (outcome.stderr.strip().splitlines() or ["without a word"])[-1]
-            raise NotHere(f"apt-get cannot fetch {' '.join(packages)} for {kind.name}: {reason}")
+            raise MissingRequirement(f"apt-get cannot fetch {' '.join(packages)} for {kind.name}: {reason}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for archive in sorted(archives.glob("*.deb")):

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from conformance.expectations import Difference, the_one
+from conformance.expectations import Mismatch, only_item
 from conformance.explore.engine import Engine
-from conformance.suite import NotHere
+from conformance.suite import MissingRequirement
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 180
@@ -35,7 +35,7 @@ class Harness:
     @property
     def engine(self) -> Engine:
         if self._engine is None:
-            raise NotHere(self._no_engine)
+            raise MissingRequirement(self._no_engine)
         return self._engine
 
     @cached_property
@@ -47,12 +47,12 @@ class Harness:
 
     @cached_property
     def wheel(self) -> Path:
-        wheel: Path = the_one("wheels", sorted(self.built.glob("*.whl")))
+        wheel: Path = only_item("wheels", sorted(self.built.glob("*.whl")))
         return wheel
 
     @cached_property
     def sdist(self) -> Path:
-        sdist: Path = the_one("source distributions", sorted(self.built.glob("*.tar.gz")))
+        sdist: Path = only_item("source distributions", sorted(self.built.glob("*.tar.gz")))
         return sdist
 
     def build(self, source: Path, output: Path, *options: str) -> str:
@@ -60,7 +60,7 @@ class Harness:
         return self.run([*command, str(source)])
 
     def run(self, command: Sequence[str | Path]) -> str:
-        """Run a program: what it printed. Raises Difference if it failed."""
+        """Run a program: what it printed. Raises Mismatch if it failed."""
         environment = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
         done = subprocess.run(
             command,
@@ -73,7 +73,7 @@ class Harness:
         )
         self._last = done.stdout.decode(errors="replace")
         if done.returncode != 0:
-            raise Difference(f"{command[0]}: status {done.returncode}: {self._last.strip()[-600:]}")
+            raise Mismatch(f"{command[0]}: status {done.returncode}: {self._last.strip()[-600:]}")
         return self._last
 
     def log(self) -> str:

@@ -1,1 +1,1 @@
-"""From zip files to functions that answer: AWS CLI and AWS SAM against an account on this machine."""
+"""From zip files to functions that can be invoked: AWS CLI and AWS SAM with an account on this machine."""

@@ -1,9 +1,9 @@
 """An AWS account on this machine: moto keeps what is created in it, sandboxes run the functions.
 
-moto (https://github.com/getmoto/moto) answers the APIs of AWS's services and holds functions and layers as
-they were sent. It would need Docker to run a function, and does not transform templates of AWS SAM. So this
-answers three kinds of requests itself: invocations and function URLs, with our emulator and what moto holds;
-and change sets of templates that AWS SAM has to transform, with AWS's own translator.
+moto (https://github.com/getmoto/moto) implements the APIs of AWS's services and stores functions and layers
+as they were sent. It would need Docker to run a function, and does not transform templates of AWS SAM. So
+this module handles three kinds of requests itself: invocations and function URLs, with our emulator and the
+stored functions; and change sets of templates that AWS SAM has to transform, with AWS's own translator.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from moto.server import (  # type: ignore[import-not-found,import-untyped,unused
 from werkzeug.serving import make_server  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from conformance.publish.transform import transform
-from conformance.sandbox.homes import LAMBDA_LIBRARIES, LAMBDA_PATH, MANAGED
+from conformance.sandbox.deployments import LAMBDA_LIBRARIES, LAMBDA_PATH, MANAGED
 from conformance.sandbox.machine import INTERPRETER, PREFIX, Machine
 
 ACCOUNT_ID = "123456789012"
@@ -60,7 +60,7 @@ class Account:
         self._lock = threading.Lock()
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._server = make_server(
-            "127.0.0.1", 0, self._answer, threaded=True, request_handler=MotoRequestHandler
+            "127.0.0.1", 0, self._serve, threaded=True, request_handler=MotoRequestHandler
         )
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -100,7 +100,7 @@ class Account:
     def log(self) -> str:
         return "".join(running.function.log_text() for running in self._running.values())
 
-    def _answer(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+    def _serve(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         path = unquote(environ["PATH_INFO"])
         invocation, url_configuration = INVOCATION.fullmatch(path), URL_CONFIGURATION.fullmatch(path)
         if invocation and self._machine is not None:
@@ -109,8 +109,8 @@ class Account:
             return self._with_a_url_of_ours(url_configuration[1], environ, start)
         if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
             self._transform_template(environ)
-        answer: Iterable[bytes] = self._moto(environ, start)
-        return answer
+        response: Iterable[bytes] = self._moto(environ, start)
+        return response
 
     def _run(self, name: str) -> Running:
         """The function as it is now: another when its code, its layers or its configuration have changed."""
@@ -131,7 +131,7 @@ class Account:
             return running
 
     def _invoke(self, running: Running, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
-        """Pass the request on to the emulator of this function, and its answer back."""
+        """Pass the request on to the emulator of this function, and its response back."""
         names = [name for name in environ if name.startswith("HTTP_X_AMZ")]
         headers = {name[5:].replace("_", "-"): environ[name] for name in names}
         request = urllib.request.Request(running.api.url + environ["PATH_INFO"], read_body(environ), headers)
@@ -142,7 +142,7 @@ class Account:
             return [reply.read()]
 
     def _with_a_url_of_ours(self, name: str, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
-        """moto's answer, but the URL in it is one that can be opened."""
+        """moto's response, but the URL in it is one that can be opened."""
         told: list[Any] = []
 
         def keep(status: str, headers: list[tuple[str, str]], *exception: object) -> None:

@@ -7,11 +7,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from conformance.expectations import Difference, expect, expect_in
+from conformance.expectations import Mismatch, expect, expect_in
 from conformance.publish import account as accounts
 from conformance.publish.harness import Harness
 from conformance.publish.readme import Block, read_blocks
-from conformance.suite import Case, NotHere, Observation, Suite, case
+from conformance.suite import Case, MissingRequirement, Observation, Suite, case
 
 ARN = r"arn:aws:lambda:eu-west-3:123456789012:layer:[A-Za-z0-9_-]+:1"
 ELSEWHERE = "OPTIONS='--region eu-west-3'"  # so that the README's commands find an account without layers
@@ -30,7 +30,7 @@ def publish_all(harness: Harness) -> Observation:
     done = harness.type(f"make dist >&2\nmake publish {ELSEWHERE}").succeeded()
     arns = done.output.splitlines()
     if len(arns) != 3 or not all(re.fullmatch(ARN, arn) for arn in arns):
-        raise Difference(f"expected three ARNs, found {done.output!r}")
+        raise Mismatch(f"expected three ARNs, found {done.output!r}")
     held = [harness.account.layer(arn) for arn in arns]
     expect("names", [one.name for one in held], ["python-runtime", "python3-13-arm64", "python3-13-x86_64"])
     architectures = [one.compatible_architectures for one in held]
@@ -85,7 +85,7 @@ def paste(block: Block) -> Case:
 
     def try_it(harness: Harness) -> Observation:
         if harness.no_sandbox and any(word in block.commands for word in ("invoke", "curl", "delete")):
-            raise NotHere(f"there is no sandbox for the function: {harness.no_sandbox}")
+            raise MissingRequirement(f"there is no sandbox for the function: {harness.no_sandbox}")
         if "layers/python3.13-arm64.zip" in block.commands:
             accounts.stand_in_for_an_interpreter(harness.source / "layers" / "python3.13-arm64.zip")
         commands = re.sub("^sleep [0-9]+$", "true", block.commands, flags=re.MULTILINE)
@@ -102,11 +102,11 @@ def paste(block: Block) -> Case:
 
 
 def streamed(output: str) -> Observation:
-    """What curl printed, after the last answer of AWS CLI, which is an object over several lines."""
+    """What curl printed, after the last response of AWS CLI, which is an object over several lines."""
     page = output.rpartition("\n}\n")[2]
     events = page.split("\n\n")[:-1]
     if len(events) < 2 or not all("data:" in event for event in events):
-        raise Difference(f"expected server-sent events, found {page!r}")
+        raise Mismatch(f"expected server-sent events, found {page!r}")
     return f"{len(events)} events, the last: {' '.join(events[-1].split())}"
 
 
@@ -128,7 +128,7 @@ def sam_validate(harness: Harness) -> Observation:
     return "a valid SAM Template"
 
 
-@case(TEMPLATE, "make deploy brings it to CloudFormation: three homes, and a URL that streams")
+@case(TEMPLATE, "make deploy brings it to CloudFormation: three deployments, and a URL that streams")
 def deploy(harness: Harness) -> Observation:
     accounts.stand_in_for_an_interpreter(harness.source / "layers" / "python3.13-arm64.zip")
     harness.type(
@@ -162,7 +162,7 @@ def of_type(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
 @case(TEMPLATE, "what it has created can be invoked")
 def invoke_deployed(harness: Harness) -> Observation:
     if harness.no_sandbox:
-        raise NotHere(f"there is no sandbox for the function: {harness.no_sandbox}")
+        raise MissingRequirement(f"there is no sandbox for the function: {harness.no_sandbox}")
     name = harness.type(
         "aws cloudformation describe-stack-resources --stack-name python-runtime-examples --output text"
         " --query \"StackResources[?LogicalResourceId=='ManagedFunction'].PhysicalResourceId\""

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.expectations import Difference, shorten
+from conformance.expectations import Mismatch, shorten
 from conformance.publish.account import Account
 
 PATIENCE_S = 120
@@ -23,9 +23,9 @@ class Done:
     errors: str
 
     def succeeded(self) -> Done:
-        """Itself. Raises Difference if the commands failed."""
+        """Itself. Raises Mismatch if the commands failed."""
         if self.status != 0:
-            raise Difference(f"status {self.status}: {shorten((self.output + self.errors).strip()[-600:])}")
+            raise Mismatch(f"status {self.status}: {shorten((self.output + self.errors).strip()[-600:])}")
         return self
 
 

@@ -1,1 +1,1 @@
-"""The homes of the runtime, each in a sandbox that resembles Lambda."""
+"""The deployments of the runtime, each in a sandbox that resembles Lambda."""

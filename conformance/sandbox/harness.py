@@ -1,4 +1,4 @@
-"""Puts functions into homes, and declares the cases that try them there."""
+"""Puts functions into deployments, and declares the cases that try them there."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from lambda_emulator.function import Function
 
-from conformance.sandbox.homes import LAMBDA_LIBRARIES, LAMBDA_PATH, OS_ONLY, Home
+from conformance.sandbox.deployments import LAMBDA_LIBRARIES, LAMBDA_PATH, OS_ONLY, Deployment
 from conformance.sandbox.machine import AWS_PACKAGES, PREFIX, Machine, origin
-from conformance.suite import Case, NotHere, Observation, declare
+from conformance.suite import Case, MissingRequirement, Observation, declare
 
-# Where AWS's runtime would be. Whoever executes it in our homes has made a mistake.
+# Where AWS's runtime would be. Nothing in our deployments may execute it.
 NOT_TO_BE_EXECUTED = "raise SystemExit('the runtime whose place we take has been executed')\n"
 
 # What starts AWS's runtime on a managed runtime.
@@ -38,7 +38,7 @@ class Harness:
 
     def start(
         self,
-        home: Home,
+        deployment: Deployment,
         handler: str,
         *,
         task: Mapping[str, str] | None = None,
@@ -48,7 +48,7 @@ class Harness:
         initialization_type: str = "on-demand",
         telemetry: bool = False,
     ) -> Function:
-        """A function in ``home``, to be used with ``with``.
+        """A function in ``deployment``, to be used with ``with``.
 
         ``task``, ``opt`` and ``runtime`` are files below /var/task, /opt and /var/runtime: names and
         contents. Those that begin with ``#!`` become executable.
@@ -57,31 +57,31 @@ class Harness:
         task_root, opt_folder, runtime_folder = here / "task", here / "opt", here / "runtime"
         for folder in (task_root, opt_folder, runtime_folder):
             folder.mkdir(parents=True)
-        if home.is_aws:
+        if deployment.is_aws:
             _install_aws_runtime(runtime_folder)
         else:
             (runtime_folder / "bootstrap.py").write_text(NOT_TO_BE_EXECUTED)
-            ours = task_root if home.bootstrap_at == "/var/task" else opt_folder
+            ours = task_root if deployment.bootstrap_at == "/var/task" else opt_folder
             shutil.copytree(self._machine.layer, ours, dirs_exist_ok=True)
         _write(task_root, task or {})
         _write(opt_folder, opt or {})
         _write(runtime_folder, runtime or {})
         mounts = [(opt_folder, "/opt"), (task_root, "/var/task"), (runtime_folder, "/var/runtime")]
-        if home.interpreter_at == "/opt":  # a second layer, with nothing but the interpreter
+        if deployment.interpreter_at == "/opt":  # a second layer, with nothing but the interpreter
             for name in ("bin", "lib"):
                 (opt_folder / name).mkdir(exist_ok=True)
                 mounts.append((PREFIX / name, f"/opt/{name}"))
         else:
-            mounts.append((PREFIX, home.interpreter_at))
+            mounts.append((PREFIX, deployment.interpreter_at))
         variables: dict[str, str | None] = {
             "LAMBDA_TASK_ROOT": "/var/task",
             "PATH": LAMBDA_PATH,
             "LD_LIBRARY_PATH": LAMBDA_LIBRARIES,
-            **home.environment,
+            **deployment.environment,
             **(environment or {}),
         }
-        program = list(home.program)
-        if home.handler_as_argument:
+        program = list(deployment.program)
+        if deployment.handler_as_argument:
             program.append(handler)
             variables["_HANDLER"] = None
         function = Function(
@@ -120,31 +120,33 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
         path.chmod(0o755 if text.startswith("#!") else 0o644)
 
 
-Try = Callable[[Harness, Home], Observation]
+Try = Callable[[Harness, Deployment], Observation]
 
 
 def case(
-    group: str, title: str, homes: Sequence[Home] = (OS_ONLY,), *, needs_aws: bool = False
+    group: str, title: str, deployments: Sequence[Deployment] = (OS_ONLY,), *, needs_aws: bool = False
 ) -> Callable[[Try], Try]:
-    """Declare the decorated function as a case, once for each home.
+    """Declare the decorated function as a case, once for each deployment.
 
-    It raises Difference, or returns what it observed.
+    It raises Mismatch, or returns what it observed.
     """
 
     def add(function: Try) -> Try:
-        for home in homes:
-            try_it = _in_home(function, home, needs_aws=needs_aws)
-            declare(function, Case(group, f"{home.name}: {title}", try_it))
+        for deployment in deployments:
+            try_it = _in_deployment(function, deployment, needs_aws=needs_aws)
+            declare(function, Case(group, f"{deployment.name}: {title}", try_it))
         return function
 
     return add
 
 
-def _in_home(function: Try, home: Home, *, needs_aws: bool) -> Callable[[Harness], Observation]:
+def _in_deployment(
+    function: Try, deployment: Deployment, *, needs_aws: bool
+) -> Callable[[Harness], Observation]:
     def try_it(harness: Harness) -> Observation:
         missing = [name for name in AWS_PACKAGES if origin(name) is None]
         if needs_aws and missing:
-            raise NotHere(f"{', '.join(missing)} not installed for {sys.executable}")
-        return function(harness, home)
+            raise MissingRequirement(f"{', '.join(missing)} not installed for {sys.executable}")
+        return function(harness, deployment)
 
     return try_it

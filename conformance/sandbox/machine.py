@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from conformance.suite import NotHere
+from conformance.suite import MissingRequirement
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 USER_ID = "993"  # of Lambda's sandbox user
@@ -47,10 +47,10 @@ def unavailable() -> str:
 
 
 def require_sandbox() -> None:
-    """Raise NotHere if this computer cannot run a sandbox."""
+    """Raise MissingRequirement if this computer cannot run a sandbox."""
     reason = unavailable()
     if reason:
-        raise NotHere(f"no sandbox: {reason}")
+        raise MissingRequirement(f"no sandbox: {reason}")
 
 
 class Machine:

@@ -10,7 +10,7 @@ from conformance.sandbox import machine
 from conformance.sandbox.machine import Machine
 from conformance.servers import ROOT, AwsEmulator, OurEmulator, Server, Setup, write_task_root
 from conformance.streaming.managed import AwsManagedEmulator
-from conformance.suite import NotHere
+from conformance.suite import MissingRequirement
 
 TIMEOUT_S = 10  # of an invocation, unless the case says otherwise
 
@@ -40,12 +40,12 @@ class Harness:
         return server
 
     def aws_managed(self, handler: str, *, timeout_s: int = TIMEOUT_S) -> AwsManagedEmulator:
-        """``handler`` on AWS's emulator, two invocations at a time. Raises NotHere."""
+        """``handler`` on AWS's emulator, two invocations at a time. Raises MissingRequirement."""
         if os.getuid() != 0:
-            raise NotHere("AWS's emulator needs root for this: it runs functions as Lambda's user")
+            raise MissingRequirement("AWS's emulator needs root for this: it runs functions as Lambda's user")
         if self._machine is None:
             if machine.unavailable():
-                raise NotHere(machine.unavailable())
+                raise MissingRequirement(machine.unavailable())
             self._machine = Machine(self._folder / "machine")
         setup = self._setup(handler, timeout_s)
         server = AwsManagedEmulator(setup, self._new_log(), self._machine)

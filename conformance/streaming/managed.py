@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from conformance.sandbox.homes import LAMBDA_LIBRARIES, LAMBDA_PATH
+from conformance.sandbox.deployments import LAMBDA_LIBRARIES, LAMBDA_PATH
 from conformance.sandbox.machine import PREFIX, Machine
 from conformance.servers import AWS_EMULATOR, AwsEmulator, Setup
 

@@ -6,7 +6,7 @@ import re
 import time
 from pathlib import Path
 
-from conformance.expectations import Difference
+from conformance.expectations import Mismatch
 from conformance.streaming.readers import Reader
 
 CHUNKS = 5
@@ -26,17 +26,17 @@ class Pace:
         return {"folder": str(self._folder), "chunks": self._chunks}
 
     def read(self, reader: Reader) -> str:
-        """Read all chunks, each while the function is held at it. Raises Difference if one is missing."""
+        """Read all chunks, each while the function is held at it. Raises Mismatch if one is missing."""
         delays_ms = []
         for number, line in enumerate(reader.lines()):
             read_ns = time.time_ns()
             match = LINE.fullmatch(line)
             if match is None or int(match[1]) != number:
-                raise Difference(f"expected chunk {number}, found {line!r}")
+                raise Mismatch(f"expected chunk {number}, found {line!r}")
             delays_ms.append((read_ns - int(match[2])) / 1e6)
             Path(self._folder, str(number)).touch()
         if len(delays_ms) != self._chunks:
-            raise Difference(f"expected {self._chunks} chunks while they were made, found {len(delays_ms)}")
+            raise Mismatch(f"expected {self._chunks} chunks while they were made, found {len(delays_ms)}")
         return (
             f"{self._chunks} chunks, {min(delays_ms):.1f} to {max(delays_ms):.1f} ms after they were yielded"
         )

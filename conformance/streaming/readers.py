@@ -1,4 +1,4 @@
-"""The clients: each reads an answer piece by piece, as it comes, and says how that ended."""
+"""The clients: each reads a response piece by piece, as it comes, and says how that ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import urllib3  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from conformance.emulators.clients import TIMEOUT_S, Boto3
-from conformance.expectations import Difference, shorten
+from conformance.expectations import Mismatch, shorten
 
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
 CURL_PARTIAL_FILE = 18  # its exit status when a response was cut short
@@ -30,7 +30,7 @@ R = TypeVar("R", bound="Reader")
 
 
 class Reader(ABC):
-    """One answer that is being read."""
+    """One response that is being read."""
 
     @abstractmethod
     def pieces(self) -> Iterator[bytes]:
@@ -38,7 +38,7 @@ class Reader(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Leave, wherever the answer is."""
+        """Leave, wherever the response is."""
 
     def __enter__(self: R) -> R:
         return self
@@ -76,7 +76,7 @@ class Boto3Reader(Reader):
     def pieces(self) -> Iterator[bytes]:
         for event in self.reply["EventStream"]:
             if self.complete is not None:
-                raise Difference(f"after InvokeComplete came {event}")
+                raise Mismatch(f"after InvokeComplete came {event}")
             if "PayloadChunk" in event:
                 yield event["PayloadChunk"]["Payload"]
             else:
@@ -86,17 +86,17 @@ class Boto3Reader(Reader):
         self.reply["EventStream"].close()
 
     def read(self) -> bytes:
-        """All of it. Raises Difference unless it ends with InvokeComplete."""
+        """All of it. Raises Mismatch unless it ends with InvokeComplete."""
         body = b"".join(self.pieces())
         if self.complete is None:
-            raise Difference(f"no InvokeComplete after {shorten(repr(body))}")
+            raise Mismatch(f"no InvokeComplete after {shorten(repr(body))}")
         return body
 
     def error(self) -> tuple[str, Any]:
         """ErrorCode and, parsed, ErrorDetails."""
         complete = self.complete or {}
         if "ErrorCode" not in complete:
-            raise Difference(f"expected an ErrorCode, found {complete}")
+            raise Mismatch(f"expected an ErrorCode, found {complete}")
         return complete["ErrorCode"], json.loads(complete["ErrorDetails"])
 
     def log(self) -> str:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from conformance.expectations import Difference
+from conformance.expectations import Mismatch
 from conformance.servers import ROOT
 from tests.scripted_server import Request, RuntimeApiServer, accepted, event_bytes
 
@@ -48,12 +48,12 @@ class Sink:
         self._server.close()
 
     def invoke(self, event: bytes) -> Request:
-        """Send an event; return the request with the response once it is complete, else raise Difference."""
+        """Send an event; return the request with the response once it is complete, else raise Mismatch."""
         self._events.put(event)
         try:
             return self._requests.get(timeout=PATIENCE_S)
         except queue.Empty:
-            raise Difference(f"no response within {PATIENCE_S} s") from None
+            raise Mismatch(f"no response within {PATIENCE_S} s") from None
 
     def _respond(self, request: Request) -> bytes:
         if request.method == "GET":

@@ -13,8 +13,8 @@ from typing import Any
 
 from lambda_emulator.function import Function, Result
 
-from conformance.expectations import Difference
-from conformance.suite import Case, NotHere, Observation, declare, installed_version
+from conformance.expectations import Mismatch
+from conformance.suite import Case, MissingRequirement, Observation, declare, installed_version
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
@@ -104,7 +104,7 @@ Try = Callable[[Harness], Observation]
 
 
 def case(package: str, title: str, *, not_on_aws: str = "") -> Callable[[Try], Try]:
-    """Declare the decorated function as a case; it raises Difference, or returns what it observed.
+    """Declare the decorated function as a case; it raises Mismatch, or returns what it observed.
 
     ``package`` as its registry spells it. ``not_on_aws``: why AWS's runtime cannot show it, if so.
     """
@@ -112,9 +112,9 @@ def case(package: str, title: str, *, not_on_aws: str = "") -> Callable[[Try], T
     def add(function: Try) -> Try:
         def try_it(harness: Harness) -> Observation:
             if harness.runtime.is_aws and not_on_aws:
-                raise NotHere(not_on_aws)
+                raise MissingRequirement(not_on_aws)
             if not installed_version(package):
-                raise Difference(f"{package} is not installed for {sys.executable}")
+                raise Mismatch(f"{package} is not installed for {sys.executable}")
             return function(harness)
 
         declare(function, Case(f"{package} {installed_version(package)}".rstrip(), title, try_it))

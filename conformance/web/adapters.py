@@ -1,4 +1,4 @@
-"""Compare our buffered answers with those of Mangum and apig-wsgi: same status, headers and body.
+"""Compare our buffered responses with those of Mangum and apig-wsgi: same status, headers and body.
 
 Every difference is in a table, with its reason; one that is not there fails, and so does one that is there
 and was not seen.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from conformance.expectations import Difference, shorten
-from conformance.web.senders import SENDERS, Event, Request
+from conformance.expectations import Mismatch, shorten
+from conformance.web.event_sources import EVENT_SOURCES, Event, Request
 from conformance.web.web_function import WebFunction
 
 MANGUM = "mangum"
@@ -49,7 +49,7 @@ REQUESTS = (
 )
 
 PAYLOAD_2 = ("function URL", "HTTP API")
-ALL = tuple(SENDERS)
+ALL = tuple(EVENT_SOURCES)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Known:
 
     adapter: str
     requests: tuple[str, ...]
-    senders: tuple[str, ...]
+    event_sources: tuple[str, ...]
     reason: str
 
 
@@ -125,46 +125,50 @@ class Comparison:
         self._seen = seen
 
     def try_request(self, request: Request) -> str:
-        """What was seen, in a few words. Raises Difference for one that is not known."""
+        """What was seen, in a few words. Raises Mismatch for one that is not known."""
         different = []
         status: object = None
-        for sender, make_event in SENDERS.items():
-            ours, theirs = (normal(self._web.answer(make_event(request), by)) for by in ("us", "them"))
+        for event_source, make_event in EVENT_SOURCES.items():
+            ours, theirs = (normal(self._web.response(make_event(request), by)) for by in ("us", "them"))
             status = ours[0]
             if ours != theirs:
-                known = self._find(request, sender)
+                known = self._find(request, event_source)
                 if known is None:
-                    raise Difference(
-                        f"{sender}: ours is {shorten(repr(ours))}, theirs {shorten(repr(theirs))}"
+                    raise Mismatch(
+                        f"{event_source}: ours is {shorten(repr(ours))}, theirs {shorten(repr(theirs))}"
                     )
                 self._seen.add(known)
-                different.append(sender)
+                different.append(event_source)
         if not different:
-            return f"{status}, the same for all {len(SENDERS)} senders"
-        senders = "all" if len(different) == len(SENDERS) else ", ".join(different)
-        return f"{status}, another for {senders}, see the table"
+            return f"{status}, the same for all {len(EVENT_SOURCES)} event_sources"
+        event_sources = "all" if len(different) == len(EVENT_SOURCES) else ", ".join(different)
+        return f"{status}, another for {event_sources}, see the table"
 
-    def _find(self, request: Request, sender: str) -> Known | None:
+    def _find(self, request: Request, event_source: str) -> Known | None:
         for known in KNOWN:
-            if known.adapter == self._adapter and request.name in known.requests and sender in known.senders:
+            if (
+                known.adapter == self._adapter
+                and request.name in known.requests
+                and event_source in known.event_sources
+            ):
                 return known
         return None
 
 
-def normal(answer: Event) -> tuple[object, dict[str, list[str]], bytes]:
-    """Status, headers and body as a client sees them, whatever the form of the answer."""
+def normal(response: Event) -> tuple[object, dict[str, list[str]], bytes]:
+    """Status, headers and body as a client sees them, whatever the form of the response."""
     headers: dict[str, list[str]] = {}
-    for name, value in (answer.get("headers") or {}).items():
+    for name, value in (response.get("headers") or {}).items():
         headers.setdefault(name.lower(), []).append(str(value).strip())
-    for name, values in (answer.get("multiValueHeaders") or {}).items():
+    for name, values in (response.get("multiValueHeaders") or {}).items():
         headers[name.lower()] = [value.strip() for value in values]
-    if answer.get("cookies"):
-        headers["set-cookie"] = [cookie.strip() for cookie in answer["cookies"]]
+    if response.get("cookies"):
+        headers["set-cookie"] = [cookie.strip() for cookie in response["cookies"]]
     headers.pop("date", None)
     headers.pop("content-length", None)  # event sources compute it; ours leaves it to them
-    body = answer.get("body") or ""
+    body = response.get("body") or ""
     return (
-        answer["statusCode"],
+        response["statusCode"],
         headers,
-        base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode(),
+        base64.b64decode(body) if response.get("isBase64Encoded") else body.encode(),
     )

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from conformance.expectations import Difference, expect, expect_in
+from conformance.expectations import Mismatch, expect, expect_in
 from conformance.suite import Observation
 from conformance.web.adapters import APIG_WSGI, MANGUM, UPLOAD
-from conformance.web.senders import SENDERS, Request
-from conformance.web.web_function import Answer, WebFunction, expect_pieces
+from conformance.web.event_sources import EVENT_SOURCES, Request
+from conformance.web.web_function import Response, WebFunction, expect_pieces
 
 Try = Callable[[WebFunction], Observation]
 
@@ -29,7 +29,7 @@ class Application:
     cases: list[tuple[str, Try]] = field(default_factory=list)
 
     def case(self, title: str) -> Callable[[Try], Try]:
-        """Add the decorated function; it raises Difference, or returns what it observed."""
+        """Add the decorated function; it raises Mismatch, or returns what it observed."""
 
         def add(function: Try) -> Try:
             self.cases.append((title, function))
@@ -53,73 +53,73 @@ WEBSOCKET = {
 }
 
 
-def expect_status(answer: Answer, status: int) -> None:
-    expect("status", answer.status, status)
+def expect_status(response: Response, status: int) -> None:
+    expect("status", response.status, status)
 
 
-def seconds(answer: Answer) -> str:
-    return ", ".join(f"{moment:.2f}" for moment, _ in answer.pieces)
+def seconds(response: Response) -> str:
+    return ", ".join(f"{moment:.2f}" for moment, _ in response.pieces)
 
 
 @FASTAPI.case("a streaming response comes piece by piece")
 @STARLETTE.case("a streaming response comes piece by piece, through middleware")
 @DJANGO_WSGI.case("a streaming response comes piece by piece")
 def streaming(web: WebFunction) -> Observation:
-    answer = web.ask("/stream")
-    expect_pieces(answer, b"0\n", b"1\n", b"2\n")
-    return f"after {seconds(answer)} s"
+    response = web.request("/stream")
+    expect_pieces(response, b"0\n", b"1\n", b"2\n")
+    return f"after {seconds(response)} s"
 
 
 @FLASK.case("a streaming response comes piece by piece, in the request's context")
 def streaming_with_context(web: WebFunction) -> Observation:
-    answer = web.ask("/stream")
-    expect_pieces(answer, *[f"{number} of /stream\n".encode() for number in range(3)])
-    return f"after {seconds(answer)} s"
+    response = web.request("/stream")
+    expect_pieces(response, *[f"{number} of /stream\n".encode() for number in range(3)])
+    return f"after {seconds(response)} s"
 
 
 @DJANGO_ASGI.case("an asynchronous streaming response comes piece by piece")
 def async_streaming(web: WebFunction) -> Observation:
-    answer = web.ask("/async_stream")
-    expect_pieces(answer, b"0\n", b"1\n", b"2\n")
-    return f"after {seconds(answer)} s"
+    response = web.request("/async_stream")
+    expect_pieces(response, b"0\n", b"1\n", b"2\n")
+    return f"after {seconds(response)} s"
 
 
 @FASTAPI.case("server-sent events: the head comes before the first of them")
 def server_sent_events(web: WebFunction) -> Observation:
-    answer = web.ask("/sse")
-    expect("content type", answer.all("content-type"), ["text/event-stream; charset=utf-8"])
-    expect_pieces(answer, b"data: one\n\n", b"data: two\n\n")
-    if answer.pieces[0][0] - answer.head_s < 0.2:
-        raise Difference(f"the head came after {answer.head_s:.2f} s, with the first event")
-    return f"head after {answer.head_s:.2f} s, events after {seconds(answer)} s"
+    response = web.request("/sse")
+    expect("content type", response.all("content-type"), ["text/event-stream; charset=utf-8"])
+    expect_pieces(response, b"data: one\n\n", b"data: two\n\n")
+    if response.pieces[0][0] - response.head_s < 0.2:
+        raise Mismatch(f"the head came after {response.head_s:.2f} s, with the first event")
+    return f"head after {response.head_s:.2f} s, events after {seconds(response)} s"
 
 
 @FASTAPI.case("the lifespan has started once, its state is in each request")
 def lifespan(web: WebFunction) -> Observation:
-    first, *_, pool = web.ask("/events").json()
+    first, *_, pool = web.request("/events").json()
     expect("first event", first, "startup")
     expect("state", pool, "open")
-    expect("events", web.ask("/events").json().count("startup"), 1)
+    expect("events", web.request("/events").json().count("startup"), 1)
     return "startup, open"
 
 
-@FASTAPI.case("a background task runs when the client has its answer")
-@STARLETTE.case("a background task runs when the client has its answer")
+@FASTAPI.case("a background task runs when the client has its response")
+@STARLETTE.case("a background task runs when the client has its response")
 def background(web: WebFunction) -> Observation:
     began = time.monotonic()
-    expect("body", web.ask("/background").text, "accepted")
+    expect("body", web.request("/background").text, "accepted")
     took = time.monotonic() - began
     if took > 0.35:
-        raise Difference(f"the answer took {took:.2f} s")
-    expect("done before the next request", "worked" in web.ask("/events").json(), True)
-    return f"answer after {took:.2f} s, task done before the next request"
+        raise Mismatch(f"the response took {took:.2f} s")
+    expect("done before the next request", "worked" in web.request("/events").json(), True)
+    return f"response after {took:.2f} s, task done before the next request"
 
 
 @FASTAPI.case("a dependency is opened, used and closed")
 def dependency(web: WebFunction) -> Observation:
-    web.ask("/events")
-    expect("body", web.ask("/depends").json(), "done")
-    events = web.ask("/events").json()[1:-1]
+    web.request("/events")
+    expect("body", web.request("/depends").json(), "done")
+    events = web.request("/events").json()[1:-1]
     expect("events", events, ["opened", "used connection", "closed"])
     return ", ".join(events)
 
@@ -129,68 +129,68 @@ def dependency(web: WebFunction) -> Observation:
 @DJANGO_ASGI.case("a file is uploaded")
 def upload(web: WebFunction) -> Observation:
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    answer = web.ask("/upload", method="POST", body=UPLOAD, headers=headers)
-    expect("file", answer.json(), {"name": "a.bin", "type": "image/png", "data": [0, 255]})
-    return str(answer.json())
+    response = web.request("/upload", method="POST", body=UPLOAD, headers=headers)
+    expect("file", response.json(), {"name": "a.bin", "type": "image/png", "data": [0, 255]})
+    return str(response.json())
 
 
 @FASTAPI.case("cookies come in and go out")
 @FLASK.case("cookies come in and go out")
 @DJANGO_WSGI.case("cookies come in and go out")
 def cookies(web: WebFunction) -> Observation:
-    answer = web.ask("/cookies", headers={"Cookie": "other=1; seen=yes"})
-    expect("cookie", answer.json(), {"seen": "yes"})
-    names = [cookie.partition("=")[0] for cookie in answer.all("set-cookie")]
+    response = web.request("/cookies", headers={"Cookie": "other=1; seen=yes"})
+    expect("cookie", response.json(), {"seen": "yes"})
+    names = [cookie.partition("=")[0] for cookie in response.all("set-cookie")]
     expect("cookies", names, ["first", "second"])
-    return ", ".join(answer.all("set-cookie"))
+    return ", ".join(response.all("set-cookie"))
 
 
-@FASTAPI.case("input that is not valid is answered 422")
+@FASTAPI.case("input that is not valid gets 422")
 def validation(web: WebFunction) -> Observation:
     headers = {"Content-Type": "application/json"}
     valid = json.dumps({"name": "é", "price": 1.5}).encode()
-    answer = web.ask("/items", method="POST", body=valid, headers=headers)
-    expect("valid", (answer.status, answer.json()), (200, {"total": 3.0, "name": "é"}))
-    answer = web.ask("/items", method="POST", body=b'{"name": "a", "price": "much"}', headers=headers)
-    expect_status(answer, 422)
-    return str(answer.json()["detail"][0]["msg"])
+    response = web.request("/items", method="POST", body=valid, headers=headers)
+    expect("valid", (response.status, response.json()), (200, {"total": 3.0, "name": "é"}))
+    response = web.request("/items", method="POST", body=b'{"name": "a", "price": "much"}', headers=headers)
+    expect_status(response, 422)
+    return str(response.json()["detail"][0]["msg"])
 
 
 @FASTAPI.case("a WebSocket is refused with a status and a reason")
 def websocket(web: WebFunction) -> Observation:
-    answer = web.ask("/socket", headers=WEBSOCKET)
-    expect_status(answer, 501)
-    expect_in("reason", "WebSockets", answer.text)
-    return f"501 {answer.text.strip()}"
+    response = web.request("/socket", headers=WEBSOCKET)
+    expect_status(response, 501)
+    expect_in("reason", "WebSockets", response.text)
+    return f"501 {response.text.strip()}"
 
 
-@FASTAPI.case("an exception is answered 500, and is in the log with its trace")
-@STARLETTE.case("an exception is answered 500, and is in the log with its trace")
-@FLASK.case("an exception is answered 500, and is in the log with its trace")
+@FASTAPI.case("an exception gets 500, and is logged with its trace")
+@STARLETTE.case("an exception gets 500, and is logged with its trace")
+@FLASK.case("an exception gets 500, and is logged with its trace")
 def exception(web: WebFunction) -> Observation:
-    answer = web.ask("/fail")
-    expect_status(answer, 500)
-    web.ask("/json")  # by then the application has ended
+    response = web.request("/fail")
+    expect_status(response, 500)
+    web.request("/json")  # by then the application has ended
     log = web.function.log_text()
     expect_in("log", "ValueError: the application fails", log)
     expect_in("trace", "in fail", log)
-    return f"500 {answer.text.splitlines()[0]}"
+    return f"500 {response.text.splitlines()[0]}"
 
 
 @FASTAPI.case("an exception midway cuts the response short, and is in the log")
 @FLASK.case("an exception midway cuts the response short, and is in the log")
 def midway(web: WebFunction) -> Observation:
-    answer = web.ask("/midway")
-    expect("answer", (answer.status, answer.body, answer.cut_short), (200, b"begun", True))
+    response = web.request("/midway")
+    expect("response", (response.status, response.body, response.cut_short), (200, b"begun", True))
     expect_in("log", "ValueError: fails midway", web.function.log_text())
-    expect_status(web.ask("/json"), 200)
+    expect_status(web.request("/json"), 200)
     return "200 begun, then the connection breaks off"
 
 
 @STARLETTE.case("a file is served, whole and in part")
 def file(web: WebFunction) -> Observation:
-    whole = web.ask("/file")
-    part = web.ask("/file", headers={"Range": "bytes=3-8"})
+    whole = web.request("/file")
+    part = web.request("/file", headers={"Range": "bytes=3-8"})
     expect_status(part, 206)
     expect("part", part.body, whole.body[3:9])
     return f"{len(whole.body)} bytes; {part.all('content-range')[0]}"
@@ -198,15 +198,15 @@ def file(web: WebFunction) -> Observation:
 
 @STARLETTE.case("middleware compresses what is streamed")
 def compressed(web: WebFunction) -> Observation:
-    answer = web.ask("/file", headers={"Accept-Encoding": "gzip"})
-    expect("content encoding", answer.all("content-encoding"), ["gzip"])
-    expect("magic", answer.body[:2], b"\x1f\x8b")
-    return f"{len(answer.body)} bytes"
+    response = web.request("/file", headers={"Accept-Encoding": "gzip"})
+    expect("content encoding", response.all("content-encoding"), ["gzip"])
+    expect("magic", response.body[:2], b"\x1f\x8b")
+    return f"{len(response.body)} bytes"
 
 
 @STARLETTE.case("a mounted application knows its root path, and links to itself")
 def mounted(web: WebFunction) -> Observation:
-    root_path, url = web.ask("/inner/page").json()
+    root_path, url = web.request("/inner/page").json()
     expect("root path", root_path, "/inner")
     expect("url", url, f"{web.url.url}inner/page")
     return f"{root_path}, {url}"
@@ -214,28 +214,28 @@ def mounted(web: WebFunction) -> Observation:
 
 @DJANGO_ASGI.case("a synchronous view runs in a thread of its own")
 def in_a_thread(web: WebFunction) -> Observation:
-    expect("thread", web.ask("/thread").json(), {"main": False})
+    expect("thread", web.request("/thread").json(), {"main": False})
     return "not the main thread"
 
 
 @DJANGO_WSGI.case("a view runs on the main thread")
 def on_the_main_thread(web: WebFunction) -> Observation:
-    expect("thread", web.ask("/thread").json(), {"main": True})
+    expect("thread", web.request("/thread").json(), {"main": True})
     return "the main thread"
 
 
 @DJANGO_ASGI.case("the signal request_finished is sent after each request")
 @DJANGO_WSGI.case("the signal request_finished is sent after each request")
 def finished(web: WebFunction) -> Observation:
-    before = len(web.ask("/events").json())
-    expect("signals", len(web.ask("/events").json()), before + 1)
+    before = len(web.request("/events").json())
+    expect("signals", len(web.request("/events").json()), before + 1)
     return f"{before + 1} signals"
 
 
 @FLASK.case("a response is closed when it is complete")
 def closing(web: WebFunction) -> Observation:
-    expect("body", web.ask("/closing").text, "one")
-    expect("events", web.ask("/events").json(), ["closed"])
+    expect("body", web.request("/closing").text, "one")
+    expect("events", web.request("/events").json(), ["closed"])
     return "closed"
 
 
@@ -246,7 +246,7 @@ def buffered(web: WebFunction) -> Observation:
     targets = ("/json", "/cookies", "/picture", "/gzip", "/latin", "/empty", "/stream", "/fail")
     with WebFunction(handler, buffered=True) as other:
         for target in targets:
-            expect(target, visible(other.ask(target)), visible(web.ask(target)))
+            expect(target, visible(other.request(target)), visible(web.request(target)))
     return ", ".join(targets)
 
 
@@ -262,13 +262,13 @@ def around_wsgi(web: WebFunction) -> Observation:
 
 def same_responses(web: WebFunction, around: tuple[str, ...]) -> Observation:
     """The handlers named in ``around`` give the bytes that the one they are around gives."""
-    for sender, make_event in SENDERS.items():
+    for event_source, make_event in EVENT_SOURCES.items():
         for target in ("/json", "/cookies", "/picture", "/stream", "/missing"):
             event = make_event(Request(target, target=target))
             expected = undated(web.payload(event, "streamed"))
             for name in around:
-                expect(f"{name}, {sender}, {target}", undated(web.payload(event, name)), expected)
-    return f"{', '.join(around)}: the same for all {len(SENDERS)} event sources"
+                expect(f"{name}, {event_source}, {target}", undated(web.payload(event, name)), expected)
+    return f"{', '.join(around)}: the same for all {len(EVENT_SOURCES)} event sources"
 
 
 def undated(payload: bytes) -> bytes:
@@ -276,11 +276,11 @@ def undated(payload: bytes) -> bytes:
     return re.sub(rb"\d\d:\d\d:\d\d GMT", b"GMT", payload)
 
 
-def visible(answer: Answer) -> object:
+def visible(response: Response) -> object:
     """What a client sees, without what differs each time."""
     ignored = ("date", "x-amzn-requestid", "content-length", "transfer-encoding")
-    headers = sorted((name.lower(), value) for name, value in answer.headers if name.lower() not in ignored)
-    return answer.status, headers, answer.body
+    headers = sorted((name.lower(), value) for name, value in response.headers if name.lower() not in ignored)
+    return response.status, headers, response.body
 
 
 @FASTAPI.case("the lifespan ends when Lambda ends the environment")

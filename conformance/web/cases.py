@@ -8,8 +8,8 @@ from conformance.suite import Observation, Suite, installed_version
 from conformance.web import type_checks
 from conformance.web.adapters import KNOWN, REQUESTS, Known
 from conformance.web.applications import APPLICATIONS, Application, Try
+from conformance.web.event_sources import Request
 from conformance.web.harness import Harness
-from conformance.web.senders import Request
 
 SUITE: Suite[Harness] = Suite()
 

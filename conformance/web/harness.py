@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 
-from conformance.expectations import Difference
-from conformance.suite import NotHere, Observation, installed_version
+from conformance.expectations import Mismatch
+from conformance.suite import MissingRequirement, Observation, installed_version
 from conformance.web.adapters import Comparison, Known
 from conformance.web.applications import APPLICATIONS, Application
-from conformance.web.senders import Request
+from conformance.web.event_sources import Request
 from conformance.web.web_function import WebFunction
 
 
@@ -26,7 +26,7 @@ class Harness:
     def run(self, app: Application) -> WebFunction:
         """Return the function that serves ``app``; that of any other application is closed."""
         if not installed_version(app.package):
-            raise Difference(f"{app.package} is not installed for {sys.executable}")
+            raise Mismatch(f"{app.package} is not installed for {sys.executable}")
         if self._running is None or self._handler != app.handler:
             self._stack.close()
             self._handler = app.handler
@@ -34,19 +34,19 @@ class Harness:
         return self._running
 
     def compare(self, app: Application, request: Request) -> Observation:
-        """Compare with the adapter's response. Raises Difference for a difference that is not known."""
+        """Compare with the adapter's response. Raises Mismatch for a difference that is not known."""
         self._compared.add((app.handler, request.name))
         return Comparison(self.run(app), app.adapter, self._seen).try_request(request)
 
     def expect_seen(self, known: Known) -> Observation:
-        """Raise Difference unless a comparison has shown ``known``; NotHere if one was not run."""
+        """Raise Mismatch unless a comparison has shown ``known``; MissingRequirement if one was not run."""
         for app in APPLICATIONS:
             for name in known.requests:
                 is_compared = app.adapter == known.adapter and name not in app.without
                 if is_compared and (app.handler, name) not in self._compared:
-                    raise NotHere("needs all comparisons, in one process (without -k and -n)")
+                    raise MissingRequirement("needs all comparisons, in one process (without -k and -n)")
         if known not in self._seen:
-            raise Difference(f"was not seen: {known.reason}")
+            raise Mismatch(f"was not seen: {known.reason}")
         return known.reason
 
     def log(self) -> str:

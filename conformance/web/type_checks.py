@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from conformance.expectations import Difference
-from conformance.suite import NotHere, Observation, Place, Suite
+from conformance.expectations import Mismatch
+from conformance.suite import MissingRequirement, Observation, Place, Suite
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TYPED = Path(__file__).resolve().parent / "typed"
@@ -70,14 +70,14 @@ def pyright(collect: Collect) -> Observation:
         Path(name, "pyrightconfig.json").write_text(json.dumps(settings))
         version = run("pyright", ["--version"], name)  # needs Node.js
         if version.returncode:
-            raise NotHere(f"pyright does not run here: {version.stdout.strip()[-300:]}")
+            raise MissingRequirement(f"pyright does not run here: {version.stdout.strip()[-300:]}")
         return check("pyright", ["--pythonpath", sys.executable], name)
 
 
 def check(checker: str, options: list[str], folder: str) -> Observation:
     done = run(checker, options, folder)
     if done.returncode:
-        raise Difference(done.stdout.replace(f"{folder}/", ""))
+        raise Mismatch(done.stdout.replace(f"{folder}/", ""))
     return f"{len(list(Path(folder).glob('*.py')))} files"
 
 

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from lambda_emulator.function import Function
 from lambda_emulator.function_url import BUFFERED, RESPONSE_STREAM, FunctionUrl
 
-from conformance.expectations import Difference, shorten
-from conformance.web.senders import Event
+from conformance.expectations import Mismatch, shorten
+from conformance.web.event_sources import Event
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
@@ -25,7 +25,7 @@ PATIENCE_S = 20.0
 
 
 @dataclass
-class Answer:
+class Response:
     """An HTTP response. Moments are seconds after the request was sent."""
 
     status: int
@@ -69,34 +69,34 @@ class WebFunction:
         self.url.close()
         self.function.close()
 
-    def ask(
+    def request(
         self,
         target: str,
         *,
         method: str = "GET",
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
-    ) -> Answer:
-        """Make a request and read the response as it comes."""
+    ) -> Response:
+        """Make a request and read the response as it arrives."""
         connection = HTTPConnection(urlsplit(self.url.url).netloc, timeout=PATIENCE_S)
         began = time.monotonic()
         connection.request(method, target, body, headers or {})
-        response = connection.getresponse()
-        answer = Answer(response.status, response.getheaders(), time.monotonic() - began)
+        raw = connection.getresponse()
+        response = Response(raw.status, raw.getheaders(), time.monotonic() - began)
         try:
-            while piece := response.read1(65_536):
-                answer.pieces.append((time.monotonic() - began, piece))
+            while piece := raw.read1(65_536):
+                response.pieces.append((time.monotonic() - began, piece))
         except (IncompleteRead, ConnectionError):
-            answer.cut_short = True
+            response.cut_short = True
         connection.close()
-        return answer
+        return response
 
     def payload(self, event: Event, by: str) -> bytes:
         """What the handler that ``by`` names gives to an event."""
         return self.function.invoke(json.dumps({"by": by, "event": event}).encode()).payload
 
-    def answer(self, event: Event, by: str) -> Event:
-        """What ``us`` or ``them`` answer to an event, whole. An error is its type and message."""
+    def response(self, event: Event, by: str) -> Event:
+        """What ``us`` or ``them`` response to an event, whole. An error is its type and message."""
         result = self.function.invoke(json.dumps({"by": by, "event": event}).encode())
         payload: Event = json.loads(result.payload)
         if result.function_error:
@@ -104,12 +104,12 @@ class WebFunction:
         return payload
 
 
-def expect_pieces(answer: Answer, *pieces: bytes, apart_s: float = 0.1) -> None:
-    """Raise Difference unless the body came in these pieces, each a moment after the one before."""
-    found = [piece for _, piece in answer.pieces]
+def expect_pieces(response: Response, *pieces: bytes, apart_s: float = 0.1) -> None:
+    """Raise Mismatch unless the body came in these pieces, each a moment after the one before."""
+    found = [piece for _, piece in response.pieces]
     if found != list(pieces):
-        raise Difference(f"expected the pieces {list(pieces)!r}, found {shorten(repr(found))}")
-    moments = [moment for moment, _ in answer.pieces]
+        raise Mismatch(f"expected the pieces {list(pieces)!r}, found {shorten(repr(found))}")
+    moments = [moment for moment, _ in response.pieces]
     for earlier, later in zip(moments, moments[1:]):
         if later - earlier < apart_s:
-            raise Difference(f"the pieces came after {moments} s, not each {apart_s} s after the one before")
+            raise Mismatch(f"the pieces came after {moments} s, not each {apart_s} s after the one before")

@@ -403,11 +403,11 @@ class Middleware(AsgiTestCase):
         for options in ("", ", streaming=False"):
             for name, wrapping in self.HANDLERS.items():
                 function = self.start(joined(source(self.APP, options), "web = handler", wrapping))
-                for sender, sent in EVENTS.items():
-                    with self.subTest(handler=name, sender=sender, options=options):
+                for event_source, sent in EVENTS.items():
+                    with self.subTest(handler=name, event_source=event_source, options=options):
                         result = self.invoke(function, sent)
                         self.assertIsNone(result.function_error, result.payload)
-                        streamed = not options and sender in ("function URL", "REST API")
+                        streamed = not options and event_source in ("function URL", "REST API")
                         status, own, text = read_response(result.payload, streamed=streamed)
                         self.assertEqual((status, own, text), (201, "1", "one /a"))
                         log = own_log(result)
@@ -424,8 +424,8 @@ class Middleware(AsgiTestCase):
                 return response
         """
         function = self.start(joined(source(self.APP, ", streaming=False"), wrapping))
-        for sender in ("HTTP API", "REST API"):
-            response = self.call(function, EVENTS[sender])
+        for event_source in ("HTTP API", "REST API"):
+            response = self.call(function, EVENTS[event_source])
             self.assertEqual(response["headers"]["x-own"], "2")
 
     def test_may_ignore_the_result_and_then_nothing_has_happened(self) -> None:
@@ -460,14 +460,14 @@ class Middleware(AsgiTestCase):
                     raise
         """
         # A stream begins after the handler has returned it, so only who iterates sees what is raised in it.
-        for statement, senders in [
+        for statement, event_sources in [
             ("return await web(event, context)", ("HTTP API", "load balancer")),
             ("async for part in web(event, context): yield part", tuple(EVENTS)),
         ]:
             function = self.start(joined(source(app), catching.format(statement)))
-            for sender in senders:
-                with self.subTest(statement=statement, sender=sender):
-                    result = self.invoke(function, EVENTS[sender])
+            for event_source in event_sources:
+                with self.subTest(statement=statement, event_source=event_source):
+                    result = self.invoke(function, EVENTS[event_source])
                     self.assertEqual(json.loads(result.payload)["errorMessage"], "the application fails")
                     self.assertIn("caught the application fails\n", own_log(result))
 

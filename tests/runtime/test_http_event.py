@@ -165,7 +165,7 @@ class Requests(unittest.TestCase):
                 self.assertEqual(dict(request.headers)[b"cookie"], b"a=1")
 
     def test_escapes_in_the_path_are_decoded_once(self) -> None:
-        # sender, its event for a path on the way, path, raw_path; HTTP APIs have decoded it already
+        # event_source, its event for a path on the way, path, raw_path; HTTP APIs have decoded it already
         rows: list[tuple[str, Event, str, bytes]] = [
             ("function URL", url_event(rawPath="/a%20b%2Fc/%C3%A9"), "/a b/c/é", b"/a%20b%2Fc/%C3%A9"),
             ("function URL, %25", url_event(rawPath="/50%25/%2541"), "/50%/%41", b"/50%25/%2541"),

@@ -308,11 +308,11 @@ class Middleware(WsgiTestCase):
         for options in ("", ", streaming=False"):
             for name, wrapping in self.HANDLERS.items():
                 function = self.start(joined(source(self.APP, options), "web = handler", wrapping))
-                for sender, sent in EVENTS.items():
-                    with self.subTest(handler=name, sender=sender, options=options):
+                for event_source, sent in EVENTS.items():
+                    with self.subTest(handler=name, event_source=event_source, options=options):
                         result = self.invoke(function, sent)
                         self.assertIsNone(result.function_error, result.payload)
-                        streamed = not options and sender in ("function URL", "REST API")
+                        streamed = not options and event_source in ("function URL", "REST API")
                         self.assertEqual(
                             read_response(result.payload, streamed=streamed), (201, "1", "one /a")
                         )

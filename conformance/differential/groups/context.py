@@ -187,7 +187,7 @@ w3c = W3C.share(_APP)
 for name, header in (
     ("all three fields", '{"w3c": {"traceparent": "00-a-b-01", "tracestate": "x=1", "baggage": "k=v"}}'),
     ("another field", '{"w3c": {"traceparent": "00-a-b-01", "other": "x"}}'),
-    ("a field that is no text", '{"w3c": {"traceparent": 1, "tracestate": null, "baggage": "k=v"}}'),
+    ("a field that is not text", '{"w3c": {"traceparent": 1, "tracestate": null, "baggage": "k=v"}}'),
     ("an empty object", '{"w3c": {}}'),
     ("not an object", '{"w3c": "traceparent"}'),
     ("null", '{"w3c": null}'),
@@ -284,7 +284,7 @@ GROUP.case(
 for name, deadline in (
     ("that is empty", ""),
     ("of zero", "0"),
-    ("that is no number", "soon"),
+    ("that is not a number", "soon"),
     ("below zero", "-1"),
 ):
     GROUP.case(

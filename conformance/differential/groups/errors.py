@@ -159,7 +159,7 @@ for name, expression in (
     ("a number as message", "(_ for _ in ()).throw(ValueError(42))"),
     ("bytes as message", "(_ for _ in ()).throw(ValueError(b'x'))"),
     ("a subclass of str as message", "(_ for _ in ()).throw(ValueError(SubText('sub')))"),
-    ("a text of its own", "(_ for _ in ()).throw(Quoted('args'))"),
+    ("a custom __str__", "(_ for _ in ()).throw(Quoted('args'))"),
     ("a KeyError, whose message is quoted", "{}['missing']"),
     ("an IndexError", "[][1]"),
     ("an AttributeError", "context.nothing"),
@@ -208,14 +208,14 @@ for name, expression in (
     ("a message of leading spaces", "(_ for _ in ()).throw(ValueError('  indented\\n  twice'))"),
     ("a message with percent signs", "(_ for _ in ()).throw(ValueError('100 %s %(a)s {b}'))"),
     ("a coroutine is returned", "coroutine()"),
-    ("an answer that is not JSON", "{1, 2}"),
-    ("an answer of an object's class", "type('obj', (object,), {'a': 'b'})"),
+    ("a response that is not JSON", "{1, 2}"),
+    ("a response of an object's class", "type('obj', (object,), {'a': 'b'})"),
     ("an assertion", "exec('assert 1 == 2')"),
     ("output before the error", "[print('out'), print('err', file=sys.stderr), plain()]"),
     ("output without an end of line before the error", "[print('out', end=''), plain()]"),
     ("a warning", "[warnings.warn('careful'), plain()]"),
     (
-        "a thread's exception leaves the answer alone",
+        "a thread's exception does not affect the response",
         "[t := threading.Thread(target=lambda: None), t.start(), t.join()][2]",
     ),
 ):
@@ -225,8 +225,10 @@ errors.case("error: the invocation id is sent back", '"plain()"', {"Lambda-Runti
 errors.case(
     "error: an empty invocation id is not sent back", '"plain()"', {"Lambda-Runtime-Invocation-Id": ""}
 )
-errors.case("an answer: the invocation id is sent back", '"1"', {"Lambda-Runtime-Invocation-Id": "inv-9"})
-errors.case("an answer: an empty invocation id is not sent back", '"1"', {"Lambda-Runtime-Invocation-Id": ""})
+errors.case("a response: the invocation id is sent back", '"1"', {"Lambda-Runtime-Invocation-Id": "inv-9"})
+errors.case(
+    "a response: an empty invocation id is not sent back", '"1"', {"Lambda-Runtime-Invocation-Id": ""}
+)
 errors.case(
     "error: the event is not JSON, and has an invocation id", "{", {"Lambda-Runtime-Invocation-Id": "inv-9"}
 )
@@ -250,7 +252,7 @@ for name, source in (
         "except KeyError:\n    raise ValueError('last')",
     ),
     (
-        "a circle of causes",
+        "a cycle of causes",
         "one, two = ValueError('one'), ValueError('two')\none.__cause__, two.__cause__ = two, one\nraise one",
     ),
     (
@@ -259,15 +261,15 @@ for name, source in (
         "raise error",
     ),
     ("notes that are not all text", "error = ValueError('n')\nerror.__notes__ = [1, 'two']\nraise error"),
-    ("notes that are no list", "error = ValueError('n')\nerror.__notes__ = 'abc'\nraise error"),
+    ("notes that are not a list", "error = ValueError('n')\nerror.__notes__ = 'abc'\nraise error"),
     (
         "a cause with a note",
         "cause = KeyError('k')\ncause.add_note('a note')\ntry:\n    try:\n        raise cause\n"
         "    finally:\n        pass\nexcept KeyError as error:\n    raise ValueError('v') from error",
     ),
-    ("a cause that is no Exception", "raise ValueError('v') from KeyboardInterrupt()"),
+    ("a cause that is not an Exception", "raise ValueError('v') from KeyboardInterrupt()"),
     (
-        "a cause whose text cannot be made",
+        "a cause whose str() fails",
         "class E(Exception):\n    def __str__(self):\n        1 / 0\nraise ValueError('v') from E()",
     ),
     ("an error that is its own cause", "error = ValueError('v')\nerror.__cause__ = error\nraise error"),
@@ -385,13 +387,13 @@ GROUP.case(
     """,
 )
 GROUP.case(
-    "an answer that fails to encode, then a good one",
+    "a response that cannot be encoded, then a valid one",
     "def handler(event, context):\n    return {1} if event == 1 else 'fine'",
     "1",
     "2",
 )
 GROUP.case(
-    "an iteration of the answer that raises",
+    "an iteration of the response that raises",
     """
     class Odd(dict):
         def items(self):
@@ -440,7 +442,7 @@ for format_name, environment, telemetry in _FORMATS:
     for name, event in (
         ("a message of two lines", "1"),
         ("no message", "2"),
-        ("an answer that is not JSON", "3"),
+        ("a response that is not JSON", "3"),
         ("non-ASCII text", "4"),
         ("a long message", "5"),
         ("an event that is not JSON", "{"),
@@ -462,7 +464,7 @@ for name, source in (
     ("sys.exit with a text", "import sys\ndef handler(e, c): sys.exit('goodbye')"),
     ("sys.exit with a large status", "import sys\ndef handler(e, c): sys.exit(300)"),
     ("exit()", "def handler(e, c): exit(4)"),
-    ("a SystemExit of its own", "class Mine(SystemExit): pass\ndef handler(e, c): raise Mine(6)"),
+    ("a subclass of SystemExit", "class Mine(SystemExit): pass\ndef handler(e, c): raise Mine(6)"),
     ("os._exit", "import os\ndef handler(e, c): os._exit(5)"),
     ("os._exit after output", "import os\ndef handler(e, c):\n    print('out')\n    os._exit(5)"),
     ("os.abort", "import os\ndef handler(e, c): os.abort()"),
@@ -470,18 +472,18 @@ for name, source in (
     ("KeyboardInterrupt", "def handler(e, c): raise KeyboardInterrupt"),
     ("GeneratorExit", "def handler(e, c): raise GeneratorExit('g')"),
     ("a BaseException", "def handler(e, c): raise BaseException('be')"),
-    ("a BaseException of its own", "class Mine(BaseException): pass\ndef handler(e, c): raise Mine('mine')"),
+    ("a subclass of BaseException", "class Mine(BaseException): pass\ndef handler(e, c): raise Mine('mine')"),
     ("a CancelledError", "import asyncio\ndef handler(e, c): raise asyncio.CancelledError('c')"),
     (
         "a group of BaseExceptions",
         "def handler(e, c): raise BaseExceptionGroup('beg', [KeyboardInterrupt()])",
     ),
     (
-        "an exception whose text cannot be made",
+        "an exception whose str() fails",
         "class E(Exception):\n    def __str__(self): 1 / 0\ndef handler(e, c): raise E",
     ),
     (
-        "an exception whose text is no text",
+        "an exception whose text is not a str",
         "class E(Exception):\n    def __str__(self): return 42\ndef handler(e, c): raise E",
     ),
     (
@@ -500,7 +502,7 @@ for name, source in (
         "import atexit, sys\natexit.register(print, 'atexit')\ndef handler(e, c): sys.exit(3)",
     ),
     (
-        "sys.exit in an answer's _asdict",
+        "sys.exit in a response's _asdict",
         "import sys\nclass A:\n    def _asdict(self): sys.exit(8)\ndef handler(e, c): return A()",
     ),
 ):

@@ -136,7 +136,7 @@ for name, attribute in (
     ("arguments with other names and defaults", "keywords"),
     ("a function that takes anything", "everything"),
     ("a decorated function", "wrapped"),
-    ("a class whose instances can be answers", "Pair"),
+    ("a class whose instances can be responses", "Pair"),
     ("a built-in type", "builtin_type"),
     ("an attribute made by the module's __getattr__", "made_on_demand"),
     ("a number", "number"),

@@ -23,7 +23,7 @@ for name, source in (
     ("an exception with several lines of text", "raise ValueError('first\\nsecond\\r\\nthird')"),
     ("an exception with a lone surrogate", "raise ValueError('\\ud800x')"),
     ("an exception with control characters", "raise ValueError('\\0\\x1b\\x7f\\t')"),
-    ("an exception whose text cannot be made", "class E(Exception):\n    def __str__(self): 1 / 0\nraise E"),
+    ("an exception whose str() fails", "class E(Exception):\n    def __str__(self): 1 / 0\nraise E"),
     (
         "an exception with a cause",
         "try:\n    1 / 0\nexcept Exception as e:\n    raise ValueError('v') from e",
@@ -46,7 +46,7 @@ for name, source in (
     ("a name that a module lacks is imported", "from os import not_there"),
     ("an ImportError of the function's own", "raise ImportError('please install it')"),
     ("a ModuleNotFoundError of the function's own", "raise ModuleNotFoundError('nope', name='nope')"),
-    ("an import in a circle", "import circle_a"),
+    ("a circular import", "import circle_a"),
     ("a relative import without a package", "from . import sibling"),
     ("a syntax error", "def handler(e, c)\n    pass"),
     ("a syntax error in another module", "import has_syntax_error"),
@@ -100,7 +100,7 @@ GROUP.case("import: an empty file", files={"app.py": b""})
 GROUP.case("import: a folder where the module should be", files={"app/readme.txt": b""})
 GROUP.case("import: no file at all", files={"readme.txt": b""})
 GROUP.case(
-    "import: an extension module that is no library",
+    "import: an extension module that is not a library",
     "import broken",
     files={"broken.abi3.so": b"this is not an ELF file"},
 )
@@ -110,7 +110,7 @@ GROUP.case(
     files={"broken.cpython-27m-x86_64-linux-gnu.so": b"\x7fELF"},
 )
 GROUP.case(
-    "import: the handler's own file is an extension module that is no library", files={"app.abi3.so": b"x"}
+    "import: the handler's own file is an extension module that is not a library", files={"app.abi3.so": b"x"}
 )
 GROUP.case(
     "import: an exception in a package's __init__",
@@ -153,7 +153,7 @@ GROUP.case(
 
 for status in (200, 400, 403, 500):
     GROUP.case(
-        f"the server answers {status} to the init error",
+        f"the server responds with {status} to the init error",
         "raise ValueError('v')",
         statuses={"init/error": status},
     )

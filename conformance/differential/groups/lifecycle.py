@@ -110,7 +110,7 @@ for name, source in (
         "an after hook raises a BaseException",
         "def fail():\n    raise KeyboardInterrupt\nregister_after_restore(fail)\n",
     ),
-    ("a hook that is no function", "register_before_snapshot(42)\n"),
+    ("a hook that is not a function", "register_before_snapshot(42)\n"),
     (
         "a cause in a hook",
         "def fail():\n    try:\n        1 / 0\n    except ZeroDivisionError as e:\n"
@@ -148,19 +148,19 @@ for initialization in ("provisioned-concurrency", "Snap-Start", "snap-start ", "
     )
 for status in (403, 500):
     SNAPSTART.case(
-        f"SnapStart: restore/next answers {status}",
+        f"SnapStart: restore/next responds with {status}",
         files={"app.py": _HOOKS + "register_after_restore(print, 'after')\n" + _HANDLER},
         environment=_SNAP,
         statuses={"restore/next": status},
     )
 SNAPSTART.case(
-    "SnapStart: restore/error answers 403",
+    "SnapStart: restore/error responds with 403",
     files={"app.py": _HOOKS + "register_after_restore(lambda: 1 / 0)\n" + _HANDLER},
     environment=_SNAP,
     statuses={"restore/error": 403},
 )
 SNAPSTART.case(
-    "SnapStart: init/error answers 500 for a before hook",
+    "SnapStart: init/error responds with 500 for a before hook",
     files={"app.py": _HOOKS + "register_before_snapshot(lambda: 1 / 0)\n" + _HANDLER},
     environment=_SNAP,
     statuses={"init/error": 500},
@@ -202,26 +202,26 @@ SNAPSTART.case(
     environment=_SNAP,
 )
 
-# Faults. The handler fails for 1, answers otherwise.
+# The handler fails for 1 and responds to other events.
 _EITHER = (
     "def handler(event, context):\n    if event == 1:\n        raise ValueError('x')\n    return event\n"
 )
 for status in (400, 403, 404, 410, 413, 500):
-    FAULTS.case(f"an answer meets {status}", _EITHER, Event(b"2", statuses=(status,)), Event(b"3"))
-    FAULTS.case(f"an error meets {status}", _EITHER, Event(b"1", statuses=(status,)), Event(b"3"))
-FAULTS.case("an answer meets 200", _EITHER, Event(b"2", statuses=(200,)), Event(b"3"))
-FAULTS.case("an error meets 200", _EITHER, Event(b"1", statuses=(200,)), Event(b"3"))
+    FAULTS.case(f"a response gets {status}", _EITHER, Event(b"2", statuses=(status,)), Event(b"3"))
+    FAULTS.case(f"an error gets {status}", _EITHER, Event(b"1", statuses=(status,)), Event(b"3"))
+FAULTS.case("a response gets 200", _EITHER, Event(b"2", statuses=(200,)), Event(b"3"))
+FAULTS.case("an error gets 200", _EITHER, Event(b"1", statuses=(200,)), Event(b"3"))
 FAULTS.case(
-    "an answer that is not JSON meets 410",
+    "a response that is not JSON gets 410",
     "def handler(e, c):\n    return {1}",
     Event(b"1", statuses=(410,)),
     "2",
 )
 for name, ending in (
     ("closes the connection", CLOSE),
-    ("answers next with 403", FORBIDDEN),
-    ("answers next with 500", FAILURE),
-    ("answers next with bytes that are not HTTP", GARBAGE),
+    ("responds to next with 403", FORBIDDEN),
+    ("responds to next with 500", FAILURE),
+    ("responds to next with bytes that are not HTTP", GARBAGE),
 ):
     FAULTS.case(f"the server {name}", _EITHER, "2", ending=ending)
     FAULTS.case(
@@ -236,16 +236,16 @@ FAULTS.case("an empty request id", _EITHER, Event(b"2", {"Lambda-Runtime-Aws-Req
 FAULTS.case("nobody listens", _EITHER, environment={"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"})
 FAULTS.case("an address without a port", _EITHER, environment={"AWS_LAMBDA_RUNTIME_API": "127.0.0.1"})
 FAULTS.case(
-    "nobody listens for the init error", "1 / 0", environment={"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"}
+    "nothing listens for the init error", "1 / 0", environment={"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"}
 )
 for name, source in (("an address of colons", _EITHER), ("an address of colons for the init error", "1 / 0")):
     FAULTS.case(name, source, environment={"AWS_LAMBDA_RUNTIME_API": "::::"})
 FAULTS.case("no address", _EITHER, environment={"AWS_LAMBDA_RUNTIME_API": None})
 FAULTS.case(
-    "an answer of six megabytes", "def handler(event, context):\n    return 'x' * 6_291_400", "1", "2"
+    "a response of six megabytes", "def handler(event, context):\n    return 'x' * 6_291_400", "1", "2"
 )
 FAULTS.case(
-    "an answer of seven megabytes meets 413",
+    "a response of seven megabytes gets 413",
     "def handler(event, context):\n    return 'x' * 7_000_000 if event == 1 else event",
     Event(b"1", statuses=(413,)),
     "2",
@@ -261,7 +261,7 @@ FAULTS.case(
     Event(b'"' + b"x" * 6_291_000 + b'"', chunked=True),
 )
 
-SHUTDOWN.case("SIGTERM, and the function does not care", "def handler(e, c): return 1", ending=SIGTERM)
+SHUTDOWN.case("SIGTERM, and the function does not handle it", "def handler(e, c): return 1", ending=SIGTERM)
 SHUTDOWN.case(
     "SIGTERM, and the function handles it",
     "import signal, sys\ndef stop(*args):\n    print('stopping')\n    sys.exit(0)\n"
@@ -276,14 +276,14 @@ SHUTDOWN.case(
     environment={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"},
 )
 SHUTDOWN.case(
-    "SIGTERM, and the function goes on",
+    "SIGTERM, and the function continues",
     "import signal\ndef stop(*args):\n    print('not yet')\nsignal.signal(signal.SIGTERM, stop)\n"
     "def handler(e, c): return 1",
     ending=SIGTERM,
     environment={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"},
 )
 SHUTDOWN.case(
-    "SIGTERM, and the function goes on, and atexit",
+    "SIGTERM, and the function continues, and atexit",
     "import atexit, signal\natexit.register(print, 'atexit')\n"
     "signal.signal(signal.SIGTERM, lambda *args: print('not yet'))\ndef handler(e, c): return 1",
     ending=SIGTERM,
@@ -308,7 +308,7 @@ for name, source in (
         environment={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"},
     )
 SHUTDOWN.case(
-    "SIGTERM, and the handler takes care of it",
+    "SIGTERM, and the running handler responds to it",
     "import signal\ndef handler(e, c):\n    signal.signal(signal.SIGTERM, lambda *args: print('not yet'))",
     ending=SIGTERM,
     environment={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"},
@@ -401,14 +401,14 @@ CONCURRENCY.case(
     environment={**_CONCURRENT, "AWS_LAMBDA_MAX_CONCURRENCY": "1"},
 )
 CONCURRENCY.case(
-    "an answer meets 410, and the worker goes on",
+    "a response gets 410, and the worker continues",
     "def handler(event, context):\n    return event",
     Event(b"1", statuses=(410,)),
     Event(b"2"),
     environment={**_CONCURRENT, "AWS_LAMBDA_MAX_CONCURRENCY": "1"},
 )
 CONCURRENCY.case(
-    "an error meets 410, and the worker goes on",
+    "an error gets 410, and the worker continues",
     _EITHER,
     Event(b"1", statuses=(410,)),
     Event(b"2"),
@@ -416,21 +416,21 @@ CONCURRENCY.case(
 )
 for status in (400, 413):
     CONCURRENCY.case(
-        f"an answer meets {status}, and the worker goes on",
+        f"a response gets {status}, and the worker continues",
         _EITHER,
         Event(b"3", statuses=(status,)),
         Event(b"2"),
         environment={**_CONCURRENT, "AWS_LAMBDA_MAX_CONCURRENCY": "1"},
     )
 CONCURRENCY.case(
-    "an init error of all workers that meets 403",
+    "an init error of all workers that gets 403",
     "raise ValueError('init')",
     environment=_CONCURRENT,
     pollers=2,
     statuses={"init/error": 403},
 )
 CONCURRENCY.case(
-    "an init error of the only worker that meets 500",
+    "an init error of the only worker that gets 500",
     "raise ValueError('init')",
     environment={**_CONCURRENT, "AWS_LAMBDA_MAX_CONCURRENCY": "1"},
     statuses={"init/error": 500},

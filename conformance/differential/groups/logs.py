@@ -69,7 +69,7 @@ _STATEMENTS = (
         "root.debug('d'); root.info('i'); root.warning('w'); root.error('e'); root.critical('c')",
     ),
     ("a named logger", "named.warning('named')"),
-    ("a level with a name of its own", "root.log(35, 'between'); root.log(25, 'notice')"),
+    ("a level with a custom name", "root.log(35, 'between'); root.log(25, 'notice')"),
     ("arguments", "root.warning('%s and %d', 'one', 2)"),
     ("a dict as argument", "root.warning('%(a)s', {'a': 1})"),
     ("an empty message", "root.warning('')"),
@@ -343,14 +343,14 @@ for name, source in (
         "\n    try:\n        1 / 0\n    except ZeroDivisionError:\n        logging.exception('at import')",
     ),
     (
-        "a logger class of its own",
+        "a custom logger class",
         "\n    class L(logging.Logger):\n        def makeRecord(self, *args, **kwargs):\n"
         "            record = super().makeRecord(*args, **kwargs)\n"
         "            record.msg = 'L: ' + record.msg\n            return record\n"
         "    logging.setLoggerClass(L)",
     ),
     (
-        "a record factory of its own",
+        "a custom record factory",
         "\n    old = logging.getLogRecordFactory()\n    def factory(*args, **kwargs):\n"
         "        record = old(*args, **kwargs)\n        record.made = 'here'\n        return record\n"
         "    logging.setLogRecordFactory(factory)",
@@ -479,7 +479,7 @@ SETUP.case(
     telemetry=True,
 )
 SETUP.case(
-    "an object whose text cannot be made",
+    "an object whose str() fails",
     """
     import logging
 
@@ -493,7 +493,7 @@ SETUP.case(
     """,
 )
 SETUP.case(
-    "an object whose text cannot be made, as an argument",
+    "an object whose str() fails, as an argument",
     """
     import logging
 
@@ -508,7 +508,7 @@ SETUP.case(
     environment={"AWS_LAMBDA_LOG_FORMAT": "JSON"},
 )
 SETUP.case(
-    "extra whose text cannot be made",
+    "extra whose str() fails",
     """
     import logging
 
@@ -540,7 +540,7 @@ _STREAMS = """
     def handler(event, context):
         space = {**globals(), "context": context}
         exec(event, space)
-        return space.get("answer")
+        return space.get("response")
 """
 for format_name, telemetry in (("plain", False), ("with frames", True)):
     streams = OUTPUT.share(_STREAMS, telemetry=telemetry)
@@ -550,15 +550,15 @@ for format_name, telemetry in (("plain", False), ("with frames", True)):
         ("print of non-ASCII text", "print('hé 中 \U0001f600')"),
         ("print of several lines", "print('a\\nb\\r\\nc')"),
         ("print of nothing", "print()"),
-        ("sys.stdout.write", "answer = sys.stdout.write('abc\\n')"),
-        ("sys.stdout.writelines", "answer = sys.stdout.writelines(['a\\n', 'b\\n'])"),
-        ("sys.stdout.flush", "answer = sys.stdout.flush()"),
+        ("sys.stdout.write", "response = sys.stdout.write('abc\\n')"),
+        ("sys.stdout.writelines", "response = sys.stdout.writelines(['a\\n', 'b\\n'])"),
+        ("sys.stdout.flush", "response = sys.stdout.flush()"),
         ("sys.stdout.buffer", "sys.stdout.buffer.write(b'\\xff raw\\n'); sys.stdout.buffer.flush()"),
         (
             "sys.stdout.buffer without a flush, then print",
             "sys.stdout.buffer.write(b'raw\\n'); print('printed')",
         ),
-        ("sys.stderr.write", "answer = sys.stderr.write('abc\\n')"),
+        ("sys.stderr.write", "response = sys.stderr.write('abc\\n')"),
         ("sys.stderr.writelines", "sys.stderr.writelines(['a\\n', 'b\\n'])"),
         ("sys.stderr without an end of line", "sys.stderr.write('abc')"),
         ("sys.__stdout__", "print('x', file=sys.__stdout__, flush=True)"),
@@ -568,21 +568,21 @@ for format_name, telemetry in (("plain", False), ("with frames", True)):
         ("print, then a child process", "print('parent'); os.system('echo child'); print('parent')"),
         (
             "the encoding",
-            "answer = [sys.stdout.encoding, sys.stderr.encoding, sys.stdout.errors, sys.stderr.errors]",
+            "response = [sys.stdout.encoding, sys.stderr.encoding, sys.stdout.errors, sys.stderr.errors]",
         ),
-        ("fileno and isatty", "answer = [sys.stdout.fileno(), sys.stderr.fileno(), sys.stdout.isatty()]"),
+        ("fileno and isatty", "response = [sys.stdout.fileno(), sys.stderr.fileno(), sys.stdout.isatty()]"),
         (
             "writable, readable, closed",
-            "answer = [sys.stdout.writable(), sys.stdout.readable(), sys.stdout.closed]",
+            "response = [sys.stdout.writable(), sys.stdout.readable(), sys.stdout.closed]",
         ),
-        ("name and mode", "answer = [sys.stdout.name, sys.stdout.mode, sys.stderr.name]"),
-        ("stdin is empty", "answer = sys.stdin.read()"),
+        ("name and mode", "response = [sys.stdout.name, sys.stdout.mode, sys.stderr.name]"),
+        ("stdin is empty", "response = sys.stdin.read()"),
         (
             "stdout.reconfigure",
             "old = sys.stdout.errors; sys.stdout.reconfigure(errors='replace'); print('\\ud800'); "
             "sys.stdout.reconfigure(errors=old)",
         ),
-        ("an unknown attribute", "answer = hasattr(sys.stdout, 'nonsense')"),
+        ("an unknown attribute", "response = hasattr(sys.stdout, 'nonsense')"),
         ("print of a lone surrogate", "print('\\ud800')"),
         ("100 lines", "for n in range(100): print(n)"),
         ("a line of 200 000 characters", "print('x' * 200_000)"),
@@ -693,7 +693,7 @@ OUTPUT.case(
     files={"app.py": 'pattern = "\\d"\ndef handler(e, c): return pattern\n'},
 )
 OUTPUT.case(
-    "output from a thread after the answer",
+    "output from a thread after the response",
     """
     import threading, time
 

@@ -96,7 +96,7 @@ GROUP.case(
     Event(b"2"),
 )
 GROUP.case(
-    "errors and answers in turns",
+    "errors and responses in turns",
     """
     def handler(event, context):
         if event == "raise":
@@ -128,7 +128,7 @@ GROUP.case(
     '{"a": 1}',
 )
 GROUP.case(
-    "an answer that the function keeps and changes",
+    "a response that the function keeps and changes",
     "kept = {'n': 0}\ndef handler(event, context):\n    kept['n'] += 1\n    return kept",
     "1",
     "2",
@@ -141,7 +141,7 @@ GROUP.case(
     "2",
 )
 GROUP.case(
-    "AWS_EXECUTION_ENV set by the function comes too late to matter",
+    "AWS_EXECUTION_ENV set by the function has no effect",
     "import os\ndef handler(event, context):\n"
     "    os.environ['AWS_EXECUTION_ENV'] = 'AWS_Lambda_python3.12'\n    return 'é'",
     "1",
@@ -175,27 +175,27 @@ GROUP.case(
     "2",
 )
 GROUP.case(
-    "an endless recursion, then an answer",
+    "an endless recursion, then a response",
     "def forever():\n    forever()\ndef handler(event, context):\n"
     "    return forever() if event == 1 else event",
     "1",
     "2",
 )
 GROUP.case(
-    "a decimal context of the function lasts, and does not touch answers",
+    "a decimal context of the function lasts, and does not affect responses",
     "import decimal\ndecimal.getcontext().prec = 3\n"
     "def handler(event, context):\n    return [decimal.Decimal('1.23456789'), decimal.Decimal('1') / 3]",
     "1",
     "2",
 )
 GROUP.case(
-    "output without an end of line is there before the next event",
+    "output without a line end is logged before the next event",
     "def handler(event, context):\n    print(event, end='')",
     "1",
     "2",
 )
 GROUP.case(
-    "a thread that goes on logs with the id of the moment",
+    "a thread that continues logs with the id of the moment",
     """
     import logging, threading
 

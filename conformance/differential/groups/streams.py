@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..case import Event, Group
 
-RESULTS = Group("results that are no generators")
+RESULTS = Group("results that are not generators")
 STREAMS = Group("streamed responses")
 AWAITED = Group("awaited results")
 GROUPS = [RESULTS, STREAMS, AWAITED]
@@ -227,7 +227,7 @@ STREAMS.case(
 )
 for status in (400, 403, 404, 410, 413, 500):
     STREAMS.case(
-        f"a stream meets {status}",
+        f"a stream gets {status}",
         "def handler(event, context):\n    yield 'a'\n",
         Event(b"1", statuses=(status,)),
         "2",

@@ -200,11 +200,11 @@ PROCESS.case(
     "2",
 )
 PROCESS.case(
-    "process: the event and the answer are let go",
+    "process: the event and the response are released",
     """
     import gc, weakref
 
-    class Answer(dict):
+    class Response(dict):
         pass
 
     kept = []
@@ -212,9 +212,9 @@ PROCESS.case(
     def handler(event, context):
         gc.collect()
         alive = [ref() is not None for ref in kept]
-        answer = Answer(alive=alive)
-        kept.extend([weakref.ref(answer), weakref.ref(context)])
-        return answer
+        response = Response(alive=alive)
+        kept.extend([weakref.ref(response), weakref.ref(context)])
+        return response
     """,
     "1",
     "2",

@@ -276,7 +276,7 @@ for name, expression, posts in (
     ("an unserialisable value below a number key", "{1: {None: {1.5: object()}}}", None),
     ("a generator within a list", "[(x for x in 'ab')]", None),
     (
-        "an HTTP answer",
+        "an HTTP response",
         "{'statusCode': 200, 'headers': {'a': 'b'}, 'body': '{}', 'isBase64Encoded': False}",
         None,
     ),

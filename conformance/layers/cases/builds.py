@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from conformance.expectations import Difference, expect, expect_in
+from conformance.expectations import Mismatch, expect, expect_in
 from conformance.layers import system
 from conformance.layers.harness import (
     PREFIX,
@@ -19,7 +19,7 @@ from conformance.layers.harness import (
     for_this_computer,
     own_glibc,
 )
-from conformance.suite import NotHere, Observation, case
+from conformance.suite import MissingRequirement, Observation, case
 
 GROUP = "Builds"
 LEFT_OUT = re.compile(r"/(test|site-packages|idlelib|tkinter|config-[^/]*|__pycache__)$")
@@ -60,11 +60,11 @@ def too_new(harness: Harness) -> Observation:
     settings = {"FROM": PREFIX, "LIBRARIES": system.library_folder(), "GLIBC": "2.34", "OUTPUT": output}
     outcome = harness.make("dist-python", {**for_this_computer(), **settings})
     if outcome.status == 0:
-        raise NotHere(f"this Python needs no glibc above 2.34, though {own_glibc()} is installed")
+        raise MissingRequirement(f"this Python needs no glibc above 2.34, though {own_glibc()} is installed")
     expect("a zip is left", output.exists(), False)
     found = re.search(r"needs (GLIBC_\S+ of \S+ \([^)]+\))", outcome.errors)
     if found is None:
-        raise Difference(f"no symbol is named: {outcome.errors}")
+        raise Mismatch(f"no symbol is named: {outcome.errors}")
     return found.group(1)
 
 
@@ -73,7 +73,7 @@ def missing_libraries(harness: Harness) -> Observation:
     output = harness.folder / "refused.zip"
     outcome = harness.make("dist-python", {**for_this_computer(), "FROM": PREFIX, "OUTPUT": output})
     if outcome.status == 0:
-        raise NotHere("this Python brings all its libraries")
+        raise MissingRequirement("this Python brings all its libraries")
     expect("a zip is left", output.exists(), False)
     names = sorted(set(re.findall(r"needs (\S+), which neither", outcome.errors)))
     expect_in("remedy", "LIBRARIES=", outcome.errors)
@@ -88,7 +88,7 @@ def fetched(harness: Harness) -> Observation:
     settings = {**for_this_computer(), "LIBRARIES": system.library_folder(), "OUTPUT": output}
     outcome = harness.make("dist-python", settings, environment)
     if outcome.status != 0:
-        raise Difference(f"make dist-python: {outcome.errors.strip()}")
+        raise Mismatch(f"make dist-python: {outcome.errors.strip()}")
     one, two = content(output), content(harness.interpreter())
     expect("files", sorted(one), sorted(two))
     different = [name for name in one if one[name] != two[name]]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
-from conformance.expectations import Difference, expect, expect_in
+from conformance.expectations import Mismatch, expect, expect_in
 from conformance.layers import system
 from conformance.layers.harness import PREFIX, VERSION, Harness
 from conformance.sandbox.machine import ROOT
@@ -31,7 +31,7 @@ def refusal(
     expect("files", list(output.parent.iterdir()), [])
     expect_in("message", expected, outcome.errors)
     if "Traceback" in outcome.errors or outcome.output:
-        raise Difference(f"more than a message: {outcome.output}{outcome.errors}")
+        raise Mismatch(f"more than a message: {outcome.output}{outcome.errors}")
     told = [line for line in outcome.errors.splitlines() if line.startswith("make ")]
     expect("messages", len(told), 1)
     return told[0]

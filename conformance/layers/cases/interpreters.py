@@ -14,7 +14,7 @@ import zipfile
 
 from lambda_emulator.function import Function
 
-from conformance.expectations import Difference, expect, expect_in
+from conformance.expectations import Mismatch, expect, expect_in
 from conformance.layers.harness import VERSION, Harness
 from conformance.layers.system import CERTIFICATES
 from conformance.sandbox.machine import ROOT
@@ -22,7 +22,7 @@ from conformance.suite import Observation, case
 
 GROUP = "The packed interpreter"
 EVENT = {"name": "Ada"}
-ANSWER = {"message": "Hello, Ada!"}
+RESPONSE = {"message": "Hello, Ada!"}
 STARTS = 9
 
 AROUND = """\
@@ -99,15 +99,15 @@ def bare(harness: Harness) -> Observation:
 @case(GROUP, "our emulator invokes hello.handler through it")
 def ours(harness: Harness) -> Observation:
     task = harness.unzip(harness.function())
-    expect("answer", harness.invoke(harness.opt(), task, EVENT), ANSWER)
-    return json.dumps(ANSWER)
+    expect("response", harness.invoke(harness.opt(), task, EVENT), RESPONSE)
+    return json.dumps(RESPONSE)
 
 
 @case(GROUP, "AWS's emulator invokes hello.handler through it")
 def aws(harness: Harness) -> Observation:
     task = harness.unzip(harness.function())
-    expect("answer", harness.invoke_through_aws(harness.opt(), task, EVENT), ANSWER)
-    return json.dumps(ANSWER)
+    expect("response", harness.invoke_through_aws(harness.opt(), task, EVENT), RESPONSE)
+    return json.dumps(RESPONSE)
 
 
 @case(GROUP, "the runtime's layer as the function itself, with the example in it")
@@ -119,8 +119,8 @@ def as_function(harness: Harness) -> Observation:
     words = harness.command(layers, task, ["/var/task/bootstrap"])
     environment = dict(function.configuration.environment)
     with Function("hello.handler", task, words, environment=environment, timeout_s=60) as another:
-        expect("answer", json.loads(another.invoke(json.dumps(EVENT).encode()).payload), ANSWER)
-    return json.dumps(ANSWER)
+        expect("response", json.loads(another.invoke(json.dumps(EVENT).encode()).payload), RESPONSE)
+    return json.dumps(RESPONSE)
 
 
 @case(GROUP, "it finds itself below /opt, read-only, as user 993, without /dev/shm")
@@ -153,7 +153,7 @@ def without_links(harness: Harness) -> Observation:
     for name in ("bootstrap", "bin/python3"):
         (folder / name).chmod(0o755)
     expect("a link", (folder / "bin" / f"python{VERSION}").is_symlink(), False)
-    expect("answer", harness.invoke(folder, harness.unzip(harness.function()), EVENT), ANSWER)
+    expect("response", harness.invoke(folder, harness.unzip(harness.function()), EVENT), RESPONSE)
     return "python -m zipfile -e, and chmod"
 
 
@@ -166,7 +166,7 @@ def bytecode(harness: Harness) -> Observation:
     used = [line for line in objects if ".pyc" in line]
     expect("compiled from source", [line for line in objects if ".pyc" not in line], [])
     if not used:
-        raise Difference("no module has been loaded from bytecode")
+        raise Mismatch("no module has been loaded from bytecode")
     return f"{len(used)} modules from bytecode"
 
 
@@ -202,7 +202,7 @@ def certificates(harness: Harness) -> Observation:
     count, path = json.loads(outcome.output)
     expect("SSL_CERT_FILE", path, f"/{CERTIFICATES}")
     if count < 50:
-        raise Difference(f"only {count} certificates are trusted")
+        raise Mismatch(f"only {count} certificates are trusted")
     own = harness.inside(folder, ["python3", "-c", TLS], SSL_CERT_FILE="/tmp/none.pem")
     expect("SSL_CERT_FILE that is set", json.loads(own.output), [0, "/tmp/none.pem"])
     return f"{count} authorities"
@@ -224,7 +224,7 @@ def cold_start(harness: Harness) -> Observation:
         kinds["sandbox"].append(sandbox_ms(harness))
     middle = {kind: statistics.median(times) for kind, times in kinds.items()}
     if middle["packed"] > middle["without bytecode"]:
-        raise Difference(f"bytecode does not help: {middle}")
+        raise Mismatch(f"bytecode does not help: {middle}")
     return ", ".join(f"{kind} {duration:.0f} ms" for kind, duration in middle.items())
 
 
@@ -232,7 +232,7 @@ def init_ms(function: Function) -> float:
     with function:
         report = function.invoke(json.dumps(EVENT).encode()).report
     if report is None or report.init_ms is None:
-        raise Difference("no init duration is reported")
+        raise Mismatch("no init duration is reported")
     return report.init_ms
 
 

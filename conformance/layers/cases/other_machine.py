@@ -12,11 +12,11 @@ from conformance.layers.cases.packages import multiply
 from conformance.layers.harness import Harness
 from conformance.layers.system import OTHER
 from conformance.sandbox.machine import ROOT
-from conformance.suite import NotHere, Observation, case
+from conformance.suite import MissingRequirement, Observation, case
 
 GROUP = f"The other architecture, {OTHER.name}"
 EVENT = {"name": "Ada"}
-ANSWER = {"message": "Hello, Ada!"}
+RESPONSE = {"message": "Hello, Ada!"}
 UNLIMITED = "2.99"  # Debian's programs need their own glibc, whatever version that is
 
 
@@ -67,16 +67,16 @@ def runs(harness: Harness) -> Observation:
 def ours(harness: Harness) -> Observation:
     layer, version = interpreter(harness)
     opt = harness.unzip(runtime(harness, version), layer)
-    expect("answer", harness.invoke(opt, ROOT / "examples", EVENT, kind=OTHER), ANSWER)
-    return json.dumps(ANSWER)
+    expect("response", harness.invoke(opt, ROOT / "examples", EVENT, kind=OTHER), RESPONSE)
+    return json.dumps(RESPONSE)
 
 
 @case(GROUP, "AWS's emulator invokes hello.handler through it")
 def aws(harness: Harness) -> Observation:
     layer, version = interpreter(harness)
     opt = harness.unzip(runtime(harness, version), layer)
-    expect("answer", harness.invoke_through_aws(opt, ROOT / "examples", EVENT, OTHER), ANSWER)
-    return json.dumps(ANSWER)
+    expect("response", harness.invoke_through_aws(opt, ROOT / "examples", EVENT, OTHER), RESPONSE)
+    return json.dumps(RESPONSE)
 
 
 @case(GROUP, "numpy from a layer imports and multiplies")
@@ -96,7 +96,7 @@ def refused(harness: Harness) -> Observation:
     settings = {"PYTHON_VERSION": version, "ARCH": system.OWN.name, "FROM": prefix}
     outcome = harness.make("dist-python", {**settings, "OUTPUT": harness.folder / "refused.zip"})
     if outcome.status == 0:
-        raise NotHere("it was not refused")
+        raise MissingRequirement("it was not refused")
     line = outcome.errors.splitlines()[0]
     expect("message", f"is for {OTHER.name}, not for {system.OWN.name}" in line, True)
     return line

@@ -14,7 +14,7 @@ from conformance.expectations import expect
 from conformance.layers import system
 from conformance.layers.cases.failures import requirements, tool, wheel
 from conformance.layers.harness import VERSION, Harness, for_this_computer
-from conformance.suite import NotHere, Observation, case
+from conformance.suite import MissingRequirement, Observation, case
 from tools.test_all import find_interpreters
 
 GROUP = "Packages"
@@ -133,7 +133,7 @@ def relative_paths(harness: Harness) -> Observation:
 def by_another_implementation(harness: Harness) -> Observation:
     pypy = shutil.which("pypy3")
     if pypy is None:
-        raise NotHere("there is no pypy3")
+        raise MissingRequirement("there is no pypy3")
     folder = harness.new_folder()
     tag = f"cp{VERSION.replace('.', '')}"
     wheel(folder, f"{tag}-{tag}-manylinux2014_{system.OWN.machine}")

@@ -16,7 +16,7 @@ from lambda_emulator.function import Function
 
 from conformance.expectations import expect, expect_in, value
 from conformance.packages.harness import ROOT, Harness
-from conformance.suite import NotHere, Observation, case
+from conformance.suite import MissingRequirement, Observation, case
 from tools import test_all
 
 BUILD = "python -m build"
@@ -79,17 +79,17 @@ def source_distribution(harness: Harness) -> Observation:
     with tarfile.open(harness.sdist) as archive:
         archive.extractall(folder)
     (source,) = folder.iterdir()
-    answer = harness.run(
+    response = harness.run(
         ["make", "-s", "-C", source, "run", f"PYTHON={sys.executable}", 'EVENT={"name": "Ada"}']
     )
-    expect("its answer", json.loads(answer.splitlines()[-1]), HELLO)
+    expect("its response", json.loads(response.splitlines()[-1]), HELLO)
     harness.build(source, harness.folder / "from-sdist", "--wheel")
     wheel = harness.folder / "from-sdist" / harness.wheel.name
     expect("the same wheel", wheel.read_bytes() == harness.wheel.read_bytes(), True)
-    return answer.splitlines()[-1]
+    return response.splitlines()[-1]
 
 
-@case(INSTALL, "python3 -m lambda_runtime answers in an environment that has nothing else")
+@case(INSTALL, "python3 -m lambda_runtime responds in an environment that has nothing else")
 def installed(harness: Harness) -> Observation:
     python = environment(harness)
     with Function(
@@ -99,7 +99,7 @@ def installed(harness: Harness) -> Observation:
         environment={"_HANDLER": None},
         timeout_s=10,
     ) as function:
-        expect("its answer", value(function.invoke(b'{"name": "Ada"}')), HELLO)
+        expect("its response", value(function.invoke(b'{"name": "Ada"}')), HELLO)
     listing = harness.run([python, "-m", "pip", "list", "--format", "json"])
     packages = {one["name"] for one in json.loads(listing)} - {"pip", "setuptools", "wheel"}
     expect("what is installed", packages, {"custom-lambda-runtime-python"})
@@ -132,7 +132,7 @@ def no_collision(harness: Harness) -> Observation:
 def typed(harness: Harness) -> Observation:
     mypy = ROOT / ".environments" / "tools" / "bin" / "mypy"
     if not mypy.exists():
-        raise NotHere("mypy is not installed; `make lint` installs it")
+        raise MissingRequirement("mypy is not installed; `make lint` installs it")
     source = harness.folder / "typed.py"
     source.write_text(TYPED)
     told = harness.run([mypy, "--strict", "--python-executable", environment(harness), source])
@@ -152,7 +152,7 @@ def environment(harness: Harness) -> str:
     return str(python)
 
 
-@case(INSTALL, "every Python on this machine, from 3.8 on, answers with the same wheel")
+@case(INSTALL, "every Python on this machine, from 3.8 on, responds with the same wheel")
 def every_python(harness: Harness) -> Observation:
     versions = []
     for kind, version, python in test_all.find_interpreters():
@@ -167,7 +167,7 @@ def every_python(harness: Harness) -> Observation:
             environment={"PYTHONPATH": os.fspath(target)},
             timeout_s=10,
         ) as function:
-            expect(f"the answer of {kind} {version}", value(function.invoke(b'{"name": "Ada"}')), HELLO)
+            expect(f"the response of {kind} {version}", value(function.invoke(b'{"name": "Ada"}')), HELLO)
         versions.append(version if kind == "cpython" else f"{kind} {version}")
     return ", ".join(versions)
 

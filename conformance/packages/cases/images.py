@@ -20,13 +20,13 @@ from pathlib import Path
 
 from lambda_emulator.function import Function
 
-from conformance.expectations import Difference, expect, value
+from conformance.expectations import Mismatch, expect, value
 from conformance.explore import trees
 from conformance.explore.engine import EngineError
 from conformance.packages.harness import Harness
 from conformance.sandbox.machine import INTERPRETER
 from conformance.servers import ROOT, free_port
-from conformance.suite import NotHere, Observation, Suite
+from conformance.suite import MissingRequirement, Observation, Suite
 from tools.test_all import find_interpreters
 
 AWS_EMULATOR = ROOT / ".environments" / "conformance" / "bin" / "aws-lambda-rie"
@@ -81,7 +81,7 @@ def base_image(harness: Harness, recipe: str) -> str:
     elif recipe == "pypy":
         environment = pypy_stand_in(tree)
     else:
-        raise NotHere(
+        raise MissingRequirement(
             "nothing here can stand in for Alpine: --base alpine=python:3.13-alpine takes the real one"
         )
     (tree / "wheels").mkdir()
@@ -106,7 +106,7 @@ def pypy_stand_in(tree: Path) -> str:
     """The same with the newest PyPy of this machine in place of CPython."""
     found = [program for kind, _, program in find_interpreters() if kind == "pypy"]
     if not found:
-        raise NotHere("PyPy is not installed (Debian's package: pypy3)")
+        raise MissingRequirement("PyPy is not installed (Debian's package: pypy3)")
     ask = "import os, sysconfig; print(os.path.dirname(os.__file__), sysconfig.get_path('purelib'))"
     library, site_packages = map(Path, subprocess.check_output([found[-1], "-c", ask], text=True).split())
     shutil.move(trees.os_only(tree.with_name("machine")), tree)
@@ -135,7 +135,7 @@ def add_pip(site_packages: Path, script: Path, python: str) -> None:
 
 
 def build_system(harness: Harness) -> Path:
-    """A folder with hatchling and what it needs. Raises NotHere if they cannot be downloaded."""
+    """A folder with hatchling and what it needs. Raises MissingRequirement if they cannot be downloaded."""
     folder = harness.folder / "build-system"
     if not folder.exists():
         for version in sorted(set(PYTHONS)):
@@ -143,7 +143,9 @@ def build_system(harness: Harness) -> Path:
             options = ["--python-version", version, "--dest", str(folder)]
             done = subprocess.run([*command, *options, *BUILD_SYSTEM], capture_output=True, text=True)
             if done.returncode != 0:
-                raise NotHere(f"pip cannot download hatchling: {done.stderr.strip().splitlines()[-1]}")
+                raise MissingRequirement(
+                    f"pip cannot download hatchling: {done.stderr.strip().splitlines()[-1]}"
+                )
     return folder
 
 
@@ -165,9 +167,9 @@ def with_our_emulator(harness: Harness, recipe: str) -> Observation:
                 first, second = function.invoke(EVENT), function.invoke(EVENT)
         finally:
             harness.engine.end_containers()
-    expect("its answers", [value(first), value(second)], [HELLO, HELLO])
+    expect("its responses", [value(first), value(second)], [HELLO, HELLO])
     if f"{recipe} greets Ada" not in function.log_text():
-        raise Difference(f"the log lacks what the function has printed: {function.log_text()}")
+        raise Mismatch(f"the log lacks what the function has printed: {function.log_text()}")
     init_ms = first.report.init_ms or 0
     return f"built in {harness.images[name]:.0f} s; container and init phase {init_ms:.0f} ms"
 
@@ -175,7 +177,7 @@ def with_our_emulator(harness: Harness, recipe: str) -> Observation:
 def with_aws_emulator(harness: Harness, recipe: str) -> Observation:
     """Start the image with AWS's emulator as its entry point, as AWS's developer guide shows it."""
     if not AWS_EMULATOR.exists():
-        raise NotHere("AWS's emulator is missing; `make conformance` fetches it")
+        raise MissingRequirement("AWS's emulator is missing; `make conformance` fetches it")
     name = image(harness, recipe)
     engine = harness.engine
     (configuration,) = json.loads(engine.run("image", "inspect", name))
@@ -192,14 +194,14 @@ def with_aws_emulator(harness: Harness, recipe: str) -> Observation:
         container, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
-        answer = post(f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations")
+        response = post(f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations")
     finally:
         engine.end_containers()
         process.kill()
         output, _ = process.communicate()
-    if json.loads(answer) != HELLO:
-        raise Difference(f"it answered {answer!r}; {output.decode(errors='replace')[-600:]}")
-    return answer.decode()
+    if json.loads(response) != HELLO:
+        raise Mismatch(f"it responded with {response!r}; {output.decode(errors='replace')[-600:]}")
+    return response.decode()
 
 
 def post(url: str) -> bytes:
@@ -213,7 +215,7 @@ def post(url: str) -> bytes:
                 return body
         except (urllib.error.URLError, ConnectionError) as error:
             if time.monotonic() > deadline:
-                raise Difference(f"AWS's emulator does not answer: {error}") from None
+                raise Mismatch(f"AWS's emulator does not respond: {error}") from None
             time.sleep(0.05)
 
 
@@ -230,8 +232,8 @@ def add_cases() -> None:
             return guarded(with_aws_emulator, harness, recipe)
 
         group = f"examples/images/{recipe}.Dockerfile"
-        SUITE.add(group, "built, it answers our emulator", ours)
-        SUITE.add(group, "with AWS's emulator as its entry point, it answers", aws)
+        SUITE.add(group, "built, it responds through our emulator", ours)
+        SUITE.add(group, "with AWS's emulator as its entry point, it responds", aws)
 
 
 def guarded(try_it: Callable[[Harness, str], Observation], harness: Harness, recipe: str) -> Observation:
@@ -239,7 +241,7 @@ def guarded(try_it: Callable[[Harness, str], Observation], harness: Harness, rec
     try:
         return try_it(harness, recipe)
     except EngineError as error:
-        raise Difference(str(error)) from None
+        raise Mismatch(str(error)) from None
 
 
 add_cases()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from conformance.expectations import expect, value
+from conformance.sandbox.deployments import AWS_MANAGED, FUNCTION_ZIP, MANAGED, OURS, Deployment
 from conformance.sandbox.harness import Harness, case
-from conformance.sandbox.homes import AWS_MANAGED, FUNCTION_ZIP, MANAGED, OURS, Home
 from conformance.sandbox.machine import INTERPRETER
 from conformance.suite import Observation
 
@@ -31,61 +31,61 @@ def path(event, context):
 
 
 def locate(
-    harness: Harness, home: Home, opt: dict[str, str], task: dict[str, str], names: list[str]
+    harness: Harness, deployment: Deployment, opt: dict[str, str], task: dict[str, str], names: list[str]
 ) -> dict[str, str]:
     """Which file each module comes from."""
-    with harness.start(home, "where.handler", task={"where.py": WHERE, **task}, opt=opt) as function:
+    with harness.start(deployment, "where.handler", task={"where.py": WHERE, **task}, opt=opt) as function:
         found: dict[str, str] = value(function.invoke(json.dumps(names).encode()))
     return found
 
 
 @case(GROUP, "modules of layers are found, in both of their folders", OURS)
-def layers(harness: Harness, home: Home) -> Observation:
+def layers(harness: Harness, deployment: Deployment) -> Observation:
     opt = {f"{SITE}/one.py": "", "python/two.py": ""}
-    found = locate(harness, home, opt, {}, ["one", "two"])
+    found = locate(harness, deployment, opt, {}, ["one", "two"])
     expect("modules", found, {"one": f"/opt/{SITE}/one.py", "two": "/opt/python/two.py"})
     return ", ".join(found.values())
 
 
 @case(GROUP, "the task root comes first, then site-packages, then /opt/python", OURS)
-def order(harness: Harness, home: Home) -> Observation:
+def order(harness: Harness, deployment: Deployment) -> Observation:
     opt = {
         f"{SITE}/everywhere.py": "",
         "python/everywhere.py": "",
         f"{SITE}/twice.py": "",
         "python/twice.py": "",
     }
-    found = locate(harness, home, opt, {"everywhere.py": ""}, ["everywhere", "twice"])
+    found = locate(harness, deployment, opt, {"everywhere.py": ""}, ["everywhere", "twice"])
     expect("modules", found, {"everywhere": "/var/task/everywhere.py", "twice": f"/opt/{SITE}/twice.py"})
     return "task root, site-packages, /opt/python"
 
 
 @case(GROUP, "layers come before the standard library and PYTHONPATH", OURS)
-def before_the_standard_library(harness: Harness, home: Home) -> Observation:
+def before_the_standard_library(harness: Harness, deployment: Deployment) -> Observation:
     opt = {"python/colorsys.py": ""}  # a standard module that a layer replaces
-    found = locate(harness, home, opt, {}, ["colorsys"])
+    found = locate(harness, deployment, opt, {}, ["colorsys"])
     expect("module", found["colorsys"], "/opt/python/colorsys.py")
     return found["colorsys"]
 
 
 @case(GROUP, ".pth files of layers are read", OURS)
-def path_files(harness: Harness, home: Home) -> Observation:
+def path_files(harness: Harness, deployment: Deployment) -> Observation:
     opt = {
         f"{SITE}/editable.pth": "/opt/vendor/one\n",
         "python/more.pth": "../vendor/two\nimport sys; sys.pth_was_read = True\n",
         "vendor/one/first.py": "",
         "vendor/two/second.py": "",
     }
-    found = locate(harness, home, opt, {}, ["first", "second"])
+    found = locate(harness, deployment, opt, {}, ["first", "second"])
     expect("modules", found, {"first": "/opt/vendor/one/first.py", "second": "/opt/vendor/two/second.py"})
     return ", ".join(found.values())
 
 
 @case(GROUP, "a namespace package may be spread over task root and layers", OURS)
-def namespaces(harness: Harness, home: Home) -> Observation:
+def namespaces(harness: Harness, deployment: Deployment) -> Observation:
     opt = {f"{SITE}/spread/two.py": "", "python/spread/three.py": ""}
     names = ["spread.one", "spread.two", "spread.three"]
-    found = locate(harness, home, opt, {"spread/one.py": ""}, names)
+    found = locate(harness, deployment, opt, {"spread/one.py": ""}, names)
     folders = ("/var/task", f"/opt/{SITE}", "/opt/python")
     expected = {name: f"{folder}/{name.replace('.', '/')}.py" for name, folder in zip(names, folders)}
     expect("modules", found, expected)
@@ -93,37 +93,37 @@ def namespaces(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "sys.path as a whole", OURS)
-def whole(harness: Harness, home: Home) -> Observation:
+def whole(harness: Harness, deployment: Deployment) -> Observation:
     opt = {f"{SITE}/one.py": "", "python/two.py": ""}
-    with harness.start(home, "where.path", task={"where.py": WHERE}, opt=opt) as function:
+    with harness.start(deployment, "where.path", task={"where.py": WHERE}, opt=opt) as function:
         path = value(function.invoke())
-    runtime = f"{home.bootstrap_at}/runtime"
+    runtime = f"{deployment.bootstrap_at}/runtime"
     expect("beginning", path[:3], ["/var/task", f"/opt/{SITE}", "/opt/python"])
     expect("end", path[-1], runtime)
     expect("repeated", sorted({one for one in path if path.count(one) > 1}), [])
     expect("relative", [one for one in path if not one.startswith("/")], [])
     expect("bootstrap's folder", [one for one in path if one == "/opt"], [])
-    if home is MANAGED:
+    if deployment is MANAGED:
         expect("PYTHONPATH after the layers", path[3], "/var/runtime")
-    if home is not FUNCTION_ZIP:
+    if deployment is not FUNCTION_ZIP:
         expect("task root", path.count("/var/task"), 1)
     return " ".join(path[3:])
 
 
 @case(GROUP, "a layer's folders that do not exist are no obstacle", OURS)
-def no_layers(harness: Harness, home: Home) -> Observation:
-    found = locate(harness, home, {}, {"mine.py": ""}, ["mine", "json"])
+def no_layers(harness: Harness, deployment: Deployment) -> Observation:
+    found = locate(harness, deployment, {}, {"mine.py": ""}, ["mine", "json"])
     expect("module", found["mine"], "/var/task/mine.py")
     return found["json"]
 
 
 @case(GROUP, "imports are found where AWS's runtime finds them", (MANAGED,), needs_aws=True)
-def like_aws(harness: Harness, home: Home) -> Observation:
+def like_aws(harness: Harness, deployment: Deployment) -> Observation:
     """AWS's interpreter adds the layers' folders by its own configuration; here PYTHONPATH does it."""
     opt = {f"{SITE}/one.py": "", f"{SITE}/twice.py": "", "python/twice.py": "", "python/shared.py": ""}
     task = {"where.py": WHERE, "shared.py": ""}
     event = json.dumps(["one", "twice", "shared", "json", "absent"]).encode()
-    with harness.start(home, "where.handler", task=task, opt=opt) as function:
+    with harness.start(deployment, "where.handler", task=task, opt=opt) as function:
         ours = value(function.invoke(event))
     path = {"PYTHONPATH": f"/opt/{SITE}:/opt/python:/var/runtime"}
     with harness.start(AWS_MANAGED, "where.handler", task=task, opt=opt, environment=path) as function:

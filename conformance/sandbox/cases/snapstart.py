@@ -8,9 +8,9 @@ from typing import Any
 
 from lambda_emulator.function import Function
 
-from conformance.expectations import Difference, expect, value
+from conformance.expectations import Mismatch, expect, value
+from conformance.sandbox.deployments import AWS_MANAGED, IMAGE, MANAGED, OS_ONLY, Deployment
 from conformance.sandbox.harness import Harness, case
-from conformance.sandbox.homes import AWS_MANAGED, IMAGE, MANAGED, OS_ONLY, Home
 from conformance.suite import Observation
 
 GROUP = "SnapStart"
@@ -101,16 +101,20 @@ def facts(function: Function) -> Facts:
     return Facts(tuple(found), function.exit_status)
 
 
-def run(harness: Harness, home: Home, source: str, kind: str = "snap-start") -> tuple[Facts, Any, str]:
+def run(
+    harness: Harness, deployment: Deployment, source: str, kind: str = "snap-start"
+) -> tuple[Facts, Any, str]:
     """The facts, the payload of one invocation, and the log."""
-    with harness.start(home, "app.handler", task={"app.py": source}, initialization_type=kind) as function:
+    with harness.start(
+        deployment, "app.handler", task={"app.py": source}, initialization_type=kind
+    ) as function:
         payload = json.loads(function.invoke().payload)
         return facts(function), payload, function.log_text()
 
 
 @case(GROUP, "hooks before, last registered first; restore/next; hooks after, in order", HOMES)
-def sequence(harness: Harness, home: Home) -> Observation:
-    seen, payload, _ = run(harness, home, HOOKS)
+def sequence(harness: Harness, deployment: Deployment) -> Observation:
+    seen, payload, _ = run(harness, deployment, HOOKS)
     expect("hooks before", payload[:3], ["with arguments", "second before", "first before"])
     expect("hooks after", payload[3:], ["first after", "second after", {"key": "word"}])
     calls = (("GET", "restore/next", None, None), ("GET", "invocation/next", None, None))
@@ -119,24 +123,24 @@ def sequence(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "without hooks the sequence is the same", HOMES)
-def without_hooks(harness: Harness, home: Home) -> Observation:
-    seen, payload, _ = run(harness, home, "def handler(event, context): return 'fine'\n")
+def without_hooks(harness: Harness, deployment: Deployment) -> Observation:
+    seen, payload, _ = run(harness, deployment, "def handler(event, context): return 'fine'\n")
     expect("result", payload, "fine")
     expect("requests", [path for _, path, _, _ in seen.requests], ["restore/next", "invocation/next"])
     return seen.words()
 
 
 @case(GROUP, "on-demand runs no hooks and makes no call", HOMES)
-def on_demand(harness: Harness, home: Home) -> Observation:
-    seen, payload, _ = run(harness, home, HOOKS, "on-demand")
+def on_demand(harness: Harness, deployment: Deployment) -> Observation:
+    seen, payload, _ = run(harness, deployment, HOOKS, "on-demand")
     expect("hooks", payload, [])
     expect("requests", [path for _, path, _, _ in seen.requests], ["invocation/next"])
     return seen.words()
 
 
 @case(GROUP, "an error while loading is an ordinary init error", HOMES)
-def load_error(harness: Harness, home: Home) -> Observation:
-    seen, payload, _ = run(harness, home, "raise ValueError('no configuration')\n")
+def load_error(harness: Harness, deployment: Deployment) -> Observation:
+    seen, payload, _ = run(harness, deployment, "raise ValueError('no configuration')\n")
     expect("errorType", payload["errorType"], "ValueError")
     expect("exit status", seen.exit_status, 1)
     return seen.words()
@@ -147,8 +151,8 @@ def failing(what: str, when: str) -> str:
 
 
 @case(GROUP, "a hook before raises: init/error, exit 64", HOMES)
-def before_raises(harness: Harness, home: Home) -> Observation:
-    seen, payload, log = run(harness, home, failing("raise ValueError('not now')", "before_snapshot"))
+def before_raises(harness: Harness, deployment: Deployment) -> Observation:
+    seen, payload, log = run(harness, deployment, failing("raise ValueError('not now')", "before_snapshot"))
     call = ("POST", "init/error", "Runtime.BeforeSnapshotError", "ValueError")
     expect("requests", seen, Facts((call,), 64))
     expect("errorMessage", payload["errorMessage"], "not now")
@@ -157,16 +161,16 @@ def before_raises(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "a hook before exits: init/error, exit 64", HOMES)
-def before_exits(harness: Harness, home: Home) -> Observation:
-    seen, _, _ = run(harness, home, failing("sys.exit(3)", "before_snapshot"))
+def before_exits(harness: Harness, deployment: Deployment) -> Observation:
+    seen, _, _ = run(harness, deployment, failing("sys.exit(3)", "before_snapshot"))
     call = ("POST", "init/error", "Runtime.BeforeSnapshotError", "SystemExit")
     expect("requests", seen, Facts((call,), 64))
     return seen.words()
 
 
 @case(GROUP, "a hook after raises: restore/error, exit 65", HOMES)
-def after_raises(harness: Harness, home: Home) -> Observation:
-    seen, payload, log = run(harness, home, failing("raise ValueError('not now')", "after_restore"))
+def after_raises(harness: Harness, deployment: Deployment) -> Observation:
+    seen, payload, log = run(harness, deployment, failing("raise ValueError('not now')", "after_restore"))
     calls = (
         ("GET", "restore/next", None, None),
         ("POST", "restore/error", "Runtime.AfterRestoreError", "ValueError"),
@@ -178,24 +182,24 @@ def after_raises(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "a hook after exits: restore/error, exit 65", HOMES)
-def after_exits(harness: Harness, home: Home) -> Observation:
-    seen, _, _ = run(harness, home, failing("sys.exit(3)", "after_restore"))
+def after_exits(harness: Harness, deployment: Deployment) -> Observation:
+    seen, _, _ = run(harness, deployment, failing("sys.exit(3)", "after_restore"))
     expect("exit status", seen.exit_status, 65)
     expect("last request", seen.requests[-1][1:3], ("restore/error", "Runtime.AfterRestoreError"))
     return seen.words()
 
 
 @case(GROUP, "a hook after the failing one is not run", (OS_ONLY,))
-def stops(harness: Harness, home: Home) -> Observation:
+def stops(harness: Harness, deployment: Deployment) -> Observation:
     source = failing("raise ValueError", "after_restore")
     source += "register_after_restore(lambda: print('one more hook'))\n"
-    _, _, log = run(harness, home, source)
+    _, _, log = run(harness, deployment, source)
     expect("hooks", ("the hook runs" in log, "one more hook" in log), (True, False))
     return "the first error ends it"
 
 
 @case(GROUP, "the function's own snapshot_restore_py wins over ours", HOMES)
-def own_registry(harness: Harness, home: Home) -> Observation:
+def own_registry(harness: Harness, deployment: Deployment) -> Observation:
     listing = "import snapshot_restore_py; return [snapshot_restore_py.__file__, *done]"
     app = HOOKS.replace("return done", listing)
     files = {"snapshot_restore_py/__init__.py": OWN_REGISTRY}
@@ -203,7 +207,7 @@ def own_registry(harness: Harness, home: Home) -> Observation:
         task = {"app.py": app, **(files if place == "task" else {})}
         opt = {f"python/{name}": text for name, text in files.items()} if place == "opt" else {}
         with harness.start(
-            home, "app.handler", task=task, opt=opt, initialization_type="snap-start"
+            deployment, "app.handler", task=task, opt=opt, initialization_type="snap-start"
         ) as function:
             file, *done = value(function.invoke())
         root = "/var/task" if place == "task" else "/opt/python"
@@ -213,7 +217,7 @@ def own_registry(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "no connection outlives the snapshot", HOMES)
-def fresh_connection(harness: Harness, home: Home) -> Observation:
+def fresh_connection(harness: Harness, deployment: Deployment) -> Observation:
     source = (
         "import os\n"
         "from snapshot_restore_py import register_after_restore\n"
@@ -225,26 +229,26 @@ def fresh_connection(harness: Harness, home: Home) -> Observation:
         "register_after_restore(lambda: after.extend(sockets()))\n"
         "def handler(event, context): return [after, len(sockets())]\n"
     )
-    _, payload, _ = run(harness, home, source)
+    _, payload, _ = run(harness, deployment, source)
     expect("sockets after the restore, and in the handler", payload, [[], 1])
     return "0 sockets after the restore, 1 in the handler"
 
 
 @case(GROUP, "random numbers differ in each copy of the environment", HOMES)
-def random_numbers(harness: Harness, home: Home) -> Observation:
+def random_numbers(harness: Harness, deployment: Deployment) -> Observation:
     source = (
         "import random\n"
         "random.seed(1)\n"
         "known = random.Random(1).random()\n"
         "def handler(event, context): return random.random() == known\n"
     )
-    _, payload, _ = run(harness, home, source)
+    _, payload, _ = run(harness, deployment, source)
     expect("the number that the seed gives", payload, False)
     return "reseeded"
 
 
 @case(GROUP, "hooks that seed for themselves have the last word", (OS_ONLY,))
-def own_seed(harness: Harness, home: Home) -> Observation:
+def own_seed(harness: Harness, deployment: Deployment) -> Observation:
     source = (
         "import random\n"
         "from snapshot_restore_py import register_after_restore\n"
@@ -252,39 +256,39 @@ def own_seed(harness: Harness, home: Home) -> Observation:
         "known = random.Random(1).random()\n"
         "def handler(event, context): return random.random() == known\n"
     )
-    _, payload, _ = run(harness, home, source)
+    _, payload, _ = run(harness, deployment, source)
     expect("the number that the hook's seed gives", payload, True)
     return "reseeded before the hooks"
 
 
 @case(GROUP, "the context has no log group and no log stream", HOMES)
-def no_log_stream(harness: Harness, home: Home) -> Observation:
+def no_log_stream(harness: Harness, deployment: Deployment) -> Observation:
     source = "def handler(event, context): return [context.log_group_name, context.log_stream_name]\n"
-    _, payload, _ = run(harness, home, source)
+    _, payload, _ = run(harness, deployment, source)
     expect("names", payload, [None, None])
     return "None, None"
 
 
 @case(GROUP, "a hook may log, and sees no request id", (OS_ONLY,))
-def logging(harness: Harness, home: Home) -> Observation:
+def logging(harness: Harness, deployment: Deployment) -> Observation:
     source = (
         "import logging\n"
         "from snapshot_restore_py import register_after_restore\n"
         "register_after_restore(logging.warning, 'restored')\n"
         "def handler(event, context): logging.warning('handling')\n"
     )
-    _, _, log = run(harness, home, source)
+    _, _, log = run(harness, deployment, source)
     line = next(line for line in log.splitlines() if line.endswith("restored"))
     expect("request id", line.split("\t")[2], "")
     return line.replace("\t", " ")
 
 
 @case(GROUP, "a vendor's wrapper and hooks together", (OS_ONLY,))
-def wrapped(harness: Harness, home: Home) -> Observation:
+def wrapped(harness: Harness, deployment: Deployment) -> Observation:
     environment = {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/vendor"}
     opt = {"vendor": '#!/bin/sh\necho "wrapper"\nexec "$@"\n'}
     with harness.start(
-        home,
+        deployment,
         "app.handler",
         task={"app.py": HOOKS},
         opt=opt,
@@ -312,17 +316,17 @@ COMPARED = {
 
 
 @case(GROUP, "requests, payloads and exit statuses are those of AWS's runtime", (MANAGED,), needs_aws=True)
-def like_aws(harness: Harness, home: Home) -> Observation:
+def like_aws(harness: Harness, deployment: Deployment) -> Observation:
     differences = []
     for name, source in COMPARED.items():
-        ours, our_payload, _ = run(harness, home, source)
+        ours, our_payload, _ = run(harness, deployment, source)
         theirs, their_payload, _ = run(harness, AWS_MANAGED, source)
         found = (comparable(ours), comparable_payload(our_payload))
         expected = (comparable(theirs), comparable_payload(their_payload))
         if found != expected:
             differences.append(f"{name}: {found}, AWS's runtime: {expected}")
     if differences:
-        raise Difference("; ".join(differences))
+        raise Mismatch("; ".join(differences))
     return f"{len(COMPARED)} functions alike"
 
 
@@ -344,11 +348,11 @@ def comparable_payload(payload: Any) -> Any:
 
 
 @case(GROUP, "AWS's package snapshot_restore_py itself, brought by the function", (OS_ONLY,), needs_aws=True)
-def aws_registry(harness: Harness, home: Home) -> Observation:
+def aws_registry(harness: Harness, deployment: Deployment) -> Observation:
     import snapshot_restore_py  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
     with open(snapshot_restore_py.__file__) as file:
         task = {"app.py": HOOKS, "snapshot_restore_py/__init__.py": file.read()}
-    with harness.start(home, "app.handler", task=task, initialization_type="snap-start") as function:
+    with harness.start(deployment, "app.handler", task=task, initialization_type="snap-start") as function:
         expect("hooks", len(value(function.invoke())), 6)
     return "6 hooks"

@@ -1,4 +1,4 @@
-"""The runtime starts in each home and finds there what it finds on Lambda."""
+"""The runtime starts in each deployment and finds there what it finds on Lambda."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from conformance.expectations import error, expect, expect_in, value
+from conformance.sandbox.deployments import FUNCTION_ZIP, IMAGE, MANAGED, OS_ONLY, OURS, Deployment
 from conformance.sandbox.harness import Harness, case
-from conformance.sandbox.homes import FUNCTION_ZIP, IMAGE, MANAGED, OS_ONLY, OURS, Home
 from conformance.sandbox.machine import INTERPRETER
 from conformance.suite import Observation
 
@@ -32,10 +32,10 @@ def handler(event, context):
 """
 
 
-@case(GROUP, "hello.handler answers", OURS)
-def hello(harness: Harness, home: Home) -> Observation:
-    task = {} if home is FUNCTION_ZIP else {"hello.py": "def handler(event, context): return 'hello'\n"}
-    with harness.start(home, "hello.handler", task=task) as function:
+@case(GROUP, "hello.handler responds", OURS)
+def hello(harness: Harness, deployment: Deployment) -> Observation:
+    task = {} if deployment is FUNCTION_ZIP else {"hello.py": "def handler(event, context): return 'hello'\n"}
+    with harness.start(deployment, "hello.handler", task=task) as function:
         result = function.invoke(b'{"name": "Ada"}')
         value(result)
         expect("exit status", function.exit_status, None)
@@ -43,8 +43,8 @@ def hello(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "as on Lambda: user, folders, nothing to write but /tmp, no shared memory", OURS)
-def surroundings(harness: Harness, home: Home) -> Observation:
-    with harness.start(home, "facts.handler", task={"facts.py": FACTS}) as function:
+def surroundings(harness: Harness, deployment: Deployment) -> Observation:
+    with harness.start(deployment, "facts.handler", task={"facts.py": FACTS}) as function:
         found: dict[str, Any] = value(function.invoke(b'"event"'))
     expect("event", found["event"], "event")
     expect("user and group", [found["user"], found["group"]], [993, 990])
@@ -53,17 +53,17 @@ def surroundings(harness: Harness, home: Home) -> Observation:
     expect("writable", found["writable"], ["/tmp"])
     expect("interpreter's flags", found["isolated"], [0, 0, 0])
     folder, _, name = found["interpreter"].rpartition("/")
-    expect("interpreter's folder", folder, f"{home.interpreter_at}/bin")
+    expect("interpreter's folder", folder, f"{deployment.interpreter_at}/bin")
     expect("interpreter", name in ("python3", INTERPRETER), True)
     return str(found["interpreter"])
 
 
 @case(GROUP, "invocation after invocation, each with its request id", OURS)
-def sequence(harness: Harness, home: Home) -> Observation:
+def sequence(harness: Harness, deployment: Deployment) -> Observation:
     source = (
         "seen = []\ndef handler(event, context):\n    seen.append(context.aws_request_id)\n    return seen\n"
     )
-    with harness.start(home, "count.handler", task={"count.py": source}) as function:
+    with harness.start(deployment, "count.handler", task={"count.py": source}) as function:
         results = [function.invoke() for _ in range(3)]
         expect("request ids", value(results[-1]), [one.request_id for one in results])
         expect("restarts", function.restarts, 0)
@@ -71,8 +71,8 @@ def sequence(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "an init error is posted, and the process ends", OURS)
-def init_error(harness: Harness, home: Home) -> Observation:
-    with harness.start(home, "nowhere.handler") as function:
+def init_error(harness: Harness, deployment: Deployment) -> Observation:
+    with harness.start(deployment, "nowhere.handler") as function:
         payload = error(function.invoke())
         expect("errorType", payload["errorType"], "Runtime.ImportModuleError")
         expect("exit status", function.exit_status, 1)
@@ -81,53 +81,55 @@ def init_error(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "an empty _HANDLER gives way to CMD", (IMAGE,))
-def command_and_variable(harness: Harness, home: Home) -> Observation:
+def command_and_variable(harness: Harness, deployment: Deployment) -> Observation:
     source = "def one(event, context): return 'one'\ndef two(event, context): return 'two'\n"
-    with harness.start(home, "two.two", task={"two.py": source}, environment={"_HANDLER": ""}) as function:
+    with harness.start(
+        deployment, "two.two", task={"two.py": source}, environment={"_HANDLER": ""}
+    ) as function:
         expect("result", value(function.invoke()), "two")
     return "CMD's handler"
 
 
 @case(GROUP, "the managed runtime's modules can be imported, its script is not run", (MANAGED,))
-def managed_modules(harness: Harness, home: Home) -> Observation:
+def managed_modules(harness: Harness, deployment: Deployment) -> Observation:
     task = {"app.py": "import sdk\ndef handler(event, context): return sdk.where\n"}
     runtime = {"sdk.py": "where = __file__\n"}
-    with harness.start(home, "app.handler", task=task, runtime=runtime) as function:
+    with harness.start(deployment, "app.handler", task=task, runtime=runtime) as function:
         found = value(function.invoke())
     expect("module", found, "/var/runtime/sdk.py")
     return str(found)
 
 
 @case(GROUP, "a function's own runtime.py and lambda_function.py stay its own", OURS)
-def names(harness: Harness, home: Home) -> Observation:
+def names(harness: Harness, deployment: Deployment) -> Observation:
     task = {
         "lambda_function.py": "import runtime\ndef lambda_handler(event, context): return runtime.mine\n",
         "runtime.py": "mine = 'mine'\n",
     }
-    if home is FUNCTION_ZIP:  # there the runtime's folder lies beside the function's files
+    if deployment is FUNCTION_ZIP:  # there the runtime's folder lies beside the function's files
         task = {"lambda_function.py": "def lambda_handler(event, context): return 'mine'\n"}
-    with harness.start(home, "lambda_function.lambda_handler", task=task) as function:
+    with harness.start(deployment, "lambda_function.lambda_handler", task=task) as function:
         expect("result", value(function.invoke()), "mine")
-    return "runtime.mine" if home is not FUNCTION_ZIP else "lambda_function"
+    return "runtime.mine" if deployment is not FUNCTION_ZIP else "lambda_function"
 
 
 @case(GROUP, "subprocesses find python3 on PATH", OURS)
-def subprocesses(harness: Harness, home: Home) -> Observation:
+def subprocesses(harness: Harness, deployment: Deployment) -> Observation:
     source = (
         "import subprocess\n"
         "def handler(event, context):\n"
         "    return subprocess.check_output(['python3', '-c', 'import sys; print(sys.prefix)'], text=True)\n"
     )
-    with harness.start(home, "app.handler", task={"app.py": source}) as function:
+    with harness.start(deployment, "app.handler", task={"app.py": source}) as function:
         found = value(function.invoke())
-    expect("prefix", found.strip(), home.interpreter_at)
+    expect("prefix", found.strip(), deployment.interpreter_at)
     return str(found.strip())
 
 
 @case(GROUP, "a handler that is named nowhere is one clear error", (IMAGE, OS_ONLY))
-def no_handler(harness: Harness, home: Home) -> Observation:
+def no_handler(harness: Harness, deployment: Deployment) -> Observation:
     environment: dict[str, str | None] = {"_HANDLER": ""}
-    with harness.start(home, "", environment=environment) as function:
+    with harness.start(deployment, "", environment=environment) as function:
         payload = error(function.invoke())
     expect("errorType", payload["errorType"], "Runtime.MalformedHandlerName")
     expect_in("errorMessage", "_HANDLER", json.dumps(payload))

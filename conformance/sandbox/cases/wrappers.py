@@ -7,9 +7,9 @@ import re
 
 from lambda_emulator.function import Function
 
-from conformance.expectations import error, expect, expect_in, lines, the_one, value
+from conformance.expectations import error, expect, expect_in, lines, only_item, value
+from conformance.sandbox.deployments import FUNCTION_ZIP, IMAGE, MANAGED, OS_ONLY, Deployment
 from conformance.sandbox.harness import Harness, case
-from conformance.sandbox.homes import FUNCTION_ZIP, IMAGE, MANAGED, OS_ONLY, Home
 from conformance.suite import Observation
 
 GROUP = "Vendors' wrappers"
@@ -71,30 +71,30 @@ def handler(event, context):
 }
 
 
-def start(harness: Harness, home: Home, wrapper: str) -> Function:
-    return harness.start(home, "app.handler", task=APP, opt={"vendor": wrapper}, environment=WRAPPER)
+def start(harness: Harness, deployment: Deployment, wrapper: str) -> Function:
+    return harness.start(deployment, "app.handler", task=APP, opt={"vendor": wrapper}, environment=WRAPPER)
 
 
 @case(GROUP, "is called once, with the interpreter and the script", UNMANAGED)
-def plain(harness: Harness, home: Home) -> Observation:
-    with start(harness, home, PLAIN) as function:
+def plain(harness: Harness, deployment: Deployment) -> Observation:
+    with start(harness, deployment, PLAIN) as function:
         found = value(function.invoke())
-        script = f"{home.bootstrap_at}/bootstrap"
+        script = f"{deployment.bootstrap_at}/bootstrap"
         calls = re.findall(r"^wrapper (.*)$", function.log_text(), re.MULTILINE)
         expect("calls", len(calls), 1)
         interpreter, last = calls[0].split(" ", 1)
         expect("script", os.path.normpath(last), script)
-        expect_in("interpreter", f"{home.interpreter_at}/bin/python3", interpreter)
+        expect_in("interpreter", f"{deployment.interpreter_at}/bin/python3", interpreter)
         expect("loaded", function.log_text().count("loading in"), 1)
         expect("variables LAMBDA_RUNTIME_… that the function sees", found["ours"], ["LAMBDA_RUNTIME_DIR"])
     return str(calls[0])
 
 
 @case(GROUP, "may put its own handler before the function's", UNMANAGED)
-def rewriting(harness: Harness, home: Home) -> Observation:
+def rewriting(harness: Harness, deployment: Deployment) -> Observation:
     opt = {"vendor": REWRITING, "vendor-modules/vendor_handler.py": VENDOR_HANDLER}
     task = {"app.py": "def handler(event, context): return event\n"}
-    with harness.start(home, "app.handler", task=task, opt=opt, environment=WRAPPER) as function:
+    with harness.start(deployment, "app.handler", task=task, opt=opt, environment=WRAPPER) as function:
         for number in range(2):
             found = value(function.invoke(str(number).encode()))
             expect("result", found, {"wrapped": number})
@@ -102,8 +102,8 @@ def rewriting(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "may put options for the interpreter before the script", UNMANAGED)
-def inserting(harness: Harness, home: Home) -> Observation:
-    with start(harness, home, INSERTING) as function:
+def inserting(harness: Harness, deployment: Deployment) -> Observation:
+    with start(harness, deployment, INSERTING) as function:
         found = value(function.invoke())
         expect("flags", found["flags"], [True, ["dev", "importtime"]])
         measured = [line for line in function.log_text().splitlines() if line.startswith("import time:")]
@@ -112,18 +112,18 @@ def inserting(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "may be a Python program", UNMANAGED)
-def in_python(harness: Harness, home: Home) -> Observation:
-    with start(harness, home, IN_PYTHON) as function:
+def in_python(harness: Harness, deployment: Deployment) -> Observation:
+    with start(harness, deployment, IN_PYTHON) as function:
         found = value(function.invoke())
     expect("variable", found["vendor"], "was here")
     return str(found["vendor"])
 
 
 @case(GROUP, "may stand in the function's own folder", (OS_ONLY, IMAGE))
-def in_task_root(harness: Harness, home: Home) -> Observation:
+def in_task_root(harness: Harness, deployment: Deployment) -> Observation:
     environment = {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/vendor"}
     with harness.start(
-        home, "app.handler", task={**APP, "vendor": PLAIN}, environment=environment
+        deployment, "app.handler", task={**APP, "vendor": PLAIN}, environment=environment
     ) as function:
         value(function.invoke())
         expect("calls", function.log_text().count("wrapper "), 1)
@@ -131,11 +131,11 @@ def in_task_root(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "two, one after the other, each called once", (OS_ONLY, IMAGE))
-def chained(harness: Harness, home: Home) -> Observation:
+def chained(harness: Harness, deployment: Deployment) -> Observation:
     first = '#!/bin/sh\necho "wrapper one"\nexec /opt/second "$@"\n'
     second = '#!/bin/sh\necho "wrapper two"\nexec "$@"\n'
     opt = {"vendor": first, "second": second}
-    with harness.start(home, "app.handler", task=APP, opt=opt, environment=WRAPPER) as function:
+    with harness.start(deployment, "app.handler", task=APP, opt=opt, environment=WRAPPER) as function:
         value(function.invoke())
         calls = re.findall(r"^wrapper (.*)$", function.log_text(), re.MULTILINE)
         expect("calls", calls, ["one", "two"])
@@ -143,9 +143,9 @@ def chained(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "one that takes its variable away does not confuse us", (OS_ONLY, IMAGE))
-def unset(harness: Harness, home: Home) -> Observation:
+def unset(harness: Harness, deployment: Deployment) -> Observation:
     wrapper = '#!/bin/sh\necho "wrapper"\nunset AWS_LAMBDA_EXEC_WRAPPER\nexec "$@"\n'
-    with start(harness, home, wrapper) as function:
+    with start(harness, deployment, wrapper) as function:
         found = value(function.invoke())
         expect("calls", function.log_text().count("wrapper"), 1)
         expect("variables LAMBDA_RUNTIME_… that the function sees", found["ours"], ["LAMBDA_RUNTIME_DIR"])
@@ -153,40 +153,40 @@ def unset(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "our own bootstrap as the wrapper is no loop", (OS_ONLY, IMAGE, FUNCTION_ZIP, MANAGED))
-def ourselves(harness: Harness, home: Home) -> Observation:
-    environment = {"AWS_LAMBDA_EXEC_WRAPPER": f"{home.bootstrap_at}/bootstrap"}
-    with harness.start(home, "app.handler", task=APP, environment=environment) as function:
+def ourselves(harness: Harness, deployment: Deployment) -> Observation:
+    environment = {"AWS_LAMBDA_EXEC_WRAPPER": f"{deployment.bootstrap_at}/bootstrap"}
+    with harness.start(deployment, "app.handler", task=APP, environment=environment) as function:
         found = value(function.invoke())
         expect("loaded", function.log_text().count("loading in"), 1)
     return " ".join(found["arguments"])
 
 
 @case(GROUP, "an empty variable is no wrapper", (OS_ONLY, IMAGE))
-def empty(harness: Harness, home: Home) -> Observation:
+def empty(harness: Harness, deployment: Deployment) -> Observation:
     environment = {"AWS_LAMBDA_EXEC_WRAPPER": ""}
-    with harness.start(home, "app.handler", task=APP, environment=environment) as function:
+    with harness.start(deployment, "app.handler", task=APP, environment=environment) as function:
         value(function.invoke())
         expect("loaded", function.log_text().count("loading in"), 1)
     return "loaded once"
 
 
 @case(GROUP, "missing: an init error that names it", (OS_ONLY, IMAGE))
-def missing(harness: Harness, home: Home) -> Observation:
-    return refused(harness, home, {}, "No such file or directory")
+def missing(harness: Harness, deployment: Deployment) -> Observation:
+    return refused(harness, deployment, {}, "No such file or directory")
 
 
 @case(GROUP, "not executable: an init error that names it", (OS_ONLY, IMAGE))
-def not_executable(harness: Harness, home: Home) -> Observation:
-    return refused(harness, home, {"vendor": "exec true\n"}, "Permission denied")
+def not_executable(harness: Harness, deployment: Deployment) -> Observation:
+    return refused(harness, deployment, {"vendor": "exec true\n"}, "Permission denied")
 
 
 @case(GROUP, "its interpreter is missing: an init error that names it", (OS_ONLY, IMAGE))
-def no_interpreter(harness: Harness, home: Home) -> Observation:
-    return refused(harness, home, {"vendor": "#!/bin/nowhere\n"}, "No such file or directory")
+def no_interpreter(harness: Harness, deployment: Deployment) -> Observation:
+    return refused(harness, deployment, {"vendor": "#!/bin/nowhere\n"}, "No such file or directory")
 
 
-def refused(harness: Harness, home: Home, opt: dict[str, str], reason: str) -> Observation:
-    with harness.start(home, "app.handler", task=APP, opt=opt, environment=WRAPPER) as function:
+def refused(harness: Harness, deployment: Deployment, opt: dict[str, str], reason: str) -> Observation:
+    with harness.start(deployment, "app.handler", task=APP, opt=opt, environment=WRAPPER) as function:
         payload = error(function.invoke())
         expect_in("errorMessage", "/opt/vendor", payload["errorMessage"])
         expect_in("errorMessage", reason, payload["errorMessage"])
@@ -197,9 +197,9 @@ def refused(harness: Harness, home: Home, opt: dict[str, str], reason: str) -> O
 
 
 @case(GROUP, "one that fails by itself: its words are in the log, the caller gets an error", (OS_ONLY,))
-def failing(harness: Harness, home: Home) -> Observation:
+def failing(harness: Harness, deployment: Deployment) -> Observation:
     wrapper = "#!/bin/sh\necho 'vendor: no licence' >&2\nexit 7\n"
-    with start(harness, home, wrapper) as function:
+    with start(harness, deployment, wrapper) as function:
         result = function.invoke()
         payload = error(result)
         expect("errorType", payload["errorType"], "Runtime.ExitError")
@@ -209,11 +209,11 @@ def failing(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "JSON logs and levels survive it", (OS_ONLY,))
-def logs(harness: Harness, home: Home) -> Observation:
+def logs(harness: Harness, deployment: Deployment) -> Observation:
     task = {"app.py": "import logging\ndef handler(event, context): logging.info('packed')\n"}
     environment = {**WRAPPER, "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
     with harness.start(
-        home, "app.handler", task=task, opt={"vendor": PLAIN}, environment=environment
+        deployment, "app.handler", task=task, opt={"vendor": PLAIN}, environment=environment
     ) as function:
         result = function.invoke()
         value(result)
@@ -223,7 +223,7 @@ def logs(harness: Harness, home: Home) -> Observation:
 
 
 @case(GROUP, "the descriptor for log frames survives it, and stays out of the function's sight", (OS_ONLY,))
-def frames(harness: Harness, home: Home) -> Observation:
+def frames(harness: Harness, deployment: Deployment) -> Observation:
     source = (
         "import logging, os\n"
         "def handler(event, context):\n"
@@ -231,7 +231,7 @@ def frames(harness: Harness, home: Home) -> Observation:
         "    return os.environ.get('_LAMBDA_TELEMETRY_LOG_FD')\n"
     )
     with harness.start(
-        home,
+        deployment,
         "app.handler",
         task={"app.py": source},
         opt={"vendor": PLAIN},
@@ -239,6 +239,6 @@ def frames(harness: Harness, home: Home) -> Observation:
         telemetry=True,
     ) as function:
         expect("variable", value(function.invoke()), None)
-        frame = the_one("frames", function.frames)
+        frame = only_item("frames", function.frames)
         expect_in("message", "packed", frame.message.decode())
     return f"1 frame, type {frame.type:08X}"

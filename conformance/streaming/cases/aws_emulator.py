@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.expectations import Difference, expect, expect_in
+from conformance.expectations import Mismatch, expect, expect_in
 from conformance.functions import faulty
 from conformance.streaming.harness import Harness
 from conformance.streaming.readers import invoke
@@ -28,7 +28,7 @@ def sequence(harness: Harness) -> Observation:
 def error_before(harness: Harness) -> Observation:
     with harness.aws("faulty.before") as server:
         failure = invoke(server.url, "an exception").json()
-        expect_in("the next answer", "process", invoke(server.url, None).body.decode())
+        expect_in("the next response", "process", invoke(server.url, None).body.decode())
     expect("members", list(failure), ["errorMessage", "errorType", "requestId", "stackTrace"])
     return f"{failure['errorType']}: {failure['errorMessage']}"
 
@@ -53,7 +53,7 @@ def sizes(harness: Harness) -> Observation:
         found = {way: trailers_bytes(sink.invoke(f'"{way}"'.encode())) for way in faulty.ERRORS}
     for way, size in found.items():
         if not 100 < size <= TRAILERS_LIMIT_BYTES:
-            raise Difference(f"{way}: {size} bytes of trailers")
+            raise Mismatch(f"{way}: {size} bytes of trailers")
     longest = max(found, key=lambda way: found[way])
     return f"{len(found)} errors; at most {found[longest]:,} bytes, for {longest}"
 

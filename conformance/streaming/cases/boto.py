@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from conformance.expectations import Difference, expect, expect_in
+from conformance.expectations import Mismatch, expect, expect_in
 from conformance.functions import volume
 from conformance.streaming.harness import Harness
 from conformance.streaming.pace import Pace, finishes
@@ -151,7 +151,7 @@ def back_pressure(harness: Harness) -> Observation:
     with harness.ours("paced.count_what_is_taken") as server, Boto3Reader(server.url, order) as reader:
         taken = wait_until_steady(folder / "taken")
         if taken > chunks // 2:
-            raise Difference(f"{taken} of {chunks} chunks were taken though nobody read them")
+            raise Mismatch(f"{taken} of {chunks} chunks were taken though nobody read them")
         expect("size", len(reader.read()), chunks * 65_536)
     return f"{taken} of {chunks} chunks of 64 KiB fit between them"
 
@@ -174,7 +174,7 @@ def reader_leaves(harness: Harness) -> Observation:
         with Boto3Reader(server.url, {"folder": str(folder), "chunks": 500}) as reader:
             next(reader.pieces())
         with Boto3Reader(server.url, {"folder": str(harness.new_folder()), "chunks": 1}) as reader:
-            expect("the next answer", len(reader.read()), 65_536)
+            expect("the next response", len(reader.read()), 65_536)
         expect("the generator was closed", finishes(folder), True)
     return "its `finally` has run"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib3.exceptions  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-from conformance.expectations import Difference, expect, expect_in
+from conformance.expectations import Mismatch, expect, expect_in
 from conformance.servers import OurEmulator
 from conformance.streaming.harness import Harness
 from conformance.streaming.pace import Pace, finishes
@@ -64,7 +64,7 @@ def error_midway(harness: Harness) -> Observation:
         with Urllib3(url(server, fail=1)) as pooled:
             problem = incomplete(pooled)
         with Curl(url(server), folder / "head") as reader:
-            expect("the next answer", b"".join(reader.pieces())[-2:], b"\x00\xff")
+            expect("the next response", b"".join(reader.pieces())[-2:], b"\x00\xff")
     expect("curl's exit status", status, CURL_PARTIAL_FILE)
     return f"curl exits {status}, urllib3 raises {problem}"
 
@@ -75,7 +75,7 @@ def incomplete(reader: Urllib3) -> str:
         body = b"".join(reader.pieces())
     except urllib3.exceptions.HTTPError as error:
         return type(error).__name__
-    raise Difference(f"the client takes {body!r} for the whole")
+    raise Mismatch(f"the client takes {body!r} for the whole")
 
 
 @case(GROUP, "an error before the first chunk: 502, and nothing of what went wrong")
@@ -97,6 +97,6 @@ def client_leaves(harness: Harness) -> Observation:
         with Curl(url(server, folder=folder, chunks=500), harness.new_folder() / "head") as reader:
             next(reader.pieces())
         with Urllib3(url(server, folder=other, chunks=1)) as pooled:
-            expect("the next answer", sum(map(len, pooled.pieces())), 65_536)
+            expect("the next response", sum(map(len, pooled.pieces())), 65_536)
         expect("the generator was closed", finishes(folder), True)
     return "its `finally` has run"

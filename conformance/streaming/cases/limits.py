@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from conformance.expectations import Difference, expect
+from conformance.expectations import Mismatch, expect
 from conformance.streaming.harness import Harness
 from conformance.streaming.readers import Boto3Reader
 from conformance.streaming.sink import Sink
@@ -27,7 +27,7 @@ def median_below(measure: Callable[[], float]) -> Observation:
         median = statistics.median(delays_ms)
         if median <= DELAY_MS:
             return f"{median:.2f} ms, median of {CHUNKS}; {min(delays_ms):.2f} to {max(delays_ms):.2f} ms"
-    raise Difference(f"a chunk takes {median:.2f} ms, expected {DELAY_MS} ms at most")
+    raise Mismatch(f"a chunk takes {median:.2f} ms, expected {DELAY_MS} ms at most")
 
 
 @case(GROUP, "from the `yield` of a first chunk to the Runtime API: 5 ms at most")
@@ -67,7 +67,7 @@ def peak_kib(harness: Harness, handler: str, megabytes: int) -> int:
 def flat(harness: Harness, handler: str) -> Observation:
     small, large = peak_kib(harness, handler, SMALL_MB), peak_kib(harness, handler, LARGE_MB)
     if large - small > MORE_KIB:
-        raise Difference(f"{LARGE_MB} MB take {large} KiB, {SMALL_MB} MB {small} KiB")
+        raise Mismatch(f"{LARGE_MB} MB take {large} KiB, {SMALL_MB} MB {small} KiB")
     return f"{SMALL_MB} MB: {small:,} KiB at most; {LARGE_MB} MB: {large - small:+,} KiB"
 
 

@@ -53,7 +53,7 @@ def two_at_once(harness: Harness) -> Observation:
     def stream(other: int) -> Reply:
         return invoke(server.url, {"mine": 1 - other, "other": other})
 
-    with harness.aws_managed("meeting.stream") as server, ThreadPoolExecutor(2) as pool:
+    with harness.aws_managed("overlapping.stream") as server, ThreadPoolExecutor(2) as pool:
         replies = list(pool.map(stream, (0, 1)))
     expect("bodies", sorted(reply.body for reply in replies), [b"0 has met 1", b"1 has met 0"])
     return "each was yielding while the other was"
@@ -65,7 +65,7 @@ def too_large(harness: Harness) -> Observation:
         refused = invoke(server.url, 7)
         expect("errorType", refused.json()["errorType"], "Function.ResponseSizeTooLarge")
         for _ in range(4):
-            expect("the next answers", len(invoke(server.url, 2).body), 2_000_000)
+            expect("the next responses", len(invoke(server.url, 2).body), 2_000_000)
     return refused.body.decode()
 
 

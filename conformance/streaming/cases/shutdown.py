@@ -7,7 +7,7 @@ import re
 import signal
 import time
 
-from conformance.expectations import Difference, expect, expect_in
+from conformance.expectations import Mismatch, expect, expect_in
 from conformance.servers import Server, find_marked
 from conformance.streaming.harness import Harness
 from conformance.streaming.managed import CONCURRENCY
@@ -31,14 +31,14 @@ def of_one_process(harness: Harness, process: int) -> Observation:
 
 @case(GROUP, "AWS's emulator ends: the hook is called, then atexit functions")
 def aws_ends(harness: Harness) -> Observation:
-    with harness.aws("ending.sleep") as server:
+    with harness.aws("sigterm_handler.sleep") as server:
         process = invoke(server.url, 0).json()
     return of_one_process(harness, process)
 
 
 @case(GROUP, "our emulator ends: the hook is called, then atexit functions")
 def ours_ends(harness: Harness) -> Observation:
-    with harness.ours("ending.sleep") as server:
+    with harness.ours("sigterm_handler.sleep") as server:
         process = invoke(server.url, 0).json()
     return of_one_process(harness, process)
 
@@ -46,7 +46,7 @@ def ours_ends(harness: Harness) -> Observation:
 def times_out(harness: Harness, server: Server) -> Observation:
     with server:
         first = invoke(server.url, 0).json()
-        expect_in("the answer", "timed out after 1.00 seconds", invoke(server.url, 30).body.decode())
+        expect_in("the response", "timed out after 1.00 seconds", invoke(server.url, 30).body.decode())
         expect("what it said", said(harness.log()), [("hook", first), ("atexit", first)])
         second = invoke(server.url, 0).json()
     expect("a new process", second != first, True)
@@ -55,17 +55,17 @@ def times_out(harness: Harness, server: Server) -> Observation:
 
 @case(GROUP, "AWS's emulator: a timeout calls the hook, too")
 def aws_timeout(harness: Harness) -> Observation:
-    return times_out(harness, harness.aws("ending.sleep", timeout_s=1))
+    return times_out(harness, harness.aws("sigterm_handler.sleep", timeout_s=1))
 
 
 @case(GROUP, "our emulator: a timeout calls the hook, too")
 def ours_timeout(harness: Harness) -> Observation:
-    return times_out(harness, harness.ours("ending.sleep", timeout_s=1))
+    return times_out(harness, harness.ours("sigterm_handler.sleep", timeout_s=1))
 
 
 @case(GROUP, "AWS's emulator of managed instances ends: in each worker the hook, once, then atexit functions")
 def managed_ends(harness: Harness) -> Observation:
-    with harness.aws_managed("ending.sleep") as server:
+    with harness.aws_managed("sigterm_handler.sleep") as server:
         processes = {invoke(server.url, 0.05).json() for _ in range(8)}
         emulator = next(
             pid for pid, name in find_marked(server.mark).items() if name.startswith("/usr/local/")
@@ -74,7 +74,7 @@ def managed_ends(harness: Harness) -> Observation:
         wait_for_end(server)
         text = harness.log()
     if "will not be called" in text:
-        raise Difference(next(line for line in text.splitlines() if "will not be called" in line))
+        raise Mismatch(next(line for line in text.splitlines() if "will not be called" in line))
     heard = said(text)
     expect("what was said", sorted({what for what, _ in heard}), ["atexit", "hook"])
     for process in processes | {process for _, process in heard}:
@@ -95,11 +95,11 @@ def wait_for_end(server: Server) -> None:
 @case(GROUP, "AWS's emulator: who has a hook is an extension; who has none is not, and is killed")
 def without_hook(harness: Harness) -> Observation:
     registered = "Internal agent custom-lambda-runtime-python"
-    with harness.aws("ending.sleep") as server:
+    with harness.aws("sigterm_handler.sleep") as server:
         invoke(server.url, 0)
     expect_in("the log of one with a hook", registered, harness.log())
     harness.begin_case()
-    with harness.aws("careless.sleep") as server:
+    with harness.aws("no_sigterm_handler.sleep") as server:
         invoke(server.url, 0)
     text = harness.log()
     expect("registered without a hook", registered in text, False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from conformance.expectations import error, expect, expect_in, json_lines, lines, the_one, value
+from conformance.expectations import error, expect, expect_in, json_lines, lines, only_item, value
 from conformance.suite import Observation
 from conformance.vendors.harness import Harness, case
 
@@ -26,7 +26,7 @@ def text_correlation(harness: Harness) -> Observation:
     with harness.function(HANDLER, environment=SETTINGS) as function:
         result = harness.invoke(function, {"order": 7})
         expect("result", value(result), {"statusCode": 200, "body": "packed"})
-        line = the_one("lines", [one for one in lines(result) if one.endswith("packed 7")])
+        line = only_item("lines", [one for one in lines(result) if one.endswith("packed 7")])
         found = re.fullmatch(
             r"\[INFO\]\t[-0-9T:.]+Z\t([-0-9a-f]+)\t\[dd\.trace_id=(\w+) dd\.span_id=(\w+)\]\tpacked 7", line
         )
@@ -43,7 +43,7 @@ def json_correlation(harness: Harness) -> Observation:
     with harness.function(HANDLER, environment=environment) as function:
         result = harness.invoke(function, {"order": 7})
         expect("result", value(result), {"statusCode": 200, "body": "packed"})
-        entry = the_one("lines", [one for one in json_lines(result) if one.get("message") == "packed 7"])
+        entry = only_item("lines", [one for one in json_lines(result) if one.get("message") == "packed 7"])
         expect("requestId", entry["requestId"], result.request_id)
         ids = {name: entry[name] for name in ("dd.trace_id", "dd.span_id")}
         expect("service", entry["dd.service"], "shop")

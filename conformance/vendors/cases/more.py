@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from conformance.expectations import (
-    Difference,
+    Mismatch,
     error,
     expect,
     expect_in,
     json_lines,
     lines,
-    the_one,
+    only_item,
     value,
 )
 from conformance.suite import Observation
@@ -40,7 +40,7 @@ def embedded_metrics(harness: Harness) -> Observation:
     with harness.function("more_function.embedded_metrics") as function:
         result = harness.invoke(function, {}, TRACE_HEADER.replace("Sampled=0", "Sampled=1"))
         expect("result", value(result), "packed")
-        line = the_one("metric lines", [one for one in json_lines(result) if "_aws" in one])
+        line = only_item("metric lines", [one for one in json_lines(result) if "_aws" in one])
         expect("value", line["Packed"], 3)
         expect("properties", line["functionVersion"], "$LATEST")
         expect("log stream", "logStreamId" in line, True)
@@ -54,7 +54,7 @@ def embedded_metrics_async(harness: Harness) -> Observation:
         for _ in range(2):
             result = harness.invoke(function)
             expect("result", value(result), "packed")
-            line = the_one("metric lines", [one for one in json_lines(result) if "_aws" in one])
+            line = only_item("metric lines", [one for one in json_lines(result) if "_aws" in one])
             expect("value", line["Packed"], 4)
     return f"Packed {line['Packed']}, twice"
 
@@ -64,7 +64,7 @@ def structlog_print(harness: Harness) -> Observation:
     with harness.function("more_function.structured") as function:
         harness.invoke(function, {"order": 6})
         result = harness.invoke(function, {"order": 7})
-        entry = the_one("lines", json_lines(result))
+        entry = only_item("lines", json_lines(result))
         expected = {"request": result.request_id, "order": 7, "level": "info", "event": "packed"}
         expect("line", entry, expected)
     return f"{entry['event']}, order {entry['order']}"
@@ -74,7 +74,7 @@ def structlog_print(harness: Harness) -> Observation:
 def structlog_logging(harness: Harness) -> Observation:
     with harness.function("more_function.structured_through_logging") as function:
         result = harness.invoke(function, {"order": 7})
-        line = the_one("lines", lines(result))
+        line = only_item("lines", lines(result))
         level, _, request_id, message = line.split("\t")
         expect("level", level, "[WARNING]")
         expect("request id", request_id, result.request_id)
@@ -117,7 +117,7 @@ def elastic(harness: Harness) -> Observation:
         with harness.function("more_function.plain", wrapper=program, environment=environment) as function:
             result = harness.invoke(function, {"order": 7})
             expect("handler", value(result)["handler"], "elasticapm_handler.lambda_handler")
-            transaction = the_one("transactions", elastic_events(sink, "transaction"))
+            transaction = only_item("transactions", elastic_events(sink, "transaction"))
             expect("request", transaction["faas"]["execution"], result.request_id)
             expect("result", transaction["result"], "HTTP 2xx")
             expect("cold start", transaction["faas"]["coldstart"], True)
@@ -131,7 +131,7 @@ def elastic_error(harness: Harness) -> Observation:
         environment = elastic_settings(sink)
         with harness.function("more_function.fail", wrapper=program, environment=environment) as function:
             expect("errorType", error(harness.invoke(function))["errorType"], "ValueError")
-            sent = the_one("errors", elastic_events(sink, "error"))
+            sent = only_item("errors", elastic_events(sink, "error"))
             expect("message", sent["exception"]["message"], "ValueError: no such order")
     return str(sent["exception"]["message"])
 
@@ -153,6 +153,6 @@ def lumigo(harness: Harness) -> Observation:
         result = harness.invoke(function, {"order": 7})
         response = value(result)
         if response["statusCode"] != 200:
-            raise Difference(f"the handler was not reached: {response}")
+            raise Mismatch(f"the handler was not reached: {response}")
         expect_in("log", "packed 7", "\n".join(lines(result)))
     return "the handler was reached"

@@ -9,7 +9,7 @@ from typing import Any
 
 from lambda_emulator.function import Function, Result
 
-from conformance.expectations import error, expect, expect_in, the_one, value
+from conformance.expectations import error, expect, expect_in, only_item, value
 from conformance.suite import Observation
 from conformance.vendors.harness import Harness, case
 
@@ -53,7 +53,7 @@ def span_of(result: Result, function: Function) -> dict[str, Any]:
     """The function's span in this invocation."""
     expected = result.request_id
     mine = [one for one in spans(function) if one["attributes"].get("faas.invocation_id") == expected]
-    span: dict[str, Any] = the_one("spans", mine)
+    span: dict[str, Any] = only_item("spans", mine)
     return span
 
 
@@ -87,7 +87,7 @@ def handler_error(harness: Harness) -> Observation:
         expect("errorType", error(result)["errorType"], "ValueError")
         span = span_of(result, function)
         expect("status", span["status"]["status_code"], "ERROR")
-        event = the_one("events", span["events"])
+        event = only_item("events", span["events"])
         expect("exception", event["attributes"]["exception.message"], "no such order")
     return f"{span['status']['status_code']}, {event['attributes']['exception.type']}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from conformance.expectations import error, expect, expect_in, json_lines, lines, the_one, value
+from conformance.expectations import error, expect, expect_in, json_lines, lines, only_item, value
 from conformance.suite import Observation
 from conformance.vendors.harness import Harness, case
 from conformance.vendors.receivers import XRayDaemon
@@ -21,7 +21,7 @@ def logger(harness: Harness) -> Observation:
         first, second = (harness.invoke(function, {"order": 7}, TRACE_HEADER) for _ in range(2))
         expect("result", value(second), "logged")
         entries = [[one for one in json_lines(result) if one.get("order") == 7] for result in (first, second)]
-        cold, warm = (the_one("lines", found) for found in entries)
+        cold, warm = (only_item("lines", found) for found in entries)
         expect("message", cold["message"], "packed")
         expect("cold_start", [cold["cold_start"], warm["cold_start"]], [True, False])
         expect("function_request_id", cold["function_request_id"], first.request_id)
@@ -40,7 +40,7 @@ def logger_with_platform_format(harness: Harness) -> Observation:
         harness.invoke(function, {"order": 7})
         result = harness.invoke(function, {"order": 7})
         expect("result", value(result), "logged")
-        entry = the_one("lines", [one for one in json_lines(result) if one.get("order") == 7])
+        entry = only_item("lines", [one for one in json_lines(result) if one.get("order") == 7])
         expect("function_request_id", entry["function_request_id"], result.request_id)
     return f"{len(lines(result))} lines, none doubled"
 
@@ -79,8 +79,8 @@ def tracer_error(harness: Harness) -> Observation:
         with harness.function("powertools_function.trace_error", environment=environment) as function:
             payload = error(harness.invoke(function, {}, TRACE_HEADER))
             expect("errorType", payload["errorType"], "ValueError")
-            segment = the_one("segments", daemon.segments(1))
-            exception = the_one("exceptions", segment["cause"]["exceptions"])
+            segment = only_item("segments", daemon.segments(1))
+            exception = only_item("exceptions", segment["cause"]["exceptions"])
             expect("message", exception["message"], "no such order")
     return f"fault, {exception['type']}: {exception['message']}"
 
@@ -92,9 +92,9 @@ def metrics(harness: Harness) -> Observation:
         results = [harness.invoke(function, {"order": 7}) for _ in range(2)]
         found = [[one for one in json_lines(result) if "_aws" in one] for result in results]
         expect("metric lines", [len(one) for one in found], [2, 1])  # the cold start has its own
-        packed = the_one("metrics", [one for one in found[0] if "Packed" in one])
+        packed = only_item("metrics", [one for one in found[0] if "Packed" in one])
         expect("value", packed["Packed"], [3.0])
-        cold = the_one("cold start metrics", [one for one in found[0] if "ColdStart" in one])
+        cold = only_item("cold start metrics", [one for one in found[0] if "ColdStart" in one])
         expect("function_name", cold["function_name"], "function")
         namespace = packed["_aws"]["CloudWatchMetrics"][0]["Namespace"]
     return f"{namespace}: Packed {packed['Packed']}, ColdStart {cold['ColdStart']}"

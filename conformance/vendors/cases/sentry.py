@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.expectations import error, expect, expect_in, the_one, value
+from conformance.expectations import error, expect, expect_in, only_item, value
 from conformance.suite import Observation
 from conformance.vendors.harness import Harness, case
 
@@ -22,12 +22,12 @@ def describe(event: dict[str, Any]) -> Observation:
     return f"{exception['type']}: {exception['value']}, by {mechanism.get('type')}"
 
 
-@case(PACKAGE, "what a handler raises is captured, and flushed before the answer")
+@case(PACKAGE, "what a handler raises is captured, and flushed before the response")
 def handler_error(harness: Harness) -> Observation:
     with harness.function("sentry_function.fail") as function:
         result = harness.invoke(function, {"headers": {}})
         expect("errorType", error(result)["errorType"], "ValueError")
-        event = the_one("events", captured(harness))
+        event = only_item("events", captured(harness))
         exception = event["exception"]["values"][-1]
         expect("exception", exception["value"], "no such order")
         expect("mechanism", exception["mechanism"], {"type": "aws_lambda", "handled": False})
@@ -62,7 +62,7 @@ def repeated(harness: Harness) -> Observation:
 def init_error(harness: Harness) -> Observation:
     with harness.function("sentry_function.fail", environment={"FAIL_WHILE_LOADING": "1"}) as function:
         expect("errorType", error(harness.invoke(function))["errorType"], "LookupError")
-        event = the_one("events", captured(harness))
+        event = only_item("events", captured(harness))
     return describe(event)
 
 
@@ -70,7 +70,7 @@ def init_error(harness: Harness) -> Observation:
 def import_error(harness: Harness) -> Observation:
     with harness.function("sentry_function.fail", environment={"IMPORT_WHAT_IS_NOT_THERE": "1"}) as function:
         expect("errorType", error(harness.invoke(function))["errorType"], "Runtime.ImportModuleError")
-        event = the_one("events", captured(harness))
+        event = only_item("events", captured(harness))
     expect_in("exception", "module_that_is_not_there", str(event["exception"]["values"][-1]["value"]))
     return describe(event)
 
@@ -80,7 +80,7 @@ def async_handler_error(harness: Harness) -> Observation:
     with harness.function("sentry_function.fail_async") as function:
         result = harness.invoke(function, {})
         expect("errorType", error(result)["errorType"], "ValueError")
-        event = the_one("events", captured(harness))
+        event = only_item("events", captured(harness))
         expect("request id", event["extra"]["lambda"]["aws_request_id"], result.request_id)
     return describe(event)
 
@@ -91,7 +91,7 @@ def midway_error(harness: Harness) -> Observation:
         result = function.invoke_streaming(b"{}")
         expect("chunks", b"".join(result), b"first")
         expect("error type", result.error_type, "Function.ValueError")
-        event = the_one("events", captured(harness))
+        event = only_item("events", captured(harness))
         expect("request id", event["extra"]["lambda"]["aws_request_id"], result.request_id)
     return describe(event)
 
@@ -100,6 +100,6 @@ def midway_error(harness: Harness) -> Observation:
 def timeout_warning(harness: Harness) -> Observation:
     with harness.function("sentry_function.dawdle", timeout_s=2.4) as function:
         expect("result", value(harness.invoke(function, {})), "late")
-        event = the_one("events", captured(harness))
+        event = only_item("events", captured(harness))
         expect("exception", event["exception"]["values"][-1]["type"], "ServerlessTimeoutWarning")
     return describe(event)

@@ -14,7 +14,7 @@ MANGUM = "mangum"
 APIG_WSGI = "apig-wsgi"
 
 
-@case(MANGUM, "an ASGI application answers, with query, headers and context")
+@case(MANGUM, "an ASGI application responds, with query, headers and context")
 def asgi(harness: Harness) -> Observation:
     with harness.function("web_function.asgi_handler") as function:
         result = harness.invoke(function, http_event("GET", "/orders/7", query="a=1"))
@@ -40,7 +40,7 @@ def asgi_again(harness: Harness) -> Observation:
     return "3 posts, 1 picture"
 
 
-@case(APIG_WSGI, "a WSGI application answers, with body and status")
+@case(APIG_WSGI, "a WSGI application responds, with body and status")
 def wsgi(harness: Harness) -> Observation:
     with harness.function("web_function.wsgi_handler") as function:
         response = value(harness.invoke(function, http_event("POST", "/shop", query="a=1", body="höi")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.expectations import error, expect, expect_in, the_one, value
+from conformance.expectations import error, expect, expect_in, only_item, value
 from conformance.suite import Observation
 from conformance.vendors.harness import Harness, case
 from conformance.vendors.receivers import HttpSink, XRayDaemon
@@ -44,8 +44,8 @@ def handler_error(harness: Harness) -> Observation:
         with harness.function("xray_function.fail", environment=environment) as function:
             header = f"Root={TRACES[0]};Parent={1:016x};Sampled=1"
             expect("errorType", error(harness.invoke(function, {}, header))["errorType"], "ValueError")
-            segment = the_one("segments", daemon.segments(1))
-    exception = the_one("exceptions", segment["cause"]["exceptions"])
+            segment = only_item("segments", daemon.segments(1))
+    exception = only_item("exceptions", segment["cause"]["exceptions"])
     expect("message", exception["message"], "no such order")
     return f"fault, {exception['type']}"
 
@@ -57,7 +57,7 @@ def outgoing_header(harness: Harness) -> Observation:
         with harness.function("xray_function.call_out", environment=environment) as function:
             header = f"Root={TRACES[0]};Parent={1:016x};Sampled=1"
             expect("result", value(harness.invoke(function, {"url": f"{sink.url}/x"}, header)), 200)
-            sent = the_one("requests", sink.requests).headers["x-amzn-trace-id"]
+            sent = only_item("requests", sink.requests).headers["x-amzn-trace-id"]
             expect_in("header", f"Root={TRACES[0]}", sent)
             names = [one["name"] for one in daemon.segments(2)]
     expect("the function's segment, and its client's", ("call" in names, "127.0.0.1" in names), (True, True))
@@ -85,6 +85,6 @@ def async_handler(harness: Harness) -> Observation:
         with harness.function("xray_function.wait", environment=environment) as function:
             header = f"Root={TRACES[0]};Parent={1:016x};Sampled=1"
             expect("result", value(harness.invoke(function, {}, header)), "waited")
-            segment = the_one("segments", daemon.segments(1))
+            segment = only_item("segments", daemon.segments(1))
     expect("name", segment["name"], "wait")
     return "one subsegment, wait"

@@ -14,9 +14,9 @@ def stream(event: dict[str, int], context: Any) -> Iterator[str]:
     """Yield, wait until the stream ``other`` has yielded, too, and go on. They share /tmp."""
     mine, other = event["mine"], event["other"]
     yield f"{mine} has "
-    Path(f"/tmp/meeting-{mine}").touch()
+    Path(f"/tmp/overlapping-{mine}").touch()
     deadline = time.monotonic() + PATIENCE_S
-    while not Path(f"/tmp/meeting-{other}").exists():
+    while not Path(f"/tmp/overlapping-{other}").exists():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{other} is not there")
         time.sleep(0.001)

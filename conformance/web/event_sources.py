@@ -96,7 +96,7 @@ def balancer_with_lists(request: Request) -> Event:
     }
 
 
-SENDERS: dict[str, Callable[[Request], Event]] = {
+EVENT_SOURCES: dict[str, Callable[[Request], Event]] = {
     "function URL": function_url,
     "HTTP API": http_api,
     "REST API": rest_api,

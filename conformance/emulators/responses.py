@@ -13,7 +13,7 @@ UUID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What one client showed of one invocation; None is what it did not show, or what was not there."""
 
     status: int | None = None
@@ -86,7 +86,7 @@ class Error(Payload):
 
 @dataclass(frozen=True)
 class Expected:
-    """What a caller should get, a field for each of :class:`Answer`'s; ``log`` is a regular expression."""
+    """What a caller should get, a field for each of :class:`Response`'s; ``log`` is a regular expression."""
 
     status: int | None = 200
     function_error: str | None = None
@@ -96,12 +96,12 @@ class Expected:
     api_error: str | None = None
 
 
-def differences(expected: Expected, found: Answer) -> list[str]:
+def differences(expected: Expected, found: Response) -> list[str]:
     """One sentence for each field that is not as expected."""
     return [
         f"{field.name}: expected {describe(getattr(expected, field.name))}, "
         f"found {describe(getattr(found, field.name))}"
-        for field in fields(Answer)
+        for field in fields(Response)
         if not is_met(getattr(expected, field.name), getattr(found, field.name), field.name)
     ]
 
@@ -116,10 +116,10 @@ def is_met(expected: object, found: Any, field: str) -> bool:
     return bool(expected == found)
 
 
-def disagreements(one: Answer, other: Answer, uncompared: set[str]) -> list[str]:
-    """One sentence for each field in which two servers' answers differ, ids set aside."""
+def disagreements(one: Response, other: Response, uncompared: set[str]) -> list[str]:
+    """One sentence for each field in which two servers' responses differ, ids set aside."""
     sentences = []
-    for field in fields(Answer):
+    for field in fields(Response):
         left, right = without_ids(getattr(one, field.name)), without_ids(getattr(other, field.name))
         if field.name not in uncompared and left != right:
             sentences.append(f"{field.name}: AWS's {describe(left)}, ours {describe(right)}")

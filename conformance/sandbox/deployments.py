@@ -1,4 +1,4 @@
-"""The places in which the runtime is at home, and AWS's own for comparison: how Lambda starts each."""
+"""The ways to deploy the runtime, and AWS's own for comparison: how Lambda starts each."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ LAMBDA_LIBRARIES = "/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/v
 
 
 @dataclass(frozen=True)
-class Home:
-    """One way in which the runtime is installed and started."""
+class Deployment:
+    """One way to install and start the runtime."""
 
     name: str
     program: tuple[str, ...]  # and its arguments
@@ -24,10 +24,10 @@ class Home:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-OS_ONLY = Home("OS-only runtime", ("/opt/bootstrap",), interpreter_at="/opt")
+OS_ONLY = Deployment("OS-only runtime", ("/opt/bootstrap",), interpreter_at="/opt")
 
 # Lambda calls the wrapper with what it would have executed itself.
-MANAGED = Home(
+MANAGED = Deployment(
     "managed runtime",
     ("/opt/bootstrap", f"/var/lang/bin/{INTERPRETER}", "/var/runtime/bootstrap.py"),
     interpreter_at="/var/lang",
@@ -39,13 +39,17 @@ MANAGED = Home(
     },
 )
 
-IMAGE = Home("container image", ("/opt/bootstrap",), interpreter_at="/usr/local", handler_as_argument=True)
+IMAGE = Deployment(
+    "container image", ("/opt/bootstrap",), interpreter_at="/usr/local", handler_as_argument=True
+)
 
-FUNCTION_ZIP = Home("function zip", ("/var/task/bootstrap",), interpreter_at="/opt", bootstrap_at="/var/task")
+FUNCTION_ZIP = Deployment(
+    "function zip", ("/var/task/bootstrap",), interpreter_at="/opt", bootstrap_at="/var/task"
+)
 
 OURS = (OS_ONLY, MANAGED, IMAGE, FUNCTION_ZIP)
 
-AWS_MANAGED = Home(
+AWS_MANAGED = Deployment(
     "AWS's managed runtime",
     (f"/var/lang/bin/{INTERPRETER}", "/var/runtime/bootstrap.py"),
     interpreter_at="/var/lang",
