@@ -21,10 +21,10 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent)
 )  # a script has only its own folder on sys.path
 
-from tools.build import compilation, compilers, libraries, options, packing, problems, uv, wheels
+from tools.build import compilation, compilers, errors, libraries, options, packing, uv, wheels
 from tools.build.checks import Target
+from tools.build.errors import ToolError
 from tools.build.lambda_os import OPT
-from tools.build.problems import Problem
 
 # What the installer writes for this machine: scripts for its interpreter, a lock, the sources' locations.
 NOT_FOR_LAMBDA = ("bin", ".lock", "*.dist-info/direct_url.json", "*.dist-info/uv_cache.json")
@@ -52,16 +52,16 @@ def main() -> int:
     target, version, architecture = options.definite_target(arguments)
     if not arguments.requirements.is_file():
         remedy = "Set REQUIREMENTS to a file with one package on each line, as pip reads it."
-        raise Problem(f"{arguments.requirements} does not exist.", remedy)
+        raise ToolError(f"{arguments.requirements} does not exist.", remedy)
     name = f"deps-python{version.name}-{architecture.name}.zip"
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         install(arguments.requirements, target, tree / PACKAGES)
         if not any(tree.rglob("*.py")) and not any(tree.rglob("*.so")):
             remedy = "Add at least one, for example requests==2.32.3, one on each line."
-            raise Problem(f"{arguments.requirements} contains no packages.", remedy)
+            raise ToolError(f"{arguments.requirements} contains no packages.", remedy)
         libraries.add(tree, arguments.libraries)
-        bytecode = arguments.bytecode != compilers.NOBODY
+        bytecode = arguments.bytecode != compilers.NONE
         if bytecode:
             add_bytecode(arguments.bytecode, target, tree / PACKAGES)
         output = arguments.output or Path("layers", name)
@@ -70,7 +70,7 @@ def main() -> int:
 
 
 def install(requirements: Path, target: Target, folder: Path) -> None:
-    """Install wheels into ``folder`` and remove files for this machine; raise Problem if that fails."""
+    """Install wheels into ``folder`` and remove files for this machine; raise ToolError if that fails."""
     assert target.python is not None and target.architecture is not None
     # uv has no option for the implementation and the ABI: it reads them from an interpreter, here this one.
     if target.python.free_threaded or not is_ordinary_cpython():
@@ -78,8 +78,8 @@ def install(requirements: Path, target: Target, folder: Path) -> None:
     else:
         try:
             uv.program()
-        except Problem as problem:
-            install_with_pip(requirements, target, folder, because=problem)
+        except ToolError as error:
+            install_with_pip(requirements, target, folder, because=error)
         else:
             uv.install_packages(requirements, target.python, target.architecture, target.glibc, folder)
     remove_what_is_for_this_machine(folder)
@@ -108,14 +108,14 @@ def _is_there(line: str, folder: Path) -> bool:
 
 
 def install_with_pip(
-    requirements: Path, target: Target, folder: Path, because: Problem | None = None
+    requirements: Path, target: Target, folder: Path, because: ToolError | None = None
 ) -> None:
-    """Install with pip, which needs every compatible platform as an option; raise Problem if that fails."""
+    """Install with pip, which needs every compatible platform as an option; raise ToolError if that fails."""
     assert target.python is not None and target.architecture is not None
     pip = _pip()
     if pip is None:
         remedy = "Install uv (https://docs.astral.sh/uv/), or pip for this Python: python3 -m ensurepip."
-        raise because or Problem("This machine has neither uv nor pip.", remedy)
+        raise because or ToolError("This machine has neither uv nor pip.", remedy)
     words = [
         *pip,
         "install",
@@ -157,7 +157,7 @@ def _pip() -> list[str] | None:
 
 
 def add_bytecode(named: str, target: Target, packages: Path) -> None:
-    """Compile the packages; files for other Python versions are only reported. Raise Problem on failure."""
+    """Compile the packages; files for other Python versions are only reported. Raise ToolError on failure."""
     assert target.python is not None
     compiler = compilers.compiler(named, target.python)
     failed = compilation.compile_folder(compiler, packages, f"{OPT}/{PACKAGES}")
@@ -169,4 +169,4 @@ def add_bytecode(named: str, target: Target, packages: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(problems.report("make dist-deps", main))
+    sys.exit(errors.run("make dist-deps", main))

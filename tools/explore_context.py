@@ -17,8 +17,8 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent)
 )  # a script has only its own folder on sys.path
 
-from tools.build import problems
-from tools.build.problems import Problem
+from tools.build import errors
+from tools.build.errors import ToolError
 from tools.build.zips import Archive
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,11 +42,11 @@ def main() -> int:
 
 
 def unpack(layer: Path, folder: Path) -> None:
-    """Extract ``layer`` with modes and symbolic links, which `zipfile` drops; raise Problem on failure."""
+    """Extract ``layer`` with modes and symbolic links, which `zipfile` drops; raise ToolError on failure."""
     with Archive(layer) as archive:
         for name, member in archive.members.items():
             if member.obstacle:
-                raise Problem(f"{layer}: {name} {member.obstacle}.", "Build the zip again.")
+                raise ToolError(f"{layer}: {name} {member.obstacle}.", "Build the zip again.")
             path = place(layer, folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             if os.path.lexists(path):
@@ -63,9 +63,9 @@ def unpack(layer: Path, folder: Path) -> None:
 
 
 def place(layer: Path, folder: Path, name: str) -> Path:
-    """Return the path of a member below ``folder``; raise Problem if it would be outside of it."""
+    """Return the path of a member below ``folder``; raise ToolError if it would be outside of it."""
     if not name or name.startswith("/") or ".." in name.split("/"):
-        raise Problem(
+        raise ToolError(
             f"{layer}: {name!r} is not a relative path.",
             "Create the zip from inside a folder: cd FOLDER && zip -r ../layer.zip .",
         )
@@ -73,4 +73,4 @@ def place(layer: Path, folder: Path, name: str) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(problems.report("make explore-lambda-environment", main))
+    sys.exit(errors.run("make explore-lambda-environment", main))

@@ -20,10 +20,10 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent)
 )  # a script has only its own folder on sys.path
 
-from tools.build import compilation, compilers, exclusion, options, packing, problems
+from tools.build import compilation, compilers, errors, exclusion, options, packing
 from tools.build.checks.secrets import SECRETS
+from tools.build.errors import ToolError
 from tools.build.lambda_os import TASK
-from tools.build.problems import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if not arguments.task_root.is_dir():
-        raise Problem(
+        raise ToolError(
             f"{arguments.task_root} is not a folder.",
             "Set TASK_ROOT to the folder with the function's files.",
         )
@@ -98,11 +98,11 @@ def main() -> int:
         contents.copy(tree)
         if not any(path.is_file() for path in tree.rglob("*")):
             remedy = "Set TASK_ROOT to the folder with the function's files."
-            raise Problem(f"{arguments.task_root} contains no files for the zip.", remedy)
+            raise ToolError(f"{arguments.task_root} contains no files for the zip.", remedy)
         for python in programs:
             failed = compilation.compile_folder(python, tree, TASK)
             if failed:
-                raise Problem(
+                raise ToolError(
                     f"{python} cannot compile {', '.join(failed[:3])}.",
                     "Correct the file, or leave it out with EXCLUDE=PATTERN.",
                 )
@@ -131,13 +131,13 @@ class Contents:
         self._left_out: list[str] = []
 
     def copy(self, tree: Path) -> None:
-        """Copy the function's files, following links; raise Problem on failure."""
+        """Copy the function's files, following links; raise ToolError on failure."""
         try:
             shutil.copytree(self.task_root, tree, ignore=self._ignored)
         except shutil.Error as error:
             source, _, reason = error.args[0][0]
-            problems.refuse_full_disk(reason)
-            raise Problem(
+            errors.raise_if_disk_full(reason)
+            raise ToolError(
                 f"{source} cannot be copied: {reason}.",
                 "Make it readable, or leave it out with EXCLUDE=PATTERN.",
             ) from None
@@ -179,15 +179,17 @@ class Contents:
 
 
 def refuse_endless_and_broken_links(path: str) -> None:
-    """Raise Problem for a link to a missing file, or to a folder that contains the link."""
+    """Raise ToolError for a link to a missing file, or to a folder that contains the link."""
     if not os.path.islink(path):
         return
     if not os.path.exists(path):
         remedy = "Remove the link, or create its target."
-        raise Problem(f"{path} is a link to {os.readlink(path)}, which does not exist.", remedy)
+        raise ToolError(f"{path} is a link to {os.readlink(path)}, which does not exist.", remedy)
     target = os.path.realpath(path)
     if any(os.path.realpath(folder) == target for folder in Path(path).absolute().parents):
-        raise Problem(f"{path} is a link to a folder that contains it, so it never ends.", "Remove the link.")
+        raise ToolError(
+            f"{path} is a link to a folder that contains it, so it never ends.", "Remove the link."
+        )
 
 
 def _listed(names: list[str]) -> str:
@@ -196,4 +198,4 @@ def _listed(names: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(problems.report("make dist-function", main))
+    sys.exit(errors.run("make dist-function", main))

@@ -20,16 +20,16 @@ sys.path.insert(
 from tools.build import (
     compilation,
     compilers,
+    errors,
     installation,
     libraries,
     options,
     packing,
-    problems,
     trimming,
     uv,
 )
+from tools.build.errors import ToolError
 from tools.build.lambda_os import CERTIFICATES, OPT
-from tools.build.problems import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def main() -> int:
         python = installation.find(source, version, architecture, arguments.source or source)
         tree = Path(folder, "layer")
         assemble(python, arguments.libraries, tree)
-        bytecode = arguments.bytecode != compilers.NOBODY
+        bytecode = arguments.bytecode != compilers.NONE
         if bytecode:
             add_bytecode(arguments.bytecode, version, tree)
         output = arguments.output or Path("layers", name)
@@ -89,7 +89,7 @@ def obtain(source: Path | None, version: PythonVersion, architecture: Architectu
     if source.is_dir():
         return source
     if not source.exists():
-        raise Problem(
+        raise ToolError(
             f"{source} does not exist.",
             "Set FROM to the prefix of an installed Python, or to a tar file of one.",
         )
@@ -107,7 +107,7 @@ def assemble(python: Installation, folders: list[Path], tree: Path) -> None:
 
 
 def add_bytecode(named: str, version: PythonVersion, tree: Path) -> None:
-    """Compile the standard library, with its own interpreter if that runs here; raise Problem on failure."""
+    """Compile the standard library, with its own interpreter if that runs here; may raise ToolError."""
     own = tree / "bin" / "python3"
     compiler = compilers.compiler(named, version, [str(own)])
     place = f"lib/python{version.name}"
@@ -115,11 +115,11 @@ def add_bytecode(named: str, version: PythonVersion, tree: Path) -> None:
     failed = compilation.compile_folder(compiler, tree / place, f"{OPT}/{place}", environment=environment)
     if failed:
         shown = ", ".join(failed[:3])
-        raise Problem(
+        raise ToolError(
             f"{compiler} cannot compile {shown} of the standard library.",
             f"Use a Python {version.number}: BYTECODE=/path/to/python{version.number}.",
         )
 
 
 if __name__ == "__main__":
-    sys.exit(problems.report("make dist-python", main))
+    sys.exit(errors.run("make dist-python", main))

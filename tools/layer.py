@@ -19,8 +19,8 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent)
 )  # a script has only its own folder on sys.path
 
-from tools.build import compilation, compilers, options, packing, problems
-from tools.build.problems import Problem
+from tools.build import compilation, compilers, errors, options, packing
+from tools.build.errors import ToolError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -78,14 +78,14 @@ def collect(tree: Path) -> None:
 
 
 def compile_for(python: str, tree: Path) -> None:
-    """Add ``python``'s bytecode to each module of the runtime; raise Problem on failure."""
+    """Add ``python``'s bytecode to each module of the runtime; raise ToolError on failure."""
     failed = compilation.compile_folder(python, tree / "runtime", "/opt/runtime")
     if failed:
-        raise Problem(
+        raise ToolError(
             f"{python} cannot compile {', '.join(failed)}.",
             "Use Python 3.8 or newer, for example BYTECODE=python3.13.",
         )
 
 
 if __name__ == "__main__":
-    sys.exit(problems.report("make dist", main))
+    sys.exit(errors.run("make dist", main))

@@ -17,7 +17,7 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent)
 )  # a script has only its own folder on sys.path
 
-from tools.build import checks, listing, options, problems
+from tools.build import checks, errors, listing, options
 from tools.build.checks import ERROR, Upload
 from tools.build.zips import Archive
 
@@ -44,4 +44,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(problems.report("make verify-layer", main))
+    sys.exit(errors.run("make verify-layer", main))

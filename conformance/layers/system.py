@@ -114,7 +114,7 @@ def library_folder() -> Path:
 
 
 def other_system(folder: Path) -> BareSystem:
-    """Return the root for the other architecture; raise MissingRequirement if nothing can run its programs."""
+    """Return the root for the other architecture; raise MissingRequirement if its programs cannot run."""
     tree = other_tree()
     emulator = _qemu()
     mount = folder.parent / "binfmt_misc"

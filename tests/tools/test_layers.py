@@ -15,8 +15,8 @@ from tests.tools.layer_files import ARM64, I386, elf, pyc, write_zip
 from tools.build import checks, listing, versions
 from tools.build import pyc as bytecode
 from tools.build.checks import ERROR, WARNING, Target, Upload
+from tools.build.errors import ToolError
 from tools.build.lambda_os import ARCHITECTURES
-from tools.build.problems import Problem
 from tools.build.zips import Archive
 
 TYPE_CHECKING = False
@@ -721,16 +721,16 @@ class SoundZips(ZipTestCase):
 
     def test_a_file_that_is_not_a_zip_is_rejected(self) -> None:
         path = self.folder / "a.zip"
-        with self.assertRaisesRegex(Problem, "does not exist"):
+        with self.assertRaisesRegex(ToolError, "does not exist"):
             Archive(path)
         path.write_bytes(b"no zip")
-        with self.assertRaisesRegex(Problem, "is not a zip file"):
+        with self.assertRaisesRegex(ToolError, "is not a zip file"):
             Archive(path)
 
     def test_a_zip_with_damaged_content_is_rejected(self) -> None:
         path = self.zip({"python/a.py": "print('as it was')\n"})
         path.write_bytes(path.read_bytes().replace(b"as it was", b"not so..."))
-        with self.assertRaisesRegex(Problem, r"python/a\.py is damaged"):
+        with self.assertRaisesRegex(ToolError, r"python/a\.py is damaged"):
             self.findings(path)
 
     def test_a_zip_with_a_name_that_is_not_utf_8_is_rejected(self) -> None:
@@ -738,7 +738,7 @@ class SoundZips(ZipTestCase):
             with self.subTest(local=local):
                 path = self.zip({"python/café.py": ""})
                 path.write_bytes(rename(path.read_bytes(), "é".encode(), b"\xc3\xff", local=local))
-                with self.assertRaisesRegex(Problem, words):
+                with self.assertRaisesRegex(ToolError, words):
                     self.findings(path)
 
 

@@ -24,8 +24,8 @@ from tests.tools.layer_files import ARM64, X86_64, elf, write_zip
 from tools import dependencies
 from tools.build import elf as elf_facts
 from tools.build import exclusion, listing, pyc, pythons, trimming, uv, versions, wheels
+from tools.build.errors import ToolError
 from tools.build.lambda_os import ARCHITECTURES
-from tools.build.problems import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class ToolTestCase(unittest.TestCase):
         self.assertEqual(outcome.returncode, 0, outcome.stderr)
         return output
 
-    def assertProblem(self, words: str, name: str, *arguments: object) -> str:
+    def assertToolError(self, words: str, name: str, *arguments: object) -> str:
         """Expect that the tool fails with one message that has ``words`` and a remedy, and writes nothing."""
         before = self.files()
         outcome = self.run_tool(name, *arguments)
@@ -185,7 +185,7 @@ class TheRuntimesLayer(ToolTestCase):
         self.assertEqual(outcome.stdout.splitlines()[-1], "0 errors, 0 warnings")
 
     def test_a_program_that_is_not_a_python_is_rejected(self) -> None:
-        self.assertProblem("nowhere is not a Python", "layer", "--bytecode", "nowhere")
+        self.assertToolError("nowhere is not a Python", "layer", "--bytecode", "nowhere")
 
     def test_a_zip_without_bytecode_causes_a_hint_and_no_warning(self) -> None:
         for name in ("layer", "function"):
@@ -213,16 +213,16 @@ class TheRuntimesLayer(ToolTestCase):
             self.skipTest("its bytecode has no version of CPython's")
         other = "3.13" if VERSION != "3.13" else "3.12"
         words = f"not for Python {other}"
-        self.assertProblem(words, "layer", "--bytecode", sys.executable, "--python", other)
+        self.assertToolError(words, "layer", "--bytecode", sys.executable, "--python", other)
 
     def test_an_output_below_a_file_is_rejected(self) -> None:
         (self.folder / "file").write_text("")
-        self.assertProblem("cannot be written", "layer", "--output", self.folder / "file" / "a.zip")
+        self.assertToolError("cannot be written", "layer", "--output", self.folder / "file" / "a.zip")
 
     @unittest.skipIf(os.geteuid() == 0, "root may write anywhere")
     def test_an_output_in_a_read_only_folder_is_rejected(self) -> None:
         (self.folder / "closed").mkdir(mode=0o555)
-        self.assertProblem("cannot be written", "layer", "--output", self.folder / "closed" / "a.zip")
+        self.assertToolError("cannot be written", "layer", "--output", self.folder / "closed" / "a.zip")
 
     def test_a_full_disk_is_reported(self) -> None:
         limited = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
@@ -237,7 +237,7 @@ class TheRuntimesLayer(ToolTestCase):
     def test_the_previous_zip_stays_when_a_build_fails(self) -> None:
         (self.folder / "a.zip").write_text("as it was")
         files = self.write({"bootstrap": "#!/usr/bin/env python3\r\n"})
-        self.assertProblem("CR LF", "function", files, "--output", self.folder / "a.zip")
+        self.assertToolError("CR LF", "function", files, "--output", self.folder / "a.zip")
         self.assertEqual((self.folder / "a.zip").read_text(), "as it was")
 
 
@@ -327,9 +327,9 @@ class AFunction(ToolTestCase):
 
     def test_an_invalid_pattern_is_rejected(self) -> None:
         files = self.write({"app.py": ""})
-        self.assertProblem("The pattern '[z-a]' is not valid", "function", files, "--exclude", "[z-a]")
+        self.assertToolError("The pattern '[z-a]' is not valid", "function", files, "--exclude", "[z-a]")
         files = self.write({".lambdaignore": b"caf\xe9\n"})
-        self.assertProblem(".lambdaignore is not UTF-8", "function", files)
+        self.assertToolError(".lambdaignore is not UTF-8", "function", files)
 
     def test_files_that_macos_adds_are_left_out_silently(self) -> None:
         files = self.write({"app.py": "", "._app.py": b"\0\x05\x16\x07", "a/.DS_Store": "", "a/b.py": ""})
@@ -398,7 +398,7 @@ class AFunction(ToolTestCase):
                 files = self.write({"a/app.py": "", "b/app.py": ""})
                 for name, target in places.items():
                     (files / name).symlink_to(target)
-                problem = self.assertProblem(words, "function", files)
+                problem = self.assertToolError(words, "function", files)
                 self.assertLess(len(problem), 500)
                 shutil.rmtree(files)
 
@@ -422,7 +422,7 @@ class AFunction(ToolTestCase):
         ):
             with self.subTest(name):
                 files = self.write({"app.py": "", name: elf(ARM64 if "aarch64" in name else X86_64)})
-                text = self.assertProblem(problem, "function", files)
+                text = self.assertToolError(problem, "function", files)
                 self.assertIn("Checked for Python 3.13 on x86_64 (to change: PYTHON_VERSION=", text)
                 chosen = {"--python": "3.13", "--arch": "x86_64", options[0]: options[1]}
                 outcome = self.run_tool("function", files, *options)
@@ -458,18 +458,18 @@ class AFunction(ToolTestCase):
             Path(os.fsdecode(os.fsencode(files) + b"/caf\xe9.txt")).write_text("")
         except OSError:
             self.skipTest("this file system takes names of UTF-8 only")
-        self.assertProblem(r"caf\xe9.txt has a name that is not UTF-8", "function", files)
+        self.assertToolError(r"caf\xe9.txt has a name that is not UTF-8", "function", files)
 
     def test_a_module_that_is_not_valid_python_is_rejected(self) -> None:
         files = self.write({"app.py": "def handler(\n", "fine.py": ""})
-        self.assertProblem("app.py (SyntaxError", "function", files, "--bytecode", sys.executable)
+        self.assertToolError("app.py (SyntaxError", "function", files, "--bytecode", sys.executable)
 
     def test_a_missing_folder_is_rejected(self) -> None:
-        self.assertProblem("is not a folder", "function", self.folder / "nowhere")
+        self.assertToolError("is not a folder", "function", self.folder / "nowhere")
 
     def test_a_folder_without_files_is_rejected(self) -> None:
         (self.folder / "empty").mkdir()
-        self.assertProblem("contains no files", "function", self.folder / "empty")
+        self.assertToolError("contains no files", "function", self.folder / "empty")
 
 
 class AnInterpreter(ToolTestCase):
@@ -539,7 +539,7 @@ class AnInterpreter(ToolTestCase):
             with self.subTest(words):
                 with tarfile.open(packed, "w") as archive:
                     archive.add(content, "python")
-                self.assertProblem(words, "interpreter", *options, "--from", packed)
+                self.assertToolError(words, "interpreter", *options, "--from", packed)
 
     def test_a_full_disk_is_reported_for_an_archive_or_a_function(self) -> None:
         packed = self.folder / "python.tar"
@@ -583,58 +583,60 @@ class AnInterpreter(ToolTestCase):
         packed = self.folder / "python.tar"
         with tarfile.open(packed, "w") as archive:
             archive.addfile(tarfile.TarInfo("../outside"), io.BytesIO())
-        self.assertProblem("cannot be unpacked", "interpreter", *self.options(), "--from", packed)
+        self.assertToolError("cannot be unpacked", "interpreter", *self.options(), "--from", packed)
 
     def test_a_missing_library_is_reported(self) -> None:
-        words = self.assertProblem("libcrypto.so.3", "interpreter", *self.options(), "--from", self.prefix())
+        words = self.assertToolError(
+            "libcrypto.so.3", "interpreter", *self.options(), "--from", self.prefix()
+        )
         self.assertIn("LIBRARIES=", words)
 
     def test_a_symbol_above_the_limit_is_rejected_unless_the_limit_is_raised(self) -> None:
         program = elf(loader=LOADER, versions={("libm.so.6", "GLIBC_2.35"): ["hypot"]})
         prefix = self.prefix(program=program)
         words = [*self.options(), "--from", prefix, "--libraries", prefix / "libraries"]
-        self.assertProblem("GLIBC_2.35 of libm.so.6 (hypot)", "interpreter", *words)
+        self.assertToolError("GLIBC_2.35 of libm.so.6 (hypot)", "interpreter", *words)
         self.build("interpreter", *words, "--glibc", "2.36")
 
     def test_a_python_for_another_machine_is_rejected(self) -> None:
         words = [*self.options(arch="arm64"), "--from", self.prefix()]
-        problem = self.assertProblem("is for x86_64, not for arm64", "interpreter", *words)
+        problem = self.assertToolError("is for x86_64, not for arm64", "interpreter", *words)
         self.assertIn("Use ARCH=x86_64", problem)
 
     def test_a_python_of_another_version_is_rejected(self) -> None:
         words = [*self.options(python="3.12"), "--from", self.prefix()]
-        problem = self.assertProblem("contains Python 3.13, not 3.12", "interpreter", *words)
+        problem = self.assertToolError("contains Python 3.13, not 3.12", "interpreter", *words)
         self.assertIn("Use PYTHON_VERSION=3.13", problem)
 
     def test_a_folder_that_is_not_a_python_is_rejected(self) -> None:
         folder = self.write({"bin/python3.13": elf(loader=LOADER), "README": ""})
-        self.assertProblem("is not a Python", "interpreter", *self.options(), "--from", folder)
+        self.assertToolError("is not a Python", "interpreter", *self.options(), "--from", folder)
 
     def test_a_file_that_is_not_a_python_is_rejected(self) -> None:
         path = self.write({"readme": "words"}) / "readme"
-        self.assertProblem("is not a Python", "interpreter", *self.options(), "--from", path)
+        self.assertToolError("is not a Python", "interpreter", *self.options(), "--from", path)
 
     def test_a_virtual_environment_is_rejected(self) -> None:
         folder = self.write({"pyvenv.cfg": "home = /usr/bin\n", "bin/python3.13": ""})
-        self.assertProblem("virtual environment", "interpreter", *self.options(), "--from", folder)
+        self.assertToolError("virtual environment", "interpreter", *self.options(), "--from", folder)
 
     def test_a_python_for_macos_is_rejected(self) -> None:
         prefix = self.prefix(program=b"\xcf\xfa\xed\xfe" + bytes(100))
-        self.assertProblem("for macOS", "interpreter", *self.options(), "--from", prefix)
+        self.assertToolError("for macOS", "interpreter", *self.options(), "--from", prefix)
 
     def test_a_script_in_place_of_the_program_is_rejected(self) -> None:
         prefix = self.prefix(program=b"#!/bin/sh\nexec pyenv exec python3.13\n")
-        self.assertProblem("is a script", "interpreter", *self.options(), "--from", prefix)
+        self.assertToolError("is a script", "interpreter", *self.options(), "--from", prefix)
 
     def test_a_missing_source_is_rejected(self) -> None:
         words = [*self.options(), "--from", self.folder / "nowhere"]
-        self.assertProblem("does not exist", "interpreter", *words)
+        self.assertToolError("does not exist", "interpreter", *words)
 
     def test_a_compiler_of_another_version_is_rejected(self) -> None:
         other = "3.13" if VERSION != "3.13" else "3.12"
         prefix = self.prefix(other)
         options = self.options(python=other, bytecode=sys.executable)
-        self.assertProblem(f"not for Python {other}", "interpreter", *options, "--from", prefix)
+        self.assertToolError(f"not for Python {other}", "interpreter", *options, "--from", prefix)
 
     def test_two_versions_or_architectures_are_rejected(self) -> None:
         words = ["--from", self.prefix()]
@@ -644,7 +646,7 @@ class AnInterpreter(ToolTestCase):
         ):
             with self.subTest(option):
                 both = [word for value in values for word in (option, value)]
-                problem = self.assertProblem(
+                problem = self.assertToolError(
                     f"{variable} is {' and '.join(values)}", "interpreter", *both, *words
                 )
                 self.assertIn(f"Use {variable}={values[0]}", problem)
@@ -666,12 +668,12 @@ class AnInterpreter(ToolTestCase):
             ("glibc", "new", "not a glibc version"),
         ):
             with self.subTest(option=option, value=value):
-                self.assertProblem(words, "interpreter", *self.options(**{option: value}), "--from", prefix)
+                self.assertToolError(words, "interpreter", *self.options(**{option: value}), "--from", prefix)
 
 
 class Packages(ToolTestCase):
     def test_missing_requirements_are_rejected(self) -> None:
-        self.assertProblem("does not exist", "dependencies", self.folder / "requirements.txt")
+        self.assertToolError("does not exist", "dependencies", self.folder / "requirements.txt")
 
     def test_long_messages_of_uv_and_pip_are_explained_in_one_sentence(self) -> None:
         git = "error: Git operation failed\n  fatal: unable to access: Could not resolve host: x.invalid"
@@ -703,7 +705,7 @@ class Packages(ToolTestCase):
         none = "ERROR: No matching distribution found for x"
         warning = "WARNING: Retrying after connection broken by 'NewConnectionError(…)': /simple/x/"
         problem = uv.explained(
-            f"{warning}\n{warning}\n{none}", "pip", Problem("uv is not here.", "Fetch it.")
+            f"{warning}\n{warning}\n{none}", "pip", ToolError("uv is not here.", "Fetch it.")
         )
         found = "The download failed, because the server cannot be reached. Output of pip:\n"
         found += f"    {none}\nuv is not here."
@@ -863,7 +865,7 @@ class Facts(unittest.TestCase):
                 version = versions.parse(text)
                 self.assertEqual((version.name, version.full, version.abi), (name, full, abi))
         for text in ("", "3", "2.7", "3.7", "3.x", "3.13-dev", "latest"):
-            with self.subTest(text), self.assertRaises(Problem):
+            with self.subTest(text), self.assertRaises(ToolError):
                 versions.parse(text)
 
     def test_unneeded_files_of_an_interpreter_are_left_out(self) -> None:

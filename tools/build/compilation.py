@@ -11,7 +11,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tools.build.problems import Problem, refuse_full_disk
+from tools.build.errors import ToolError, raise_if_disk_full
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def compile_folder(
     """Compile the modules below ``folder``, which will be at ``destination``; return the failures.
 
     ``environment`` is added to this process's environment, from which Python's own variables are removed.
-    Raise Problem if ``python`` cannot compile at all.
+    Raise ToolError if ``python`` cannot compile at all.
     """
     words = [os.path.abspath(python), *COMMAND, destination, os.path.abspath(folder)]
     try:
@@ -47,17 +47,17 @@ def compile_folder(
             check=False,
         )
     except OSError as error:
-        raise Problem(
+        raise ToolError(
             f"{python} cannot be run: {error.strerror}.", "Use another interpreter: BYTECODE=python3.13."
         ) from None
     output = process.stdout.decode("utf-8", "replace")
     if process.returncode != 0:
-        refuse_full_disk(output)
+        raise_if_disk_full(output)
     failed = [_reason(text, folder) for text in re.split(r"^\*\*\* ", output, flags=re.MULTILINE)[1:]]
     if process.returncode != 0 and not failed:
         lines = "\n".join(output.strip().splitlines()[-LINES_SHOWN:])
         remedy = "Use another interpreter: BYTECODE=python3.13."
-        raise Problem(f"{python} cannot compile (status {process.returncode}):\n{lines}", remedy)
+        raise ToolError(f"{python} cannot compile (status {process.returncode}):\n{lines}", remedy)
     return failed
 
 

@@ -6,7 +6,7 @@ import re
 import shutil
 
 from tools.build import pythons, uv, versions
-from tools.build.problems import Problem
+from tools.build.errors import ToolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
     from tools.build.versions import PythonVersion
 
-NOBODY = "none"  # requests a zip without bytecode
+NONE = "none"  # requests a zip without bytecode
 
 
 def programs(words: Sequence[str]) -> list[str]:
-    """Return the interpreter for each word, see ``program``; raise Problem on failure."""
-    return [program(word) for word in words if word != NOBODY]
+    """Return the interpreter for each word, see ``program``; raise ToolError on failure."""
+    return [program(word) for word in words if word != NONE]
 
 
 def program(word: str) -> str:
-    """Return the interpreter for a path, a name on PATH, or a version; raise Problem on failure."""
+    """Return the interpreter for a path, a name on PATH, or a version; raise ToolError on failure."""
     found = shutil.which(word)
     if found is not None and pythons.described(found):
         return found
     if re.match(r"(?:python)?3\.\d+", word):
         return any_of(versions.parse(word))
-    raise Problem(f"{word} is not a Python on this machine.", "Use for example BYTECODE=python3.13.")
+    raise ToolError(f"{word} is not a Python on this machine.", "Use for example BYTECODE=python3.13.")
 
 
 def compiler(named: str, version: PythonVersion, candidates: Sequence[str] = ()) -> str:
-    """Return the interpreter ``named``, or else any of that version, see ``any_of``; raise Problem."""
+    """Return the interpreter ``named``, or else any of that version, see ``any_of``; raise ToolError."""
     if not named:
         return any_of(version, candidates)
     found = program(named)
@@ -42,20 +42,20 @@ def compiler(named: str, version: PythonVersion, candidates: Sequence[str] = ())
         remedy = (
             f"Use BYTECODE=python{version.number}, or leave BYTECODE out to have one found or downloaded."
         )
-        raise Problem(f"{named} is {description}: its bytecode is not for Python {version.number}.", remedy)
+        raise ToolError(f"{named} is {description}: its bytecode is not for Python {version.number}.", remedy)
     return found
 
 
 def any_of(version: PythonVersion, candidates: Sequence[str] = ()) -> str:
     """Return an interpreter of that version: a candidate, one of this machine, or a downloaded one.
 
-    Bytecode depends only on the minor version, not on the machine. Raise Problem if there is none.
+    Bytecode depends only on the minor version, not on the machine. Raise ToolError if there is none.
     """
     try:
         return pythons.find(version, candidates)
-    except Problem as missing:
+    except ToolError as missing:
         try:
             return pythons.find(version, uv.install_compiler(version))
-        except Problem as problem:
-            remedy = f"{missing.remedy} Without bytecode (BYTECODE={NOBODY}), cold starts are slower."
-            raise Problem(f"{missing.found} {problem.found}", remedy) from None
+        except ToolError as error:
+            remedy = f"{missing.remedy} Without bytecode (BYTECODE={NONE}), cold starts are slower."
+            raise ToolError(f"{missing.found} {error.found}", remedy) from None

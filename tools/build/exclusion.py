@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 
-from tools.build.problems import Problem
+from tools.build.errors import ToolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Rule:
     __slots__ = ("_folders_only", "_regex", "keeps", "pattern")
 
     def __init__(self, pattern: str) -> None:
-        """Raise Problem if the pattern is invalid."""
+        """Raise ToolError if the pattern is invalid."""
         self.pattern = pattern
         self.keeps = pattern.startswith("!")
         pattern = pattern[1:] if self.keeps else pattern
@@ -43,7 +43,7 @@ class Rule:
             self._regex = re.compile(anywhere + translated, re.DOTALL)
         except re.error as error:
             remedy = f"Use the syntax of .gitignore in EXCLUDE and {FILE}; \\ escapes a character."
-            raise Problem(f"The pattern {self.pattern!r} is not valid: {error}.", remedy) from None
+            raise ToolError(f"The pattern {self.pattern!r} is not valid: {error}.", remedy) from None
 
     def matches(self, path: str, *, is_folder: bool) -> bool:
         """Return whether the rule applies to ``path``, which is relative to the task root."""
@@ -67,19 +67,19 @@ def _translated(token: str) -> str:
 
 
 def rules(lines: Iterable[str]) -> list[Rule]:
-    """Parse the lines of a file; raise Problem if a pattern is invalid."""
+    """Parse the lines of a file; raise ToolError if a pattern is invalid."""
     patterns = (line.rstrip() for line in lines)
     return [Rule(pattern) for pattern in patterns if pattern and not pattern.startswith("#")]
 
 
 def read(folder: Path) -> list[Rule]:
-    """Read the rules in a task root's .lambdaignore, if it exists; raise Problem if it is invalid."""
+    """Read the rules in a task root's .lambdaignore, if it exists; raise ToolError if it is invalid."""
     try:
         text = (folder / FILE).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return []
     except UnicodeDecodeError:
-        raise Problem(f"{folder / FILE} is not UTF-8.", "Save it as UTF-8.") from None
+        raise ToolError(f"{folder / FILE} is not UTF-8.", "Save it as UTF-8.") from None
     return rules(text.splitlines())
 
 

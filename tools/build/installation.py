@@ -9,8 +9,8 @@ import tarfile
 from pathlib import Path
 
 from tools.build import elf
+from tools.build.errors import ToolError, raise_if_disk_full
 from tools.build.lambda_os import MACHINES
-from tools.build.problems import Problem, refuse_full_disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ class Installation:
 
 
 def find(folder: Path, version: PythonVersion, architecture: Architecture, given: Path) -> Installation:
-    """Return the installation of ``version`` below ``folder``; raise Problem if Lambda cannot run it.
+    """Return the installation of ``version`` below ``folder``; raise ToolError if Lambda cannot run it.
 
     ``given`` is the path that the user passed, for messages: the folder, or the archive unpacked into it.
     """
     if (folder / "pyvenv.cfg").exists():
         remedy = "Use the installation that it was created from: `home` in its pyvenv.cfg, without /bin."
-        raise Problem(f"{given} is a virtual environment, which contains no interpreter.", remedy)
+        raise ToolError(f"{given} is a virtual environment, which contains no interpreter.", remedy)
     programs = {}
     for pattern in reversed(PLACES):
         for path in sorted(folder.glob(pattern)):
@@ -53,13 +53,13 @@ def find(folder: Path, version: PythonVersion, architecture: Architecture, given
             if match and path.is_file() and (path.parent.parent / "lib" / path.name / "os.py").is_file():
                 programs[match.group(1)] = path
     if not programs:
-        raise Problem(
+        raise ToolError(
             f"{given} is not a Python: it has no {A_PYTHON}.", f"Set FROM to a folder with {A_PYTHON}."
         )
     if version.name not in programs:
         found = ", ".join(sorted(programs))
         remedy = f"Use PYTHON_VERSION={sorted(programs)[0]}, or another folder."
-        raise Problem(f"{given} contains Python {found}, not {version.name}.", remedy)
+        raise ToolError(f"{given} contains Python {found}, not {version.name}.", remedy)
     installation = Installation(programs[version.name], version)
     _refuse_other_machines(
         installation.program, architecture, given / installation.program.relative_to(folder)
@@ -68,7 +68,7 @@ def find(folder: Path, version: PythonVersion, architecture: Architecture, given
 
 
 def _refuse_other_machines(program: Path, architecture: Architecture, called: Path) -> None:
-    """Raise Problem if ``program`` is not for Linux on ``architecture``."""
+    """Raise ToolError if ``program`` is not for Linux on ``architecture``."""
     data = program.read_bytes()
     try:
         facts = elf.parse(data)
@@ -81,15 +81,15 @@ def _refuse_other_machines(program: Path, architecture: Architecture, called: Pa
             else "not a program"
         )
         remedy = "Use a build for Linux, or leave FROM out to download one."
-        raise Problem(f"{called} is {kind}, and Lambda runs Linux.", remedy) from None
+        raise ToolError(f"{called} is {kind}, and Lambda runs Linux.", remedy) from None
     if facts.machine != architecture.elf:
         found = MACHINES.get(facts.machine, f"machine {facts.machine}")
         remedy = f"Use ARCH={found}, or a build for {architecture.name}."
-        raise Problem(f"{called} is for {found}, not for {architecture.name}.", remedy)
+        raise ToolError(f"{called} is for {found}, not for {architecture.name}.", remedy)
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a tar file, with any compression, into ``folder``; raise Problem on failure."""
+    """Unpack a tar file, with any compression, into ``folder``; raise ToolError on failure."""
     remedy = "Use a .tar.gz, .tar.xz or .tar.bz2 of an installed Python, such as python-build-standalone's."
     _refuse_unknown_compression(archive)
     try:
@@ -100,16 +100,16 @@ def unpack(archive: Path, folder: Path) -> None:
                 _refuse_escapes(file)
                 file.extractall(folder)
     except tarfile.ReadError:
-        raise Problem(
+        raise ToolError(
             f"{archive} is not a Python: it is not a tar file that Python can read.", remedy
         ) from None
     except Exception as error:  # a damaged archive: the exception's type depends on its compression
-        refuse_full_disk(str(error))
-        raise Problem(f"{archive} is not a Python: it cannot be unpacked ({error}).", remedy) from None
+        raise_if_disk_full(str(error))
+        raise ToolError(f"{archive} is not a Python: it cannot be unpacked ({error}).", remedy) from None
 
 
 def _refuse_unknown_compression(archive: Path) -> None:
-    """Raise Problem if this Python lacks the module that decompresses the archive."""
+    """Raise ToolError if this Python lacks the module that decompresses the archive."""
     with archive.open("rb") as file:
         head = file.read(6)
     for magic, module in COMPRESSIONS.items():
@@ -119,7 +119,7 @@ def _refuse_unknown_compression(archive: Path) -> None:
             except ImportError:
                 found = f"{archive} cannot be unpacked: {sys.executable} lacks the module {module}."
                 remedy = "Use another Python: PYTHON=python3.X."
-                raise Problem(found, remedy) from None
+                raise ToolError(found, remedy) from None
 
 
 def _refuse_escapes(file: tarfile.TarFile) -> None:

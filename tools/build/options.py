@@ -7,8 +7,8 @@ import re
 
 from tools.build import pythons, versions
 from tools.build.checks import Target
+from tools.build.errors import ToolError
 from tools.build.lambda_os import ARCHITECTURES, GLIBC
-from tools.build.problems import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def target(arguments: argparse.Namespace, compilers: Sequence[str] | None = None) -> Target:
-    """Return the target that the options describe, with defaults for the rest; raise Problem if invalid.
+    """Return the target that the options describe, with defaults for the rest; raise ToolError if invalid.
 
     ``compilers`` write the zip's bytecode. With several of them, the target has no particular version.
     """
@@ -64,9 +64,9 @@ def target(arguments: argparse.Namespace, compilers: Sequence[str] | None = None
     architecture = _one("ARCH", arguments.arch)
     if architecture and architecture not in ARCHITECTURES:
         names = " or ".join(ARCHITECTURES)
-        raise Problem(f"Lambda has no architecture {architecture!r}.", f"Use ARCH={names}.")
+        raise ToolError(f"Lambda has no architecture {architecture!r}.", f"Use ARCH={names}.")
     if not re.match(r"\d+\.\d+$", arguments.glibc):
-        raise Problem(f"{arguments.glibc!r} is not a glibc version.", "Use for example GLIBC=2.34.")
+        raise ToolError(f"{arguments.glibc!r} is not a glibc version.", "Use for example GLIBC=2.34.")
     python, default_python = (versions.parse(text) if text else None for text in (version, default))
     defaults = Target(default_python, ARCHITECTURES[ARCHITECTURE])
     return Target(python, ARCHITECTURES.get(architecture), arguments.glibc, defaults)
@@ -81,8 +81,8 @@ def definite_target(arguments: argparse.Namespace) -> tuple[Target, PythonVersio
 
 
 def _one(variable: str, words: Sequence[str]) -> str:
-    """Return the only word, or "" if there is none; raise Problem for several."""
+    """Return the only word, or "" if there is none; raise ToolError for several."""
     if len(words) > 1:
         remedy = f"Use {variable}={words[0]}, and build one zip for each."
-        raise Problem(f"{variable} is {' and '.join(words)}, but a zip can have only one.", remedy)
+        raise ToolError(f"{variable} is {' and '.join(words)}, but a zip can have only one.", remedy)
     return words[0] if words else ""

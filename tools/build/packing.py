@@ -11,7 +11,7 @@ from tools.build import checks, listing, zips
 from tools.build.checks import ERROR, Target, Upload
 from tools.build.checks.bytecode import NO_BYTECODE
 from tools.build.checks.imports import MISSING_IMPORT
-from tools.build.problems import Problem, refuse_full_disk
+from tools.build.errors import ToolError, raise_if_disk_full
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def pack(
     allowed: Sequence[str] = (),
     bytecode: bool = True,
 ) -> None:
-    """Write ``tree`` to ``output`` and print its size; raise Problem if it would not work on Lambda.
+    """Write ``tree`` to ``output`` and print its size; raise ToolError if it would not work on Lambda.
 
     Without ``bytecode``, none was requested, and its absence is not a finding. The zip is written to a
     temporary file, which replaces ``output`` only if it passes the checks.
@@ -66,7 +66,7 @@ def pack(
 def _check(
     partial: Path, output: Path, target: Target, allowed: Sequence[str], expected: Sequence[str]
 ) -> str:
-    """Print the warnings, except the expected kinds; return the target; raise Problem for errors."""
+    """Print the warnings, except the expected kinds; return the target; raise ToolError for errors."""
     with zips.Archive(partial) as archive:
         upload = Upload([archive], target)
         findings = checks.check(upload, allowed)
@@ -77,16 +77,16 @@ def _check(
     if errors:
         text = listing.findings_text(errors, sys.stderr, shown=ERRORS_SHOWN)
         found = f"{output} was not written: {listing.counted(errors)}. Checked for {upload.checked_for}."
-        raise Problem(found, text)
+        raise ToolError(found, text)
     if findings:
         print(listing.findings_text(findings, sys.stderr), file=sys.stderr)
     return upload.checked_for
 
 
-def _cannot_write(output: Path, error: OSError) -> Problem:
-    refuse_full_disk(f"{error.strerror}: {output}")
+def _cannot_write(output: Path, error: OSError) -> ToolError:
+    raise_if_disk_full(f"{error.strerror}: {output}")
     remedy = "Use a writable location: --output FILE (with make: OUTPUT=FILE)."
-    return Problem(f"{output} cannot be written: {error.strerror}.", remedy)
+    return ToolError(f"{output} cannot be written: {error.strerror}.", remedy)
 
 
 def _umask() -> int:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.build.problems import Problem
+from tools.build.errors import ToolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ PATIENCE_S = 30
 
 
 def find(version: PythonVersion, candidates: Sequence[str] = ()) -> str:
-    """Return a CPython of that minor version, trying ``candidates`` first; raise Problem if there is none."""
+    """Return a CPython of that minor version, trying ``candidates`` first; raise ToolError otherwise."""
     for program in (*candidates, sys.executable, *_installed(version)):
         if program and described(program) == f"cpython {version.number}":
             return program
     remedy = f"Install python{version.number}, or set BYTECODE=/path/to/python{version.number}."
-    raise Problem(f"There is no Python {version.number} on this machine to compile with.", remedy)
+    raise ToolError(f"There is no Python {version.number} on this machine to compile with.", remedy)
 
 
 def described(program: str) -> str:

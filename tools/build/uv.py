@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.build.problems import Problem, refuse_full_disk
+from tools.build.errors import ToolError, raise_if_disk_full
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ MEANINGS = (
 
 
 def program() -> str:
-    """Return uv's path, after installing it if necessary; raise Problem on failure."""
+    """Return uv's path, after installing it if necessary; raise ToolError on failure."""
     own = FOLDER / "bin" / "uv"
     if READY.exists() and READY.stat().st_mtime >= REQUIREMENTS.stat().st_mtime and own.exists():
         return str(own)
@@ -92,7 +92,7 @@ def program() -> str:
     found = shutil.which("uv")
     if found is None:
         remedy = "Check the network, or install uv and put it on PATH: https://docs.astral.sh/uv/"
-        raise Problem(f"uv is not on this machine and cannot be installed ({failure}).", remedy)
+        raise ToolError(f"uv is not on this machine and cannot be installed ({failure}).", remedy)
     return found
 
 
@@ -113,14 +113,14 @@ def _install() -> str:
 
 
 def install_python(version: PythonVersion, architecture: Architecture, folder: Path) -> None:
-    """Download CPython for Linux on ``architecture`` (python-build-standalone); raise Problem on failure."""
+    """Download CPython for Linux on ``architecture`` (python-build-standalone) or raise ToolError."""
     threads = "+freethreaded" if version.free_threaded else ""
     request = f"cpython-{version.full}{threads}-linux-{architecture.wheel}-gnu"
     _run(["python", "install", request, "--no-bin", "--install-dir", str(folder)])
 
 
 def install_compiler(version: PythonVersion) -> list[str]:
-    """Download a Python for this machine as a compiler; return its candidates; raise Problem on failure."""
+    """Download a Python for this machine as a compiler; return its candidates; raise ToolError on failure."""
     _run(["python", "install", f"cpython-{version.number}", "--no-bin", "--install-dir", str(PYTHONS)])
     return [str(path) for path in sorted(PYTHONS.glob(f"*/bin/python{version.number}"))]
 
@@ -128,7 +128,7 @@ def install_compiler(version: PythonVersion) -> list[str]:
 def install_packages(
     requirements: Path, version: PythonVersion, architecture: Architecture, glibc: str, folder: Path
 ) -> None:
-    """Install wheels for Lambda, and only wheels, into ``folder``; raise Problem on failure."""
+    """Install wheels for Lambda, and only wheels, into ``folder``; raise ToolError on failure."""
     platform = f"{architecture.wheel}-manylinux_{glibc.replace('.', '_')}"
     words = [
         "pip",
@@ -145,8 +145,8 @@ def install_packages(
     while True:
         try:
             return _run(words, folder=requirements.parent)
-        except Problem as problem:
-            match = SOURCE_REFUSED.search(problem.found)
+        except ToolError as error:
+            match = SOURCE_REFUSED.search(error.found)
             if match is None or match.group(1) in own:
                 raise
             own.add(match.group(1))
@@ -154,7 +154,7 @@ def install_packages(
 
 
 def _run(arguments: Sequence[str], folder: Path | None = None) -> None:
-    """Run uv in ``folder``, to which relative paths refer; raise Problem on failure."""
+    """Run uv in ``folder``, to which relative paths refer; raise ToolError on failure."""
     process = subprocess.run(
         [program(), *arguments],
         cwd=folder,
@@ -170,9 +170,9 @@ def _run(arguments: Sequence[str], folder: Path | None = None) -> None:
         raise explained(process.stdout.decode("utf-8", "replace"), "uv")
 
 
-def explained(output: str, tool: str, because: Problem | None = None) -> Problem:
+def explained(output: str, tool: str, because: ToolError | None = None) -> ToolError:
     """Explain the output of a failed uv or pip; ``because``: why the preferred tool was not used."""
-    refuse_full_disk(output)
+    raise_if_disk_full(output)
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     found, remedy = f"{tool} has failed", ""
     quoted = [line for line in lines if not line.startswith("WARNING")]
@@ -183,7 +183,7 @@ def explained(output: str, tool: str, because: Problem | None = None) -> Problem
             break
     quotation = "".join(f"\n    {line}" for line in quoted[:LINES_SHOWN])
     reason = f"\n{because.found}" if because is not None else ""
-    return Problem(f"{found}. Output of {tool}:{quotation}{reason}", remedy)
+    return ToolError(f"{found}. Output of {tool}:{quotation}{reason}", remedy)
 
 
 def _last_line(output: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tools.build.problems import Problem
+from tools.build.errors import ToolError
 
 OLDEST = (3, 8)  # the oldest version that the runtime supports
 
@@ -41,13 +41,13 @@ class PythonVersion:
 
 
 def parse(text: str) -> PythonVersion:
-    """Parse a version; raise Problem if it is invalid or too old."""
+    """Parse a version; raise ToolError if it is invalid or too old."""
     match = re.match(r"(?:python|cpython-)?3\.(\d+)(?:\.(\d+))?(t?)$", text.strip())
     if match is None:
-        raise Problem(f"{text!r} is not a Python version.", "Use for example 3.13, 3.13.5 or 3.13t.")
+        raise ToolError(f"{text!r} is not a Python version.", "Use for example 3.13, 3.13.5 or 3.13t.")
     minor, patch, threads = match.groups()
     if (3, int(minor)) < OLDEST:
-        raise Problem(
+        raise ToolError(
             f"Python 3.{minor} is too old: the runtime needs 3.8 or newer.", "Use for example 3.13."
         )
     return PythonVersion(int(minor), patch or "", free_threaded=bool(threads))

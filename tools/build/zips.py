@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from tools.build.problems import Problem
+from tools.build.errors import ToolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,12 +64,12 @@ def write(tree: Path, output: Path, *, compress: bool) -> list[str]:
 
 
 def _refuse_other_encodings(name: str) -> None:
-    """Raise Problem for a name that is not UTF-8, which a zip cannot contain."""
+    """Raise ToolError for a name that is not UTF-8, which a zip cannot contain."""
     try:
         name.encode()
     except UnicodeEncodeError:
         shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-        raise Problem(f"{shown} has a name that is not UTF-8.", "Rename it.") from None
+        raise ToolError(f"{shown} has a name that is not UTF-8.", "Rename it.") from None
 
 
 class Member:
@@ -120,17 +120,17 @@ class Archive:
     """An open zip file, to be used in a ``with`` block."""
 
     def __init__(self, path: Path) -> None:
-        """Open ``path``; raise Problem if it is not a zip."""
+        """Open ``path``; raise ToolError if it is not a zip."""
         self.path = path
         remedy = "Use a zip file, for example ZIP=layers/lambda.zip, which `make dist` builds."
         try:
             self._file = zipfile.ZipFile(path)
         except FileNotFoundError:
-            raise Problem(f"{path} does not exist.", remedy) from None
+            raise ToolError(f"{path} does not exist.", remedy) from None
         except OSError as error:
-            raise Problem(f"{path} cannot be read: {error.strerror}.", remedy) from None
+            raise ToolError(f"{path} cannot be read: {error.strerror}.", remedy) from None
         except DAMAGE as error:
-            raise Problem(f"{path} is not a zip file: {error}.", remedy) from None
+            raise ToolError(f"{path} is not a zip file: {error}.", remedy) from None
         everything = [Member(entry) for entry in self._file.infolist()]
         files = [member for member in everything if not member.is_folder]
         self.members = {member.name: member for member in files}
@@ -155,19 +155,19 @@ class Archive:
         return sum(member.size for member in self.members.values())
 
     def read(self, name: str) -> bytes:
-        """Return the content of a member; raise Problem if it is damaged."""
+        """Return the content of a member; raise ToolError if it is damaged."""
         try:
             return self._file.read(name)
         except (*DAMAGE, OSError) as error:
             raise self._damaged(name, error) from None
 
     def head(self, name: str, size: int) -> bytes:
-        """Return the first ``size`` bytes of a member; raise Problem if they are damaged."""
+        """Return the first ``size`` bytes of a member; raise ToolError if they are damaged."""
         try:
             with self._file.open(name) as file:
                 return file.read(size)
         except (*DAMAGE, OSError) as error:
             raise self._damaged(name, error) from None
 
-    def _damaged(self, name: str, error: Exception) -> Problem:
-        return Problem(f"{self.path}: {name} is damaged: {error}.", "Build the zip again.")
+    def _damaged(self, name: str, error: Exception) -> ToolError:
+        return ToolError(f"{self.path}: {name} is damaged: {error}.", "Build the zip again.")

@@ -70,7 +70,7 @@ class Upload:
     """The zips of one function and its layers."""
 
     def __init__(self, archives: Sequence[Archive], target: Target) -> None:
-        """Read the facts that all checks share; raise Problem if a zip is damaged."""
+        """Read the facts that all checks share; raise ToolError if a zip is damaged."""
         self.archives = archives
         self.unzipped_size = sum(archive.unzipped_size for archive in archives)
         # Zips beyond Lambda's limit might not fit this machine's memory either.

@@ -1,4 +1,4 @@
-"""Report why a tool cannot continue: what was found, and what to do."""
+"""The error that stops a tool: what was found, and what to do."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 NO_ROOM = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
-class Problem(Exception):
-    """The tool cannot build anything from its input; it has left no file behind."""
+class ToolError(Exception):
+    """The tool cannot continue. It has not left any file behind."""
 
     def __init__(self, found: str, remedy: str) -> None:
         super().__init__(found, remedy)
@@ -28,21 +28,21 @@ class Problem(Exception):
         return f"{self.found}\n{self.remedy}".rstrip()
 
 
-def refuse_full_disk(words: str) -> None:
-    """Raise Problem if an error message, ``words``, says that the disk is full."""
+def raise_if_disk_full(words: str) -> None:
+    """Raise ToolError if ``words``, an error message, means that the disk is full."""
     for reason in NO_ROOM:
         if reason in words:
             places = f"in the output's folder and in {tempfile.gettempdir()}"
             remedy = f"Free some space {places}, or use others: OUTPUT=FILE, TMPDIR=FOLDER."
-            raise Problem(f"Not enough space to write: {words.strip().splitlines()[-1].strip()}.", remedy)
+            raise ToolError(f"Not enough space to write: {words.strip().splitlines()[-1].strip()}.", remedy)
 
 
-def report(name: str, tool: Callable[[], int]) -> int:
-    """Run ``tool`` and return its exit status; print a Problem after ``name`` and return 2."""
+def run(name: str, tool: Callable[[], int]) -> int:
+    """Run ``tool`` and return its exit status; print a ToolError after ``name`` and return 2."""
     try:
         return _with_files_explained(tool)
-    except Problem as problem:
-        print(f"{name}: {problem}", file=sys.stderr)
+    except ToolError as error:
+        print(f"{name}: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # drop what is still buffered
@@ -52,11 +52,11 @@ def report(name: str, tool: Callable[[], int]) -> int:
 
 
 def _with_files_explained(tool: Callable[[], int]) -> int:
-    """Run ``tool``; turn an unexpected error of the file system into a Problem."""
+    """Run ``tool``; turn an unexpected error of the file system into a ToolError."""
     try:
         return tool()
     except BrokenPipeError:
         raise
     except OSError as error:
-        refuse_full_disk(str(error))
-        raise Problem(f"{error}.", "Check the file's permissions.") from None
+        raise_if_disk_full(str(error))
+        raise ToolError(f"{error}.", "Check the file's permissions.") from None
