@@ -26,7 +26,8 @@ from tools.build.checks import Target
 from tools.build.errors import ToolError
 from tools.build.lambda_os import OPT
 
-# What the installer writes for this machine: scripts for its interpreter, a lock, the sources' locations.
+# Files that the installer writes for this machine: scripts for its interpreter, a lock, the sources'
+# locations.
 NOT_FOR_LAMBDA = ("bin", ".lock", "*.dist-info/direct_url.json", "*.dist-info/uv_cache.json")
 PACKAGES = "python"  # below /opt, on sys.path
 

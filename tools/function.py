@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # Files of operating systems and of Python that are left out without being listed.
 NOT_LISTED = (".DS_Store", "._*", "__MACOSX/", "Thumbs.db", "desktop.ini", "__pycache__/", exclusion.FILE)
-# What tools leave in a source folder. Everything else belongs to the function, except SECRETS.
+# Files that tools leave in a source folder. All other files belong to the function, except SECRETS.
 NOT_FOR_LAMBDA = (
     *(".git", ".hg", ".svn"),
     *(".idea/", ".vscode/", ".ipynb_checkpoints/"),
@@ -41,7 +41,7 @@ NOT_FOR_LAMBDA = (
     *(".mypy_cache/", ".pytest_cache/", ".ruff_cache/", ".hypothesis/", ".coverage", "htmlcov/"),
     *(".nox/", ".tox/", ".venv", "venv/", ".eggs/", "node_modules/"),
 )
-LAYERS = Path(__file__).resolve().parent.parent / "layers"  # what this project has built
+LAYERS = Path(__file__).resolve().parent.parent / "layers"  # the output folder of this project
 NAMES_SHOWN = 10
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME = "lambda"  # layers/lambda.zip
 ARCHITECTURES = ("x86_64", "arm64")
-# Where the console offers the layers; Lambda itself ignores it. PublishLayerVersion accepts at most 15.
+# The runtimes for which the console offers the layers; Lambda itself ignores them. The API accepts at most
+# 15.
 OS_ONLY = ("provided.al2023",)
 MANAGED = tuple(f"python3.{minor}" for minor in range(9, 15))
 DIRECT_UPLOAD_LIMIT = (

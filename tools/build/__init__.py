@@ -1,1 +1,1 @@
-"""What the programs in `tools` share: zips, packages, bytecode, interpreters, checks."""
+"""Modules that the programs in `tools` share: zips, packages, bytecode, interpreters, checks."""

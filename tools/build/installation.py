@@ -81,7 +81,7 @@ def _refuse_other_machines(program: Path, architecture: Architecture, called: Pa
             else "not a program"
         )
         remedy = "Use a build for Linux, or leave FROM out to download one."
-        raise ToolError(f"{called} is {kind}, and Lambda runs Linux.", remedy) from None
+        raise ToolError(f"{called} is {kind}, but Lambda runs Linux.", remedy) from None
     if facts.machine != architecture.elf:
         found = MACHINES.get(facts.machine, f"machine {facts.machine}")
         remedy = f"Use ARCH={found}, or a build for {architecture.name}."

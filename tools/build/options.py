@@ -64,7 +64,7 @@ def target(arguments: argparse.Namespace, compilers: Sequence[str] | None = None
     architecture = _one("ARCH", arguments.arch)
     if architecture and architecture not in ARCHITECTURES:
         names = " or ".join(ARCHITECTURES)
-        raise ToolError(f"Lambda has no architecture {architecture!r}.", f"Use ARCH={names}.")
+        raise ToolError(f"{architecture!r} is not an architecture of Lambda.", f"Use ARCH={names}.")
     if not re.match(r"\d+\.\d+$", arguments.glibc):
         raise ToolError(f"{arguments.glibc!r} is not a glibc version.", "Use for example GLIBC=2.34.")
     python, default_python = (versions.parse(text) if text else None for text in (version, default))

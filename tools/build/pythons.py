@@ -32,7 +32,7 @@ def find(version: PythonVersion, candidates: Sequence[str] = ()) -> str:
         if program and described(program) == f"cpython {version.number}":
             return program
     remedy = f"Install python{version.number}, or set BYTECODE=/path/to/python{version.number}."
-    raise ToolError(f"There is no Python {version.number} on this machine to compile with.", remedy)
+    raise ToolError(f"Python {version.number} is not installed on this machine.", remedy)
 
 
 def described(program: str) -> str:

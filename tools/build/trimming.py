@@ -58,7 +58,7 @@ LEFT_OUT = (
     # added by macOS
     "._*",
     "*/._*",
-    # compiled again
+    # will be compiled again
     "*.pyc",
 )
 ROOT_OF_LAYERS = "/opt"

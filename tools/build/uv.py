@@ -58,7 +58,7 @@ MEANINGS = (
     ),
     (
         re.compile("No download found for request"),
-        "There is no such Python to download",
+        "This Python cannot be downloaded: it is not available",
         "Use another PYTHON_VERSION, or an existing Python with FROM=FOLDER or FROM=ARCHIVE.",
     ),
     (

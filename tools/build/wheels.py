@@ -68,7 +68,7 @@ def _platform_problem(platform: str, architecture: Architecture | None, glibc: s
         return f"is for {machine}, not for {architecture.wheel}"
     version = OLD_PLATFORMS.get(system, system.partition("_")[2])
     if version and _numbers(version) > _numbers(glibc):
-        return f"needs glibc {version.replace('_', '.')}, and Lambda has {glibc}"
+        return f"needs glibc {version.replace('_', '.')}, but Lambda has {glibc}"
     return ""
 
 
@@ -95,7 +95,7 @@ def extension_problem(name: str, python: PythonVersion | None, architecture: Arc
         return ""  # plain or .abi3.so: the name does not exclude any Python
     interpreter, machine, libc = match.groups()
     if libc is not None and libc.startswith("musl"):
-        return "is for musl (Alpine), and Lambda has glibc"
+        return "is for musl (Alpine), but Lambda has glibc"
     if machine is not None and architecture is not None and machine != architecture.wheel:
         return f"is for {machine}, not for {architecture.wheel}"
     if python is not None and interpreter != f"cpython-{python.abi[2:]}":

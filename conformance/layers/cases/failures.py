@@ -1,4 +1,4 @@
-"""What cannot be built: one message each, and no zip, not even half of one."""
+"""Builds that fail: each prints one message and writes no zip."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from conformance.layers.harness import PREFIX, VERSION, Harness
 from conformance.sandbox.machine import ROOT
 from conformance.suite import Observation, case
 
-GROUP = "What cannot be built"
+GROUP = "Builds that fail"
 NOBODY = "http://127.0.0.1:9"  # where nobody listens
 
 
 def refusal(
     harness: Harness, words: list[str | Path], environment: Mapping[str, str], expected: str
 ) -> Observation:
-    """The first line of what a tool says; it must hold ``expected``, and nothing may be written."""
+    """Return the first line of a tool's error, which must contain ``expected``. No zip may be written."""
     output = harness.new_folder() / "a.zip"
     outcome = harness.run([*words, "--output", output], environment=environment)
     expect("exit status", outcome.status, 2)
@@ -42,7 +42,7 @@ def tool(name: str, folder: Path = ROOT) -> list[str | Path]:
 
 
 def wheel(folder: Path, tag: str) -> Path:
-    """A wheel with one module and a command, for the platform of ``tag``."""
+    """Create a wheel with one module and a command, for the platform in ``tag``."""
     info = "mine-1.0.dist-info"
     path = folder / f"mine-1.0-{tag}.whl"
     with zipfile.ZipFile(path, "w") as archive:
@@ -55,7 +55,7 @@ def wheel(folder: Path, tag: str) -> Path:
 
 
 def sdist(folder: Path) -> None:
-    """The same as source, which would have to be built."""
+    """Create the same package as source, which would have to be built."""
     with tarfile.open(folder / "mine-1.0.tar.gz", "w:gz") as archive:
         for name, text in (
             ("mine-1.0/PKG-INFO", "Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n"),
@@ -72,8 +72,8 @@ def requirements(folder: Path) -> Path:
     return path
 
 
-def stranger(harness: Harness) -> tuple[Path, dict[str, str]]:
-    """The tools in a folder where uv is not installed, and an environment in which it cannot be."""
+def tools_without_uv(harness: Harness) -> tuple[Path, dict[str, str]]:
+    """Copy the tools to a folder without uv, for an environment in which uv cannot be installed."""
     folder = harness.new_folder()
     shutil.copytree(ROOT / "tools", folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     path = os.pathsep.join(
@@ -91,7 +91,7 @@ def no_wheel(harness: Harness) -> Observation:
     return refusal(harness, words, {}, "has no wheel that works on Lambda")
 
 
-@case(GROUP, "a package that is there as source only")
+@case(GROUP, "a package without any wheel")
 def no_wheel_at_all(harness: Harness) -> Observation:
     folder = harness.new_folder()
     sdist(folder)
@@ -99,7 +99,7 @@ def no_wheel_at_all(harness: Harness) -> Observation:
     return refusal(harness, words, {}, "has no wheel that works on Lambda")
 
 
-@case(GROUP, "no way to the packages")
+@case(GROUP, "packages without a network")
 def no_network_for_packages(harness: Harness) -> Observation:
     path = harness.new_folder() / "requirements.txt"
     path.write_text(f"--index-url {NOBODY}/simple\nmine\n")
@@ -107,7 +107,7 @@ def no_network_for_packages(harness: Harness) -> Observation:
     return refusal(harness, words, {"UV_HTTP_RETRIES": "0"}, "cannot be reached")
 
 
-@case(GROUP, "no way to the interpreters")
+@case(GROUP, "interpreters without a network")
 def no_network_for_interpreters(harness: Harness) -> Observation:
     environment = {"UV_PYTHON_INSTALL_MIRROR": NOBODY, "UV_HTTP_RETRIES": "0"}
     return refusal(harness, [*tool("interpreter"), "--python", "3.13"], environment, "cannot be reached")
@@ -115,25 +115,27 @@ def no_network_for_interpreters(harness: Harness) -> Observation:
 
 @case(GROUP, "a version that python-build-standalone does not have")
 def no_such_version(harness: Harness) -> Observation:
-    return refusal(harness, [*tool("interpreter"), "--python", "3.77"], {}, "no such Python")
+    return refusal(
+        harness, [*tool("interpreter"), "--python", "3.77"], {}, "cannot be downloaded: it is not available"
+    )
 
 
-@case(GROUP, "bytecode for a version that nobody has")
+@case(GROUP, "bytecode for a version that does not exist")
 def no_such_compiler(harness: Harness) -> Observation:
     words = [*tool("layer"), "--bytecode", "3.77"]
-    return refusal(harness, words, {}, "There is no Python 3.77 on this machine")
+    return refusal(harness, words, {}, "Python 3.77 is not installed on this machine")
 
 
-@case(GROUP, "an interpreter without uv, which cannot be installed either")
+@case(GROUP, "an interpreter if uv cannot be installed")
 def no_uv(harness: Harness) -> Observation:
-    folder, environment = stranger(harness)
+    folder, environment = tools_without_uv(harness)
     words = [*tool("interpreter", folder), "--python", "3.13"]
     return refusal(harness, words, environment, "uv is not on this machine and cannot be installed")
 
 
-@case(GROUP, "packages without uv, and no network for pip either")
+@case(GROUP, "packages without uv and without a network for pip")
 def no_uv_and_no_network(harness: Harness) -> Observation:
-    folder, environment = stranger(harness)
+    folder, environment = tools_without_uv(harness)
     path = folder / "requirements.txt"
     path.write_text("mine\n")
     words = [*tool("dependencies", folder), path, "--python", "3.13"]
@@ -143,7 +145,7 @@ def no_uv_and_no_network(harness: Harness) -> Observation:
 
 @case(GROUP, "packages without uv: pip installs the same")
 def pip_instead(harness: Harness) -> Observation:
-    folder, environment = stranger(harness)
+    folder, environment = tools_without_uv(harness)
     wheel(folder, "py3-none-any")
     contents = []
     for place, variables in ((folder, environment), (ROOT, None)):
@@ -157,7 +159,7 @@ def pip_instead(harness: Harness) -> Observation:
     return ", ".join(sorted(contents[0]))
 
 
-@case(GROUP, "a folder that can only be read")
+@case(GROUP, "a read-only folder")
 def read_only(harness: Harness) -> Observation:
     folder = harness.new_folder()
     output = folder / "a.zip"
@@ -181,7 +183,7 @@ def other_version(harness: Harness) -> Observation:
     return refusal(harness, words, {}, f"not {other}")
 
 
-@case(GROUP, "bytecode by another version than the one that will run")
+@case(GROUP, "bytecode for another version than the interpreter's")
 def other_bytecode(harness: Harness) -> Observation:
     other = "3.8" if VERSION != "3.8" else "3.9"
     folder = harness.new_folder()

@@ -232,7 +232,7 @@ class Libraries:
                         rpaths.append((place, set(known)))
 
     def places(self, library: str) -> list[str]:
-        """Return the places in the zips of files with that name."""
+        """Return where the zips contain files with that name."""
         return sorted(name for name in self._names if posixpath.basename(name) == library)
 
 

@@ -95,7 +95,7 @@ def _missing(name: str, files: list[File], place: str) -> Finding:
 
 
 def _is_own_source(upload: Upload, file: File) -> bool:
-    """Return whether a file is an importable module of the function's or the layer's author."""
+    """Return whether a file is an importable module that belongs to the function or the layer itself."""
     return (
         file.name.endswith(".py")
         and file.name not in upload.installed
