@@ -131,7 +131,7 @@ def variables(configuration: Configuration, runtime_api: str) -> dict[str, str]:
         result["LC_CTYPE"] = "C.UTF-8"
     if not configuration.credentials:
         result.update(NO_CREDENTIALS)
-    # An interpreter may need the host's LD_LIBRARY_PATH to start at all.
+    # Some interpreters need the LD_LIBRARY_PATH of this machine to start.
     credentials = CREDENTIALS if configuration.credentials else ()
     for name in ("LD_LIBRARY_PATH", *credentials, *configuration.inherit):
         if name in os.environ:

@@ -158,7 +158,7 @@ class Environment:
         self._platform.restore_start()
 
     def run(self, invocation: Invocation, timeout_s: float, on_poll: Callable[[], None]) -> str:
-        """Hand over one event and wait until the runtime asks for the next.
+        """Pass one event to the runtime and wait until it requests the next.
 
         Return COMPLETED, EXITED or TIMED_OUT. Call ``on_poll`` every ``POLL_S`` while waiting.
         """

@@ -78,7 +78,7 @@ class Extensions:
         return response
 
     def next(self, request: Request) -> Response | None:
-        """Handle ``GET /extension/event/next``: return a refusal, or None to wait for ever."""
+        """Handle ``GET /extension/event/next``: return a refusal, or None to wait forever."""
         identifier = request.header("Lambda-Extension-Identifier")
         if not identifier:
             message = "Missing Lambda-Extension-Identifier header"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Fields = List[Tuple[str, str]]
     Handle = Callable[["Request"], Optional["Response"]]
 
-# Limit of the request line and headers in bytes. It is net/http's, which Lambda's own server uses.
+# Limit of the request line and headers in bytes. Lambda's own server uses net/http, which has this limit.
 HEAD_LIMIT = 1024 * 1024 + 4096
 
 # Limit of the trailers in bytes: net/http reads them into one buffer.
@@ -36,7 +36,7 @@ READ_SIZE = 64 * 1024
 CHUNK_SIZE = 32 * 1024
 
 # How many seconds a connection stays half open after an early reply, so that the client reads the reply
-# before the reset arrives. The same as in net/http.
+# before the reset arrives. net/http uses the same value.
 LINGER_S = 0.5
 
 # RFC 9110, 5.6.2 and 5.5: a token; a value without control characters except tab.
@@ -302,7 +302,7 @@ class HttpServer:
             except OSError:
                 if self._closed:
                     return
-                time.sleep(0.01)  # out of file descriptors, perhaps; the next one may succeed
+                time.sleep(0.01)  # for example, no file descriptor is left; the next call may succeed
                 continue
             thread = threading.Thread(
                 target=self._serve_connection, args=(connection, address[0]), daemon=True

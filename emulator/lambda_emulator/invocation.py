@@ -160,7 +160,7 @@ class StreamingResult:
 
 
 class Invocation:
-    """One event and everything that is known about its handling.
+    """One event and the state of its handling.
 
     ``responded`` is set when the response for the caller is known. ``finished`` is set when the runtime has
     requested the next event or exited, and the log is complete: Lambda bills until then.

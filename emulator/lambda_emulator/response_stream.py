@@ -16,7 +16,7 @@ CAPACITY = 64 * 1024
 
 
 class ResponseStream:
-    """A bounded queue of parts between one writer and one reader.
+    """A bounded queue of parts from one writer to one reader.
 
     The writer opens it, writes the parts and ends it; a failure may end it before it is opened. The reader
     waits until it is opened, iterates, and may abandon it: later parts are then dropped, because the
