@@ -2,7 +2,7 @@
 
 python3 -m tests                       all of them, two files at a time
 python3 -m tests init_errors           a file
-python3 -m tests '*trace_header*'      whatever has that in its name
+python3 -m tests '*trace_header*'      tests with this in their names
 python3 -m unittest discover -s tests -t .
 """
 

@@ -1,6 +1,6 @@
-"""The emulator alone: what a caller sees, what a runtime can do, what the emulator leaves behind.
+"""The emulator alone: its callers' view, the rules for runtimes, and its clean-up.
 
-The runtimes here are a few lines each, written for the occasion, because most of them misbehave.
+The runtimes here are short scripts, because most of them must misbehave.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class EmulatorTestCase(unittest.TestCase):
     def wait_until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 20
         while not condition():
-            self.assertLess(time.monotonic(), deadline, "it does not come true")
+            self.assertLess(time.monotonic(), deadline, "the condition did not become true")
             time.sleep(0.002)
 
     def wait_for_log(self, function: Function, text: str, times: int = 1) -> None:
@@ -435,7 +435,7 @@ class TheLogInJson(EmulatorTestCase):
 
 class AFailure(EmulatorTestCase):
     def test_of_the_emulator_itself_does_not_block_callers(self) -> None:
-        function = self.start(ECHO, timeout_s=math.inf)  # so there is no deadline
+        function = self.start(ECHO, timeout_s=math.inf)  # no deadline
         results: list[Result] = []
         waiting = threading.Thread(target=lambda: results.append(function.invoke()), daemon=True)
         waiting.start()
@@ -563,7 +563,7 @@ class AFailure(EmulatorTestCase):
         function.close()
         for thread in threads:
             thread.join(5)
-        deadline = time.monotonic() + 5  # killed at once, but the kernel may need some time to clean up
+        deadline = time.monotonic() + 5  # killed immediately, but the kernel may need some time to clean up
         while self.holds(lock) and time.monotonic() < deadline:
             time.sleep(0.01)
         self.assertFalse(self.holds(lock))
@@ -1079,7 +1079,7 @@ class TheInvokeApi(EmulatorTestCase):
             pattern = f"POST /2015-03-31/functions/{name}/invocations {outcome}"
             self.assertRegex(line, f"^{pattern.replace('ID', request_id)}$")
         self.assertIn(f"START RequestId: {request_ids[0]} ", self.started.log_text())
-        self.assertNotIn("POST", self.started.log_text(), "it is no part of the function's log")
+        self.assertNotIn("POST", self.started.log_text(), "it is not part of the function's log")
 
     def test_passes_the_details_of_the_call_to_the_function(self) -> None:
         context = base64.b64encode(b'{"custom":\n{"k": "v"}}').decode()

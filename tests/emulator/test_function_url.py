@@ -339,7 +339,7 @@ s.end()
         try:
             curl = subprocess.Popen(["curl", "-sN", self.url.url], stdout=subprocess.PIPE)
         except FileNotFoundError:
-            self.skipTest("there is no curl here")
+            self.skipTest("curl is not installed")
         with curl:
             assert curl.stdout is not None
             self.assertEqual(b"one ", os.read(curl.stdout.fileno(), 100))

@@ -1,1 +1,1 @@
-"""Tests of the runtime, by the life of a function."""
+"""Tests of the runtime, one file for each part of a function's life."""

@@ -1,4 +1,4 @@
-"""Work that a handler puts off until its response has been sent: ``context.after_response``."""
+"""Work that a handler defers until after its response: ``context.after_response``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tests.support import Function
 
-# `note` is what is put off; the response to an event without instructions is what was noted until then.
+# `note` is the deferred call. The response to an event without instructions is the list of notes so far.
 NOTE = """
     import asyncio, logging, os, sys, time
     notes = []
@@ -46,7 +46,7 @@ class AfterResponse(FunctionTestCase):
     def start_noting(self) -> Function:
         return self.start(joined(NOTE, EXECUTE))
 
-    def test_it_is_called_with_its_arguments_in_order_before_the_next_event(self) -> None:
+    def test_calls_are_made_in_order_with_their_arguments_before_the_next_event(self) -> None:
         function = self.start_noting()
         self.assertResponse(function, "later(note, 1); later(note, 2, b=3); later(note)", None)
         self.assertResponse(function, None, [[1], [2, ["b", 3]], []])
@@ -89,7 +89,7 @@ later(wait)"""
         self.assertResponse(function, "later(later, note, 'last'); later(note, 'first')", None)
         self.assertResponse(function, None, [["first"], ["last"]])
 
-    def test_each_kind_of_response_has_it(self) -> None:
+    def test_it_works_with_every_kind_of_response(self) -> None:
         function = self.start_noting()
         for kind in ("def", "async def"):
             source = (
@@ -133,7 +133,7 @@ later(note)"""
         self.assertStillWorks(function)
         self.assertOneResponseEach(function)
 
-    def test_calls_without_effect_are_reported(self) -> None:
+    def test_calls_that_have_no_effect_are_reported(self) -> None:
         function = self.start_noting()
         source = """
 def generate(): yield 1

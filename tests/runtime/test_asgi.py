@@ -1,4 +1,4 @@
-"""ASGI applications: what they are told, how their responses go out, what becomes of their mistakes."""
+"""ASGI applications: their scope, their responses, and their errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from tests.support import Function
 
-# What every application here begins with: `respond` and `finish` send, `handler` is made of `app` at the end.
+# The beginning of every application here: `respond` and `finish` send. The last line creates `handler` from
+# `app`.
 PREAMBLE = """
     import asyncio, json, os, sys, time
     from lambda_runtime import asgi
@@ -49,7 +50,7 @@ class AsgiTestCase(WebTestCase):
     def serve(
         self, app: str, options: str = "", invoke_mode: str = "RESPONSE_STREAM", **settings: Any
     ) -> str:
-        """The URL of a function whose ``app`` has this source."""
+        """Return the URL of a function whose ``app`` has this source."""
         self.function = self.start_app(app, options, **settings)
         return self.url(self.function, invoke_mode)
 
@@ -121,7 +122,7 @@ class Requests(AsgiTestCase):
         self.assertIn("{'type': 'http.disconnect'}\n", self.log_after_end())
 
     def log_after_end(self) -> str:
-        self.invoke(self.function, url_event())  # the next event comes after the end of the one before
+        self.invoke(self.function, url_event())  # the next event is sent after the end of the previous one
         return self.function.log_text()
 
     def test_a_websocket_is_refused_with_a_status_and_a_reason(self) -> None:
@@ -142,7 +143,7 @@ class Requests(AsgiTestCase):
         )
         self.assertIn("WebSockets are not supported", response.text)
 
-    def test_an_event_without_a_request_is_an_error_that_says_so(self) -> None:
+    def test_an_event_that_is_not_an_http_request_is_reported(self) -> None:
         function = self.start_app("async def app(scope, receive, send): pass")
         payload = self.error(function, {"name": "Ada"})
         self.assertEqual(payload["errorType"], "NoHttpRequest")
@@ -219,7 +220,7 @@ class Responses(AsgiTestCase):
         )
         self.assertStillWorks(self.function)
 
-    def test_a_response_may_be_empty_and_parts_may_be(self) -> None:
+    def test_responses_and_parts_may_be_empty(self) -> None:
         url = self.serve(
             """
             async def app(scope, receive, send):
@@ -236,7 +237,7 @@ class Responses(AsgiTestCase):
         self.assertEqual((response.status, response.body), (204, b""))
         self.assertEqual(self.request(url, "/parts").body, b"ab")
 
-    def test_headers_about_the_connection_stay_behind(self) -> None:
+    def test_headers_about_the_connection_are_dropped(self) -> None:
         app = """
             async def app(scope, receive, send):
                 names = ("connection", "transfer-encoding", "proxy-x", "content-length")
@@ -350,7 +351,7 @@ class Buffered(AsgiTestCase):
 
 
 class Middleware(AsgiTestCase):
-    """Handlers around the handler: what they do with its result must work for every event source."""
+    """Handlers that call the handler: every use of its result must work for every event source."""
 
     APP = """
         async def app(scope, receive, send):
@@ -363,7 +364,7 @@ class Middleware(AsgiTestCase):
             await asyncio.sleep(0.01)
             print("ended")
     """
-    # The handlers to try, with `web` at hand.
+    # The handlers to try; `web` is the handler of the application.
     HANDLERS = {
         "returns": "def handler(event, context): return web(event, context)",
         "async, returns": "async def handler(event, context): return web(event, context)",
@@ -399,7 +400,7 @@ class Middleware(AsgiTestCase):
         """,
     }
 
-    def test_may_do_anything_for_every_event_source(self) -> None:
+    def test_may_return_await_or_iterate_the_result(self) -> None:
         for options in ("", ", streaming=False"):
             for name, wrapping in self.HANDLERS.items():
                 function = self.start(joined(source(self.APP, options), "web = handler", wrapping))
@@ -428,7 +429,7 @@ class Middleware(AsgiTestCase):
             response = self.call(function, EVENTS[event_source])
             self.assertEqual(response["headers"]["x-own"], "2")
 
-    def test_may_ignore_the_result_and_then_nothing_has_happened(self) -> None:
+    def test_may_ignore_the_result_and_then_the_application_does_not_run(self) -> None:
         wrapping = """
             import gc
             web = handler
@@ -459,7 +460,8 @@ class Middleware(AsgiTestCase):
                     print("caught", error)
                     raise
         """
-        # A stream begins after the handler has returned it, so only who iterates sees what is raised in it.
+        # A stream begins after the handler has returned it, so only code that iterates it sees its
+        # exceptions.
         for statement, event_sources in [
             ("return await web(event, context)", ("HTTP API", "load balancer")),
             ("async for part in web(event, context): yield part", tuple(EVENTS)),
@@ -488,7 +490,7 @@ class Middleware(AsgiTestCase):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.assertEqual(done.stdout.decode(), "started\nended\n201\n")
 
-    def test_may_run_it_on_a_loop_of_its_own(self) -> None:
+    def test_may_run_the_result_on_a_new_loop(self) -> None:
         function = self.start(
             joined(
                 source(self.APP),
@@ -609,10 +611,10 @@ class Mistakes(AsgiTestCase):
 
 
 class LeavingClients(AsgiTestCase):
-    """The Runtime API is what tells that nobody wants the rest, by an early reply."""
+    """An early reply of the Runtime API means that the client has left."""
 
     def play_leaving(self, app: str) -> str:
-        """What was printed while the application served a client that leaves; then comes another event."""
+        """Serve a client that leaves, then another event; return what the application printed."""
         refused = reply_bytes(413, b"{}", "Connection: close")
         outcome = self.play(
             event("r1", json.dumps(url_event(path="/left")).encode()),
@@ -624,7 +626,7 @@ class LeavingClients(AsgiTestCase):
         self.assertEqual(outcome.calls[:4], ["next", "r1/response", "next", "r2/error"])
         return outcome.output + outcome.errors
 
-    def test_send_raises_an_oserror_and_receive_tells_of_a_disconnect(self) -> None:
+    def test_send_raises_an_oserror_and_receive_returns_a_disconnect(self) -> None:
         output = self.play_leaving(
             """
             async def app(scope, receive, send):
@@ -707,7 +709,7 @@ class Lifespans(AsgiTestCase):
             self.assertEqual(eval(self.request(url).text), [{"pool": "open!"}, 1, True])
         self.assertNotIn("shut down", self.function.log_text())
 
-    def test_off_does_not_try(self) -> None:
+    def test_off_does_not_run_the_startup(self) -> None:
         url = self.serve(
             """
             async def app(scope, receive, send):
@@ -766,7 +768,7 @@ class Lifespans(AsgiTestCase):
         self.call(function)
         self.assertEqual(function.log_text().count("startup {"), 1)
 
-    def test_on_demands_it(self) -> None:
+    def test_on_requires_it(self) -> None:
         raising = "async def app(scope, receive, send): raise KeyError('lifespan')"
         returning = "async def app(scope, receive, send): pass"
         self.assertInitError(self.start_app(raising, ', lifespan="on"'), "KeyError", "lifespan")
@@ -808,7 +810,7 @@ class Lifespans(AsgiTestCase):
         function.close()
         self.assertEqual(function.log_text().count("shut down on True\n"), 1)
 
-    def test_on_demands_it_though_another_handler_does_not(self) -> None:
+    def test_on_requires_it_even_if_another_handler_does_not(self) -> None:
         making = """
             async def app(scope, receive, send): raise KeyError("lifespan")
             asgi.handler(app)
@@ -918,7 +920,7 @@ class Lifespans(AsgiTestCase):
         function = self.start(joined(source(self.COUNTING), forking))
         self.assertResponse(function, {}, int(signal.SIGTERM))
 
-    def test_the_shutdown_runs_when_that_is_in_the_middle_of_a_request(self) -> None:
+    def test_the_shutdown_runs_when_lambda_ends_the_environment_during_a_request(self) -> None:
         waiting = self.COUNTING.replace("await respond(send)", "print('waiting'); await asyncio.sleep(20)")
         function = self.start_app(waiting)
         request = threading.Thread(target=self.invoke, args=(function, url_event()))
@@ -949,7 +951,7 @@ class Lifespans(AsgiTestCase):
     """
 
     def log_of_the_end(self, shutdown_s: float, *, fails: bool = False) -> str:
-        """The log of a function that Lambda ends in the middle of a request, and within 300 ms."""
+        """Return the log of a function that Lambda ends, within 300 ms, during a request."""
         first = f"        shutdown_s, fails = {shutdown_s}, {fails}\n"
         function = self.start_app(first + self.STREAMING, shutdown_grace_s=0.3)
         request = threading.Thread(target=self.invoke, args=(function, url_event()))
@@ -960,7 +962,7 @@ class Lifespans(AsgiTestCase):
         request.join()
         return function.log_text()
 
-    def test_the_shutdown_has_the_rest_of_the_time(self) -> None:
+    def test_the_shutdown_may_take_the_remaining_time(self) -> None:
         self.assertIn("shut down\n", self.log_of_the_end(0.05))
 
     def test_a_shutdown_that_is_too_slow_is_logged(self) -> None:
@@ -977,9 +979,9 @@ class Lifespans(AsgiTestCase):
 
 
 class LateLifespans(AsgiTestCase):
-    """Where the module is imported by others than our runtime, or not where requests are served."""
+    """Modules that are imported outside of the runtime, or in another thread."""
 
-    def test_elsewhere_an_import_does_nothing_and_the_first_request_starts(self) -> None:
+    def test_outside_of_the_runtime_the_first_request_runs_the_startup(self) -> None:
         root = self.write({"function.py": source(Lifespans.COUNTING)})
         script = f"""
             import asyncio, base64, signal, sys, threading
@@ -1010,7 +1012,7 @@ class LateLifespans(AsgiTestCase):
         asked = "[[{'pool': 'open!'}, 1, True], [{'pool': 'open!'}, 1, True]]\n"
         self.assertEqual(done.stdout.decode(), f"[] True\n{asked * 3}")
 
-    def test_a_handler_that_is_made_in_a_thread_starts_with_the_first_request(self) -> None:
+    def test_for_a_handler_created_in_a_thread_the_first_request_runs_the_startup(self) -> None:
         making = """
             import threading
             made = []
@@ -1024,7 +1026,7 @@ class LateLifespans(AsgiTestCase):
         for _ in range(2):
             self.assertEqual(eval(self.request(url).text), [{"pool": "open!"}, 1, True])
 
-    def test_a_startup_that_fails_then_is_the_request_s_error(self) -> None:
+    def test_a_startup_that_fails_in_a_request_is_its_error(self) -> None:
         failing = """
             async def app(scope, receive, send):
                 raise OSError("the database is down")
@@ -1042,13 +1044,13 @@ class LateLifespans(AsgiTestCase):
 
 
 class Import(AsgiTestCase):
-    def test_files_of_the_function_may_be_called_like_modules(self) -> None:
+    def test_files_of_the_function_may_have_the_names_of_standard_modules(self) -> None:
         app = """
             async def app(scope, receive, send):
                 await respond(send)
                 await body(send, b"served")
         """
-        # Not asyncio, which imports from itself whenever it likes; no ASGI application has such a file.
+        # Not asyncio, which imports its own modules at any time; no ASGI application has a file of that name.
         names = ("atexit", "binascii", "http_event", "io", "lifespan", "signal")
         files = {f"{name}.py": f"raise ImportError('this is the {name} of the function')" for name in names}
         plain = joined(PREAMBLE, app, "handler = asgi.handler(app)").replace("import asyncio, ", "import ")
@@ -1056,7 +1058,7 @@ class Import(AsgiTestCase):
             function = self.start(source_text, files=files)
             self.assertEqual(self.request(self.url(function)).text, "served", function.log_text())
 
-    def test_neither_brings_more_than_it_must(self) -> None:
+    def test_asgi_and_wsgi_import_only_what_they_need(self) -> None:
         code = """
 import sys, json
 sys.path.insert(0, "runtime")
@@ -1068,7 +1070,7 @@ print(*sorted(name for name in set(sys.modules) - before if not name.startswith(
         for name, statement in [
             ("asgi", "from lambda_runtime import asgi"),
             ("wsgi", "from lambda_runtime import wsgi"),
-            ("asyncio", "import asyncio"),  # brings some of them itself, which depends on the interpreter
+            ("asyncio", "import asyncio"),  # imports some of them itself, depending on the interpreter
         ]:
             command = [sys.executable, "-S", "-c", code.format(statement)]
             output = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout

@@ -50,7 +50,7 @@ class AsyncHandlers(FunctionTestCase):
             self.assertEqual(response, {"event": value, "id": result.request_id})
         self.assertOneResponseEach(function)
 
-    def test_whatever_the_call_returns_is_awaited_if_it_can_be(self) -> None:
+    def test_every_awaitable_result_is_awaited(self) -> None:
         function = self.start(
             """
             import functools
@@ -74,7 +74,7 @@ class AsyncHandlers(FunctionTestCase):
                 other = self.start(handler=f"function.{name}", task_root=source)
                 self.assertResponse(other, 2, [expected, 2])
 
-    def test_one_event_loop_lives_as_long_as_the_environment_with_its_tasks(self) -> None:
+    def test_the_event_loop_and_its_tasks_live_as_long_as_the_environment(self) -> None:
         function = self.start(LOOPS)
         first, before = self.call(function, "start")
         second, after = self.call(function)
@@ -98,7 +98,7 @@ class AsyncHandlers(FunctionTestCase):
         )
         self.assertStillWorks(function)
 
-    def test_cancelling_and_leaving_are_reported_like_in_other_handlers(self) -> None:
+    def test_cancellation_and_sys_exit_are_reported_as_in_other_handlers(self) -> None:
         function = self.start(
             """
             import asyncio, sys
@@ -125,7 +125,7 @@ class AsyncHandlers(FunctionTestCase):
                 self.assertEqual(payload["errorType"], "TypeError")
                 self.assertIn("def handler(event, context)", payload["notes"][0])
 
-    def test_a_type_error_inside_the_handler_gets_no_such_note(self) -> None:
+    def test_a_type_error_inside_the_handler_does_not_get_the_note(self) -> None:
         function = self.start(
             """
             async def inner(event): pass
@@ -136,7 +136,7 @@ class AsyncHandlers(FunctionTestCase):
         self.assertEqual(payload["errorType"], "TypeError")
         self.assertNotIn("notes", payload)
 
-    def test_a_plain_handler_has_no_loop_running_and_may_run_one(self) -> None:
+    def test_a_synchronous_handler_has_no_running_loop_and_may_run_one(self) -> None:
         function = self.start(
             """
             import asyncio
@@ -178,15 +178,15 @@ EXECUTE = """
 
 
 class EventLoops(FunctionTestCase):
-    """Whose loop it is, and what is on it."""
+    """Which event loop is used, and the tasks on it."""
 
-    def test_a_loop_that_is_current_after_loading_is_the_one(self) -> None:
+    def test_a_loop_that_is_current_after_loading_is_used(self) -> None:
         for name, line in [
             ("set", "loop = asyncio.new_event_loop(); asyncio.set_event_loop(loop)"),
             ("got", "loop = asyncio.get_event_loop()" if sys.version_info < (3, 12) else ""),
         ]:
             if not line:
-                continue  # there is none to get, Python says so, and in the end refuses
+                continue  # without a current loop, Python warns and later raises an error
             with self.subTest(name):
                 function = self.start(
                     joined(
@@ -204,7 +204,7 @@ class EventLoops(FunctionTestCase):
                 self.assertResponse(function, None, ["ready", True])
                 self.assertResponse(function, None, ["ready", True])
 
-    def test_a_loop_that_runs_in_another_thread_is_not(self) -> None:
+    def test_a_loop_that_runs_in_another_thread_is_not_used(self) -> None:
         function = self.start(
             """
             import asyncio, threading
@@ -220,7 +220,7 @@ class EventLoops(FunctionTestCase):
         self.assertResponse(function, 1, [1, False])
         self.assertResponse(function, 2, [2, False])
 
-    def test_a_loop_that_is_closed_is_not(self) -> None:
+    def test_a_closed_loop_is_not_used(self) -> None:
         source = """
             import asyncio
             loop = asyncio.new_event_loop()
@@ -232,7 +232,7 @@ class EventLoops(FunctionTestCase):
         function = self.start(source)
         self.assertResponse(function, 1, 1)
 
-    def test_plain_and_async_handlers_do_not_disturb_each_other(self) -> None:
+    def test_synchronous_and_async_handlers_do_not_disturb_each_other(self) -> None:
         function = self.start(EXECUTE)
         run = "#\nasync def one(): return 'run'\nreturn asyncio.run(one())"
         get = "#\nasync def one(): return 'got'\nreturn asyncio.get_event_loop().run_until_complete(one())"
@@ -244,13 +244,13 @@ class EventLoops(FunctionTestCase):
         )
         for body, expected in [(wait, 1), (get, "got"), (wait, 1), (get, "got"), (run, "run"), (wait, 1)]:
             self.assertResponse(function, body, expected)
-        # asyncio.run leaves no current loop behind: that is Python's way.
+        # asyncio.run leaves no current loop behind.
         for body, expected in [(run, "run"), (run, "run"), (wait, 1)]:
             self.assertResponse(function, body, expected)
         self.assertStillWorks(function)
 
-    @unittest.skipIf(sys.version_info >= (3, 14), "get_event_loop makes no loop any more")
-    def test_a_plain_handler_may_get_a_loop_and_run_it(self) -> None:
+    @unittest.skipIf(sys.version_info >= (3, 14), "get_event_loop no longer creates a loop")
+    def test_a_synchronous_handler_may_get_a_loop_and_run_it(self) -> None:
         function = self.start(
             """
             import asyncio
@@ -276,7 +276,7 @@ class EventLoops(FunctionTestCase):
 
 
 class Tasks(FunctionTestCase):
-    """Tasks that are cancelled, left behind, or in the way."""
+    """Tasks that are cancelled, left running, or that block the loop."""
 
     def test_a_task_that_cancels_itself_is_an_error(self) -> None:
         function = self.start(EXECUTE)
@@ -285,7 +285,7 @@ class Tasks(FunctionTestCase):
         self.assertResponse(function, "return 1", 1)
         self.assertStillWorks(function)
 
-    def test_errors_of_tasks_left_behind_are_logged(self) -> None:
+    def test_errors_of_background_tasks_are_logged(self) -> None:
         function = self.start(EXECUTE)
         leave = """
 async def fail():
@@ -300,7 +300,7 @@ return 1"""
         self.assertIn("ValueError: left behind", own_log(result))
         self.assertStillWorks(function)
 
-    def test_a_task_left_behind_that_leaves_the_process_ends_it(self) -> None:
+    def test_a_background_task_that_calls_sys_exit_ends_the_process(self) -> None:
         function = self.start(EXECUTE)
         leave = """
 async def end():
@@ -373,7 +373,7 @@ class Signals(FunctionTestCase):
     WAIT = "try:\n open('begun', 'w').close()\n await asyncio.sleep(60)\nfinally: print('cancelled')"
 
     def begin(self, function: Function) -> threading.Thread:
-        """Have it wait in a handler, invoked from another thread."""
+        """Invoke from another thread, and return when the handler is waiting."""
         marker = os.path.join(function.configuration.task_root, "begun")
         thread = threading.Thread(target=self.invoke, args=(function, self.WAIT), daemon=True)
         thread.start()
@@ -394,7 +394,7 @@ class Signals(FunctionTestCase):
         self.assertResponse(function, "return 1", 1)
         self.assertStillWorks(function)
 
-    def test_between_invocations_either_signal_ends_the_process(self) -> None:
+    def test_between_invocations_both_signals_end_the_process(self) -> None:
         self.enable_ctrl_c()
         for number, status in [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]:
             with self.subTest(number):
@@ -405,7 +405,7 @@ class Signals(FunctionTestCase):
                 self.assertEqual(self.assertEnds(function), status)
                 self.assertNotIn("Traceback", function.log_text())
 
-    def test_a_handler_that_raises_between_invocations_is_shown_and_ends_the_process(self) -> None:
+    def test_a_signal_handler_that_raises_between_invocations_is_logged_and_ends_the_process(self) -> None:
         function = self.start(
             """
             import os, signal, threading, time

@@ -1,4 +1,4 @@
-"""JSON from values and values from JSON: the quick way, the thorough way, and `json` must agree."""
+"""JSON from values and values from JSON: the fast path, the thorough path and `json` must agree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Point = namedtuple("Point", "x y")
 
 CHARACTERS = 'ab"\\/\b\f\n\r\t\0\x1f\x7f\x85é中\u2028\u2029\ufeff😀\U0010ffff'
 
-# name, text, value; what both ways of reading must give
+# name, text, value; both paths must return the value
 TEXTS: list[tuple[str, str, object]] = [
     ("null", "null", None),
     ("white space before", " \t\r\n1", 1),
@@ -102,7 +102,7 @@ class Reading(unittest.TestCase):
                 self.assertRegex(text[raised.exception.pos :], r"\A(NaN|-?Infinity)\b")
                 self.assertNotEqual(text[raised.exception.pos - 1 : raised.exception.pos], '"')
 
-    def test_bytes_are_read_as_utf_8_and_nothing_else(self) -> None:
+    def test_bytes_are_read_as_utf_8_only(self) -> None:
         text = '{"é": "中😀"}'
         value = {"é": "中😀"}
         self.assertEqual(codec.decode_event(text.encode(), "application/json"), value)
@@ -159,21 +159,21 @@ class Writing(unittest.TestCase):
             value = random_value(generator, 4)
             self.assertEqual(codec.encode_json(value), json.dumps(value, ensure_ascii=False), number)
 
-    def test_the_thorough_way_writes_the_same(self) -> None:
-        # A Decimal somewhere sends the whole value that way.
+    def test_the_thorough_path_writes_the_same(self) -> None:
+        # A Decimal makes the encoder use the thorough path for the whole value.
         generator = random.Random(4)
         for number in range(1000):
             value = random_value(generator, 4)
             expected = f"[{json.dumps(value, ensure_ascii=False)}, 1.10]"
             self.assertEqual(codec.encode_json([value, Decimal("1.10")]), expected, number)
 
-    def test_tuples_and_keys_of_all_kinds_are_written_the_same_both_ways(self) -> None:
+    def test_both_paths_write_tuples_and_all_kinds_of_keys_alike(self) -> None:
         value = {1: (1, 2), 2.5: (), None: [()], False: {"": ""}, "é": -0.0, 1e100: 1e-100}
         expected = json.dumps(value, ensure_ascii=False)
         self.assertEqual(codec.encode_json(value), expected)
         self.assertEqual(codec.encode_json([value, Decimal(1)]), f"[{expected}, 1]")
 
-    def test_numbers_that_are_none_are_written_the_same_both_ways(self) -> None:
+    def test_both_paths_write_nan_and_infinity_alike(self) -> None:
         value = [float("nan"), float("inf"), -float("inf"), {float("nan"): 1, -float("inf"): 2}]
         expected = '[NaN, Infinity, -Infinity, {"NaN": 1, "-Infinity": 2}]'
         self.assertEqual(codec.encode_json(value), expected)
@@ -181,13 +181,14 @@ class Writing(unittest.TestCase):
 
     def test_every_character_survives(self) -> None:
         for start in range(0, 0x110000, 0x800):
-            text = " ".join(map(chr, range(start, start + 0x800)))  # apart, lest surrogates make pairs
+            # Separated by spaces, so that surrogates do not form pairs.
+            text = " ".join(map(chr, range(start, start + 0x800)))
             body, _ = codec.encode_response([text])
             self.assertEqual(json.loads(body.decode()), [text], hex(start))
             body, _ = codec.encode_response([text, Decimal(1)])
             self.assertEqual(json.loads(body.decode()), [text, 1], hex(start))
 
-    def test_a_decimal_keeps_its_digits_wherever_it_stands(self) -> None:
+    def test_a_decimal_keeps_its_digits_in_any_place(self) -> None:
         for digits in ("0", "-0", "0.0", "1.10", "-1.5", "1E+3", "1E-10", "0E+2", "9" * 50, "0." + "1" * 50):
             with self.subTest(digits):
                 self.assertEqual(codec.encode_json(Decimal(digits)), digits)
@@ -196,7 +197,7 @@ class Writing(unittest.TestCase):
                     Decimal(digits), json.loads(codec.encode_json(Decimal(digits)), parse_float=Decimal)
                 )
 
-    def test_the_value_is_asked_for_only_once(self) -> None:
+    def test_asdict_is_called_only_once(self) -> None:
         calls = []
 
         class Row:
@@ -207,7 +208,7 @@ class Writing(unittest.TestCase):
         self.assertEqual(codec.encode_json({"row": Row()}), '{"row": {"a": 1}}')
         self.assertEqual(len(calls), 1)
 
-    def test_a_value_without_end_is_refused(self) -> None:
+    def test_an_endless_value_is_refused(self) -> None:
         class Endless:
             def _asdict(self) -> dict[str, object]:
                 return {"next": Endless()}
@@ -216,7 +217,7 @@ class Writing(unittest.TestCase):
             codec.encode_response(Endless())
         self.assertEqual(raised.exception.error_type, "Runtime.MarshalError")
 
-    def test_a_shared_value_is_accepted_but_a_circle_is_refused(self) -> None:
+    def test_a_shared_value_is_accepted_but_a_cycle_is_refused(self) -> None:
         shared: list[Any] = []
         self.assertEqual(codec.encode_json([shared, (shared, Decimal(1))]), "[[], [[], 1]]")
         for name, around in [
@@ -233,18 +234,18 @@ class Writing(unittest.TestCase):
                     codec.encode_json(circle)
 
     @unittest.skipUnless(hasattr(sys, "get_int_max_str_digits"), "this Python has no such limit")
-    def test_too_many_digits_are_refused_both_ways(self) -> None:
+    def test_too_many_digits_are_refused_in_both_directions(self) -> None:
         self.assertRaises(ValueError, codec.encode_json, 10**5000)
         self.assertRaises(ValueError, codec.encode_json, [10**5000, Decimal(1)])
 
 
 def json_loads(text: str) -> Any:
-    """What `json` itself makes of ``text``. With an argument, because PyPy has other messages without."""
+    """Parse ``text`` with `json` itself. With an argument, because PyPy's messages differ without one."""
     return json.loads(text, parse_constant=float)
 
 
 def random_value(generator: random.Random, depth: int) -> Any:
-    """A value of the types that JSON has."""
+    """Return a random value of JSON's types."""
     kind = generator.randrange(9 if depth else 6)
     if kind == 0:
         return generator.choice([None, True, False])

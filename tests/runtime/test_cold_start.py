@@ -1,4 +1,4 @@
-"""What the start of the process is made of: which modules are loaded before the first event."""
+"""The modules that are loaded before the first event."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import unittest
 
 from tests.support import BOOTSTRAP, PYPY, ROOT, FunctionTestCase, accepted, event
 
-# Beyond what the interpreter has loaded before it runs any script: our own modules, and no more than these.
+# The modules that may be loaded in addition to those of the interpreter: our own, and these.
 OUR_OWN = {
     "lambda_runtime",
     "lambda_runtime.codec",
@@ -30,10 +30,10 @@ OUR_OWN = {
 }
 ALLOWED = {"__future__", "_json", "_socket", "function"} | OUR_OWN
 
-# Written in C and part of the interpreter itself: they cost nothing worth counting.
+# Written in C and built into the interpreter: their cost is negligible.
 BUILT_IN = set(sys.builtin_module_names)
 
-# What each of these costs is why the runtime does without it (milliseconds on a slow machine).
+# The runtime does not load these because of their cost (milliseconds on a slow machine).
 EXPENSIVE = """
     argparse asyncio collections contextlib dataclasses datetime decimal email enum functools http.client
     inspect json logging pathlib re select selectors signal socket ssl string subprocess tempfile threading
@@ -49,8 +49,8 @@ RECORD = """
     def handler(event, context):
         return [at_import, sorted(sys.modules)]
 """
-# The same without anything of ours. What `site` loads, or some .pth file makes it load, is not counted on
-# either side: hence -S, without which a module that we do load could go unnoticed.
+# The same without the runtime. -S excludes modules that `site` or a .pth file loads; otherwise one that the
+# runtime also loads could go unnoticed.
 BARE = "import io, os, sys; loaded = sorted(sys.modules); import json; print(json.dumps(loaded))"
 
 
@@ -80,7 +80,7 @@ class Modules(FunctionTestCase):
         self.assertGreater(len(expensive), 15)
         self.assertEqual(sorted(expensive & set(loaded)), [])
 
-    @unittest.skipUnless(PYPY, "this is about PyPy")
+    @unittest.skipUnless(PYPY, "only for PyPy")
     def test_on_pypy_little_more_than_json_is_loaded(self) -> None:
         function = self.start(RECORD, command=WITHOUT_SITE)
         at_import, _ = map(set, self.call(function))
@@ -91,7 +91,7 @@ class Modules(FunctionTestCase):
         self.assertEqual(sorted(extra), [])
 
     def test_our_modules_need_no_more_than_the_list_says(self) -> None:
-        # A new module that is imported early belongs on the list, one that is imported late does not.
+        # Add a new module to the list if it is imported before the first event, otherwise not.
         function = self.start(RECORD, command=WITHOUT_SITE)
         at_import, _ = self.call(function)
         ours = {name for name in at_import if name.partition(".")[0] == "lambda_runtime"}
@@ -110,7 +110,7 @@ class Modules(FunctionTestCase):
                 )
                 command = [sys.executable, "-S", "-c", code]
                 output = subprocess.check_output(command, env={"LANG": "C.UTF-8"})
-                # logging and asyncio bring them on some versions; that is not ours to change.
+                # logging and asyncio import them on some versions, which we cannot change.
                 late = ("asgi", "event_loop", "lifespan", "log_handler", "logging_hook", "snapstart")
                 if path.stem not in late:
                     self.assertEqual(output, b"[]\n")

@@ -1,4 +1,4 @@
-"""What the runtime does when a connection is closed, cut, slow or strange: exactly one response per event."""
+"""Connections that are closed, truncated, slow or faulty: the runtime still sends one response per event."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RETURN_MUCH = "def handler(event, context): return b'x' * 20_000_000"
 
 
 def connections(outcome: Outcome) -> list[int]:
-    """For each request the number of the connection it came on."""
+    """Return the number of the connection of each request."""
     return [request.connection for request in outcome.requests]
 
 
@@ -27,13 +27,13 @@ class KeptConnections(FunctionTestCase):
         outcome = self.play(*replies)
         self.assertEqual(connections(outcome), [1] * 41)
 
-    def test_a_large_result_does_not_cost_the_connection(self) -> None:
+    def test_the_connection_is_kept_after_a_large_result(self) -> None:
         source = "def handler(event, context): return b'x' * 5_000_000"
         outcome = self.play(event(), accepted(), event("r2"), accepted(), source=source)
         self.assertEqual(connections(outcome), [1] * 5)
         self.assertEqual(len(outcome.requests[1].body), 5_000_000)
 
-    def test_connection_close_is_obeyed(self) -> None:
+    def test_connection_close_is_respected(self) -> None:
         for name in ("Connection: close", "connection: Close", "Connection: keep-alive, close"):
             with self.subTest(name):
                 outcome = self.play(
@@ -75,7 +75,7 @@ class KeptConnections(FunctionTestCase):
         )
         self.assertEqual(connections(outcome), [1, 1, 2, 2, 3, 3, 3])
 
-    def test_it_speaks_to_a_host_by_name_and_by_ipv6(self) -> None:
+    def test_it_connects_to_a_host_name_and_to_an_ipv6_address(self) -> None:
         with self.subTest("name"):
             function = self.start()
             port = function.requests[0].header("Host").rpartition(":")[2]  # type: ignore[union-attr]
@@ -84,17 +84,17 @@ class KeptConnections(FunctionTestCase):
             self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
         with self.subTest("IPv6"):
             if not _has_ipv6():
-                self.skipTest("no IPv6 here")
+                self.skipTest("no IPv6 on this machine")
             outcome = self.play(event(), accepted(), host="::1")
             self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
             self.assertRegex(outcome.requests[0].headers["host"], r"\A\[::1\]:\d+\Z")
 
 
 class ClosedWhileIdle(FunctionTestCase):
-    """A server may close a connection that is kept alive whenever nothing is under way.
+    """A server may close a keep-alive connection whenever it is idle.
 
-    The functions take a moment, so that the end of the connection has arrived when they are done: a request
-    that crosses it on its way is another matter, see CutReplies.
+    The functions take some time, so that the end of the connection has arrived when they return. For requests
+    that are sent at the same time as the server closes, see CutReplies.
     """
 
     def test_before_the_response(self) -> None:
@@ -126,9 +126,9 @@ class ClosedWhileIdle(FunctionTestCase):
                 outcome = self.play(event(), Reply(ACCEPTED, how), event("r2"), accepted())
                 self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
 
-    def test_after_next_has_been_sent_it_is_asked_once_more(self) -> None:
-        # There was no response: the server had given up the connection while our request was on
-        # its way. If it is really gone, that shows when the new connection fails.
+    def test_next_is_sent_again_if_the_connection_closes_after_it(self) -> None:
+        # There was no response: the server closed the connection while our request was on its way. If
+        # the server is gone, the new connection fails.
         for how in (CLOSE, RESET):
             with self.subTest(how):
                 outcome = self.play(event(), accepted(), Reply(b"", how), event("r2"), accepted())
@@ -136,7 +136,7 @@ class ClosedWhileIdle(FunctionTestCase):
                     outcome.calls, ["next", "r1/response", "next", "next", "r2/response", "next"]
                 )
 
-    def test_a_server_that_always_hangs_up_is_not_asked_for_ever(self) -> None:
+    def test_requests_to_a_server_that_always_closes_are_not_repeated_forever(self) -> None:
         hang_up = Reply(b"", CLOSE)
         outcome = self.play(event(), accepted(), *[hang_up] * 5)
         self.assertLessEqual(outcome.calls.count("next"), 3)
@@ -174,7 +174,7 @@ class CutReplies(FunctionTestCase):
                         self.assertEqual(outcome.calls, expected, outcome.errors)
                         self.assertRegex(outcome.output, rf"LAMBDA_RUNTIME POST \S+/r1/{kind}")
 
-    def test_an_event_that_is_cut_is_not_handled(self) -> None:
+    def test_a_truncated_event_is_not_handled(self) -> None:
         whole = event_bytes("r1", b'{"a": "b"}')
         chunked = event_bytes("r1", b"5\r\n{}   \r\n", "Transfer-Encoding: chunked", length=False)
         for name, data in [
@@ -192,13 +192,13 @@ class CutReplies(FunctionTestCase):
 
 
 class EarlyReplies(FunctionTestCase):
-    """A reply that comes while the request is still being sent (RFC 9112, 9.3)."""
+    """A reply that arrives while the request is still being sent (RFC 9112, 9.3)."""
 
     def test_a_refusal_is_read_although_sending_fails(self) -> None:
         refused = refusal(413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size").data
         head, _, body = refused.partition(b"\r\n\r\n")
         closing = head + b"\r\nConnection: close\r\n\r\n" + body
-        for wait_s in (0, 0.05):  # at once, the server is gone in the middle of a send; later, between two
+        for wait_s in (0, 0.05):  # at once: the server closes during a `send`; later: between two
             with self.subTest(wait_s=wait_s):
                 replies, calls = [], []
                 for number in range(8):
@@ -223,7 +223,7 @@ class EarlyReplies(FunctionTestCase):
         self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
         self.assertRegex(outcome.output, "LAMBDA_RUNTIME POST .*413")
 
-    def test_a_server_that_hangs_up_midway_gets_no_second_response(self) -> None:
+    def test_a_server_that_closes_midway_gets_no_second_response(self) -> None:
         for how in (CLOSE, RESET):
             with self.subTest(how):
                 reply = Reply(b"", how, early=True)
@@ -235,7 +235,7 @@ class EarlyReplies(FunctionTestCase):
         outcome = self.play(event(), reply, event("r2"), reply, source=RETURN_MUCH)
         self.assertEqual(outcome.calls, ["next", "r1/response", "next", "r2/response", "next"])
 
-    def test_a_slow_reader_gets_everything(self) -> None:
+    def test_a_slow_reader_receives_everything(self) -> None:
         source = "def handler(event, context): return b'x' * 5_000_000"
         outcome = self.play(event(), Reply(ACCEPTED, read_after_s=0.3), source=source)
         self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
@@ -299,7 +299,7 @@ class Pieces(FunctionTestCase):
 
 class Signals(FunctionTestCase):
     def test_a_signal_while_a_reply_is_awaited_does_not_disturb_it(self) -> None:
-        # The reply to the first response comes late; the alarm rings before it.
+        # The reply to the first response is late; SIGALRM arrives before it.
         late = accepted()
         late.wait_s = 0.8
         outcome = self.play(
@@ -323,7 +323,7 @@ class Signals(FunctionTestCase):
         self.assertEqual(outcome.output, "")
 
     def test_a_stopped_function_continues_after_sigcont(self) -> None:
-        # The nearest thing here to an environment that is frozen and thawed.
+        # This is similar to freezing and thawing an environment.
         function = self.start()
         self.assertResponse(function, 1, 1)
         assert function.pid is not None
@@ -343,7 +343,7 @@ def _has_ipv6() -> bool:
 
 
 class Descriptors(FunctionTestCase):
-    """What the function does to descriptors that are not its own."""
+    """Functions that change or close descriptors of the runtime."""
 
     HOSTILE = """
         import os, socket
@@ -415,7 +415,7 @@ class Descriptors(FunctionTestCase):
         self.assertStillWorks(function)
         self.assertNotIn("LAMBDA_RUNTIME", function.log_text())
 
-    def test_while_a_response_is_streamed_only_that_is_lost(self) -> None:
+    def test_during_a_stream_only_that_response_is_lost(self) -> None:
         function = self.start(self.HOSTILE)
         self.invoke(function, {"disturb": "close", "then": "stream"})
         self.assertResponse(function, {"disturb": "close", "then": "small"}, "small")

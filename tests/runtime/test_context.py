@@ -1,4 +1,4 @@
-"""The context object: what a handler is told about the invocation, the function and the environment."""
+"""The context object: facts about the invocation, the function and the environment."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Attributes(FunctionTestCase):
             [None] * 6,
         )
 
-    def test_the_environment_is_read_anew_for_each_invocation(self) -> None:
+    def test_the_environment_variables_are_read_for_each_invocation(self) -> None:
         function = self.start(
             """
             import os
@@ -83,7 +83,7 @@ class Attributes(FunctionTestCase):
         self.assertResponse(function, None, "original")
         self.assertResponse(function, None, "renamed")
 
-    def test_each_invocation_has_a_context_of_its_own(self) -> None:
+    def test_each_invocation_has_a_new_context(self) -> None:
         function = self.start(
             """
             contexts = []
@@ -173,7 +173,7 @@ class ClientContexts(FunctionTestCase):
             }
     """
 
-    def test_it_has_the_caller_s_dicts_and_the_client(self) -> None:
+    def test_it_has_the_dicts_of_the_caller_and_the_client(self) -> None:
         function = self.start(self.DESCRIBE)
         response = self.call(function, client_context=json.dumps(CLIENT_CONTEXT).encode())
         self.assertEqual(response["custom"], CLIENT_CONTEXT["custom"])
@@ -200,7 +200,7 @@ class ClientContexts(FunctionTestCase):
             with self.subTest(text=text):
                 self.assertEqual(self.call(function, client_context=text), expected)
 
-    def test_text_beyond_ascii_arrives(self) -> None:
+    def test_non_ascii_text_is_kept(self) -> None:
         function = self.start(EVALUATE)
         text = '{"custom": {"k": "hé 中 😀"}}'
         for encoded in (text.encode(), json.dumps(json.loads(text)).encode()):
@@ -208,7 +208,7 @@ class ClientContexts(FunctionTestCase):
                 expression = "context.client_context.custom['k']"
                 self.assertEqual(self.call(function, expression, client_context=encoded), "hé 中 😀")
 
-    def test_no_json_is_an_unmarshal_error_for_this_invocation(self) -> None:
+    def test_invalid_json_is_an_unmarshal_error_for_this_invocation(self) -> None:
         function = self.start()
         rows = [
             (b"nope", r"^Unable to parse Client Context JSON: \w.*: line 1 column [12] \(char [01]\)$"),
@@ -227,7 +227,7 @@ class ClientContexts(FunctionTestCase):
         self.assertStillWorks(function)
         self.assertOneResponseEach(function)
 
-    def test_numbers_that_json_does_not_have_are_taken_as_aws_s_runtime_takes_them(self) -> None:
+    def test_nan_and_infinity_are_accepted_as_on_awss_runtime(self) -> None:
         function = self.start(EVALUATE)
         text = b'{"custom": {"a": NaN, "b": [-Infinity]}}'
         response = self.call(function, "repr(context.client_context.custom)", client_context=text)
@@ -247,7 +247,7 @@ class Identity(FunctionTestCase):
             return [identity.cognito_identity_id, identity.cognito_identity_pool_id, type(identity).__name__]
     """
 
-    def test_it_is_there_even_when_nobody_is_known(self) -> None:
+    def test_it_exists_even_if_the_caller_is_unknown(self) -> None:
         function = self.start(self.DESCRIBE)
         for text in (None, "{}", "null"):
             with self.subTest(text=text):
@@ -259,7 +259,7 @@ class Identity(FunctionTestCase):
         response = self.call(function, cognito_identity=json.dumps(IDENTITY))
         self.assertEqual(response, ["us-east-1:id", "us-east-1:pool", "CognitoIdentity"])
 
-    def test_no_json_is_an_unmarshal_error(self) -> None:
+    def test_invalid_json_is_an_unmarshal_error(self) -> None:
         function = self.start()
         for text in ("nope", "[1]"):
             payload = self.error(function, cognito_identity=text)
@@ -288,11 +288,11 @@ class Methods(FunctionTestCase):
         response = self.call(function, client_context=json.dumps({"w3c": w3c, "custom": {}}).encode())
         self.assertEqual(response, [{"traceparent": "00-1-2-01", "tracestate": "a=b"}, False])
 
-    def test_w3c_is_empty_without_one(self) -> None:
+    def test_w3c_is_empty_without_a_trace_context(self) -> None:
         function = self.start(EVALUATE)
         self.assertResponse(function, "context.w3c()", {})
 
-    def test_log_writes_text_as_it_is(self) -> None:
+    def test_log_writes_text_unchanged(self) -> None:
         outcome = self.play(
             event(),
             accepted(),

@@ -1,4 +1,4 @@
-"""What is posted when a handler fails: to the caller, to X-Ray, and what becomes of the process."""
+"""Errors of handlers: the reports to the caller and to X-Ray, and whether the process continues."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ RAISED = [
     ("text that is none", "raise NotText", "NotText", "TypeError"),
     ("text without end", "raise Endless", "Endless", "RecursionError"),
     ("text of a strange class", "raise SubclassOfText", "SubclassOfText", ""),
-    # PyPy asks the exception for its attributes already when it is raised.
+    # PyPy reads the attributes of an exception as soon as it is raised.
     ("attributes that raise", "raise Hostile('x')", "RuntimeError" if PYPY else "Hostile", ""),
     ("notes that are none", "raise WrongNotes('x')", "WrongNotes", r"\Ax\Z"),
     ("notes of a strange class", "raise StrangeNotes('x')", "StrangeNotes", r"\Ax\Z"),
@@ -114,7 +114,7 @@ HOSTILE_NAMES = [
 
 
 def cause_of(result: Result, function: Function) -> dict[str, object]:
-    """The X-Ray cause that was posted for ``result``."""
+    """Return the X-Ray cause that was posted for ``result``."""
     post = posts(function)[-1]
     assert post.path.endswith(f"/{result.request_id}/error")
     cause: dict[str, object] = json.loads(post.header(XRAY) or "")
@@ -141,11 +141,11 @@ class Payload(FunctionTestCase):
         self.assertEqual(post.header("Content-Type"), "application/json")
         self.assertEqual(post.header(ERROR_TYPE), "Function.ValueError")
 
-    def test_whatever_is_raised_is_reported_and_the_loop_goes_on(self) -> None:
+    def test_every_exception_is_reported_and_the_loop_continues(self) -> None:
         function = self.start(PREPARED)
         for name, statements, error_type, message in RAISED:
             if function.exit_status is not None:
-                function = self.start(PREPARED)  # a row that failed is not to spoil those after it
+                function = self.start(PREPARED)  # a failing row must not affect the following rows
             with self.subTest(name):
                 payload = self.error(function, statements)
                 self.assertEqual(payload["errorType"], error_type)
@@ -187,7 +187,7 @@ class Payload(FunctionTestCase):
             ],
         )
 
-    def test_frames_without_source_have_none(self) -> None:
+    def test_frames_without_source_have_no_source_line(self) -> None:
         function = self.start(EXECUTE)
         payload = self.error(function, "1 / 0")
         self.assertEqual(payload["stackTrace"][-1], '  File "<string>", line 1, in <module>\n')
@@ -268,7 +268,7 @@ class Chains(FunctionTestCase):
         self.assertEqual(json.loads(result.payload.decode())["notes"], ["while ordering", "naïve 😀"])
         self.assertIn("while ordering", own_log(result))
 
-    def test_of_very_many_the_rest_is_counted(self) -> None:
+    def test_notes_and_exceptions_beyond_the_limit_are_counted(self) -> None:
         function = self.start(PREPARED)
         payload = self.error(function, "e = ValueError(); e.__notes__ = list('n' * 23); raise e")
         self.assertEqual(payload["notes"], [*"n" * 20, "3 more notes are left out"])
@@ -387,7 +387,7 @@ class Exits(FunctionTestCase):
         self.assertResponse(function, "hello", "hello")
         self.assertEqual(function.restarts, 1)
 
-    def test_threads_left_behind_do_not_delay_the_end(self) -> None:
+    def test_running_threads_do_not_delay_the_exit(self) -> None:
         function = self.start(EXECUTE)
         began = time.monotonic()
         thread = "threading.Thread(target=time.sleep, args=(60,))"
@@ -401,7 +401,7 @@ class Exits(FunctionTestCase):
         self.assertEqual(self.assertEnds(function), 3)
         self.assertIn("closing the database", function.log_text())
 
-    def test_a_process_that_is_gone_at_once_posts_nothing(self) -> None:
+    def test_a_process_that_exits_immediately_posts_nothing(self) -> None:
         for statements, status, reason in [
             ("os._exit(5)", 5, "exit status 5"),
             ("os.kill(os.getpid(), 9)", -9, "signal: killed"),
@@ -505,7 +505,7 @@ class XRay(FunctionTestCase):
         assert isinstance(paths, list)
         self.assertEqual(len(paths), len(set(paths)))
 
-    def test_it_is_ascii_of_one_line_below_64_kib_with_its_one_exception(self) -> None:
+    def test_it_is_one_line_of_ascii_below_64_kib_with_the_exception(self) -> None:
         function = self.start(PREPARED)
         for name, statements in [
             ("recursion", "recurse()"),
@@ -523,7 +523,7 @@ class XRay(FunctionTestCase):
                 cause = json.loads(header)
                 self.assertEqual(len(cause["exceptions"]), 1)
 
-    def test_of_a_long_trace_the_innermost_frames_are_kept(self) -> None:
+    def test_a_long_trace_is_cut_to_its_innermost_frames(self) -> None:
         name = "a_module_with_a_rather_long_name_" * 3
         function = self.start(
             f"""
@@ -583,9 +583,9 @@ class Names(FunctionTestCase):
 
 
 class Robustness(FunctionTestCase):
-    """The caller gets its response even if the function has spoilt what the runtime works with."""
+    """The caller gets a response even if the function has changed objects that the runtime uses."""
 
-    def test_unwritable_standard_streams_do_not_cost_the_response(self) -> None:
+    def test_unwritable_standard_streams_do_not_prevent_the_response(self) -> None:
         for name, statements in [
             ("none", "sys.stdout = sys.stderr = None"),
             ("closed", "sys.stdout.close(); sys.stderr.close()"),
@@ -613,7 +613,7 @@ class Robustness(FunctionTestCase):
         payload = self.error(function, "raise ValueError(sys.stdout.getvalue())")
         self.assertEqual(payload["errorMessage"][:20], "[ERROR] ValueError: ")
 
-    def test_changed_limits_and_modules_do_not_cost_the_response(self) -> None:
+    def test_changed_limits_and_modules_do_not_prevent_the_response(self) -> None:
         for name, statements in [
             ("a low recursion limit", "sys.setrecursionlimit(200)"),
             ("no search path", "sys.path.clear()"),
@@ -706,10 +706,10 @@ USED_UP = [
 
 
 class UsedUp(FunctionTestCase):
-    """Errors of functions that leave nothing to describe an error with."""
+    """Errors of functions that have used up the memory or the descriptors."""
 
     def code(self, body: str) -> str:
-        # Address space: what the interpreter has now, and a little more.
+        # Limit the address space to the current size and a little more.
         limit = "LIMIT = 4096 * int(open('/proc/self/statm').read().split()[0]) + (24 << 20)\n"
         return (limit if "LIMIT" in body else "") + textwrap.dedent(body)
 
@@ -774,7 +774,7 @@ class SourceLines(FunctionTestCase):
         stack_trace: list[str] = self.error(self.start(source))["stackTrace"]
         return stack_trace[-1]
 
-    def test_they_are_shown_whatever_the_encoding_of_the_file(self) -> None:
+    def test_they_are_shown_for_every_encoding_of_the_file(self) -> None:
         statement = "def handler(event, context): raise ValueError('é')"
         for name, source in [
             ("UTF-8", statement.encode()),
@@ -786,7 +786,7 @@ class SourceLines(FunctionTestCase):
             with self.subTest(name):
                 self.assertTrue(self.entry(source).endswith(f"\n    {statement}\n"), source)
 
-    def test_they_are_shown_of_a_module_in_a_zip_file(self) -> None:
+    def test_they_are_shown_for_a_module_in_a_zip_file(self) -> None:
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
             archive.writestr("inside.py", "def fail():\n    raise ValueError('inside')\n")

@@ -1,4 +1,4 @@
-"""What the handler gets as its event, for each body and content type."""
+"""The event that the handler receives, for each body and content type."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOW = """
         return ascii(event)
 """
 
-# name, body, what the handler gets
+# name, body, the event that the handler receives
 JSON_EVENTS: list[tuple[str, bytes, object]] = [
     ("null", b"null", None),
     ("true", b"true", True),
@@ -118,7 +118,7 @@ class JsonEvents(FunctionTestCase):
         self.assertOneResponseEach(function)
 
     @unittest.skipUnless(hasattr(sys, "get_int_max_str_digits"), "this Python has no such limit")
-    def test_an_integer_of_more_digits_than_python_takes_is_an_unmarshal_error(self) -> None:
+    def test_an_integer_with_too_many_digits_for_python_is_an_unmarshal_error(self) -> None:
         function = self.start(SHOW)
         payload = json.loads(function.invoke(b"9" * 5000).payload.decode())
         self.assertEqual(payload["errorType"], "Runtime.UnmarshalError")
@@ -137,8 +137,8 @@ class JsonEvents(FunctionTestCase):
         function = self.start("def handler(event, context): return list(event)")
         self.assertEqual(function.invoke(b'{"b": 1, "a": 2, "c": 3}').payload, b'["b", "a", "c"]')
 
-    def test_events_of_any_size_arrive_whole(self) -> None:
-        # Around 2 KB the server turns from a counted body to chunks; 6 MiB and 100 bytes is its limit.
+    def test_events_of_any_size_arrive_completely(self) -> None:
+        # At about 2 KB the server switches from Content-Length to chunks; its limit is 6 MiB and 100 bytes.
         function = self.start(
             """
             def handler(event, context):
@@ -153,7 +153,7 @@ class JsonEvents(FunctionTestCase):
     def assertRawResponse(self, payload: bytes, expected: object) -> None:
         self.assertEqual(json.loads(payload.decode()), expected)
 
-    def test_the_error_is_posted_and_logged_like_others(self) -> None:
+    def test_the_error_is_posted_and_logged_like_other_errors(self) -> None:
         function = self.start()
         result = function.invoke(b"hello")
         post = posts(function)[-1]
@@ -172,7 +172,7 @@ class OtherEvents(FunctionTestCase):
                     result = function.invoke(body, content_type=content_type)
                     self.assertEqual(json.loads(result.payload.decode()), ascii(body))
 
-    def test_bytes_go_through_unchanged_both_ways(self) -> None:
+    def test_bytes_are_unchanged_in_both_directions(self) -> None:
         function = self.start()
         body = bytes(range(256)) * 4096
         result = function.invoke(body, content_type="application/octet-stream")
@@ -180,7 +180,7 @@ class OtherEvents(FunctionTestCase):
         self.assertEqual(result.content_type, "application/unknown")
 
     def test_the_bytes_are_bytes(self) -> None:
-        # Not a bytearray or a memoryview, which cannot be a key and do not compare the same everywhere.
+        # Not a bytearray or a memoryview, which cannot be keys and compare differently on some interpreters.
         function = self.start("def handler(event, context): return type(event).__name__")
         for size in (0, 10, 3000, 100_000):
             result = function.invoke(b"x" * size, content_type="text/plain")
@@ -195,7 +195,7 @@ class Speed(FunctionTestCase):
 
 
 class OddRequestIds(FunctionTestCase):
-    def test_bytes_that_are_not_utf8_are_echoed_as_they_came(self) -> None:
+    def test_bytes_that_are_not_utf8_are_echoed_unchanged(self) -> None:
         odd = Reply(event("r1").data.replace(b"Request-Id: r1", b"Request-Id: r1\xff\xe9 \xc3\xa9"))
         outcome = self.play(odd, accepted())
         self.assertEqual(outcome.calls[1], "r1%FF%E9%20%C3%A9/response")

@@ -1,4 +1,4 @@
-"""Processes that the function forks: they end as Python ends them, and never speak for their parent."""
+"""Processes that the function forks: they exit as usual in Python, and never send their parent's response."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import unittest
 
 from tests.support import FunctionTestCase, joined
 
-# The event is what the child does. The handler's response is the child's exit status, negative for a signal.
+# The event is the child's code. The handler's response is the child's exit status, negative for a signal.
 FORKING = """
     import os, signal, sys, time
     {preamble}
@@ -85,7 +85,7 @@ class ForkedChildren(FunctionTestCase):
         self.assertResponse(function, "os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)", 4)
         self.assertStillWorks(function)
 
-    def test_a_childs_error_is_on_stderr_and_not_reported(self) -> None:
+    def test_a_childs_error_is_printed_to_stderr_and_not_reported(self) -> None:
         function = self.start(joined(FORKING.format(preamble=""), HANDLERS["fork"]))
         result = self.invoke(function, "1 / 0")
         self.assertIsNone(result.function_error)
@@ -109,9 +109,7 @@ class ForkedChildren(FunctionTestCase):
         for code, status in ENDINGS.items():
             with self.subTest(code):
                 self.assertResponse(function, code, None)
-                self.assertResponse(
-                    function, code, None
-                )  # what came after the first response is in the log now
+                self.assertResponse(function, code, None)  # after it, the log has the first one's output
                 self.assertIn(f"the child has ended with {status}\n", function.log_text())
         self.assertOneResponseEach(function)
         function.close()
@@ -134,7 +132,7 @@ class ForkedChildren(FunctionTestCase):
                 self.assertResponse(function, None, status)
                 self.assertOneResponseEach(function)
 
-    def test_a_child_of_a_snapstart_hook_does_not_ask_for_the_restore(self) -> None:
+    def test_a_child_of_a_snapstart_hook_does_not_request_the_restore(self) -> None:
         for hook in ("before_snapshot", "after_restore"):
             for code, status in ENDINGS.items():
                 with self.subTest(hook, code=code):

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as bytes: tables for the reader and the writer, each row whole, byte by byte and cut anywhere."""
+"""HTTP/1.1 as bytes: tables for the reader and the writer. Each row is also read in pieces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
-# name, bytes, status, headers, body, whether the connection can be used again
+# name, bytes, status, headers, body, whether the connection can be reused
 RESPONSES: list[tuple[str, bytes, int, dict[str, str], bytes, bool]] = [
     ("counted body", OK + b"Content-Length: 5\r\n\r\nhello", 200, {"content-length": "5"}, b"hello", True),
     ("empty body", OK + b"Content-Length: 0\r\n\r\n", 200, {"content-length": "0"}, b"", True),
@@ -166,7 +166,7 @@ NOT_HTTP = [
 
 
 def feed(pieces: Iterable[bytes]) -> tuple[Response | None, ResponseReader]:
-    """Give the pieces to a reader; what the last one led to. None of the others may end the response."""
+    """Feed the pieces to a reader; return the last result. Only the last piece may end the response."""
     reader = ResponseReader()
     response = None
     for piece in pieces:
@@ -180,7 +180,7 @@ def byte_by_byte(data: bytes) -> list[bytes]:
 
 
 def ways(data: bytes) -> list[tuple[str, list[bytes]]]:
-    """Whole, byte by byte, cut in two at each place, and in random pieces."""
+    """Yield the data whole, byte by byte, cut in two at each place, and in random pieces."""
     halves = [(f"cut at {cut}", [data[:cut], data[cut:]]) for cut in range(1, len(data))]
     generator = random.Random(17)
     cuts = sorted(generator.sample(range(1, len(data)), min(5, len(data) - 1)))
@@ -189,7 +189,7 @@ def ways(data: bytes) -> list[tuple[str, list[bytes]]]:
 
 
 class Reader(unittest.TestCase):
-    def test_responses_are_understood_however_they_arrive(self) -> None:
+    def test_responses_are_parsed_in_pieces_of_any_size(self) -> None:
         for name, data, status, headers, body, keep_alive in RESPONSES:
             with self.subTest(name):
                 for way, pieces in ways(data):
@@ -217,7 +217,7 @@ class Reader(unittest.TestCase):
                     self.assertIsNone(response)
                     self.assertIsNone(reader.end())
 
-    def test_it_knows_whether_anything_has_arrived(self) -> None:
+    def test_it_reports_whether_any_byte_has_arrived(self) -> None:
         reader = ResponseReader()
         self.assertFalse(reader.began)
         reader.feed(b"H")
@@ -262,7 +262,7 @@ class Reader(unittest.TestCase):
                 self.assertEqual(response.body, body)
                 self.assertFalse(response.keep_alive)
 
-    def test_megabytes_in_small_pieces_take_no_quadratic_time(self) -> None:
+    def test_megabytes_in_small_pieces_do_not_take_quadratic_time(self) -> None:
         body = b"x" * 6_000_000
         pieces = [body[start : start + 16384] for start in range(0, len(body), 16384)]
         counted = [OK + b"Content-Length: 6000000\r\n\r\n", *pieces]
@@ -282,7 +282,7 @@ class Reader(unittest.TestCase):
                 self.assertEqual(len(response.body), length)
                 self.assertLess(time.process_time() - began, 2)
 
-    def test_random_bytes_give_a_response_nothing_or_an_error(self) -> None:
+    def test_random_bytes_lead_to_a_response_or_an_error_or_nothing(self) -> None:
         generator = random.Random(4711)
         alphabet = [
             b"HTTP/1.1 ",
@@ -313,7 +313,7 @@ class Reader(unittest.TestCase):
             whole = _result([data])
             self.assertEqual(_result(byte_by_byte(data)), whole, (number, data))
 
-    def test_damaged_responses_give_a_response_nothing_or_an_error(self) -> None:
+    def test_damaged_responses_lead_to_a_response_or_an_error_or_nothing(self) -> None:
         generator = random.Random(1234)
         for name, data, *_ in RESPONSES:
             for _ in range(30):
@@ -324,14 +324,14 @@ class Reader(unittest.TestCase):
 
 
 def _result(pieces: Iterable[bytes]) -> tuple[object, ...]:
-    """What pieces lead to, in a form that can be compared; no other exception may come."""
+    """Return the result of reading the pieces, in a form that can be compared."""
     reader = ResponseReader()
     for piece in pieces:
         try:
             response = reader.feed(piece)
         except RuntimeApiError:
             return ("error",)
-        if response is not None:  # what comes after it is not its own
+        if response is not None:  # the rest does not belong to it
             return ("response", response.status, response.headers, response.body)
     return ("nothing",)
 
@@ -373,12 +373,12 @@ class Writer(unittest.TestCase):
                 ("in a name", "GET", "/", [(f"A{line_break}C", "b")]),
                 ("in the target", "GET", f"/a{line_break}Host: x", [("A", "b")]),
                 ("in the method", f"GET{line_break}", "/", [("A", "b")]),
-                ("in two values that make up for each other", "GET", "/", [("A", "\r"), ("B", "\n")]),
+                ("in two values that compensate each other", "GET", "/", [("A", "\r"), ("B", "\n")]),
             ]:
                 with self.subTest(name, line_break=line_break):
                     self.assertRaises(ValueError, format_request, method, target, headers)
 
-    def test_a_request_has_as_many_lines_as_headers_were_given(self) -> None:
+    def test_a_request_has_one_line_for_each_header(self) -> None:
         generator = random.Random(99)
         characters = "ab:é😀 \t\r\n\0\x0b\x0c\x1c\x85\u2028\ud83d"
         for number in range(2000):
@@ -393,7 +393,7 @@ class Writer(unittest.TestCase):
 
 
 class Chunks(unittest.TestCase):
-    def test_a_chunk_has_its_size_in_front(self) -> None:
+    def test_a_chunk_begins_with_its_size(self) -> None:
         for name, data, expected in [
             ("nothing, which must not end the body", b"", b""),
             ("a byte", b"a", b"1\r\na\r\n"),

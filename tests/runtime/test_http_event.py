@@ -160,12 +160,13 @@ class Requests(unittest.TestCase):
                 request = read(balancer_event(lists=lists))
                 self.assertEqual((request.path, request.raw_path), (b"/a b", b"/a%20b"))
                 self.assertEqual(request.query, b"q=1%20a+b&%C3%BC=%26")
-                self.assertEqual(request.client, ("72.12.164.125", 0))  # the one that the balancer has seen
+                # The address that the balancer has seen.
+                self.assertEqual(request.client, ("72.12.164.125", 0))
                 self.assertEqual((request.scheme, request.server), ("http", ("lb.example.com", 80)))
                 self.assertEqual(dict(request.headers)[b"cookie"], b"a=1")
 
     def test_escapes_in_the_path_are_decoded_once(self) -> None:
-        # event_source, its event for a path on the way, path, raw_path; HTTP APIs have decoded it already
+        # event source, its event for an encoded path, path, raw_path; HTTP APIs have already decoded it
         rows: list[tuple[str, Event, str, bytes]] = [
             ("function URL", url_event(rawPath="/a%20b%2Fc/%C3%A9"), "/a b/c/é", b"/a%20b%2Fc/%C3%A9"),
             ("function URL, %25", url_event(rawPath="/50%25/%2541"), "/50%/%41", b"/50%25/%2541"),
@@ -185,7 +186,7 @@ class Requests(unittest.TestCase):
                 self.assertEqual(request.path.decode("utf-8", "replace"), path)
                 self.assertEqual(request.raw_path, raw_path)
 
-    def test_the_stage_is_the_root_path_where_the_address_has_it(self) -> None:
+    def test_the_stage_is_the_root_path_if_the_address_contains_it(self) -> None:
         # name, event, base_path, root_path, path
         custom = "api.example.com"
         rows: list[tuple[str, Event, str, str, bytes]] = [
@@ -279,7 +280,7 @@ class Requests(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(read(url_event(**changes)).body, expected)
 
-    def test_members_that_the_event_lacks_have_sensible_values(self) -> None:
+    def test_members_that_the_event_lacks_have_default_values(self) -> None:
         smallest: Event = {"requestContext": {"http": {"method": "get"}}}
         request = read(smallest)
         self.assertEqual((request.method, request.path, request.query), ("GET", b"/", b""))
@@ -289,7 +290,7 @@ class Requests(unittest.TestCase):
         request = read({**rest_event(), **nothing, "multiValueQueryStringParameters": None})
         self.assertEqual((request.headers, request.query), ([], b""))
 
-    def test_host_and_port_are_taken_apart(self) -> None:
+    def test_host_and_port_are_separated(self) -> None:
         rows = [
             ("example.com", ("example.com", 443)),
             ("example.com:8443", ("example.com", 8443)),
@@ -362,7 +363,7 @@ class Responses(unittest.TestCase):
             {"statusCode": 201, "multiValueHeaders": {"content-type": ["text/html"], **lists}},
         )
 
-    def test_nothing_is_lost_where_a_name_may_have_one_value_only(self) -> None:
+    def test_repeated_headers_are_kept_for_event_sources_with_one_value_per_name(self) -> None:
         self.assertEqual(
             self.prelude(balancer_event())["headers"],
             {
@@ -382,7 +383,7 @@ class Responses(unittest.TestCase):
         headers = [(b"x-utf-8", "é".encode()), (b"x-latin-1", "é".encode("latin-1"))]
         self.assertEqual(self.prelude(url_event(), headers)["headers"], {"x-utf-8": "é", "x-latin-1": "é"})
 
-    def test_headers_about_the_connection_stay_behind(self) -> None:
+    def test_headers_about_the_connection_are_dropped(self) -> None:
         names = ("Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "UPGRADE")
         proxy = ("Proxy-Connection", "proxy-authenticate", "Proxy-Authorization", "Proxy-Status")
         kept = {"content-type": "text/html", "date": "today", "server": "own", "x-te": "1"}
@@ -393,8 +394,8 @@ class Responses(unittest.TestCase):
                 prelude = make_prelude(len, read(event), 200, headers, streamed=streamed)
                 self.assertEqual(prelude["headers"], kept)
 
-    def test_a_length_stays_only_where_no_body_follows(self) -> None:
-        # method, status, whether it stays
+    def test_content_length_is_kept_only_if_no_body_follows(self) -> None:
+        # method, status, whether it is kept
         rows = [("GET", 200, False), ("POST", 404, False), ("HEAD", 200, True), ("GET", 304, True)]
         for method, status, stays in rows:
             with self.subTest(method=method, status=status):
@@ -407,7 +408,7 @@ class Responses(unittest.TestCase):
         self.assertEqual([json.loads(chunk) for chunk in envelope], [{**envelope}])
         self.assertEqual((len(envelope), "body" in envelope), (5, True))
 
-    def test_text_goes_out_as_text_and_all_else_in_base64(self) -> None:
+    def test_text_is_sent_as_text_and_other_bodies_in_base64(self) -> None:
         # content type, content encoding, body, whether it is text
         rows: list[tuple[str, str, bytes, bool]] = [
             ("text/plain", "", b"hi", True),
@@ -472,7 +473,7 @@ class Responses(unittest.TestCase):
 
 
 class Applications(unittest.TestCase):
-    """What is served must at least be callable as its interface demands."""
+    """An application must be callable with the arguments of its interface."""
 
     class Method:
         def __call__(self, one: object, two: object) -> None: ...

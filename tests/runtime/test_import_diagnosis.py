@@ -1,4 +1,4 @@
-"""Why a module cannot be imported: files for another Python or machine, missing libraries, nothing at all."""
+"""Notes about a failed import: files for another Python or machine, missing libraries, missing modules."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from tests.support import Files
 
-# Of this Python: such as .cpython-313-x86_64-linux-gnu.so
+# The suffix of this Python, such as .cpython-313-x86_64-linux-gnu.so
 SUFFIX = extension_suffixes()[0]
 TAG = SUFFIX.strip(".").rpartition(".")[0]
 OTHER_TAG = "cpython-27m-x86_64-linux-gnu"
 MACHINE = os.uname().machine
 
-# e_machine (System V ABI, "ELF Header"): of machines that this one is not
+# e_machine (System V ABI, "ELF Header") of other machines
 AARCH64, X86_64, S390X = 183, 62, 22
 OTHER, OTHER_NAME = (X86_64, "x86_64") if MACHINE == "aarch64" else (AARCH64, "aarch64")
 OWN = {"x86_64": X86_64, "aarch64": AARCH64}.get(MACHINE, 0)
@@ -32,14 +32,14 @@ HANDLER = "def handler(event, context): return event\n"
 
 
 def elf(machine: int, *, big_endian: bool = False) -> bytes:
-    """The beginning of a shared object of 64 bits: e_ident, e_type, e_machine, e_version."""
+    """Return the beginning of a 64-bit shared object: e_ident, e_type, e_machine, e_version."""
     identification = b"\x7fELF" + bytes([2, 2 if big_endian else 1, 1])
     return struct.pack(">16sHHI" if big_endian else "<16sHHI", identification, 3, machine, 1)
 
 
 class ImportDiagnosis(FunctionTestCase):
     def notes(self, source: str, files: Files | None = None) -> tuple[list[str], str]:
-        """What the init error says beyond its message; and the task root, where ``files`` are."""
+        """Return the notes of the init error, and the task root that contains ``files``."""
         function = self.start(source + HANDLER, files=files)
         body: dict[str, Any] = self.assertInitError(function, "Runtime.ImportModuleError")
         notes: list[str] = body.get("notes", [])
@@ -48,7 +48,7 @@ class ImportDiagnosis(FunctionTestCase):
         return notes, function.configuration.task_root
 
     def assertExplains(self, source: str, files: Files, *patterns: str, hint: bool = True) -> None:
-        """The notes match these patterns, in which FOLDER is the task root; then comes what to do."""
+        """Expect notes that match these patterns, in which FOLDER is the task root, and then a remedy."""
         notes, root = self.notes(source, files)
         expected = [pattern.replace("FOLDER", re.escape(root)) for pattern in patterns]
         if hint:
@@ -78,7 +78,7 @@ class ImportDiagnosis(FunctionTestCase):
 
     def test_a_file_for_another_machine_is_named_with_both(self) -> None:
         if OWN == 0:
-            self.skipTest(f"nothing is known of {MACHINE}")
+            self.skipTest(f"{MACHINE} is unknown")
         for name, content, machine in [
             ("known", elf(OTHER), OTHER_NAME),
             ("unknown", elf(S390X, big_endian=True), "machine 22"),
@@ -102,7 +102,7 @@ class ImportDiagnosis(FunctionTestCase):
                 pattern = f"FOLDER/native{SUFFIX} {problem}"
                 self.assertExplains("import native\n", {f"native{SUFFIX}": content}, pattern)
 
-    def test_a_name_that_a_package_lacks_may_be_such_a_file(self) -> None:
+    def test_a_name_that_a_package_lacks_may_be_an_unsuitable_file(self) -> None:
         file = f"package/_native.{OTHER_TAG}.so"
         files: Files = {"package/__init__.py": "", file: elf(OWN)}
         pattern = f"FOLDER/{file} is built for {OTHER_TAG}, but .*"
@@ -133,13 +133,13 @@ class ImportDiagnosis(FunctionTestCase):
         }
         self.assertExplains("import numerical\n", files, f"FOLDER/{file} is built for {OTHER_TAG}, but .*")
 
-    def test_a_folder_of_stubs_in_its_place_does_not_hide_it(self) -> None:
+    def test_a_folder_of_stubs_does_not_hide_the_unsuitable_file(self) -> None:
         file = f"package/_native.{OTHER_TAG}.so"
         files: Files = {"package/__init__.py": "", "package/_native/__init__.pyi": "", file: elf(OWN)}
         pattern = f"FOLDER/{file} is built for {OTHER_TAG}, but .*"
         self.assertExplains("from package._native import Thing\n", files, pattern)
 
-    def test_a_good_one_that_python_does_not_look_at_does_not_hide_it(self) -> None:
+    def test_a_suitable_file_that_python_ignores_does_not_hide_the_unsuitable_one(self) -> None:
         file = f"package/_native.{OTHER_TAG}.so"
         files: Files = {
             "package/__init__.py": "",
@@ -173,18 +173,18 @@ class ImportDiagnosis(FunctionTestCase):
         pattern = f"The module is built for a newer Linux than this one: {re.escape(message)}"
         self.assertExplains(f'raise ImportError("{message}", name="native")\n', {}, pattern)
 
-    def test_of_many_files_a_few_are_named(self) -> None:
+    def test_only_a_few_of_many_files_are_named(self) -> None:
         files = {f"native.cpython-{number}-x86_64-linux-gnu.so": b"" for number in range(20, 27)}
         self.assertExplains("import native\n", files, *["FOLDER/native.cpython-2.* is built for .*"] * 5)
 
-    def test_of_nothing_it_says_where_it_was_searched_for(self) -> None:
+    def test_for_a_missing_module_the_searched_folders_are_named(self) -> None:
         odd = "import pathlib, sys\nsys.path += [pathlib.Path('/odd'), b'bytes', None, '/last']\n"
         notes, root = self.notes(f"{odd}import nowhere\n")
         (note,) = notes
         self.assertTrue(note.startswith(f"Searched for 'nowhere' in: {root}, "), note)
         self.assertRegex(note, f"{re.escape(os.path.dirname(os.__file__))}.*/runtime, /last\\Z")
 
-    def test_of_other_reasons_nothing_is_said(self) -> None:
+    def test_other_import_errors_get_no_notes(self) -> None:
         suitable: Files = {f"native{SUFFIX}": elf(OWN), f"native.{OTHER_TAG}.so": elf(OWN)}
         rows: list[tuple[str, str, Files]] = [
             ("a name that is not there", "from os import nothing_of_that_name\n", {}),

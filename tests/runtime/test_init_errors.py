@@ -1,4 +1,4 @@
-"""What happens when the function cannot be initialized: one report, then the end of the process."""
+"""Functions that cannot be initialized: one report, then the process exits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support import PYPY, FunctionTestCase, accepted
 
 HANDLER = "\ndef handler(event, context): return 'never'\n"
 
-# name, what the module does before it defines its handler, type, pattern of the message
+# name, the module's code before its handler, type, pattern of the message
 EXCEPTIONS = [
     ("an exception", "raise ValueError('bad thing')", "ValueError", r"\Abad thing\Z"),
     ("without a message", "raise KeyError", "KeyError", r"\A\Z"),
@@ -57,7 +57,7 @@ EXITS = [
 
 
 class Reports(FunctionTestCase):
-    def test_whatever_the_module_raises_is_reported_with_its_class_and_message(self) -> None:
+    def test_every_exception_of_the_module_is_reported_with_its_class_and_message(self) -> None:
         self.enable_ctrl_c()
         for name, statements, error_type, message in EXCEPTIONS:
             with self.subTest(name):
@@ -96,7 +96,7 @@ class Reports(FunctionTestCase):
         function = self.start("import sys\nsys.exit('no configuration')" + HANDLER)
         self.assertInitError(function, "SystemExit", "no configuration")
 
-    def test_a_process_that_is_gone_at_once_reports_nothing(self) -> None:
+    def test_a_process_that_exits_immediately_reports_nothing(self) -> None:
         function = self.start("import os\nos._exit(5)" + HANDLER)
         self.assertEqual(function.requests, [])
         self.assertEqual(function.exit_status, 5)
@@ -132,7 +132,7 @@ class Reports(FunctionTestCase):
 
 
 class Extremes(FunctionTestCase):
-    def test_a_message_of_megabytes_is_shortened(self) -> None:
+    def test_a_very_long_message_is_shortened(self) -> None:
         for name, message in (("ASCII", "'x' * 5_000_000"), ("emoji", "'😀' * 2_000_000")):
             with self.subTest(name):
                 function = self.start(f"raise ValueError({message})" + HANDLER)
@@ -151,7 +151,7 @@ class Extremes(FunctionTestCase):
                 self.assertRegex(error_type, r"\AFunction\.[A-Z][A-Za-z][\w.]*\Z")
                 self.assertEqual(json.loads(report.body.decode())["errorType"], name)
 
-    def test_a_class_s_name_of_megabytes_is_reported(self) -> None:
+    def test_a_very_long_class_name_is_reported(self) -> None:
         function = self.start("raise type('Long' * 500_000, (Exception,), {})('x')" + HANDLER)
         self.assertEqual([request.status for request in function.requests], [202])
         self.assertLess(len(function.requests[0].body), 1024 * 1024)
@@ -174,7 +174,7 @@ class Extremes(FunctionTestCase):
 
 
 class Ending(FunctionTestCase):
-    def test_threads_left_behind_do_not_keep_the_process_alive(self) -> None:
+    def test_running_threads_do_not_keep_the_process_alive(self) -> None:
         began = time.monotonic()
         function = self.start(
             """
@@ -208,7 +208,7 @@ class Ending(FunctionTestCase):
         self.assertEqual(log.count("[ERROR] ValueError: bad thing"), 1, log)
         self.assertLess(log.index("bad thing"), log.index("INIT_REPORT"))
 
-    def test_the_first_caller_gets_it_and_the_next_one_a_new_process(self) -> None:
+    def test_the_first_caller_gets_the_error_and_the_next_one_a_new_process(self) -> None:
         marker = os.path.join(self.write({}), "started")
         function = self.start(
             f"""
@@ -223,7 +223,7 @@ class Ending(FunctionTestCase):
         self.assertEqual(self.error(function)["errorMessage"], "only the first time")
         self.assertResponse(function, None, "works")
 
-    def test_a_report_that_is_refused_does_not_change_the_end(self) -> None:
+    def test_a_refused_report_does_not_change_the_exit_status(self) -> None:
         replies = [
             ("403", refusal(403, "InvalidStateTransition")),
             ("500", refusal(500, "InternalServerError")),
@@ -240,7 +240,7 @@ class Ending(FunctionTestCase):
                 self.assertEqual(outcome.status, 1)
                 self.assertIn("bad thing", outcome.output)
                 self.assertNotIn("Traceback", outcome.errors)
-                if name not in ("accepted", "403"):  # 403: somebody else has reported it already
+                if name not in ("accepted", "403"):  # 403: another process has already reported it
                     self.assertRegex(outcome.output, "LAMBDA_RUNTIME POST .*/init/error")
 
 
@@ -261,7 +261,7 @@ class Suggestions(FunctionTestCase):
         notes: list[str] = json.loads(function.requests[0].body.decode()).get("notes", [])
         return notes
 
-    def test_a_name_that_is_nearly_right_gets_a_suggestion(self) -> None:
+    def test_a_misspelt_name_gets_a_suggestion(self) -> None:
         for handler, name in [
             ("shop.creat", "create"),
             ("shop.Create", "create"),

@@ -1,4 +1,4 @@
-"""The life of an invocation: what the handler finds around it, what stays, what is cleaned up."""
+"""The life of an invocation: the surroundings of the handler, state that is kept, and clean-up."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Loop(FunctionTestCase):
         )
         self.assertEqual([self.call(function) for _ in range(3)], [1, 2, 3])
 
-    def test_an_error_does_not_lose_the_state(self) -> None:
+    def test_module_state_is_kept_after_an_error(self) -> None:
         function = self.start(
             """
             seen = []
@@ -92,8 +92,8 @@ class Loop(FunctionTestCase):
             self.assertResponse(function, number, number)
         self.assertOneResponseEach(function)
 
-    def test_an_event_may_take_longer_to_come_than_connecting_may(self) -> None:
-        # There must be no timeout left on the socket, not that of connecting (a few seconds) either.
+    def test_waiting_for_an_event_has_no_timeout(self) -> None:
+        # The socket must have no timeout, not even that of connecting (a few seconds).
         late = event()
         late.wait_s = 5.5
         outcome = self.play(event("r0"), accepted(), late, accepted())
@@ -116,7 +116,7 @@ class Loop(FunctionTestCase):
 
 
 class InvocationId(FunctionTestCase):
-    """The id of a delivery attempt, which newer servers send, and compare if it comes back."""
+    """The id of a delivery attempt. Newer servers send it, and compare it if the response contains it."""
 
     SOURCE = """
         def handler(event, context):
@@ -134,14 +134,14 @@ class InvocationId(FunctionTestCase):
         self.assertNotIn(None, ids)
         self.assertEqual([request.status for request in posts(function)], [202, 202, 202])
 
-    def test_it_is_not_made_up(self) -> None:
+    def test_it_is_not_sent_if_the_event_has_none(self) -> None:
         function = self.start(self.SOURCE, invocation_ids=False)
         self.call(function)
         self.error(function, "fail")
         for request in posts(function):
             self.assertIsNone(request.header("Lambda-Runtime-Invocation-Id"))
 
-    def test_that_of_one_event_is_forgotten_with_the_next(self) -> None:
+    def test_it_is_not_kept_for_the_next_event(self) -> None:
         outcome = self.play(
             event("r1", b"1", "Lambda-Runtime-Invocation-Id: first"),
             accepted(),
@@ -179,11 +179,11 @@ class Headers(FunctionTestCase):
     }
 
     def _event(self, lines: str) -> Reply:
-        """An event with a request id, these header lines, and no others."""
+        """Return an event with a request id and only these header lines."""
         head = f"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r1\r\n{lines}Content-Length: 7\r\n\r\n"
         return Reply(head.encode() + b'{"a":1}')
 
-    def test_headers_that_are_missing_or_empty_have_the_same_sober_meaning(self) -> None:
+    def test_missing_and_empty_headers_mean_the_same(self) -> None:
         names = [
             "Lambda-Runtime-Deadline-Ms",
             "Lambda-Runtime-Invoked-Function-Arn",
@@ -205,7 +205,7 @@ class Headers(FunctionTestCase):
                 self.assertEqual(outcome.calls, ["next", "r1/response", "next"], outcome.errors)
                 self.assertEqual(json.loads(outcome.requests[1].body), self.NOTHING)
 
-    def test_header_names_in_any_case_are_understood(self) -> None:
+    def test_header_names_are_case_insensitive(self) -> None:
         head = (
             "HTTP/1.1 200 OK\r\nLAMBDA-RUNTIME-AWS-REQUEST-ID: r1\r\nlambda-runtime-trace-id: Root=1\r\n"
             "Lambda-runtime-AWS-tenant-ID:\tté\t\r\ncontent-LENGTH: 7\r\n\r\n"
@@ -266,7 +266,7 @@ class Surroundings(FunctionTestCase):
         root = function.configuration.task_root
         self.assertResponse(function, None, [True, root])
 
-    def test_the_handler_may_run_an_event_loop_of_its_own(self) -> None:
+    def test_the_handler_may_run_a_new_event_loop(self) -> None:
         function = self.start(
             """
             import asyncio
@@ -280,7 +280,7 @@ class Surroundings(FunctionTestCase):
         self.assertResponse(function, "hello", "hello")
         self.assertResponse(function, "again", "again")
 
-    def test_variables_of_the_function_are_there_and_its_changes_stay(self) -> None:
+    def test_the_functions_variables_are_set_and_its_changes_are_kept(self) -> None:
         function = self.start(
             """
             import os
@@ -304,12 +304,12 @@ class Surroundings(FunctionTestCase):
             """
         )
         if not os.path.isdir("/proc/self/fd"):
-            self.skipTest("no /proc here")
+            self.skipTest("no /proc on this machine")
         open_files = self.call(function)
         self.assertLessEqual(open_files, 4)  # the three standard streams and the listing itself
 
-    def test_children_do_not_disturb_the_loop_however_they_are_made(self) -> None:
-        # Those that are spawned import the main file of their parent, which is bootstrap.
+    def test_child_processes_of_every_kind_do_not_disturb_the_loop(self) -> None:
+        # Spawned processes import the main file of their parent, which is bootstrap.
         function = self.start(
             """
             import multiprocessing
@@ -332,7 +332,7 @@ class Surroundings(FunctionTestCase):
                 self.assertResponse(function, method, [42, 0])
         self.assertOneResponseEach(function)
 
-    def test_threads_that_outlive_the_invocation_are_left_alone(self) -> None:
+    def test_threads_that_outlive_the_invocation_keep_running(self) -> None:
         function = self.start(
             """
             import threading, time
@@ -371,7 +371,7 @@ class Surroundings(FunctionTestCase):
         self.error(function, "fail")
         self.assertResponse(function, "look", True)
 
-    def test_a_result_is_let_go_before_the_next_event(self) -> None:
+    def test_a_result_is_released_before_the_next_event(self) -> None:
         function = self.start(
             """
             import gc, weakref
@@ -389,9 +389,9 @@ class Surroundings(FunctionTestCase):
         self.assertResponse(function, None, {"ok": True})
         self.assertResponse(function, None, {"ok": True})
 
-    @unittest.skipIf(PYPY, "its heap grows as it likes")
+    @unittest.skipIf(PYPY, "its heap grows unpredictably")
     @unittest.skipUnless(sys.platform == "linux", "reads /proc")
-    def test_errors_leave_no_memory_behind(self) -> None:
+    def test_errors_do_not_leak_memory(self) -> None:
         function = self.start(
             """
             import re
@@ -411,7 +411,7 @@ class Surroundings(FunctionTestCase):
         self.assertLess(after_some - before, 8192 if PYPY else 1024)  # KiB
         self.assertLess(self.call(function) - after_some, 8192 if PYPY else 1024)
 
-    def test_a_signal_while_waiting_runs_the_function_s_handler_and_loses_nothing(self) -> None:
+    def test_a_signal_while_waiting_runs_the_functions_handler_and_no_event_is_lost(self) -> None:
         function = self.start(
             """
             import os, signal
@@ -426,7 +426,7 @@ class Surroundings(FunctionTestCase):
         for _ in range(3):
             os.kill(pid, signal.SIGUSR1)
             time.sleep(0.02)
-        # Several that come close together may count as one.
+        # Several signals in quick succession may count as one.
         self.assertIn(self.call(function, "count"), (1, 2, 3))
         self.assertOneResponseEach(function)
 

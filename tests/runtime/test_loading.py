@@ -1,4 +1,4 @@
-"""How a handler string is understood: which callable it names, or what is wrong with it."""
+"""Handler strings: the callable that they name, or the error."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ REFUSED = [
 
 
 class HandlerStrings(FunctionTestCase):
-    def test_every_way_to_name_a_callable_works(self) -> None:
+    def test_every_form_of_handler_string_works(self) -> None:
         root = self.write(FILES)
         for name, handler, expected in WORKING:
             with self.subTest(name, handler=handler):
@@ -250,8 +250,8 @@ class Modules(FunctionTestCase):
         self.assertResponse(function, None, ["function", True, True])
         self.assertEqual(function.log_text().count("imported"), 1)
 
-    def test_a_failing_first_attempt_is_not_imported_twice(self) -> None:
-        # When a.b.c is not a module, a.b may be one that holds c: that is not to execute a.b again.
+    def test_a_module_is_not_imported_twice_after_a_failed_attempt(self) -> None:
+        # If a.b.c is not a module, a.b may be a module that contains c. a.b must not be executed twice.
         function = self.start(
             handler="package.module.Class.handler",
             files={
@@ -295,7 +295,7 @@ class Modules(FunctionTestCase):
         )
         self.assertResponse(function, None, "from the replacement")
 
-    def test_code_is_found_in_a_zip_on_the_search_path(self) -> None:
+    def test_modules_in_a_zip_on_the_search_path_are_found(self) -> None:
         import zipfile
 
         root = self.write({})

@@ -1,4 +1,4 @@
-"""What reaches the log, and how it looks: `logging`, print, context.log, unhandled errors, frames."""
+"""The content and the format of the log: `logging`, print, context.log, unhandled errors, frames."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ERROR_SOURCE = "def handler(event, context):\n    raise ValueError('bad thing')\
 
 class LogTestCase(FunctionTestCase):
     def logged(self, function: Function, statements: str, **settings: str) -> str:
-        """What the function logs while it executes ``statements``."""
+        """Return the log of the function while it executes ``statements``."""
         result = self.invoke(function, statements, request_id="r1", **settings)
         self.assertIsNone(result.function_error, result.payload)
         return own_log(result)
 
     def logged_objects(self, function: Function, statements: str, **settings: str) -> list[dict[str, object]]:
-        """The same, where every line is a JSON object."""
+        """Return the same log, parsed: every line is a JSON object."""
         return [json.loads(line) for line in self.logged(function, statements, **settings).splitlines()]
 
 
@@ -43,7 +43,7 @@ class Text(LogTestCase):
                 line = self.logged(function, f"log.{level.lower()}('order %s failed', 17)")
                 self.assertRegex(line, rf"\A\[{level}\]\t{TIME}\.\d\d\dZ\tr1\torder 17 failed\n\Z")
 
-    def test_the_time_is_utc_wherever_the_function_thinks_it_is(self) -> None:
+    def test_the_time_is_utc_in_every_time_zone(self) -> None:
         function = self.start(LOGGING, environment={"TZ": "America/New_York"})
         line = self.logged(function, "log.warning('now')")
         logged = line.split("\t")[1]
@@ -51,7 +51,7 @@ class Text(LogTestCase):
         a_little_ago = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() - 10))
         self.assertIn(logged[:16], (now, a_little_ago))
 
-    def test_during_init_there_is_no_request_id(self) -> None:
+    def test_records_of_the_init_phase_have_no_request_id(self) -> None:
         function = self.start("import logging\nlogging.error('while loading')\ndef handler(e, c): pass")
         self.assertRegex(function.log_text(), rf"\A\[ERROR\]\t{TIME}\.\d\d\dZ\t\twhile loading\n")
 
@@ -78,7 +78,7 @@ class Text(LogTestCase):
         self.assertRegex(text, r"\nZeroDivisionError: \S+ (\S+ )?by zero\n?\Z")
 
     def test_a_wrong_logging_call_does_not_end_the_process(self) -> None:
-        # It raises, as on AWS's runtime, where the handler does not shield the function either.
+        # It raises, as on AWS's runtime, whose handler does not protect the function either.
         function = self.start(LOGGING)
         self.assertEqual(self.error(function, "log.error('%d', 'no number')")["errorType"], "TypeError")
         self.assertStillWorks(function)
@@ -115,14 +115,14 @@ class Levels(LogTestCase):
                 self.assertResponse(function, None, level)
                 function.close()
 
-    def test_below_the_level_nothing_is_logged(self) -> None:
+    def test_records_below_the_level_are_not_logged(self) -> None:
         function = self.start(LOGGING)
         self.assertEqual(self.logged(function, "log.info('quiet'); log.debug('quiet')"), "")
         function = self.start(LOGGING, environment={"AWS_LAMBDA_LOG_LEVEL": "INFO"})
         text = self.logged(function, "log.info('loud'); log.debug('quiet')")
         self.assertRegex(text, r"\A\[INFO\]\t[^\n]*\tloud\n\Z")
 
-    def test_the_level_that_the_function_sets_wins(self) -> None:
+    def test_the_level_that_the_function_sets_takes_precedence(self) -> None:
         source = self.ROOT_LEVEL.replace("\ndef", "\nlogging.getLogger().setLevel('DEBUG')\ndef")
         for environment in ({}, {"AWS_LAMBDA_LOG_LEVEL": "ERROR"}):
             with self.subTest(environment):
@@ -138,7 +138,7 @@ class RootHandler(LogTestCase):
             return at_import + [type(handler).__name__ for handler in logging.getLogger().handlers]
     """
 
-    def test_it_is_there_before_the_function_is_loaded_under_the_name_that_tools_look_for(self) -> None:
+    def test_it_exists_before_the_function_is_loaded_with_the_name_that_tools_expect(self) -> None:
         self.assertResponse(self.start(self.DESCRIBE), None, ["LambdaLoggerHandler"] * 2)
 
     def test_it_has_another_name_when_format_or_level_are_configured(self) -> None:
@@ -147,7 +147,7 @@ class RootHandler(LogTestCase):
                 function = self.start(self.DESCRIBE, environment=environment)
                 self.assertResponse(function, None, ["LambdaLoggerHandlerWithFrameType"] * 2)
 
-    def test_there_is_one_however_logging_was_imported(self) -> None:
+    def test_it_exists_after_every_form_of_importing_logging(self) -> None:
         for statement in [
             "import logging",
             "from logging import getLogger",
@@ -167,7 +167,7 @@ class RootHandler(LogTestCase):
                 self.assertRegex(text, r"\A\[ERROR\]\t[^\n]*\tonce\n\Z")
                 function.close()
 
-    def test_it_is_there_when_logging_is_imported_in_the_handler(self) -> None:
+    def test_it_exists_when_logging_is_imported_in_the_handler(self) -> None:
         function = self.start(EXECUTE)
         for _ in range(2):
             text = self.logged(function, "import logging\nlogging.warning('late')")
@@ -184,7 +184,7 @@ class RootHandler(LogTestCase):
         function = self.start(joined(LOGGING, configuration))
         self.assertEqual(self.logged(function, "log.debug('mine')"), "DEBUG:mine\n")
 
-    def test_a_format_of_its_own_may_use_the_ids(self) -> None:
+    def test_the_functions_own_format_may_use_the_ids(self) -> None:
         function = self.start(
             """
             import logging
@@ -199,8 +199,8 @@ class RootHandler(LogTestCase):
         self.assertEqual(self.logged(function, "a", tenant_id="blue"), "r1|blue|a\n")
         self.assertEqual(self.logged(function, "a"), "r1|None|a\n")
 
-    @unittest.skipIf(PYPY, "PyPy's own json imports it")
-    def test_a_function_that_never_logs_does_not_pay_for_it(self) -> None:
+    @unittest.skipIf(PYPY, "PyPy's json imports it")
+    def test_a_function_that_never_logs_does_not_import_it(self) -> None:
         function = self.start(
             """
             import sys
@@ -216,7 +216,7 @@ class RootHandler(LogTestCase):
 
 
 class JsonFormat(LogTestCase):
-    def test_a_record_is_one_object_with_the_keys_of_aws_s_runtime(self) -> None:
+    def test_a_record_is_one_object_with_the_keys_of_awss_runtime(self) -> None:
         for value in ("JSON", "json", "Json"):
             function = self.start(LOGGING, environment={"AWS_LAMBDA_LOG_FORMAT": value})
             text = self.logged(function, "log.warning('order %s', 17)")
@@ -247,7 +247,7 @@ class JsonFormat(LogTestCase):
                 (entry,) = self.logged_objects(function, statement)
                 self.assertEqual(entry["message"], message)
 
-    def test_text_beyond_ascii_is_not_escaped(self) -> None:
+    def test_non_ascii_text_is_not_escaped(self) -> None:
         function = self.start(LOGGING, environment=JSON)
         self.assertIn("hé 中 😀", self.logged(function, "log.error('hé 中 😀')"))
 
@@ -287,7 +287,7 @@ class JsonFormat(LogTestCase):
         (entry,) = self.logged_objects(function, "log.error('x', exc_info=True)")
         self.assertEqual(entry["message"], "x")
 
-    def test_levels_of_one_s_own_are_rounded_down(self) -> None:
+    def test_custom_levels_are_rounded_down(self) -> None:
         function = self.start(LOGGING, environment={**JSON, "AWS_LAMBDA_LOG_LEVEL": "DEBUG"})
         for number, name in [
             (10, "DEBUG"),
@@ -301,7 +301,7 @@ class JsonFormat(LogTestCase):
                 (entry,) = self.logged_objects(function, f"log.log({number}, 'x')")
                 self.assertEqual(entry["level"], name)
 
-    def test_print_stays_as_it_is(self) -> None:
+    def test_output_of_print_is_unchanged(self) -> None:
         function = self.start(LOGGING, environment=JSON)
         self.assertEqual(
             self.logged(function, "print('plain')\ncontext.log('as it is')"), "plain\nas it is\n"
@@ -326,7 +326,7 @@ class JsonFormat(LogTestCase):
 
 
 class UnhandledErrors(LogTestCase):
-    def test_it_is_one_record_whose_lines_and_indentation_survive(self) -> None:
+    def test_it_is_one_record_that_keeps_its_lines_and_indentation(self) -> None:
         # "\n" ends a record on the way to CloudWatch, and leading spaces are trimmed there.
         root = self.write({"function.py": ERROR_SOURCE})
         result = self.invoke(self.start(task_root=root))
@@ -338,11 +338,11 @@ class UnhandledErrors(LogTestCase):
             f"\r{space * 4}raise ValueError('bad thing')\n",
         )
 
-    def test_without_a_message_only_the_type_is_there(self) -> None:
+    def test_without_a_message_only_the_type_is_logged(self) -> None:
         function = self.start("def handler(event, context): raise KeyError")
         self.assertTrue(own_log(self.invoke(function)).startswith("[ERROR] KeyError\rTraceback"))
 
-    def test_without_frames_the_word_traceback_is_there_all_the_same(self) -> None:
+    def test_without_frames_there_is_no_traceback_line(self) -> None:
         function = self.start("def handler(event, context): return {1}")
         text = own_log(self.invoke(function))
         self.assertRegex(
@@ -374,7 +374,7 @@ class UnhandledErrors(LogTestCase):
                 result = self.invoke(function, f"raise ValueError({message})")
                 self.assertTrue(own_log(result).startswith(f"[ERROR] ValueError: {expected}"))
 
-    def test_it_comes_after_what_the_function_logged(self) -> None:
+    def test_it_is_logged_after_the_functions_own_output(self) -> None:
         function = self.start(LOGGING)
         text = own_log(
             self.invoke(function, "print('first'); log.error('second'); raise ValueError('third')")
@@ -384,7 +384,7 @@ class UnhandledErrors(LogTestCase):
 
 
 class Frames(LogTestCase):
-    """Where the platform passes a descriptor, records go through it, with their level and time."""
+    """If the platform passes a descriptor, records are written to it, with their level and time."""
 
     def types(self, function: Function, statements: str) -> list[tuple[str, str]]:
         before = len(function.frames)
@@ -428,7 +428,7 @@ class Frames(LogTestCase):
                 self.assertEqual(json.loads(message)["message"], "x")
                 self.assertTrue(message.endswith("}\n"))
 
-    def test_what_context_log_writes_is_text_even_then(self) -> None:
+    def test_context_log_writes_text_even_with_the_json_format(self) -> None:
         function = self.start(LOGGING, telemetry=True, environment=JSON)
         self.assertEqual(self.types(function, "context.log('x')"), [("A55A0003", "x")])
 
@@ -452,13 +452,13 @@ class Frames(LogTestCase):
         self.types(function, "log.error('x')")
         self.assertTrue(before - 1 <= function.frames[-1].timestamp_us / 1e6 <= time.time() + 1)
 
-    def test_print_stays_on_standard_output(self) -> None:
+    def test_print_writes_to_standard_output(self) -> None:
         function = self.start(LOGGING, telemetry=True)
         result = self.invoke(function, "print('plain')")
         self.assertEqual(function.frames, [])
         self.assertEqual(own_log(result), "plain\n")
 
-    def test_lengths_are_in_bytes_and_large_records_arrive_whole(self) -> None:
+    def test_lengths_are_in_bytes_and_large_records_are_complete(self) -> None:
         function = self.start(LOGGING, telemetry=True)
         messages = [
             message for _, message in self.types(function, "context.log('é😀'); context.log('ü' * 500_000)")
@@ -486,7 +486,7 @@ class Frames(LogTestCase):
         )
         self.assertResponse(function, None, None)
 
-    def test_an_unusable_descriptor_does_not_cost_the_response(self) -> None:
+    def test_an_unusable_descriptor_does_not_prevent_the_response(self) -> None:
         for value in ("", "no number", "-1", "12345"):
             with self.subTest(_LAMBDA_TELEMETRY_LOG_FD=value):
                 function = self.start(LOGGING, environment={"_LAMBDA_TELEMETRY_LOG_FD": value})
@@ -497,8 +497,8 @@ class Frames(LogTestCase):
 
 
 class Streams(LogTestCase):
-    def test_every_write_is_out_at_once(self) -> None:
-        # In an environment that is frozen, what is in a buffer appears in a later invocation, or never.
+    def test_every_write_is_flushed_immediately(self) -> None:
+        # In a frozen environment, buffered output appears in a later invocation, or never.
         for name, statements in [
             ("print", "print('half a line', end='')"),
             ("write", "sys.stdout.write('half a line')"),
@@ -527,7 +527,7 @@ class Streams(LogTestCase):
             self.logged(function, r"print('hé 中 😀', 'half \ud83d')"), "hé 中 😀 half \\ud83d\n"
         )
 
-    def test_much_output_arrives_whole(self) -> None:
+    def test_large_output_is_complete(self) -> None:
         function = self.start(EXECUTE)
         self.assertEqual(self.logged(function, "print('x' * 1_000_000)"), "x" * 1_000_000 + "\n")
         lines = self.logged(function, "for number in range(5000): print(number)").splitlines()

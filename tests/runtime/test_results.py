@@ -1,4 +1,4 @@
-"""What is posted for what the handler returns; what becomes of a result that cannot be posted."""
+"""Results of handlers: the bytes that are posted, and the errors for results that cannot be posted."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ CLASSES = (
 """
 )
 
-# name, expression, what is posted
+# name, expression, the posted body
 VALUES = [
     ("None", "None", "null"),
     ("True", "True", "true"),
@@ -201,7 +201,7 @@ class Json(FunctionTestCase):
     def assertPosted(self, payload: bytes, expected: str) -> None:
         self.assertEqual(payload.decode("utf-8", "backslashreplace"), expected)
 
-    def test_a_value_that_json_cannot_hold_is_a_marshal_error_with_the_place(self) -> None:
+    def test_a_value_that_json_cannot_represent_is_a_marshal_error_with_its_place(self) -> None:
         function = self.start(CLASSES)
         for name, expression, message, *place in REFUSED:
             with self.subTest(name, expression=expression):
@@ -274,13 +274,13 @@ class Json(FunctionTestCase):
                 self.assertEqual(len(advices), int(advice is not None))
                 self.assertIn(advice or "", "".join(advices))
 
-    def test_a_class_with_a_strange_name_is_still_refused(self) -> None:
+    def test_a_class_name_with_line_breaks_is_refused_like_others(self) -> None:
         function = self.start(CLASSES)
         payload = self.error(function, r"type('Bad\r\nInjected: yes', (), {})()")
         self.assertEqual(payload["errorType"], "Runtime.MarshalError")
         self.assertIsNone(posts(function)[-1].header("Injected"))
 
-    def test_the_error_is_posted_and_logged_like_others(self) -> None:
+    def test_the_error_is_posted_and_logged_like_other_errors(self) -> None:
         function = self.start("def handler(event, context): return {1, 2}")
         result = self.invoke(function)
         post = posts(function)[-1]
@@ -291,7 +291,7 @@ class Json(FunctionTestCase):
         self.assertIn("[ERROR] Runtime.MarshalError: Unable to marshal response: Object", own_log(result))
 
     @unittest.skipUnless(hasattr(sys, "get_int_max_str_digits"), "this Python has no such limit")
-    def test_an_integer_of_more_digits_than_python_gives_is_a_marshal_error(self) -> None:
+    def test_an_integer_with_too_many_digits_for_python_is_a_marshal_error(self) -> None:
         function = self.start(EVALUATE)
         for expression in ("10**5000", "[10**5000, Decimal('1')]"):
             payload = self.error(function, expression)
@@ -306,7 +306,7 @@ class Json(FunctionTestCase):
                 self.assertTrue(payload.startswith(b"[" * depth), payload[:1000])
 
     def test_nesting_of_some_thousand_levels_works_or_is_a_marshal_error(self) -> None:
-        # How deep json goes has changed from one Python to the next.
+        # The nesting depth that json allows depends on the version of Python.
         function = self.start(CLASSES)
         for depth in (1000, 3000, 10_000):
             with self.subTest(depth=depth):
@@ -330,7 +330,7 @@ class Json(FunctionTestCase):
         self.assertResponse(function, None, {"a": [1.0, [1, 2]], "1": "x"})
         self.assertResponse(function, "look", "{'a': [Decimal('1.0'), (1, 2)], 1: b'x'}")
 
-    @unittest.skipIf(PYPY, "it has json loaded from the start")
+    @unittest.skipIf(PYPY, "it loads json at the start")
     def test_a_plain_result_does_not_import_json(self) -> None:
         function = self.start(
             "import sys\ndef handler(event, context): return {'json': 'json' in sys.modules}"
@@ -340,7 +340,7 @@ class Json(FunctionTestCase):
 
 
 class Bytes(FunctionTestCase):
-    def test_bytes_go_out_raw(self) -> None:
+    def test_bytes_are_sent_unchanged(self) -> None:
         function = self.start(CLASSES)
         for expression, expected in [
             (r"b'\x00\xff'", b"\x00\xff"),
@@ -361,13 +361,13 @@ class Sizes(FunctionTestCase):
             return b"x" * event
     """
 
-    def test_five_megabytes_both_ways(self) -> None:
+    def test_five_megabytes_in_both_directions(self) -> None:
         function = self.start()
         body = json.dumps(["ü" * 1000] * 2500, ensure_ascii=False).encode()
         for _ in range(3):
             self.assertEqual(function.invoke(body).payload, body)
 
-    def test_results_of_any_size_arrive_whole(self) -> None:
+    def test_results_of_any_size_arrive_completely(self) -> None:
         function = self.start(self.SOURCE)
         for size in (0, 1, 2048, 65_535, 65_536, 65_537, 1_000_000, LIMIT_BYTES):
             with self.subTest(size=size):
@@ -375,9 +375,9 @@ class Sizes(FunctionTestCase):
                 self.assertIsNone(result.function_error)
                 self.assertEqual(len(result.payload), size)
 
-    def test_a_result_beyond_the_limit_fails_alone(self) -> None:
-        # A classic server reads everything, then says 413; one on managed instances says it at once,
-        # with Connection: close, and stops reading.
+    def test_a_result_beyond_the_limit_fails_only_its_invocation(self) -> None:
+        # A classic server reads everything, then responds with 413. On managed instances it responds
+        # immediately, with Connection: close, and stops reading.
         for early in (False, True):
             for size in (LIMIT_BYTES + 1, 20_000_000):
                 with self.subTest(early=early, size=size):

@@ -1,4 +1,4 @@
-"""Where modules are found: the function's own first, and neither side in the way of the other."""
+"""Where modules are found: the function's own first, without conflicts with the runtime's."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHOW_PATH = """
         return sys.path
 """
 
-# Standard modules that an implementation of this runtime may want, early or late, itself or through others.
+# Standard modules that the runtime may import, directly or indirectly, early or late.
 STANDARD = [
     "ast", "asyncio", "atexit", "base64", "bisect", "calendar", "codeop", "collections",
     "contextlib", "contextvars", "copy", "copyreg", "dataclasses", "datetime", "decimal", "difflib",
@@ -46,7 +46,7 @@ STANDARD = [
     "weakref", "zipfile", "zlib",
 ]  # fmt: skip
 
-# Leads the runtime through all that it does late; imports nothing itself unless it is told to.
+# Makes the runtime do everything that it does late. Imports nothing itself unless the event contains imports.
 BUSY = """
     import sys
 
@@ -74,7 +74,7 @@ MINE = "mine = True"
 
 class SearchPathTestCase(FunctionTestCase):
     def keep_busy(self, function: Function) -> None:
-        """Have the runtime do all that it does late, and see that it does it well."""
+        """Make the runtime do everything that it does late, and check the results."""
         payload = self.error(function, "error")
         self.assertEqual(payload["errorType"], "ValueError")
         self.assertRegex(
@@ -104,7 +104,7 @@ class Order(SearchPathTestCase):
         self.assertEqual(path.count(path[0]), 1)
         self.assertEqual(path.count(path[-1]), 1)
 
-    def test_a_task_root_that_is_on_the_search_path_already_is_on_it_once(self) -> None:
+    def test_a_task_root_that_is_already_on_the_search_path_is_not_added_twice(self) -> None:
         root = self.write({"function.py": SHOW_PATH})
         function = self.start(task_root=root, environment={"PYTHONPATH": root})
         self.assertEqual(self.call(function).count(root), 1)
@@ -117,7 +117,7 @@ class Order(SearchPathTestCase):
         for folder in ("", ".", elsewhere, str(ROOT)):
             self.assertNotIn(folder, path)
 
-    def test_the_rest_is_as_the_interpreter_has_it(self) -> None:
+    def test_the_other_entries_are_those_of_the_interpreter(self) -> None:
         code = "import json, sys; print(json.dumps(sys.path[1:]))"
         root = self.write({"function.py": SHOW_PATH})
         outcome = self.run_bootstrap(command=[sys.executable, "-c", code], cwd=root)
@@ -152,7 +152,7 @@ class FunctionsModules(SearchPathTestCase):
                 self.assertResponse(function, names, [True] * len(names))
                 function.close()
 
-    def test_modules_that_are_not_the_function_s_cannot_be_imported(self) -> None:
+    def test_modules_of_the_runtime_cannot_be_imported_by_their_short_names(self) -> None:
         function = self.start(
             """
             def handler(event, context):
@@ -169,17 +169,17 @@ class FunctionsModules(SearchPathTestCase):
 
 
 class Shadows(SearchPathTestCase):
-    """Files of the function that have the names of standard modules."""
+    """Files of the function with the names of standard modules."""
 
-    def test_they_do_not_reach_the_runtime(self) -> None:
-        # Each would break whoever imports it, which the function does not.
+    def test_they_do_not_affect_the_runtime(self) -> None:
+        # Importing any of them would fail; the function does not import them.
         for name, pattern in [("modules", "{}.py"), ("packages", "{}/__init__.py")]:
             with self.subTest(name):
                 function = self.start(BUSY, files={pattern.format(name): BROKEN for name in STANDARD})
                 self.keep_busy(function)
                 function.close()
 
-    def test_nor_when_the_function_cannot_be_initialized(self) -> None:
+    def test_they_do_not_affect_the_report_of_an_init_error(self) -> None:
         files = {f"{name}.py": BROKEN for name in STANDARD}
         function = self.start("1 / 0", files=files)
         body = self.assertInitError(function, "ZeroDivisionError")
@@ -225,8 +225,8 @@ class Shadows(SearchPathTestCase):
         self.keep_busy(function)
         self.assertResponse(function, names, [])
 
-    def test_other_threads_may_import_meanwhile(self) -> None:
-        """What they import is neither lost nor imported twice when the runtime imports something late."""
+    def test_other_threads_may_import_while_the_runtime_does(self) -> None:
+        """Modules are neither lost nor imported twice when the runtime imports something late."""
         names = [f"part_{number:02}" for number in range(40)]
         slow = "import time; time.sleep(0.002); imported.append(__name__)"
         function = self.start(
@@ -260,10 +260,11 @@ class Shadows(SearchPathTestCase):
         self.assertEqual([name for name, is_own in zip(names, own) if not is_own], [], "not the function's")
 
     def _names(self) -> list[str]:
-        """Names under which a function's file can be imported at all: not yet taken when it is loaded."""
+        """Return names that a function's file can have: those of modules that are not loaded yet."""
         taken = self.modules_of_a_bare_interpreter() | set(sys.builtin_module_names)
-        taken |= {name for name in STANDARD if _imp.is_frozen(name)}  # found before any file
-        if PYPY:  # whose json is Python, needed from the start
+        # Frozen modules precede all files.
+        taken |= {name for name in STANDARD if _imp.is_frozen(name)}
+        if PYPY:  # its json is written in Python and loaded at the start
             function = self.start("import sys\nloaded = list(sys.modules)\ndef handler(e, c): return loaded")
             taken |= set(self.call(function))
         return [name for name in STANDARD if name not in taken]
@@ -288,7 +289,7 @@ class Shadows(SearchPathTestCase):
         self.assertStillWorks(function)
 
     def test_a_logger_works_beside_other_shadows(self) -> None:
-        # All that neither logging itself nor the function imports.
+        # All names that neither logging nor the function imports.
         for environment in ({}, {"AWS_LAMBDA_LOG_FORMAT": "JSON"}):
             with self.subTest(environment):
                 function = self.start(
@@ -303,7 +304,7 @@ class Shadows(SearchPathTestCase):
                 )
                 self.assertIn("it failed", own_log(self.invoke(function)))
 
-    def test_a_handler_may_live_in_such_a_file(self) -> None:
+    def test_a_handler_may_be_in_such_a_file(self) -> None:
         for name in {"email", "queue", "select", "calendar"} - set(sys.builtin_module_names):
             with self.subTest(name):
                 function = self.start(
@@ -314,10 +315,10 @@ class Shadows(SearchPathTestCase):
 
 
 class Layers(FunctionTestCase):
-    """What the runtime does with layers in /opt/python, here in another folder."""
+    """Layers, which are in /opt/python on Lambda, here in another folder."""
 
     def arrange(self, files: dict[str, str | bytes]) -> tuple[list[str], str]:
-        """The entries of sys.path that a layer with these files adds, as names in it, and the log."""
+        """Return the entries of sys.path that a layer with these files adds, as names in it, and the log."""
         layer = self.write(files)
         code = f"""
             import json, sys
@@ -332,7 +333,7 @@ class Layers(FunctionTestCase):
         path = json.loads(outcome.output)
         return [os.path.relpath(entry, layer) for entry in path if entry.startswith(layer)], outcome.errors
 
-    def test_a_path_file_that_is_not_utf_8_is_named_and_the_others_are_read(self) -> None:
+    def test_a_pth_file_that_is_not_utf_8_is_reported_and_the_others_are_read(self) -> None:
         latin_1 = "# Grüße\n".encode("latin-1")
         files: dict[str, str | bytes] = {"m.pth": latin_1, "a.pth": "one\n", "z.pth": "two\n"}
         path, log = self.arrange({**files, "one/a.py": "", "two/a.py": ""})
@@ -340,15 +341,15 @@ class Layers(FunctionTestCase):
         self.assertEqual(len(log.splitlines()), 1, log)
         self.assertRegex(log, r"/m\.pth is ignored: it is not UTF-8\. Save it as UTF-8\.\n")
 
-    def test_hidden_files_of_a_mac_beside_path_files_are_ignored(self) -> None:
+    def test_hidden_pth_files_from_macos_are_ignored(self) -> None:
         path, log = self.arrange({"._a.pth": b"\0\x05\x16\x07\0\xa3", "a.pth": "one\n", "one/a.py": ""})
         self.assertEqual(path, [".", "one"])
         self.assertNotIn("Traceback", log)
 
 
-class Homes(SearchPathTestCase):
+class Locations(SearchPathTestCase):
     def _installed(self, *parts: str) -> str:
-        """A folder with bootstrap and runtime/ as they are shipped, and a function beside them."""
+        """Return a folder with bootstrap and runtime/ as shipped, and a function beside them."""
         root = self.write({"function.py": BUSY, "runtime.py": MINE, **dict.fromkeys(parts, MINE)})
         shutil.copy(BOOTSTRAP, root)
         shutil.copytree(
@@ -362,7 +363,7 @@ class Homes(SearchPathTestCase):
         self.keep_busy(function)
         self.assertResponse(function, ["runtime", "main", "lambda_function"], [True] * 3)
 
-    def test_it_works_as_a_layer_apart_from_the_task_root(self) -> None:
+    def test_it_works_as_a_layer_outside_of_the_task_root(self) -> None:
         layer = self._installed()
         os.remove(os.path.join(layer, "function.py"))
         function = self.start(BUSY, command=[sys.executable, os.path.join(layer, "bootstrap")])
@@ -384,7 +385,7 @@ class Homes(SearchPathTestCase):
         function = self.start(task_root=root, command=[sys.executable, "bootstrap"])
         self.keep_busy(function)
 
-    def test_a_folder_with_a_strange_name_works(self) -> None:
+    def test_a_folder_name_with_spaces_and_quotes_works(self) -> None:
         root = os.path.join(self.write({}), "with space, ünïcode & 'quotes'")
         shutil.copytree(self._installed(), root)
         function = self.start(task_root=root, command=[sys.executable, os.path.join(root, "bootstrap")])
@@ -392,7 +393,7 @@ class Homes(SearchPathTestCase):
 
 
 def _exists(name: str) -> bool:
-    """Whether this interpreter has a module: removed ones, and those of other systems, it has not."""
+    """Return whether this interpreter has a module, which its version or its system may lack."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""The end of the environment: SIGTERM handlers are called, `atexit` is heeded, and nothing takes long."""
+"""The end of the environment: SIGTERM handlers and `atexit` functions are called, within the time limit."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REGISTER = "POST /2020-01-01/extension/register"
 EVENT_NEXT = "GET /2020-01-01/extension/event/next"
 NEXT = "GET /2018-06-01/runtime/invocation/next"
 
-# What it prints is its log; `begun` makes a file that the test waits for.
+# Its output is its log; `begun` creates a file that the test waits for.
 HOOK = """
     import asyncio, atexit, os, pathlib, signal, sys, time
     told = []
@@ -81,7 +81,7 @@ LOOP = """
 
     loop.add_signal_handler(signal.SIGTERM, stop)
 """
-# The moment before the end is too short for some tests when a machine is very busy, too long for others.
+# On a busy machine, the usual time limit is too short for some tests and too long for others.
 LENIENT = (
     f"import lambda_runtime.lifecycle.shutdown; lambda_runtime.lifecycle.shutdown.GRACE_S = {PATIENCE_S}"
 )
@@ -89,14 +89,14 @@ STRICT = "import lambda_runtime.lifecycle.shutdown; lambda_runtime.lifecycle.shu
 
 
 def send_to_thread(process: int | None, thread: int, number: int) -> None:
-    """Send a signal to one thread of another process, which only Linux can."""
+    """Send a signal to one thread of another process, which only Linux supports."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.syscall(TGKILL[os.uname().machine], process, thread, number) != 0:
         raise OSError(ctypes.get_errno(), "tgkill")
 
 
 class Invoking(threading.Thread):
-    """An invocation under way."""
+    """An invocation in another thread."""
 
     result: Result
 
@@ -109,14 +109,14 @@ class Invoking(threading.Thread):
         self.result = self._function.invoke(b"null")
 
     def payload(self) -> Any:
-        """What the caller gets in the end."""
+        """Return the response, after the end of the invocation."""
         self.join(PATIENCE_S)
         return json.loads(self.result.payload.decode())
 
 
 class ShutdownTestCase(FunctionTestCase):
     def start_patiently(self, *sources: str, **settings: Any) -> Function:
-        """Start a function from these parts of its source; being closed, it has all the time it wants."""
+        """Start a function from these parts of its source; it is not killed early when it is closed."""
         return self.start(joined(*sources), **{"shutdown_grace_s": PATIENCE_S, **settings})
 
     def begin_invocation(self, function: Function) -> Invoking:
@@ -129,7 +129,7 @@ class ShutdownTestCase(FunctionTestCase):
         return invoking
 
     def terminate(self, function: Function) -> int:
-        """Send SIGTERM to the process, and to no other: the status that it ends with."""
+        """Send SIGTERM to this process only; return its exit status."""
         assert function.pid is not None
         os.kill(function.pid, signal.SIGTERM)
         return self.assertEnds(function)
@@ -138,7 +138,7 @@ class ShutdownTestCase(FunctionTestCase):
         return [f"{request.method} {request.path}" for request in function.requests]
 
     def assertLog(self, function: Function, *lines: str) -> None:
-        """The function has written these lines, and the process is at its end."""
+        """Expect that the process has ended and that the function has written these lines."""
         own = function.log_text().replace("\r", "\n").split("\n")
         platform = (
             "START ",
@@ -153,7 +153,7 @@ class ShutdownTestCase(FunctionTestCase):
 
 
 class WhileIdle(ShutdownTestCase):
-    """There is no invocation."""
+    """SIGTERM arrives between invocations."""
 
     def test_the_handler_is_called_and_then_the_atexit_functions(self) -> None:
         function = self.start_patiently(HOOK, ECHO)
@@ -167,7 +167,7 @@ class WhileIdle(ShutdownTestCase):
         function.close()
         self.assertLog(function, "told 15", "at exit")
 
-    def test_it_is_called_in_an_environment_that_was_restored_from_a_snapshot(self) -> None:
+    def test_it_is_called_in_an_environment_restored_from_a_snapshot(self) -> None:
         function = self.start_patiently(HOOK, ECHO, initialization_type="snap-start")
         self.assertResponse(function, 1, 1)
         function.close()
@@ -176,7 +176,7 @@ class WhileIdle(ShutdownTestCase):
         self.assertEqual(own, ["told 15", "at exit"])
         self.assertEqual(function.exit_status, TERMINATED)
 
-    def test_one_that_is_installed_later_is_called_once_and_is_all_there_is(self) -> None:
+    def test_a_handler_installed_later_replaces_the_runtimes_handling(self) -> None:
         source = """
             def handler(event, context):
                 signal.signal(signal.SIGTERM, lambda *_: print("the other"))
@@ -203,7 +203,7 @@ class WhileIdle(ShutdownTestCase):
         self.assertRegex(log, r"\[ERROR\] KeyError: 'a'\rTraceback .*in hook\r")
         self.assertTrue(log.endswith("at exit\n"), log)
 
-    def test_threads_left_behind_and_failing_exit_functions_do_not_delay_the_end(self) -> None:
+    def test_running_threads_and_failing_atexit_functions_do_not_delay_the_exit(self) -> None:
         source = """
             import threading
             threading.Thread(target=time.sleep, args=(60,)).start()
@@ -264,7 +264,7 @@ class WhileIdle(ShutdownTestCase):
         self.assertEqual(self.assertEnds(function), TERMINATED)
         self.assertLog(function, "told", "at exit")
 
-    def test_to_stop_the_loop_or_to_cancel_all_tasks_is_a_good_way_to_end(self) -> None:
+    def test_it_may_stop_the_loop_or_cancel_all_tasks(self) -> None:
         source = """
             async def work():
                 try: await asyncio.sleep(60)
@@ -363,7 +363,7 @@ class DuringAnInvocation(ShutdownTestCase):
         self.assertEqual(status, TERMINATED)
         self.assertLog(function, "told", "at exit")
 
-    def test_an_event_loop_runs_after_a_plain_handler(self) -> None:
+    def test_an_event_loop_runs_after_a_synchronous_handler(self) -> None:
         source = """
             def stopped():
                 return os.path.exists("told")
@@ -440,7 +440,7 @@ class DuringAnInvocation(ShutdownTestCase):
         self.assertIn(self.terminate(function), (7, TERMINATED))  # depends on who is first
         self.assertEqual(function.log_text().count("slow\n"), 1)
 
-    def test_a_child_of_the_function_does_what_the_handler_says(self) -> None:
+    def test_a_child_of_the_function_calls_the_handler(self) -> None:
         source = """
             def handler(event, context):
                 child = os.fork()
@@ -459,7 +459,7 @@ class DuringAnInvocation(ShutdownTestCase):
 class Registration(ShutdownTestCase):
     """Lambda sends SIGTERM only to environments that have an extension."""
 
-    def test_a_function_with_a_handler_registers_for_no_events_and_asks_for_the_next(self) -> None:
+    def test_a_function_with_a_handler_registers_without_events_and_requests_the_next(self) -> None:
         function = self.start(joined(HOOK, ECHO))
         self.assertResponse(function, 1, 1)
         calls = self.calls(function)
@@ -512,7 +512,7 @@ class Registration(ShutdownTestCase):
                     rf"returned {status} ",
                 )
 
-    def test_invocations_share_a_connection_also_where_the_main_thread_looks_up(self) -> None:
+    def test_invocations_share_a_connection_even_if_the_main_thread_wakes_up_regularly(self) -> None:
         events = [reply for number in range(3) for reply in (event(f"r{number}"), accepted())]
         slow = Reply(event("slow").data, wait_s=0.2)
         no = Reply(refusal(500).data, CLOSE)
@@ -547,14 +547,14 @@ class OneExtension(RuntimeApiServer):
             return reply_bytes(status, b"", f"Lambda-Extension-Identifier: {'1' * 32}")
         if request.call == "next":
             self.idle.release()
-        return b""  # no event ever comes
+        return b""  # never send an event
 
 
 class Workers(ShutdownTestCase):
-    """With AWS_LAMBDA_MAX_CONCURRENCY: a process for each invocation, and one that began them."""
+    """With AWS_LAMBDA_MAX_CONCURRENCY: a process for each invocation, and their parent."""
 
     COUNT = 2
-    # The time that the workers get is too short for this on a machine that is very busy.
+    # On a busy machine, the workers' usual time limit is too short for this test.
     LENIENT = f"""
 import runpy, sys
 sys.path.insert(0, {str(ROOT / "runtime")!r})
@@ -566,7 +566,7 @@ runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
     def launch(
         self, *sources: str, command: Sequence[str] = (str(BOOTSTRAP),)
     ) -> tuple[str, OneExtension, subprocess.Popen[bytes]]:
-        """Start workers and wait until all are idle: the task root, their server, the first process."""
+        """Start workers, wait until all are idle; return the task root, their server, the parent process."""
         self.enable_ctrl_c()
         root = self.write({"function.py": joined(*sources)})
         server = OneExtension()
@@ -635,7 +635,7 @@ runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
         process.terminate()
         self.assertAllEnd(process, server, TERMINATED)
 
-    def test_without_a_handler_they_end_at_once(self) -> None:
+    def test_without_a_handler_they_end_immediately(self) -> None:
         for number, whom in [(signal.SIGINT, "all"), (signal.SIGTERM, "the first process")]:
             with self.subTest(number):
                 _, server, process = self.launch(ECHO)
@@ -654,9 +654,9 @@ class SlowHooks(ShutdownTestCase):
 
 
 class Throttled(ShutdownTestCase):
-    """On a slow machine: 7 ms of running in 100, as a function of 128 MB may get.
+    """On a slow machine: 7 ms of CPU time in 100 ms, as a function with 128 MB may get.
 
-    RUNS says how often each is tried (`make soak`: 500).
+    RUNS is the number of repetitions of each test (`make soak`: 500).
     """
 
     RUNS = int(os.environ.get("RUNS", "2"))
@@ -697,7 +697,7 @@ class Throttled(ShutdownTestCase):
         thread.join()
         return status
 
-    def test_the_calls_of_an_event_loop_are_made(self) -> None:
+    def test_an_event_loop_calls_its_signal_handler(self) -> None:
         loops = {"asyncio": ""}
         if importlib.util.find_spec("uvloop"):
             loops["uvloop"] = self.UVLOOP
@@ -718,10 +718,10 @@ class Throttled(ShutdownTestCase):
                     self.assertTold(function)
 
     def assertTold(self, function: Function) -> None:
-        """The call was made, then the process ended.
+        """Expect that the call was made and then the process ended.
 
-        A second call, seen once in 2000 runs, is not ours: the thread that received the signal was stopped
-        before it could write to the loop, which meanwhile had the signal from the main thread.
+        A second call, seen once in 2000 runs, is not made by the runtime: the thread that received the signal
+        was stopped before it could write to the loop, which by then had the signal from the main thread.
         """
         log = function.log_text()
         self.assertRegex(log, r"(?s)(told\n)+.*at exit\n")

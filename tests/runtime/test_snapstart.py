@@ -1,4 +1,4 @@
-"""SnapStart: hooks before the snapshot and after the restore, and what becomes of their errors."""
+"""SnapStart: hooks before the snapshot and after the restore, and their errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SnapStart(FunctionTestCase):
     def start_snap(self, source: str, **settings: Any) -> Function:
         return self.start(source, initialization_type="snap-start", **settings)
 
-    def test_hooks_run_around_the_snapshot_the_first_ones_last_registered_first(self) -> None:
+    def test_hooks_run_before_and_after_the_snapshot_in_the_documented_order(self) -> None:
         function = self.start_snap(HOOKS)
         self.assertResponse(
             function,
@@ -69,7 +69,7 @@ class SnapStart(FunctionTestCase):
         function = self.start_snap(source, environment={"fail": "yes"})
         self.assertIn("KeyError", self.invoke(function).payload.decode())
 
-    def test_without_hooks_the_snapshot_is_waited_for_all_the_same(self) -> None:
+    def test_without_hooks_the_runtime_still_waits_for_the_restore(self) -> None:
         function = self.start_snap("def handler(event, context): return event")
         self.assertResponse(function, 1, 1)
         self.assertTrue(function.requests[0].path.endswith("/restore/next"))
@@ -104,7 +104,7 @@ class SnapStart(FunctionTestCase):
         self.assertReported(function, "restore/error", "Runtime.AfterRestoreError", "ZeroDivisionError")
         self.assertEqual(self.assertEnds(function), 65)
 
-    def test_the_functions_own_registry_wins(self) -> None:
+    def test_the_functions_own_registry_takes_precedence(self) -> None:
         function = self.start_snap(
             "import snapshot_restore_py as s\ndef handler(event, context): return [s.mine, s.ran]",
             files={
@@ -117,7 +117,7 @@ class SnapStart(FunctionTestCase):
         )
         self.assertResponse(function, None, [True, ["before", "after"]])
 
-    def test_random_numbers_are_seeded_anew_in_each_copy(self) -> None:
+    def test_random_numbers_differ_in_each_copy_of_the_environment(self) -> None:
         function = self.start_snap(
             """
             import random

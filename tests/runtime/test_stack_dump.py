@@ -1,4 +1,4 @@
-"""Where the function hangs: the stacks of all threads shortly before the deadline, if one wants them."""
+"""Stacks of all threads shortly before the deadline, if enabled, to show where the function hangs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ HANGING = """
         os.truncate("dump", 0)
         return put_off(context) if event == "put_off" else globals()[event]()
 """
-# Into a file, so that the functions need not sleep for long.
+# Dumped into a file, so that the functions need not sleep for long.
 INTO_FILE = """
     os.dup2(file, 2)
 """
@@ -70,7 +70,7 @@ INTO_FILE = """
 
 class StackDump(FunctionTestCase):
     def start_dumping(self, after_s: float) -> Function:
-        """Start a function whose stacks are dumped when an invocation has taken so long."""
+        """Start a function whose stacks are dumped after ``after_s`` of an invocation."""
         before_ms = round((PATIENCE_S - after_s) * 1000)
         return self.start(joined(HANGING, INTO_FILE), environment={SWITCH: str(before_ms)})
 
@@ -78,7 +78,7 @@ class StackDump(FunctionTestCase):
         return Path(function.configuration.task_root, "dump").read_text()
 
     def assertShows(self, dump: str, *functions: str) -> None:
-        """Stacks were dumped, once, and in them are these functions."""
+        """Expect one dump whose stacks contain these functions."""
         self.assertEqual(dump.count("Timeout"), 1, dump)
         for name in functions:
             self.assertIn(f" in {name}\n", dump)
@@ -92,9 +92,9 @@ class StackDump(FunctionTestCase):
         self.assertEqual(dump.count(HEADLINE), 2, dump)
         self.assertStillWorks(function)
 
-    def test_whatever_belongs_to_an_invocation_is_shown(self) -> None:
-        function = self.start_dumping(0.2)  # PyPy takes its time for the first event loop
-        # A coroutine that waits is on no stack: there one only sees that the event loop has nothing to do.
+    def test_all_code_of_an_invocation_is_shown(self) -> None:
+        function = self.start_dumping(0.2)  # PyPy needs long for the first event loop
+        # A waiting coroutine is not on a stack, which only shows that the event loop is idle.
         shown = {"block_here": "block_here", "stream_here": "stream_here", "put_off": "sleep_here"}
         for event, name in {**shown, "hang": "run_until_complete"}.items():
             with self.subTest(event):
@@ -117,26 +117,26 @@ class StackDump(FunctionTestCase):
         self.assertResponse(function, "quick", True)
         self.assertStillWorks(function)
 
-    def test_without_a_standard_error_there_is_none(self) -> None:
+    def test_nothing_is_dumped_without_a_standard_error(self) -> None:
         function = self.start_dumping(0.05)
         self.assertResponse(function, "lose_stderr", None)
         self.assertResponse(function, "quick", True)
         self.assertStillWorks(function)
 
-    def test_without_a_deadline_there_is_none(self) -> None:
+    def test_nothing_is_dumped_without_a_deadline(self) -> None:
         next_event = Reply(reply_bytes(200, b"{}", "Lambda-Runtime-Aws-Request-Id: r1"))
         source = "import time\ndef handler(event, context): time.sleep(0.1)"
         outcome = self.play(next_event, accepted(), source=source, environment={SWITCH: "100"})
         self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
         self.assertNotIn(HEADLINE, outcome.errors)
 
-    def test_with_a_deadline_in_a_far_future_there_is_none(self) -> None:
+    def test_nothing_is_dumped_with_a_deadline_in_the_far_future(self) -> None:
         head = ["Lambda-Runtime-Aws-Request-Id: r1", "Lambda-Runtime-Deadline-Ms: " + "9" * 15]
         next_event = Reply(reply_bytes(200, b"{}", *head))
         outcome = self.play(next_event, accepted(), environment={SWITCH: "100"})
         self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
 
-    def test_it_is_off_unless_it_is_switched_on(self) -> None:
+    def test_it_is_disabled_by_default(self) -> None:
         for value in (None, "0", "soon"):
             with self.subTest(value):
                 function = self.start(HANGING, environment={SWITCH: value})

@@ -1,4 +1,4 @@
-"""Standard streams belong to the function: whatever it does with them, what it writes is in the log."""
+"""Standard streams: the log contains the function's output even if it replaces the streams."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# What a module does while it is loaded, then what the handler does, then what the log has of it.
+# The module's code, the handler's code, the output in the log.
 STREAMS = [
     ("plain print", "", "print('é')", "é\n"),
     (
@@ -126,7 +126,7 @@ class StandardStreams(FunctionTestCase):
     def test_output_of_workers_is_in_the_log(self) -> None:
         self.check(environment={"AWS_LAMBDA_MAX_CONCURRENCY": "1"})
 
-    def test_text_without_a_line_end_is_written_at_once(self) -> None:
+    def test_text_without_a_line_end_is_written_immediately(self) -> None:
         source = """
             import os
 

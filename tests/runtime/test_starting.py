@@ -1,4 +1,4 @@
-"""How the process starts: its settings, and what it says when they are wrong."""
+"""The start of the process: its settings, and its messages if they are wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support import BOOTSTRAP, EVALUATE, FunctionTestCase, Outcome, accept
 
 
 class WithoutLambda(FunctionTestCase):
-    def test_bootstrap_says_what_it_is_when_there_is_no_runtime_api(self) -> None:
+    def test_bootstrap_explains_itself_without_a_runtime_api(self) -> None:
         for environment in ({}, {"AWS_LAMBDA_RUNTIME_API": ""}):
             with self.subTest(environment=environment):
                 outcome = self.run_bootstrap(environment={"_HANDLER": "function.handler", **environment})
@@ -27,7 +27,7 @@ class WithoutLambda(FunctionTestCase):
 
     def test_a_closed_port_is_named_in_one_line(self) -> None:
         with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))  # ours, so that nobody else's, and not listening
+            unused.bind(("127.0.0.1", 0))  # reserved by this test, and not listening
             address = f"127.0.0.1:{unused.getsockname()[1]}"
             outcome = self._start_at(address)
         self.assertOneClearLine(outcome, address)
@@ -94,13 +94,13 @@ class Handler(FunctionTestCase):
 
 
 class TaskRoot(FunctionTestCase):
-    def test_code_is_found_in_the_task_root_wherever_the_process_was_started(self) -> None:
+    def test_modules_are_found_in_the_task_root_from_any_working_directory(self) -> None:
         root = self.write({"function.py": "def handler(event, context): return __file__"})
         elsewhere = self.write({})
         function = self.start(task_root=elsewhere, environment={"LAMBDA_TASK_ROOT": root})
         self.assertResponse(function, None, os.path.join(root, "function.py"))
 
-    def test_without_a_task_root_code_is_found_in_the_working_directory(self) -> None:
+    def test_without_a_task_root_modules_are_found_in_the_working_directory(self) -> None:
         for variable in (None, ""):
             with self.subTest(LAMBDA_TASK_ROOT=variable):
                 function = self.start(environment={"LAMBDA_TASK_ROOT": variable})
@@ -127,7 +127,7 @@ class Process(FunctionTestCase):
         function = self.start(command=[sys.executable, "-S", BOOTSTRAP])
         self.assertResponse(function, "hello", "hello")
 
-    def test_it_works_in_the_c_locale_and_without_any_variable_it_does_not_need(self) -> None:
+    def test_it_works_in_the_c_locale_and_with_only_the_necessary_variables(self) -> None:
         function = self.start(
             """
             import os
@@ -166,14 +166,14 @@ class Process(FunctionTestCase):
         self.assertEqual(self.assertEnds(function), 130)
         self.assertNotIn("Traceback", function.log_text())
 
-    def test_sigterm_ends_it_at_once(self) -> None:
+    def test_sigterm_ends_it_immediately(self) -> None:
         function = self.start()
         self.call(function)
         assert function.pid is not None
         os.kill(function.pid, signal.SIGTERM)
         self.assertEqual(self.assertEnds(function), -signal.SIGTERM)
 
-    def test_a_server_that_goes_away_ends_it_with_one_clear_line(self) -> None:
+    def test_losing_the_server_ends_it_with_one_clear_line(self) -> None:
         outcome = self.play(event(), accepted())
         self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
         self.assertEqual(outcome.status, 1)

@@ -1,4 +1,4 @@
-"""What the runtime does for each status that the Runtime API may respond with."""
+"""How the runtime handles each status of the Runtime API's responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FAIL = "def handler(event, context): raise ValueError('bad thing')"
 
 XRAY = "lambda-runtime-function-xray-error-cause"
 
-# What the server says; after it, the loop goes on with the next event.
+# The server's responses after which the loop continues with the next event.
 HARMLESS: list[tuple[str, Reply]] = [
     ("200", Reply(reply_bytes(200))),
     ("202 without a body", Reply(reply_bytes(202))),
@@ -25,7 +25,7 @@ LOGGED: list[tuple[str, Reply]] = [
     ("400 bad mode", refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode")),
     ("400 truncated", refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")),
     (
-        "403 second response",
+        "403 a second response",
         refusal(
             403,
             "InvalidStateTransition",
@@ -34,7 +34,7 @@ LOGGED: list[tuple[str, Reply]] = [
         ),
     ),
     ("410 too late", refusal(410, "InvokeTimeout", "Invoke timeout")),
-    ("429 unheard of", refusal(429, "TooMany", "calm down")),
+    ("429 not documented", refusal(429, "TooMany", "calm down")),
 ]
 FATAL: list[tuple[str, Reply]] = [
     ("404", Reply(reply_bytes(404, b"404 page not found\n", "Content-Type: text/plain"))),
@@ -57,10 +57,10 @@ class Next(FunctionTestCase):
         for name, reply in rows:
             with self.subTest(name):
                 outcome = self.play(reply)
-                self.assertEqual(outcome.calls, ["next"], "it must not ask again")
+                self.assertEqual(outcome.calls, ["next"], "it must not request again")
                 self.assertEnded(outcome, name[:3])
 
-    def test_so_it_is_for_the_second_one(self) -> None:
+    def test_the_same_applies_to_the_second_next(self) -> None:
         for name, reply in FATAL:
             with self.subTest(name):
                 outcome = self.play(event(), accepted(), reply)
@@ -79,7 +79,7 @@ class Next(FunctionTestCase):
 
 
 class Responses(FunctionTestCase):
-    """The same for a result and for an error, on their own paths."""
+    """Statuses of posted results and of posted errors."""
 
     KINDS = (("response", RETURN), ("error", FAIL))
 
@@ -99,7 +99,7 @@ class Responses(FunctionTestCase):
                     self.assertEqual(outcome.calls, ["next", f"r1/{kind}", "next", f"r2/{kind}", "next"])
                     self.assertRegex(outcome.output, rf"LAMBDA_RUNTIME POST \S+/r1/{kind} .*{name[:3]}")
 
-    def test_a_refusal_after_which_next_is_refused_too_ends_the_process(self) -> None:
+    def test_a_refusal_followed_by_a_refused_next_ends_the_process(self) -> None:
         wedged = refusal(403, "InvalidStateTransition")
         for kind, source in self.KINDS:
             with self.subTest(kind):

@@ -1,4 +1,4 @@
-"""Responses that are streamed: what a generator yields, chunk by chunk, and what becomes of its errors."""
+"""Streamed responses: the chunks that a generator yields, and its errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ HTTP_RESPONSE = "application/vnd.awslambda.http-integration-response"
 ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
 ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
 NULS = bytes(8)
-TRAILERS_LIMIT_BYTES = 4096  # of all of them together: what Go's net/http reads
+TRAILERS_LIMIT_BYTES = 4096  # the limit of Go's net/http for all trailers together
 
 # The event is the source of a function `generate` without arguments, or of any other callable of that name.
 GENERATE = """
@@ -57,13 +57,13 @@ WRITERS = {"a generator": "def generate():", "an async generator": "async def ge
 
 
 def source(kind: str, body: str) -> str:
-    """A generator of either kind with this body."""
+    """Return the source of a generator of this kind with this body."""
     return f"{WRITERS[kind]}\n{textwrap.indent(textwrap.dedent(body), '    ')}"
 
 
 class StreamingTestCase(FunctionTestCase):
     def fail_midway(self, function: Function, value: object, sent: bytes) -> dict[str, Any]:
-        """Invoke, and expect an error after ``sent``: the payload that describes it."""
+        """Invoke, expect an error after ``sent``, and return the payload that describes it."""
         result = function.invoke_streaming(json.dumps(value).encode())
         self.assertEqual(b"".join(result), sent)
         self.assertEqual(result.function_error, "Unhandled")
@@ -72,7 +72,7 @@ class StreamingTestCase(FunctionTestCase):
         return payload
 
     def assertTrailers(self, trailers: list[tuple[str, str]]) -> dict[str, Any]:
-        """They tell an error, in one line each and not too long: the payload that describes it."""
+        """Expect an error in short trailers of one line each; return the payload that describes it."""
         self.assertEqual([name for name, _ in trailers], [ERROR_TYPE, ERROR_BODY])
         values = dict(trailers)
         self.assertRegex(values[ERROR_TYPE], r"\A(Function|Runtime)\.[A-Z][A-Za-z0-9_.]+\Z")
@@ -83,14 +83,14 @@ class StreamingTestCase(FunctionTestCase):
         return payload
 
     def assertStreamed(self, request: Request, *chunks: bytes) -> None:
-        """A response came whole, in these chunks, without an error."""
+        """Expect a complete response with these chunks and without an error."""
         self.assertTrue(request.whole)
         self.assertEqual(request.chunks, list(chunks))
         self.assertEqual(request.trailers, [])
 
 
 class TheWire(StreamingTestCase):
-    """What reaches the Runtime API, to the byte."""
+    """The exact bytes that reach the Runtime API."""
 
     def play_events(self, generator: str, *events: Reply) -> list[Request]:
         """Handle each of ``events``; return the responses."""
@@ -153,7 +153,7 @@ class TheWire(StreamingTestCase):
 
 
 class Chunks(StreamingTestCase):
-    """Against the emulator: what is yielded, and what the caller gets."""
+    """With the emulator: the yielded values, and the response that the caller gets."""
 
     GOOD = {
         "nothing": ("if False: yield", b""),
@@ -173,7 +173,7 @@ class Chunks(StreamingTestCase):
         "long ones": ("yield b'a' * 65535; yield b'b' * 65536", b"a" * 65535 + b"b" * 65536),
     }
 
-    def test_whatever_is_bytes_or_text_is_sent_as_it_is(self) -> None:
+    def test_bytes_and_text_are_sent_unchanged(self) -> None:
         function = self.start(GENERATE)
         for name, (body, expected) in self.GOOD.items():
             for kind in WRITERS:
@@ -188,7 +188,7 @@ class Chunks(StreamingTestCase):
             response = self.streamed(function, source(kind, "yield {'statusCode': 204}"))
             self.assertEqual(response, b'{"statusCode": 204}' + NULS)
 
-    # What is yielded first of all, and second, and what the message says.
+    # The value that is yielded first or second, and the expected message.
     BAD = {
         "None": ("None", "TypeError", "Expected a chunk of bytes or str, got NoneType"),
         "an int": ("7", "TypeError", "got int"),
@@ -209,7 +209,7 @@ class Chunks(StreamingTestCase):
     }
     BAD_SECOND = {"a head that comes late": ("{}", "TypeError", "A dict was yielded after the first chunk")}
 
-    def test_anything_else_is_an_error_at_its_yield_that_names_it(self) -> None:
+    def test_other_chunks_are_errors_raised_at_their_yield(self) -> None:
         function = self.start(joined(GENERATE, "class Strange: pass"))
         for kind in WRITERS:
             for name, (chunk, error_type, message) in {**self.BAD, **self.BAD_FIRST}.items():
@@ -233,12 +233,12 @@ class Chunks(StreamingTestCase):
 
 
 class Values(StreamingTestCase):
-    """What a generator returns, beside what it yields."""
+    """The return value of a generator."""
 
     RETURNING = "if True: return {'statusCode': 400}"
     MESSAGE = "The generator returned a value of type dict"
 
-    def test_without_a_body_it_is_an_error_because_the_response_would_be_empty(self) -> None:
+    def test_without_a_body_a_returned_value_is_an_error(self) -> None:
         function = self.start(GENERATE)
         payload = self.error(function, source("a generator", f"{self.RETURNING}\nyield 'sent'"))
         self.assertEqual(payload["errorType"], "TypeError")
@@ -252,7 +252,7 @@ class Values(StreamingTestCase):
                 self.assertIn(self.MESSAGE.encode(), result.error_body)
         self.assertStillWorks(function)
 
-    def test_after_body_chunks_it_is_ignored_and_logged(self) -> None:
+    def test_after_body_chunks_a_returned_value_is_ignored_and_logged(self) -> None:
         function = self.start(GENERATE)
         for _ in range(2):
             body = source("a generator", f"yield 'sent'\n{self.RETURNING}")
@@ -267,9 +267,9 @@ class Values(StreamingTestCase):
 
 
 class Order(StreamingTestCase):
-    """When it is sent."""
+    """The times at which chunks are sent."""
 
-    def test_each_chunk_is_with_the_caller_before_the_next_is_asked_for(self) -> None:
+    def test_the_caller_receives_each_chunk_before_the_next_is_requested(self) -> None:
         function = self.start(GENERATE)
         for kind, wait in [
             ("a generator", "time.sleep(0.002)"),
@@ -288,7 +288,7 @@ class Order(StreamingTestCase):
                     Path(folder, str(number)).touch()
                 self.assertEqual(list(chunks), [])
 
-    def test_it_takes_little_time(self) -> None:
+    def test_a_chunk_arrives_within_milliseconds(self) -> None:
         function = self.start(GENERATE)
         for kind, wait in [
             ("a generator", "time.sleep(0.005)"),
@@ -297,12 +297,12 @@ class Order(StreamingTestCase):
             body = f"for _ in range(10):\n    yield '%.6f' % time.monotonic()\n    {wait}"
             result = function.invoke_streaming(json.dumps(source(kind, body)).encode())
             delays_s = [time.monotonic() - float(chunk) for chunk in result]
-            # The best of them, because a busy machine may hold up any.
+            # The shortest time, because a busy machine may delay any chunk.
             self.assertLess(min(delays_s), 0.1)
 
 
 class ErrorsMidway(StreamingTestCase):
-    """What a generator raises when something has been sent."""
+    """Exceptions of a generator after its first chunk."""
 
     RAISED = {
         "an exception": ("raise ValueError('bad')", "ValueError", "bad"),
@@ -318,7 +318,7 @@ class ErrorsMidway(StreamingTestCase):
             "late",
         ),
     }
-    # These would end an iteration, so the interpreter makes another error of them.
+    # These would end an iteration, so the interpreter replaces them by another error.
     TRANSLATED = {
         "a generator": [("StopIteration", "generator raised StopIteration")],
         "an async generator": [
@@ -364,13 +364,13 @@ class ErrorsMidway(StreamingTestCase):
                     signal.setitimer(signal.ITIMER_REAL, 0)
             """
         )
-        self.streamed(function, None)  # imports what streams, which an OSError does not always interrupt
+        self.streamed(function, None)  # imports what an OSError cannot always interrupt
         for microseconds in (*range(50, 500, 10), *range(2_000, 20_000, 600)):
             with self.subTest(microseconds):
                 result = function.invoke_streaming(json.dumps(microseconds / 1e6).encode())
                 body = b"".join(result)
                 self.assertIn(b"late", result.error_body or body)
-                if result.error_body:  # else it came before the first chunk
+                if result.error_body:  # otherwise it was raised before the first chunk
                     whole = b"".join(b"%09d" % number for number in range(len(body) // 9))
                     self.assertEqual(body, whole)
         self.assertStillWorks(function)
@@ -405,7 +405,7 @@ class ErrorsMidway(StreamingTestCase):
         ),
     }
 
-    def test_it_fits_the_trailers_however_long_it_is(self) -> None:
+    def test_an_error_of_any_length_fits_into_the_trailers(self) -> None:
         function = self.start(GENERATE)
         for name, body in self.LONG.items():
             with self.subTest(name):
@@ -429,7 +429,7 @@ class ErrorsMidway(StreamingTestCase):
                 self.assertEqual(payload["errorType"], "SystemExit")
                 self.assertEqual(self.assertEnds(function), 3)
 
-    def test_it_is_logged_like_others(self) -> None:
+    def test_it_is_logged_like_other_errors(self) -> None:
         function = self.start(GENERATE)
         result = function.invoke_streaming(json.dumps(source("a generator", "yield 'x'\n1 / 0")).encode())
         self.assertEqual(b"".join(result), b"x")
@@ -440,7 +440,7 @@ class ErrorsMidway(StreamingTestCase):
 
 
 class Refusals(StreamingTestCase):
-    """The server wants no more: it has replied before the end, or is gone."""
+    """The server stops reading: it has replied before the end, or has closed the connection."""
 
     SOURCE = """
         import asyncio
@@ -468,7 +468,7 @@ class Refusals(StreamingTestCase):
     """
 
     def play_endings(self, source: str, endings: list[Reply]) -> Outcome:
-        """Give each of these early replies to a stream of either kind; then expect a good one."""
+        """Send each of these early replies to a stream of each kind, then expect a complete stream."""
         script = []
         for number, ending in enumerate(endings):
             script += [event(f"s{number}", b'"sync"'), ending, event(f"a{number}", b'"async"'), ending]
@@ -528,13 +528,13 @@ class Refusals(StreamingTestCase):
 
 
 class SlowServers(StreamingTestCase):
-    """A server that does not read for a while, and is sent more than the kernel keeps for a connection."""
+    """A server that pauses reading while the stream exceeds the kernel's buffers."""
 
     CHUNKS = 64  # of 1 MB each
     PAUSE_S = 0.2
 
     def play_pause(self, kind: str) -> tuple[Request, dict[str, Any]]:
-        """The request, and what the generator has noted: ``asked``, times; ``ticks``, of another task."""
+        """Return the request, and two lists of times: ``asked`` (chunks) and ``ticks`` (another task)."""
         body = f"""
             task = asyncio.ensure_future(tick()) if "async" in "{kind}" else None
             for _ in range({self.CHUNKS}):
@@ -570,9 +570,9 @@ class SlowServers(StreamingTestCase):
                     self.assertGreater(len(meanwhile), 3)
 
 
-@unittest.skipUnless(os.path.exists("/proc/self/status"), "the peak of a process's memory is Linux's to tell")
+@unittest.skipUnless(os.path.exists("/proc/self/status"), "needs Linux's /proc")
 class Memory(StreamingTestCase):
-    def test_two_hundred_megabytes_take_no_more_memory_than_two(self) -> None:
+    def test_200_megabytes_need_no_more_memory_than_two(self) -> None:
         chunk_bytes = 100_000
         source = f"""
             import re
@@ -596,7 +596,7 @@ class Memory(StreamingTestCase):
         sizes = [responses[f"s{number}/response"].body_bytes for number in (0, 1)]
         self.assertEqual(sizes, [2_000_000, 200_000_000])
         peaks_kb = [int(responses[f"m{number}/response"].body) for number in (0, 1)]
-        # PyPy's garbage collector lets more gather before it begins.
+        # PyPy's garbage collector starts later.
         self.assertLess(peaks_kb[1] - peaks_kb[0], 16_384 if PYPY else 2_048)
 
 
@@ -618,7 +618,7 @@ class AsyncGenerators(StreamingTestCase):
         self.fail_midway(function, source("an async generator", f"{textwrap.dedent(body)}yield 7"), b"akept")
         self.assertStillWorks(function)
 
-    @unittest.skipIf(sys.version_info < (3, 11), "there is no asyncio.timeout")
+    @unittest.skipIf(sys.version_info < (3, 11), "asyncio.timeout does not exist")
     def test_a_timeout_may_last_over_several_chunks(self) -> None:
         function = self.start(GENERATE)
         body = """
@@ -632,7 +632,7 @@ class AsyncGenerators(StreamingTestCase):
         self.assertEqual(payload["errorType"], "TimeoutError")
         self.assertStillWorks(function)
 
-    def test_a_signal_handler_that_raises_ends_its_wait(self) -> None:
+    def test_a_signal_handler_that_raises_ends_the_generators_wait(self) -> None:
         function = self.start(GENERATE)
         body = """
             signal.signal(signal.SIGALRM, lambda *_: {}["late"])
@@ -652,7 +652,7 @@ class AsyncGenerators(StreamingTestCase):
 
 
 class Prelude(unittest.TestCase):
-    """The HTTP head as bytes."""
+    """The prelude as bytes."""
 
     GOOD = {
         "nothing": ({}, "{}"),
@@ -732,7 +732,7 @@ class Prelude(unittest.TestCase):
 
 
 class Forms(StreamingTestCase):
-    """What the call returns decides."""
+    """Which results are streamed."""
 
     PROXY = """
         class Proxy:
@@ -785,7 +785,7 @@ class Forms(StreamingTestCase):
         "attributes by such names": ("Names()", "Names"),
     }
 
-    def test_generators_of_any_make_are_streamed(self) -> None:
+    def test_generators_of_every_kind_are_streamed(self) -> None:
         function = self.start(joined(GENERATE, self.PROXY))
         for name, code in self.STREAMED.items():
             with self.subTest(name):
@@ -794,7 +794,7 @@ class Forms(StreamingTestCase):
                 self.assertEqual(request.header("Lambda-Runtime-Function-Response-Mode"), "streaming")
         self.assertStillWorks(function)
 
-    def test_whatever_else_can_be_iterated_is_a_value(self) -> None:
+    def test_other_iterables_are_values(self) -> None:
         function = self.start(joined(GENERATE, self.PROXY))
         for name, (value, pattern) in self.VALUES.items():
             with self.subTest(name):
@@ -806,7 +806,7 @@ class Forms(StreamingTestCase):
 
 @unittest.skipUnless(importlib.util.find_spec("uvloop"), "uvloop is not installed")
 class OnUvloop(StreamingTestCase):
-    """uvloop leaves descriptors that it has watched in another mode."""
+    """uvloop changes the mode of descriptors that it has watched."""
 
     LOOP = "import asyncio, uvloop\nasyncio.set_event_loop_policy(uvloop.EventLoopPolicy())"
     CHUNKS = """
@@ -838,7 +838,7 @@ class OnUvloop(StreamingTestCase):
         self.assertStillWorks(function)
         self.assertOneResponseEach(function)
 
-    def test_chunks_arrive_whole_and_the_connection_is_kept(self) -> None:
+    def test_chunks_are_complete_and_the_connection_is_kept(self) -> None:
         function = self.start(joined(self.LOOP, self.CHUNKS))
         self.check(function, 1, 24 * 1_048_576)
         self.assertIn("after 1", function.log_text())
@@ -847,13 +847,13 @@ class OnUvloop(StreamingTestCase):
         function = self.start(joined(self.LOOP, self.APPLICATION))
         self.check(function, url_event("/"), 24 * 1_048_576)
 
-    def test_an_error_midway_and_a_refusal_are_understood(self) -> None:
+    def test_an_error_midway_and_a_refusal_are_handled(self) -> None:
         function = self.start(joined(self.LOOP, self.CHUNKS))
         for _ in range(2):
             result = function.invoke_streaming(b'"fail"')
             self.assertEqual(len(b"".join(result)), 24 * 1_048_576)
             self.assertIn(b"midway", result.error_body)
-            refused = self.invoke(function, 1)  # too large for a caller that takes no stream
+            refused = self.invoke(function, 1)  # too large for a caller that does not accept a stream
             self.assertIn(b"ResponseSizeTooLarge", refused.payload)
         self.assertStillWorks(function)
 

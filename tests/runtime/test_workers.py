@@ -1,4 +1,4 @@
-"""Several invocations at once, one process each: what Lambda's managed instances ask for."""
+"""Several invocations at once, one process each, as on Lambda's managed instances."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SLOW = """
 
 
 class SharedServer(RuntimeApiServer):
-    """A Runtime API with one queue of events for as many workers as ask."""
+    """A Runtime API with one queue of events for any number of workers."""
 
     def __init__(self) -> None:
         self.events: queue.Queue[Tuple[str, object] | None] = queue.Queue()
@@ -90,7 +90,7 @@ class Workers(FunctionTestCase):
     def next_response(self, server: SharedServer) -> Response:
         return server.responses.get(timeout=PATIENCE_S)
 
-    def test_as_many_invocations_run_at_once_each_with_its_own_process_and_trace(self) -> None:
+    def test_invocations_run_at_once_each_with_its_own_process_and_trace(self) -> None:
         server, _ = self.launch(SLOW, 3)
         for request_id in ("a", "b", "c"):
             server.events.put((request_id, {}))
@@ -109,7 +109,7 @@ class Workers(FunctionTestCase):
             self.assertEqual(self.next_response(server)[0], f"invocation/r{round_number}/response")
         self.assertIsNone(process.poll())
 
-    def test_a_function_that_cannot_be_loaded_ends_all_with_a_report_each(self) -> None:
+    def test_if_the_function_cannot_be_loaded_each_worker_reports_it_and_all_end(self) -> None:
         server, process = self.launch("1 / 0", 2)
         for _ in range(2):
             path, body = self.next_response(server)
@@ -121,11 +121,11 @@ class Workers(FunctionTestCase):
         server.events.put(("a", {}))
         self.next_response(server)
         for _ in range(2):
-            server.events.put(None)  # the connection ends, and so does the one that is tried after it
+            server.events.put(None)  # close this connection and the next one
             server.events.put(None)
         self.assertEqual(process.wait(PATIENCE_S), 1)
 
-    def test_the_parent_takes_its_workers_with_it(self) -> None:
+    def test_workers_end_with_their_parent(self) -> None:
         server, process = self.launch(SLOW, 2)
         for request_id in ("a", "b"):
             server.events.put((request_id, {}))
@@ -134,13 +134,13 @@ class Workers(FunctionTestCase):
         self.assertEqual(process.wait(PATIENCE_S), 128 + signal.SIGTERM)
         self.assertEnded(workers)
 
-    @unittest.skipUnless(sys.platform == "linux", "on other systems no signal comes when a pipe is closed")
+    @unittest.skipUnless(sys.platform == "linux", "other systems do not send a signal when a pipe is closed")
     def test_workers_end_when_their_parent_is_killed(self) -> None:
         server, process = self.launch(SLOW, 2)
         for request_id in ("a", "b"):
             server.events.put((request_id, {}))
         workers = {self.next_response(server)[1]["pid"] for _ in range(2)}
-        server.events.put(("busy", {}))  # one is idle, one at work
+        server.events.put(("busy", {}))  # one is idle, one is working
         time.sleep(0.05)
         process.kill()
         process.wait()
@@ -193,8 +193,8 @@ def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
         with open(f"/proc/{process}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"  # dead, and nobody has looked yet
+            return file.read().rpartition(")")[2].split()[0] != "Z"  # dead, but not yet reaped
     except ProcessLookupError:
         return False
-    except FileNotFoundError:  # no /proc here, or it has just gone
+    except FileNotFoundError:  # no /proc, or the process has just ended
         return os.path.isdir("/proc") is False

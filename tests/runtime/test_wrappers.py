@@ -30,7 +30,7 @@ class Wrappers(FunctionTestCase):
             environment={"AWS_LAMBDA_EXEC_WRAPPER": path},
         )
 
-    def test_it_is_executed_once_and_what_it_sets_is_there(self) -> None:
+    def test_it_is_executed_once_and_its_variables_are_set(self) -> None:
         function = self.start_wrapped(
             'echo "called with $# words"\nexport WRAPPED="${WRAPPED}x"\nexec "$@"\n'
         )
@@ -44,24 +44,24 @@ class Wrappers(FunctionTestCase):
         function = self.start_wrapped('export WRAPPED=y\nexec "$1" -X utf8 "$2"\n')
         self.assertResponse(function, 1, [1, "y", "function.handler"])
 
-    def test_it_may_take_its_variable_away(self) -> None:
+    def test_it_may_remove_its_variable(self) -> None:
         function = self.start_wrapped('unset AWS_LAMBDA_EXEC_WRAPPER\nexport WRAPPED=z\nexec "$@"\n')
         self.assertResponse(function, 1, [1, "z", "function.handler"])
 
-    def test_it_finds_the_handler_of_an_image_where_wrappers_look(self) -> None:
+    def test_it_finds_the_handler_of_an_image_in_the_variable(self) -> None:
         function = self.start_wrapped(
             'export WRAPPED="$_HANDLER"\nexec "$@"\n', "function.handler", handler=""
         )
         self.assertResponse(function, 1, [1, "function.handler", "function.handler"])
 
-    def test_where_lambda_has_called_us_as_the_wrapper_there_is_no_other(self) -> None:
+    def test_if_lambda_calls_bootstrap_as_the_wrapper_no_other_wrapper_runs(self) -> None:
         function = self.start_wrapped("echo never\nexit 9\n", sys.executable, "/var/runtime/bootstrap.py")
         self.assertResponse(function, 1, [1, None, "function.handler"])
 
-    def test_one_that_cannot_be_executed_is_an_init_error(self) -> None:
+    def test_a_wrapper_that_cannot_be_executed_is_an_init_error(self) -> None:
         function = self.start(SHOW, environment={"AWS_LAMBDA_EXEC_WRAPPER": "/nowhere/wrapper"})
         self.assertInitError(function, "Runtime.InvalidEntrypoint", "/nowhere/wrapper")
 
-    def test_our_own_script_as_the_wrapper_does_not_loop(self) -> None:
+    def test_bootstrap_itself_as_the_wrapper_does_not_loop(self) -> None:
         function = self.start(SHOW, environment={"AWS_LAMBDA_EXEC_WRAPPER": str(BOOTSTRAP)})
         self.assertResponse(function, 1, [1, None, "function.handler"])

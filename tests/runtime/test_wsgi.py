@@ -1,4 +1,4 @@
-"""WSGI applications: what they are told, how their responses go out, what becomes of their mistakes."""
+"""WSGI applications: their environ, their responses, and their errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PREAMBLE = """
 
 class WsgiTestCase(WebTestCase):
     def serve(self, app: str, options: str = "", invoke_mode: str = "RESPONSE_STREAM") -> str:
-        """The URL of a function whose ``app`` has this source."""
+        """Return the URL of a function whose ``app`` has this source."""
         self.function = self.start_app(app, options)
         return self.url(self.function, invoke_mode)
 
@@ -67,7 +67,7 @@ class Requests(WsgiTestCase):
             {
                 "REQUEST_METHOD": "PUT",
                 "SCRIPT_NAME": "/shop",
-                "PATH_INFO": "/a b/c/Ã©",  # UTF-8 read as Latin-1, which is how the PEP wants bytes
+                "PATH_INFO": "/a b/c/Ã©",  # UTF-8 decoded as Latin-1, which is how the PEP represents bytes
                 "QUERY_STRING": "x=%20&y",
                 "REQUEST_URI": "/shop/a%20b%2Fc/%C3%A9?x=%20&y",
                 "SERVER_NAME": host,
@@ -110,7 +110,7 @@ class Requests(WsgiTestCase):
         facts = json.loads(split_prelude(self.invoke(function, rest).payload)[1])
         self.assertEqual(eval(facts["HTTP_ACCEPT"]), "a,b")
 
-    def test_an_event_without_a_request_is_an_error_that_says_so(self) -> None:
+    def test_an_event_that_is_not_an_http_request_is_reported(self) -> None:
         function = self.start_app(self.APP)
         payload = self.error(function, {"name": "Ada"})
         self.assertEqual(payload["errorType"], "NoHttpRequest")
@@ -118,7 +118,7 @@ class Requests(WsgiTestCase):
 
 
 class Responses(WsgiTestCase):
-    def test_each_block_is_sent_before_the_next_is_made(self) -> None:
+    def test_each_block_is_sent_before_the_next_is_produced(self) -> None:
         url = self.serve(
             """
             def app(environ, start_response):
@@ -136,7 +136,7 @@ class Responses(WsgiTestCase):
         for earlier, later in zip(moments, moments[1:]):
             self.assertGreater(later - earlier, 0.2, moments)
 
-    def test_the_forms_of_the_pep_are_understood(self) -> None:
+    def test_all_forms_of_applications_in_the_pep_work(self) -> None:
         # name, body of the application, status, response body
         rows = [
             ("list", 'start_response("200 OK", TEXT); return [b"a", b"", b"b"]', 200, b"ab"),
@@ -178,7 +178,7 @@ class Responses(WsgiTestCase):
                 response = self.request(url, f"/{number}")
                 self.assertEqual((response.status, response.body, response.cut_short), (status, body, False))
 
-    def test_the_iterable_is_closed_whatever_happens(self) -> None:
+    def test_the_iterable_is_always_closed(self) -> None:
         url = self.serve(
             """
             class Blocks:
@@ -221,7 +221,7 @@ class Responses(WsgiTestCase):
         self.assertEqual(outcome.calls[:4], ["next", "r1/response", "next", "r2/error"])
         self.assertIn("closed\n", outcome.output)
 
-    def test_headers_about_the_connection_stay_behind(self) -> None:
+    def test_headers_about_the_connection_are_dropped(self) -> None:
         app = """
             def app(environ, start_response):
                 own = ("Connection", "Transfer-Encoding", "Proxy-X", "Content-Length")
@@ -280,7 +280,7 @@ class Responses(WsgiTestCase):
 
 
 class Middleware(WsgiTestCase):
-    """Handlers around the handler: what they do with its result must work for every event source."""
+    """Handlers that call the handler: every use of its result must work for every event source."""
 
     APP = """
         def app(environ, start_response):
@@ -304,7 +304,7 @@ class Middleware(WsgiTestCase):
         """,
     }
 
-    def test_may_do_anything_for_every_event_source(self) -> None:
+    def test_may_return_or_delegate_to_the_result(self) -> None:
         for options in ("", ", streaming=False"):
             for name, wrapping in self.HANDLERS.items():
                 function = self.start(joined(source(self.APP, options), "web = handler", wrapping))
@@ -318,7 +318,7 @@ class Middleware(WsgiTestCase):
                         )
                 self.assertStillWorks(function)
 
-    def test_may_ignore_the_result_and_then_nothing_is_reported(self) -> None:
+    def test_may_ignore_the_result_and_then_no_error_is_reported(self) -> None:
         wrapping = """
             import gc
             web = handler

@@ -1,4 +1,4 @@
-"""The examples do what their first lines promise."""
+"""The examples do what their docstrings describe."""
 
 from __future__ import annotations
 

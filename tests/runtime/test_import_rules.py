@@ -1,4 +1,4 @@
-"""The rooms of the runtime: which module may import which."""
+"""The import rules of the runtime: which module may import which."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ def imports(path: Path) -> Iterator[str]:
                 yield name if is_module else start
 
 
-class Rooms(unittest.TestCase):
+class ImportRules(unittest.TestCase):
     IMPORTS = {module_name(path): set(imports(path)) for path in sorted(PACKAGE.rglob("*.py"))}
 
-    def importers_of(self, room: str) -> set[str]:
+    def importers_of(self, package: str) -> set[str]:
         return {
             module
             for module, imported in self.IMPORTS.items()
-            if not module.startswith(room) and any(name.startswith(room) for name in imported)
+            if not module.startswith(package) and any(name.startswith(package) for name in imported)
         }
 
-    def test_only_main_reaches_for_lifecycle(self) -> None:
+    def test_only_main_imports_lifecycle(self) -> None:
         self.assertEqual(self.importers_of("lifecycle."), {"main"})
 
-    def test_only_the_bridges_reach_for_web(self) -> None:
+    def test_only_asgi_and_wsgi_import_web(self) -> None:
         self.assertEqual(self.importers_of("web."), {"asgi", "wsgi"})
 
-    def test_imports_point_one_way(self) -> None:
+    def test_imports_point_in_one_direction(self) -> None:
         def walk(module: str, path: tuple[str, ...]) -> None:
-            self.assertNotIn(module, path, "a circle of imports")
+            self.assertNotIn(module, path, "circular import")
             for name in self.IMPORTS.get(module, ()):
                 walk(name, (*path, module))
 
