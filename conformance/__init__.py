@@ -1,4 +1,4 @@
-"""Checks the runtime and the emulator against AWS's own parts, web frameworks and vendors' tools."""
+"""Check the runtime and the emulator against AWS's own programs, web frameworks and vendors' tools."""
 
 import sys
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""Runs the declared cases of a suite with pytest.
+"""Run the declared cases of a suite with pytest.
 
     make conformance                                       # everything
     .environments/conformance/bin/python -m pytest conformance/streaming -k boto -v
 
-A suite's folder has a conftest.py with the fixture ``harness``, which each of its cases gets.
+The conftest.py of each suite defines the fixture ``harness``, which is passed to its cases.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from conformance.expectations import Mismatch, shorten
 from conformance.suite import ATTRIBUTE, Case, Suite
 
 OBSERVATION_LENGTH = 90
-LOG_LINES = 60  # of a failure, the last ones
+LOG_LINES = 60  # the last lines of a failure's log
 
 
 class Item(pytest.Function):
-    """A declared case. Its title is the id; ``-k`` also finds its group."""
+    """A declared case. Its title is its id; ``-k`` also matches its group."""
 
     case: Case
 
@@ -33,7 +33,7 @@ class Item(pytest.Function):
         return str(self.path), code.co_firstlineno - 1 if code else None, self.name
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        # The sentence says it all; the stack is that of the helper which compared.
+        # The message is enough; the stack trace would show only the helper that compared.
         if isinstance(excinfo.value, Mismatch):
             return str(excinfo.value)
         return super().repr_failure(excinfo)
@@ -56,12 +56,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--accept",
         action="store_true",
-        help="differential/: rewrite the accepted differences; the change in Git is what to review",
+        help="differential/: rewrite the accepted differences; review the change in Git",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """On SIGTERM, end as after Ctrl-C: with every server stopped."""
+    """Handle SIGTERM like Ctrl-C, so that every server is stopped."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
@@ -84,7 +84,7 @@ def item(collector: pytest.Module | pytest.Class, case: Case) -> Item:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Add to a failure what the harness has logged; show a skipped case at its own place."""
+    """Add the harness's log to a failure; report a skipped case at its own location."""
     report = yield
     if report.skipped and isinstance(item, Item):
         report.longrepr = (str(item.path), (item.reportinfo()[1] or 0) + 1, report.longrepr[2])
@@ -96,7 +96,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
-    """Show with ``-v`` what a case has observed."""
+    """Show the observation of a case with ``-v``."""
     observed = dict(getattr(report, "user_properties", ())).get("observed")
     if report.when == "call" and report.passed and observed:
         return "passed", ".", f"PASSED  {shorten(str(observed), OBSERVATION_LENGTH)}"

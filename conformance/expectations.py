@@ -1,4 +1,4 @@
-"""Words for what a case expects of a function's result, log and error."""
+"""Helpers for the expectations of a case: a function's result, log and error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLATFORM_LINES = ("START ", "END ", "REPORT ", "INIT_REPORT ")
 
 
 class Mismatch(Exception):
-    """Something did not come out as it should have."""
+    """An expectation was not met."""
 
 
 def expect(what: str, found: object, expected: object) -> None:
@@ -29,21 +29,21 @@ def expect_in(what: str, expected: str, text: str) -> None:
 
 
 def only_item(what: str, items: Sequence[Any]) -> Any:
-    """The only item. Raises Mismatch if there is none, or another."""
+    """Return the only item. Raises Mismatch if there are none or several."""
     if len(items) != 1:
         raise Mismatch(f"{what}: expected one, found {len(items)}: {shorten(repr(items))}")
     return items[0]
 
 
 def value(result: Result) -> Any:
-    """What the function returned. Raises Mismatch if it failed."""
+    """Return the function's response. Raises Mismatch if it failed."""
     if result.function_error:
         raise Mismatch(f"the function failed: {shorten(result.payload.decode('utf-8', 'replace'))}")
     return json.loads(result.payload)
 
 
 def error(result: Result) -> dict[str, Any]:
-    """The error that the caller got. Raises Mismatch if there was none."""
+    """Return the error that the caller received. Raises Mismatch if there was none."""
     if not result.function_error:
         raise Mismatch(f"expected an error, the function returned {shorten(repr(result.payload))}")
     payload: dict[str, Any] = json.loads(result.payload)
@@ -51,13 +51,13 @@ def error(result: Result) -> dict[str, Any]:
 
 
 def lines(result: Result | StreamingResult) -> list[str]:
-    """What the function logged in this invocation, without the platform's lines."""
+    """Return the function's log lines in this invocation, without the platform's."""
     text = result.log.decode("utf-8", "replace")
     return [line for line in text.split("\n") if line and not line.startswith(PLATFORM_LINES)]
 
 
 def json_lines(result: Result | StreamingResult) -> list[dict[str, Any]]:
-    """The JSON objects among them."""
+    """Return those lines that are JSON objects, parsed."""
     return [json.loads(line) for line in lines(result) if line.startswith("{")]
 
 

@@ -1,9 +1,9 @@
-"""Fetches AWS's Lambda emulator, one program out of the wheel of AWS SAM CLI.
+"""Fetch AWS's Lambda emulator, a program in the wheel of AWS SAM CLI.
 
 Usage: python conformance/fetch_rie.py
 
-AWS publishes aws-lambda-rie as source, inside its container images and inside this wheel; the wheel is the
-one place that needs neither a compiler nor a container engine. Nothing else of SAM is installed.
+AWS publishes aws-lambda-rie as source, inside its container images and inside this wheel; only the
+wheel needs neither a compiler nor a container engine. The rest of SAM is not installed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def this_architecture() -> str:
-    """The machine in SAM's spelling; the emulator is a Linux program, so anything else ends here."""
+    """Return this machine's architecture in SAM's spelling; exit if it is not Linux on x86_64 or arm64."""
     architecture = ARCHITECTURES.get(platform.machine().lower())
     if platform.system() != "Linux" or architecture is None:
         found = f"{platform.system()} on {platform.machine()}"
@@ -53,17 +53,17 @@ def read_from_wheel(architecture: str) -> bytes:
     """Download the wheel with pip, which knows the machine's mirrors and certificates; return the program."""
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download"]
-        # An 8 MB wheel is read once: no use in a copy of it in pip's cache.
+        # The wheel of 8 MB is read once, so it need not be in pip's cache.
         options = ["--no-deps", "--no-cache-dir", "--only-binary", ":all:", "--dest", folder]
         if subprocess.run([*pip, *options, SAM_CLI]).returncode != 0:
-            sys.exit(f"fetch_rie: pip could not download {SAM_CLI}; what it says is above.")
+            sys.exit(f"fetch_rie: pip could not download {SAM_CLI}; see its messages above.")
         (wheel,) = Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             return archive.read(MEMBER.format(architecture=architecture))
 
 
 def install(destination: Path, program: bytes, architecture: str) -> None:
-    """Check the program and put it in place at once, so that no run meets half of it."""
+    """Check the program and install it atomically, so that no run finds an incomplete file."""
     found, expected = hashlib.sha256(program).hexdigest(), SHA256[architecture]
     if found != expected:
         sys.exit(f"fetch_rie: the {architecture} program in {SAM_CLI} has SHA-256 {found}, not {expected}.")

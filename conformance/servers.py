@@ -1,4 +1,4 @@
-"""The two Lambdas: AWS's emulator and ours, each started with a function, stopped without a trace."""
+"""Start AWS's emulator or ours with a function, and stop it without leaving processes behind."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
 AWS_EMULATOR = ROOT / ".environments" / "conformance" / "bin" / "aws-lambda-rie"
 
-# Files of the task root that would not pass as source files of this repository.
+# Files of the task root that the linters of this repository would reject.
 GENERATED_MODULES = {"syntax_error.py": "def handler(event, context)\n    return event\n"}
 
 START_TIMEOUT_S = 10
 STOP_TIMEOUT_S = 3
-# Below the range from which Linux takes the ports of outgoing connections, so none of those gets in the way.
+# Below the range of Linux's ports for outgoing connections, so that these do not conflict.
 PORTS = range(20_000, 32_000)
-MARK = "CONFORMANCE_SERVER"  # a variable whose value tells the processes of one server from all others
+MARK = "CONFORMANCE_SERVER"  # a variable whose value marks the processes of one server
 
 
 def write_task_root(folder: Path) -> Path:
-    """Copy the functions to ``folder``, so that nothing of this repository is on their search path."""
+    """Copy the functions to ``folder``, so that no file of this repository is on their search path."""
     shutil.copytree(FUNCTIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name, source in GENERATED_MODULES.items():
         (folder / name).write_text(source)
@@ -64,13 +64,13 @@ S = TypeVar("S", bound="Server")
 
 
 class Server(ABC):
-    """A server process between ``with`` and its end; ``url`` is where clients find it."""
+    """A server process, to be used with ``with``; ``url`` is its address for clients."""
 
     name = ""
 
     def __init__(self, setup: Setup, log: Path) -> None:
         self.setup = setup
-        self.log = log  # where its output goes, the function's included
+        self.log = log  # its output, including the function's
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.mark = uuid.uuid4().hex
@@ -81,7 +81,7 @@ class Server(ABC):
         """The program and its arguments."""
 
     def environment(self) -> dict[str, str]:
-        """What the server itself gets: enough to find `python3`, and nothing of the person who runs this."""
+        """The server's variables: enough to find `python3`, and none of the user's own."""
         interpreter = str(Path(sys.executable).parent)
         path = os.pathsep.join([interpreter, os.environ.get("PATH", os.defpath)])
         return {"PATH": path, "LANG": "C.UTF-8", MARK: self.mark}
@@ -98,7 +98,7 @@ class Server(ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C reaches only us, and we stop it
+                start_new_session=True,  # Ctrl-C reaches only this process, which then stops the server
             )
         try:
             self.wait_until_listening(self.process)
@@ -129,7 +129,7 @@ class Server(ABC):
         raise ServerError(f"{self.name} {ended}; its output ends:\n{tail(self.log)}")
 
     def stop(self, process: subprocess.Popen[bytes]) -> list[str]:
-        """End the server as a person would, then everything that stayed behind; return what that was."""
+        """Stop the server with SIGTERM, then kill what it left running; return a description of that."""
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(STOP_TIMEOUT_S)
@@ -141,7 +141,7 @@ class Server(ABC):
 
 
 class AwsEmulator(Server):
-    """aws-lambda-rie in its classic mode: no options but addresses, all else from the environment."""
+    """aws-lambda-rie in its classic mode: all settings except addresses are environment variables."""
 
     name = "AWS's emulator"
 
@@ -196,7 +196,7 @@ ports_lock = threading.Lock()
 
 
 def free_port() -> int:
-    """A port on which nothing listens, never given twice in one run."""
+    """Return a port on which nothing listens, a different one for each call."""
     with ports_lock:
         for port in random.sample(PORTS, 200):
             if port not in taken_ports and is_free(port):
@@ -215,9 +215,9 @@ def is_free(port: int) -> bool:
 
 
 def end_marked(mark: str) -> list[str]:
-    """Kill the processes that carry ``mark`` in their environment; those that need it are named.
+    """Kill the processes with ``mark`` in their environment; return the names of those still running.
 
-    A process killed by its parent a moment ago may still be going, hence a second of patience.
+    A process that its parent has just killed may need up to a second to end.
     """
     deadline = time.monotonic() + 1
     while True:
@@ -234,7 +234,7 @@ def end_marked(mark: str) -> list[str]:
 
 
 def find_marked(mark: str) -> dict[int, str]:
-    """Process ids with their command lines, from Linux's /proc."""
+    """Return process ids and their command lines, from Linux's /proc."""
     entry = f"{MARK}={mark}".encode()
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
@@ -242,7 +242,7 @@ def find_marked(mark: str) -> dict[int, str]:
             if entry in (folder / "environ").read_bytes().split(b"\0"):
                 words = (folder / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
                 found[int(folder.name)] = b" ".join(words).decode(errors="replace")
-        except OSError:  # it ended meanwhile, or is not ours to look into
+        except OSError:  # it has ended, or we may not read it
             continue
     return found
 

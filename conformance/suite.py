@@ -1,4 +1,4 @@
-"""Declares the cases of a suite; conftest.py makes a pytest item of each."""
+"""Declare the cases of a suite; conftest.py turns each into a pytest item."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Generic, TypeVar
 from unittest import SkipTest
 
-Observation = str  # what was seen, in a few words
+Observation = str  # a short description of the result
 ATTRIBUTE = "conformance_cases"  # of a declared function
 
 Place = TypeVar("Place")
@@ -17,7 +17,7 @@ Function = TypeVar("Function", bound=Callable[..., Observation])
 
 
 class MissingRequirement(SkipTest):
-    """This machine lacks something the case needs. The text names it; pytest skips the case."""
+    """This machine lacks a requirement of the case, which the message names; pytest skips the case."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Prints the accepted differences from AWS's runtime as a Markdown table, for the documentation."""
+"""Print the accepted differences from AWS's runtime as a Markdown table, for the documentation."""
 
 from __future__ import annotations
 

@@ -1,18 +1,18 @@
-"""The accepted differences that show in single cases: a reviewed file for each group in ``accepted/``.
+"""The accepted differences in single cases: a reviewed file for each group in ``accepted/``.
 
-A file holds, for each case, the keys of ``differences.json`` that explain its difference, and what our record
-has instead of that of AWS's runtime (after ``rules.py``): the place, then our lines, if there are any::
+For each case, a file contains the keys of ``differences.json`` that explain its difference, and the lines of
+our record that differ from that of AWS's runtime (after ``rules.py``): the place, then our lines, if any::
 
     == the name of the case
     why: exits-are-reported
     @@ 7 @@
     +exit status 3
 
-The lines of AWS's runtime are not kept: they have line numbers of the standard library, for example. All
-that is not in a file must equal what AWS's runtime does.
+The lines of AWS's runtime are not stored, because they contain line numbers of the standard library, for
+example. Everything that is not in a file must be the same as with AWS's runtime.
 
-``pytest conformance/differential --accept`` rewrites the files; the change in Git is what to review. A new
-case gets ``why: ?``, which fails until somebody replaces it.
+``pytest conformance/differential --accept`` rewrites the files; review the change in Git. A new case
+gets ``why: ?``, which fails until you replace it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TITLE = "== "
 _WHY = "why: "
 _LONG = 1500  # characters of one line of a record; longer ones are cut when they are shown
 
-# What is of this interpreter and this machine, and what the files have instead.
+# Text that depends on this interpreter and this machine, and its replacement in the files.
 _VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 _LOCAL = (
     (sysconfig.get_path("purelib"), "<site-packages>"),
@@ -55,7 +55,7 @@ _FROZEN_LINE = re.compile(r'(?<=>\", line )\d+|(?<=>", line )\d+')  # in Python'
 
 @dataclass(frozen=True)
 class Accepted:
-    """The accepted difference of one case: the keys that explain it, and our part of it."""
+    """The accepted difference of one case: the keys that explain it, and our lines."""
 
     keys: Tuple[str, ...]
     ours: Tuple[str, ...]
@@ -65,7 +65,7 @@ Group = Dict[str, Accepted]  # by the names of the cases
 
 
 def difference(theirs: Record, ours: Record) -> Tuple[str, ...]:
-    """Return how ``ours`` differs, line by line; nothing if the two are equal."""
+    """Return how ``ours`` differs, line by line; an empty list if both are equal."""
     before, after = readable(record.lines(theirs)), readable(record.lines(ours))
     return tuple(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]
 
@@ -77,7 +77,7 @@ def our_part(diff: Iterable[str]) -> Tuple[str, ...]:
 
 
 def readable(lines: Iterable[str]) -> List[str]:
-    """Make lines portable, and cut those of thousands of characters; a checksum shows if two are the same."""
+    """Make lines portable, and shorten very long ones; a checksum identifies their content."""
     return [_cut(_portable(line)) for line in lines]
 
 
@@ -95,7 +95,7 @@ def _cut(line: str) -> str:
 
 
 def read(group: str) -> Group:
-    """Return the accepted differences of a group, none if it has no file."""
+    """Return the accepted differences of a group; an empty dict if it has no file."""
     path = _path(group)
     if not path.exists():
         return {}
@@ -120,7 +120,7 @@ def write(group: str, accepted: Group) -> None:
 
 
 def table() -> List[Dict[str, str]]:
-    """Return the differences as users read of them: key, title and reason of each."""
+    """Return the documented differences: the key, title and reason of each."""
     rows: List[Dict[str, str]] = json.loads(TABLE.read_text("utf-8"))
     return rows
 

@@ -1,4 +1,4 @@
-"""What a case is: a function, the events it gets, and what of it is compared."""
+"""The definition of a case: a function, its events, and the part of the run that is compared."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ Source = Union[str, bytes]
 Environment = Mapping[str, Optional[str]]  # None: the variable is not set
 Headers = Mapping[str, Optional[str]]  # None: the header is not sent
 
-# How the server ends a run once it has no more events.
-WAIT = "wait"  # leave `next` open; the process is killed, as Lambda does when it needs it no more
+# How the server ends a run after the last event.
+WAIT = "wait"  # leave `next` open; the process is killed, as when Lambda no longer needs it
 SIGTERM = "sigterm"  # leave `next` open and send SIGTERM first, as Lambda does when extensions exist
 CLOSE = "close"  # close the connection without responding
 GARBAGE = "garbage"  # send bytes that are not HTTP
@@ -35,7 +35,7 @@ class Event:
 
 @dataclass
 class Program:
-    """What one process runs, from its start to its end.
+    """The program of one process, from its start to its end.
 
     files        path below the task root -> content; text is dedented
     environment  added to the usual variables (see ``process.py``)
@@ -47,17 +47,17 @@ class Program:
     events: List[Event]
     ending: str = WAIT
     telemetry: bool = False  # the runtime gets _LAMBDA_TELEMETRY_LOG_FD
-    provider_socket: bool = False  # it gets _LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET
-    pollers: int = 1  # how many `next` calls are open when nothing is left to do
+    provider_socket: bool = False  # the runtime gets _LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET
+    pollers: int = 1  # the number of `next` calls that are open when no event is left
     statuses: Dict[str, int] = field(default_factory=dict)  # for init/error, restore/next, restore/error
 
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the report. ``event`` is the one that is compared; None compares the whole run.
+    """One line of the report. ``event`` is the compared event; None compares the whole run.
 
-    ``posts`` is the body AWS's runtime is known to post for the event, to the byte. It documents the case,
-    and proves that what is compared is what was meant.
+    ``posts`` is the exact body that AWS's runtime posts for the event. It documents the case, and proves that
+    the case tests what it is meant to test.
     """
 
     group: str
@@ -68,7 +68,7 @@ class Case:
 
 
 class Shared:
-    """A program whose events are cases of their own, because starting an interpreter takes longest."""
+    """A program whose events are separate cases, because starting an interpreter takes most of the time."""
 
     def __init__(self, group: Group, program: Program) -> None:
         self._group = group
@@ -83,7 +83,7 @@ class Shared:
         posts: Union[str, bytes, None] = None,
         chunked: bool = False,
     ) -> None:
-        """Add an event that is compared on its own. It must not end the process, nor leave traces."""
+        """Add an event that is compared separately. It must not end the process or affect other events."""
         number = len(self._program.events)
         self._program.events.append(Event(_encoded(body), headers or {}, (), chunked))
         golden = None if posts is None else _encoded(posts)
@@ -111,7 +111,7 @@ class Group:
         pollers: int = 1,
         statuses: Dict[str, int] | None = None,
     ) -> None:
-        """Add a run of its own. ``app`` is the source of app.py; without events there is one, ``null``."""
+        """Add a separate run. ``app`` is the source of app.py; the default event is ``null``."""
         listed = [event if isinstance(event, Event) else Event(_encoded(event)) for event in events]
         program = _program(app, files, handler, environment, listed or [Event()])
         program.ending = ending
@@ -130,7 +130,7 @@ class Group:
         environment: Environment | None = None,
         telemetry: bool = False,
     ) -> Shared:
-        """Start a table: one program, whose every event is a case."""
+        """Start a table: one program, each of whose events is a case."""
         program = _program(app, files, handler, environment, [])
         program.telemetry = telemetry
         return Shared(self, program)

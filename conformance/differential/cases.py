@@ -1,4 +1,4 @@
-"""The cases of all groups, and what must be so of the table of accepted differences."""
+"""The cases of all groups, and checks of the table of accepted differences."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def all_cases() -> List[Case]:
     seen = set()
     for case in cases:
         if case.name in seen:
-            raise ValueError(f"two cases are called {case.name!r}")
+            raise ValueError(f"two cases have the name {case.name!r}")
         seen.add(case.name)
     return cases
 

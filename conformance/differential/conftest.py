@@ -1,4 +1,4 @@
-"""The fixtures of the suite: every case run by AWS's runtime and by ours."""
+"""The fixtures of the suite: every case is run by AWS's runtime and by ours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
         raise MissingRequirement(f"{sys.executable} has no awslambdaric; `make conformance` installs it")
     recursion_limit()
     chosen = {item.name for item in request.session.items}
-    # With -n, each worker runs only the cases that it gets.
+    # With -n, each worker runs only its share of the cases.
     is_worker = hasattr(request.config, "workerinput")
     early = [case for case in CASES if f"{case.group}: {case.name}" in chosen and not is_worker]
     accept = request.config.getoption("--accept")

@@ -1,4 +1,4 @@
-"""Runs the cases with both runtimes and compares what they did with what is accepted."""
+"""Run the cases with both runtimes, and compare the differences with the accepted ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PAGE = _ROOT / "docs" / "differences.md"
 
 
 class Harness:
-    """``accept`` takes the differences that are found as the accepted ones; ``close`` writes them."""
+    """``accept``: accept the differences that are found; ``close`` writes them."""
 
     def __init__(self, cases: Iterable[Case], pool: int, *, accept: bool) -> None:
         self._accept = accept
@@ -32,12 +32,12 @@ class Harness:
         self._checked: Set[str] = set()
         self._rules_seen: Set[str] = set()
         self._shown: List[str] = []
-        for case in cases:  # in advance: while one is judged, the next ones run
+        for case in cases:  # in advance: while one run is compared, the next ones are running
             for runtime in (process.AWS, process.OURS):
                 self._submit(case.program, runtime)
 
     def check(self, case: Case) -> Observation:
-        """Raise Mismatch unless the runtimes differ exactly as it is accepted."""
+        """Raise Mismatch unless the runtimes differ exactly as accepted."""
         theirs, ours = (self._submit(case.program, name) for name in (process.AWS, process.OURS))
         return self._judge(case, theirs.result(), ours.result())
 
@@ -57,7 +57,7 @@ class Harness:
         return f"{len(names)} cases"
 
     def expect_known(self, keys: Set[str], cases: Iterable[Case]) -> Observation:
-        """Raise Mismatch if a record is of a case that does not exist, or has a key that is not listed."""
+        """Raise Mismatch if a record belongs to an unknown case, or has a key that is not listed."""
         names: Dict[str, Set[str]] = {}
         for case in cases:
             names.setdefault(case.group, set()).add(case.name)
@@ -65,7 +65,9 @@ class Harness:
         for group, known in names.items():
             for name, one in self._group(group).items():
                 if name not in known:
-                    raise Mismatch(f"{group}: there is no case {name!r}; use --accept to remove its record")
+                    raise Mismatch(
+                        f"{group}: case {name!r} does not exist; use --accept to remove its record"
+                    )
                 unknown = set(one.keys) - keys
                 if unknown:
                     raise Mismatch(f"{group}: {name}: {', '.join(unknown)} is not in differences.json")
@@ -73,7 +75,7 @@ class Harness:
         return f"{count} accepted differences"
 
     def expect_documented(self) -> Observation:
-        """Raise Mismatch unless the documentation holds the table."""
+        """Raise Mismatch unless the documentation contains the table."""
         if accepted.as_markdown() not in _PAGE.read_text("utf-8"):
             raise Mismatch(
                 f"{_PAGE.name} lists other differences: put the output of "
@@ -82,11 +84,11 @@ class Harness:
         return f"{len(accepted.table())} differences"
 
     def log(self) -> str:
-        """Return what both runtimes did in the last case."""
+        """Return the runs of both runtimes in the last case."""
         return "\n".join(self._shown)
 
     def close(self, cases: Iterable[Case]) -> None:
-        """Write what was accepted, in the order of ``cases``; without the records of cases that are gone."""
+        """Write the accepted differences, in the order of ``cases`` and without those of removed cases."""
         self._executor.shutdown(cancel_futures=True)
         if self._accept:
             order = [case.name for case in cases]
@@ -140,7 +142,7 @@ def _record(case: Case, run: Run) -> record.Record:
 
 
 def _expect_posts(case: Case, run: Run) -> None:
-    """Raise Mismatch if AWS's runtime does not post what it is known to post."""
+    """Raise Mismatch if AWS's runtime does not post the body that the case documents."""
     if case.posts is None or case.event is None:
         return
     posts = record.posted(run, case.event)
@@ -150,16 +152,16 @@ def _expect_posts(case: Case, run: Run) -> None:
 
 def _explained(known: Tuple[str, ...], found: Tuple[str, ...], diff: Tuple[str, ...]) -> str:
     if not found:
-        return "the accepted difference no longer shows; use --accept if that is meant"
+        return "the accepted difference no longer shows; use --accept if that is intended"
     lines = list(diff)
     if known:
         lines = list(difflib.unified_diff(known, found, "accepted", "found", lineterm=""))
     more = len(lines) - _MANY
     if more > 0:
         lines = [*lines[:_MANY], f"… {more} more lines"]
-    return "\n".join(["not the accepted difference; use --accept if it is meant to be", *lines])
+    return "\n".join(["not the accepted difference; use --accept if it is intended", *lines])
 
 
 def recursion_limit() -> None:
-    """Raise the limit: some responses are lists in lists, 3000 deep."""
+    """Raise the limit, because some responses are lists nested 3000 deep."""
     sys.setrecursionlimit(50_000)

@@ -1,11 +1,11 @@
-"""Reads JSON without losing anything, and prints it one member per line."""
+"""Read JSON without losing any detail, and print it with one member per line."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, Dict, List, Tuple, Union
 
-_SHORT = 90  # characters: what fits into one line
+_SHORT = 90  # characters that fit into one line
 
 
 class Number:

@@ -1,7 +1,7 @@
-"""What is taken out of a run before it is compared: whatever differs between two runs of one runtime.
+"""Normalise a run before it is compared: replace whatever differs between two runs of the same runtime.
 
-Each function says what it replaces. Nothing else is touched, and what looks like a time, but is not the
-time of the run, stays and is seen as a difference.
+Each function documents its replacements. A time that is not the time of the run is not replaced, so it shows
+as a difference.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .recorder import request_id
 def frame_in_log(file: str) -> Pattern[str]:
     r"""A frame of ``file``, a regular expression, in a logged traceback, with the line end before it.
 
-    Where lines are joined by \r, indents are made of U+00A0.
+    Where \r joins the lines, indentation consists of U+00A0.
     """
     return re.compile(
         rf'([\r\n])[ \u00a0]{{2}}File "{file}", line \d+, in [^\r\n]*(?:\1[ \u00a0]{{4}}[^\r\n]*)*'
@@ -28,7 +28,7 @@ def frame_in_log(file: str) -> Pattern[str]:
 
 
 def frame_in_json_log(file: str) -> Pattern[str]:
-    """A frame of ``file`` in a JSON log line: one string of a list, and the comma after it."""
+    """Return a pattern for a frame of ``file`` in a JSON log line: a string in a list, and its comma."""
     return re.compile(rf'"  File \\"{file}\\"(?:\\.|[^"\\])*"(?:, )?')
 
 
@@ -52,29 +52,28 @@ _OWN_JSON_LINE = re.compile(
 _OWN_LINES = re.compile(r"(?:<a line of the runtime>\n)+")
 _REPEATED = re.compile(r"(?<=\[Previous line repeated )9\d\d(?= more times\])")
 _ADDRESS = re.compile(r"(?<= at )0x[0-9a-f]+")
-# What follows the function's own folder on the search path of ours: this interpreter's, without what
-# pytest adds.
+# The entries after the function's folder on our search path: this interpreter's, without pytest's.
 _ASK = [sys.executable, "-c", "import sys; print(', '.join(sys.path[1:]))"]
 _SEARCH_PATH = subprocess.run(_ASK, env={}, stdout=subprocess.PIPE, check=True).stdout.decode().strip()
 _SEARCH_PATH += f", {REPOSITORY / 'runtime'}"
 
 
 def is_own_path(path: str) -> bool:
-    """Whether a source file belongs to one of the runtimes."""
+    """Return whether a source file belongs to one of the runtimes."""
     return _OWN_PATH.match(path) is not None
 
 
 def without_own_entries(stack_trace: List[str]) -> List[str]:
-    """The entries of a ``stackTrace`` without the runtimes' own frames."""
+    """Return the entries of a ``stackTrace`` without the runtimes' own frames."""
     return [entry for entry in stack_trace if not _OWN_ENTRY.match(entry)]
 
 
 def names(text: str, run: Run) -> str:
-    """Replace what is different in each run.
+    """Replace names that are different in each run.
 
     The task root becomes ``/var/task``; the server's address, the interpreter's search path, request ids
-    (``r0``, ``r1`` …) and addresses of objects get names; so does the number of calls that fit on the stack,
-    of which the runtimes take a few.
+    (``r0``, ``r1`` …) and addresses of objects get names. So does the number of calls that fit on the stack,
+    because the runtimes use a few.
     """
     text = text.replace(run.task_root, "/var/task").replace(run.address, "<runtime api>")
     text = text.replace(_SEARCH_PATH, "<the interpreter's>")
@@ -84,10 +83,10 @@ def names(text: str, run: Run) -> str:
 
 
 def written(text: str, run: Run) -> str:
-    """Normalise what was written to a log: names, times, the runtimes' own frames and lines.
+    """Normalise a log: names, times, the runtimes' own frames and lines.
 
-    A runtime's own lines say ``LAMBDA_RUNTIME`` and tell of trouble with the Runtime API. That there are any
-    is compared, their words are not.
+    A runtime's own lines contain ``LAMBDA_RUNTIME`` and report problems with the Runtime API. Only their
+    presence is compared, not their wording.
     """
 
     def seconds(match: Match[str]) -> str:

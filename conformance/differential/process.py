@@ -1,4 +1,4 @@
-"""Runs a program once, with one of the two runtimes, and keeps everything it did."""
+"""Run a program once with one of the two runtimes, and record everything that it does."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ OURS = "ours"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 _LIMIT_S = 20.0  # for a whole run; the longest take two seconds on a busy machine
-_SIGTERM_S = 2.0  # what Lambda grants a runtime with external extensions
+_SIGTERM_S = 2.0  # Lambda's limit for a runtime with external extensions
 
-# The variables of every run: Lambda's, and the few of the operating system that a process needs.
+# The variables of every run: Lambda's, and those of the operating system that a process needs.
 _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "ASIAEXAMPLE",
     "AWS_DEFAULT_REGION": "eu-central-1",
@@ -48,7 +48,7 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much a process had written to each of its outputs at one moment, in bytes."""
+    """The sizes of a process's outputs at one point in time, in bytes."""
 
     stdout: int
     stderr: int
@@ -57,7 +57,7 @@ class Sizes:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """All that one process did. ``marks`` are the sizes of its outputs at each ``next``."""
+    """The whole run of one process. ``marks`` are the sizes of its outputs at each ``next``."""
 
     runtime: str
     program: case.Program
@@ -67,7 +67,7 @@ class Run:
     stdout: bytes
     stderr: bytes
     telemetry: bytes
-    provider_streams: List[bytes]  # what was sent to the provider socket, by connection
+    provider_streams: List[bytes]  # the data sent to the provider socket, by connection
     marks: List[Sizes]
     started_us: int  # Unix time, microseconds
     ended_us: int
@@ -75,7 +75,7 @@ class Run:
 
 
 def run(program: case.Program, runtime: str) -> Run:
-    """Run ``program`` with ``runtime``, AWS or OURS, until nothing is left to do."""
+    """Run ``program`` with ``runtime``, AWS or OURS, until all events are handled."""
     folder = Path(tempfile.mkdtemp(prefix="differential-"))
     try:
         return _Process(program, runtime, folder).run()
@@ -92,7 +92,7 @@ class _Process:
         self._folder = folder
         self._task_root = folder / "task"
         self._marks: List[Sizes] = []
-        self._over = threading.Event()  # nothing is left to do, or the process has ended
+        self._over = threading.Event()  # all events are handled, or the process has ended
 
     def run(self) -> Run:
         _write_files(self._task_root, self._program.files)
@@ -128,7 +128,7 @@ class _Process:
                 for name in ("stdout", "stderr", "telemetry")
             }
             telemetry_fd = outputs["telemetry"].fileno() if self._program.telemetry else None
-            # A worker that puts a socket in the place of its stdout must have had a pipe there, as on Lambda.
+            # A worker replaces its stdout by a socket; before, it must be a pipe, as on Lambda.
             piped = self._program.provider_socket
             process = subprocess.Popen(
                 _command(self._runtime, self._program.handler),
@@ -166,7 +166,7 @@ class _Process:
                 process.wait(_SIGTERM_S)
             waits = process.poll() is None
         elif waits and self._program.ending != case.WAIT:
-            # The server ended the run with a response to `next`: the process must see it.
+            # The server ended the run with its response to `next`, which the process must receive.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_LIMIT_S)
             waits = process.poll() is None
@@ -213,10 +213,10 @@ def _write_files(task_root: Path, files: Dict[str, case.Source]) -> None:
 
 @contextlib.contextmanager
 def _provider(path: Path, *, is_used: bool) -> Iterator[List[bytes]]:
-    """A unix socket for the function's output, like that of the platform's log collector.
+    """Create a Unix socket for the function's output, like that of the platform's log collector.
 
-    What was sent is read when the process has ended: until then it fits into the kernel's buffers. It is in
-    the list, by connection, after the ``with`` block.
+    The data is read after the process has ended; until then it fits into the kernel's buffers. After the
+    ``with`` block the list contains it, by connection.
     """
     streams: List[bytes] = []
     with socket.socket(socket.AF_UNIX) as listener:

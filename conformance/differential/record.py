@@ -1,4 +1,4 @@
-"""What is compared: the normalised account of one run, or of one event of it."""
+"""The normalised record of a run or of one of its events, which is compared."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _FRAME_HEAD = struct.Struct(">IIQ")  # type, length of the message, microseconds
 _NEXT = "invocation/next"
 _CAUSE = "Lambda-Runtime-Function-XRay-Error-Cause"
 _ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
-_CAUSE_LIMIT = 65_536  # bytes; of a longer one Lambda drops the frames (RIE: error_cause_compactor.go)
+_CAUSE_LIMIT = 65_536  # bytes; Lambda drops the frames of a longer cause (RIE: error_cause_compactor.go)
 _CAUSE_FRAMES = 20
 _CAUSE_CHARACTERS = 1000
-NOT_DELIVERED = "the event was never asked for"
+NOT_DELIVERED = "the event was never requested"
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Request:
     body      parsed if it is JSON (see ``jsontext``), else bytes
     encoding  how non-ASCII characters were sent: "ascii" (none, or escaped), "utf-8"
     layout    whether the JSON is laid out as ``json.dumps`` does: "usual", "other", or "" if it is not JSON
-    cause     the X-Ray cause, parsed; of many frames the innermost, see ``_cause``
-    big_cause whether the X-Ray cause is longer than what Lambda keeps whole
-    extension the name under which an extension registers, then the identifier it was given
-    trailers  an error body among them is decoded and parsed
+    cause     the X-Ray cause, parsed, with the innermost frames only, see ``_cause``
+    big_cause whether the X-Ray cause is longer than Lambda's limit
+    extension the name that an extension registers, then the identifier that it receives
+    trailers  an error body in them is decoded and parsed
     """
 
     endpoint: str  # e.g. "POST invocation/r0/response"
@@ -57,12 +57,12 @@ class Frame:
 
     kind: str  # the type, in hexadecimal
     message: str
-    time: str  # "now", or what was there instead
+    time: str  # "now", or the value that differs
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What happened in one stretch of a run: the init phase, one event, or after the last event."""
+    """One phase of a run: the init phase, one event, or the time after the last event."""
 
     title: str
     requests: Tuple[Request, ...] = ()
@@ -73,14 +73,14 @@ class Phase:
 
 @dataclass(frozen=True)
 class Record:
-    """The account that is compared."""
+    """The record that is compared."""
 
     phases: Tuple[Phase, ...]
     ending: str
-    streams: Tuple[str, ...] = ()  # what arrived at the provider socket, by connection
+    streams: Tuple[str, ...] = ()  # the data that arrived at the provider socket, by connection
 
     def only(self, event: int) -> Record:
-        """The record of one event: everything else is left out, its ending too if it is not this event's."""
+        """Return the record of one event; the ending is included only if it belongs to this event."""
         for number, phase in enumerate(self.phases):
             if phase.title == _title(event + 1):
                 is_last = number == len(self.phases) - 1
@@ -88,13 +88,13 @@ class Record:
         return Record((), NOT_DELIVERED)
 
 
-@functools.lru_cache(maxsize=None)  # a run may be that of many cases
+@functools.lru_cache(maxsize=None)  # many cases may share a run
 def make(run: Run) -> Record:
     """Normalise a run."""
     end = Sizes(len(run.stdout), len(run.stderr), len(run.telemetry))
     marks = [*run.marks, end]
     if run.program.pollers > 1:
-        marks = [end]  # the events overlap, so they are one stretch
+        marks = [end]  # the events overlap, so they form one phase
     phases: List[Phase] = []
     since = Sizes(0, 0, 0)
     for number, until in enumerate(marks):
@@ -109,7 +109,7 @@ def make(run: Run) -> Record:
 
 
 def posted(run: Run, event: int) -> List[bytes]:
-    """The bodies that were posted for an event, as they were."""
+    """Return the unchanged bodies that were posted for an event."""
     return [
         received.body
         for received in run.requests
@@ -118,7 +118,7 @@ def posted(run: Run, event: int) -> List[bytes]:
 
 
 def lines(record: Record) -> List[str]:
-    """The record as text, to compare and to read."""
+    """Return the record as text, for comparison and for reading."""
     result: List[str] = []
     for phase in record.phases:
         result.append(phase.title)
@@ -159,7 +159,7 @@ def _phase(run: Run, number: int, since: Sizes, until: Sizes) -> Phase:
 
 
 def _unordered(phase: Phase) -> Phase:
-    """The same without the order in which several processes happened to do things."""
+    """Return the phase without the order of events between processes, which varies."""
     return replace(
         phase,
         requests=tuple(sorted(phase.requests, key=lambda request: (request.endpoint, str(request.body)))),
@@ -203,7 +203,7 @@ def _trailer(name: str, value: str, run: Run) -> Any:
 
 
 def _has_usual_layout(text: str) -> bool:
-    """Whether separators and escapes are those of ``json.dumps``, with or without ``ensure_ascii``."""
+    """Return whether the layout is that of ``json.dumps``, with or without ``ensure_ascii``."""
     plain = jsontext.compact(jsontext.parse(text))
     escaped = "".join(char if char.isascii() else _escaped(char) for char in plain)
     mixed = "".join(_escaped(char) if "\ud800" <= char <= "\udfff" else char for char in plain)
@@ -215,10 +215,10 @@ def _escaped(char: str) -> str:
 
 
 def _cause(header: str | None, run: Run) -> Any:
-    """The X-Ray cause without the runtimes' own frames.
+    """Return the X-Ray cause without the runtimes' own frames.
 
-    Of many frames only the innermost are compared, of a long message its start. The paths are a set, so they
-    are sorted, and those of frames that were left out are left out.
+    Only the innermost frames and the start of a long message are compared. The paths are a set, so they are
+    sorted, without those of frames that are left out.
     """
     if header is None:
         return None
@@ -241,7 +241,7 @@ def _without_own_frames(body: Any) -> Any:
 
 
 def _frames(data: bytes, run: Run) -> List[Frame]:
-    """Decode what was written to the telemetry descriptor. What is not a whole frame is shown as it is."""
+    """Decode the data on the telemetry descriptor. An incomplete frame is shown unchanged."""
     frames: List[Frame] = []
     while data:
         if len(data) < _FRAME_HEAD.size:
@@ -255,7 +255,7 @@ def _frames(data: bytes, run: Run) -> List[Frame]:
 
 
 def _renamed(data: bytes, run: Run) -> bytes:
-    """Bytes that are no JSON, normalised as far as they are text."""
+    """Return bytes that are not JSON, normalised if they are text."""
     text = data.decode("utf-8", "surrogateescape")
     return normal.names(text, run).encode("utf-8", "surrogateescape")
 
@@ -275,7 +275,7 @@ def _request_lines(request: Request) -> List[str]:
     ]
     result += [f"    {name}: {value}" for name, value in headers if value is not None]
     if request.cause is not None:
-        odd = ", longer than Lambda keeps whole" if request.big_cause else ""
+        odd = ", longer than Lambda's limit" if request.big_cause else ""
         result += [f"    X-Ray cause{odd}", *jsontext.lines(request.cause, "      ")]
     if isinstance(request.body, bytes):
         result.append(f"    body {request.body!r}" if request.body else "    empty body")
@@ -292,5 +292,5 @@ def _output_lines(name: str, text: str) -> List[str]:
 
 
 def _shown(text: str) -> List[str]:
-    """Text with visible control characters, one line per line."""
+    """Return text with visible control characters, line by line."""
     return [ascii(line)[1:-1] for line in text.split("\n")]

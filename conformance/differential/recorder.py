@@ -1,4 +1,4 @@
-"""A Runtime API server that follows a script and writes down every request, byte for byte."""
+"""A Runtime API server that follows a script and records every request, byte for byte."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EXTENSION_REGISTER = "/2020-01-01/extension/register"
 _EXTENSION_NEXT = "/2020-01-01/extension/event/next"
 _FOREVER_S = 60.0  # an ending that waits: longer than any run may take
 
-# The responses of Lambda's own server, for each status that a post may meet.
+# The responses of Lambda's own server, for each status that a post may get.
 _RESPONSES = {
     200: "{}",
     202: '{"status":"OK"}\n',
@@ -35,13 +35,13 @@ _RESPONSES = {
 
 
 def request_id(number: int) -> str:
-    """The request id of the event with this number, counted from 0."""
+    """Return the request id of the event with this number, counted from 0."""
     return _REQUEST_ID % number
 
 
 @dataclass(frozen=True)
 class Received:
-    """One request, as it arrived. ``phase`` is the number of events handed out before it, see `_respond`."""
+    """One request as received. ``phase`` is the number of events sent before it, see `_respond`."""
 
     phase: int
     connection: int
@@ -52,16 +52,16 @@ class Received:
     trailers: HeaderList
 
     def header(self, name: str) -> str | None:
-        """The values under this name joined by ``, ``, or None."""
+        """Return the values of this header joined by ``, ``, or None."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         return ", ".join(values) if values else None
 
 
 class Recorder(RuntimeApiServer):
-    """Serves one run of a program.
+    """Serve one run of a program.
 
-    ``on_next`` is called for each ``next``, before the response: what the process has written by then
-    belongs to the events before. ``idle`` is set when nothing is left to do and all pollers wait.
+    ``on_next`` is called for each ``next``, before the response: the output until then belongs to earlier
+    events. ``idle`` is set when all events are handled and all pollers wait.
     """
 
     def __init__(self, program: case.Program, on_next: Callable[[], None], idle: threading.Event) -> None:
@@ -82,7 +82,7 @@ class Recorder(RuntimeApiServer):
         super().close()
 
     def _respond(self, request: Request) -> bytes | None:
-        # An extension waits on a connection of its own, which may be read only after `next`.
+        # An extension waits on a separate connection, which may be read only after `next`.
         phase = 0 if request.path == _EXTENSION_NEXT else self._handed_out
         return self._reply(
             Received(
@@ -97,7 +97,7 @@ class Recorder(RuntimeApiServer):
         )
 
     def _reply(self, received: Received) -> bytes | None:
-        """Write the request down and return the bytes of the response, or None to close the connection."""
+        """Record the request; return the bytes of the response, or None to close the connection."""
         endpoint = received.path.partition("/runtime/")[2]
         if endpoint == "invocation/next":
             return self._reply_to_next(received)
@@ -112,7 +112,7 @@ class Recorder(RuntimeApiServer):
         return _response(status, _RESPONSES[status])
 
     def _status(self, endpoint: str) -> int:
-        """The scripted status of a post, or of restore/next."""
+        """Return the scripted status of a post or of restore/next."""
         with self._script_lock:
             earlier = self._posts.get(endpoint, 0)
             self._posts[endpoint] = earlier + 1
@@ -123,7 +123,7 @@ class Recorder(RuntimeApiServer):
         for number, event in enumerate(self._program.events):
             if request_id(number) == about:
                 return event.statuses[earlier] if earlier < len(event.statuses) else 202
-        return 400  # an id that was never handed out
+        return 400  # an unknown id
 
     def _reply_to_next(self, received: Received) -> bytes | None:
         with self._script_lock:
@@ -190,6 +190,6 @@ def _message(status: int, body: bytes, headers: Dict[str, str], *, chunked: bool
 
 
 def _in_chunks(body: bytes, size: int = 1000) -> bytes:
-    """The body in chunks (RFC 9112, 7.1), with an extension on each, which a client must ignore."""
+    """Encode the body in chunks (RFC 9112, 7.1) with extensions, which a client must ignore."""
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     return b"".join(b"%X;x=y\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"

@@ -1,4 +1,4 @@
-"""Accepted differences that hold everywhere: each changes the record of AWS's runtime into ours.
+"""Accepted differences that apply to all cases: each rule turns the record of AWS's runtime into ours.
 
 All other accepted differences are data, see ``accepted.py``.
 """
@@ -38,7 +38,7 @@ def _each_request(change: Callable[[Request], Request]) -> Rule:
 
 
 def _each_output(change: Callable[[str], str]) -> Rule:
-    """Change what was logged: stdout, and the messages of frames; a frame left empty is dropped."""
+    """Change the logs: stdout and the messages of frames. A frame that becomes empty is dropped."""
 
     def changed(phase: Phase) -> Phase:
         frames = [(frame, change(frame.message)) for frame in phase.frames]
@@ -53,7 +53,7 @@ def _both(first: Rule, second: Rule) -> Rule:
 
 
 def _init_error_in_utf8(request: Request) -> Request:
-    """AWS's runtime, where it should send UTF-8, sends an init error in Latin-1."""
+    """Decode an init error of AWS's runtime that is Latin-1 instead of UTF-8."""
     if request.endpoint != "POST init/error" or not isinstance(request.body, bytes):
         return request
     return replace(request, body=jsontext.parse(request.body.decode("latin-1")), layout="usual")
@@ -86,7 +86,7 @@ def _without_import_entries(request: Request) -> Request:
 
 
 def _error_type(request: Request) -> Request:
-    """`Function.` and the class, without what is not a letter, digit, dot or underscore in ASCII."""
+    """Add `Function.` and the class's name, reduced to ASCII letters, digits, dots and underscores."""
     is_error = request.endpoint.endswith("/error") and isinstance(request.body, dict)
     if not is_error or (request.error_type or "").startswith("Runtime."):
         return request
@@ -102,7 +102,7 @@ def _init_content_type(request: Request) -> Request:
     return request
 
 
-# By the keys of differences.json, in the order in which they are applied.
+# By the keys of differences.json, in the order of their application.
 RULES: Dict[str, Rule] = {
     "init-error-encoding": _each_request(_init_error_in_utf8),
     "utf-8": _both(_each_request(_body_in_utf8), _each_output(_log_in_utf8)),
@@ -119,7 +119,7 @@ RULES: Dict[str, Rule] = {
 
 
 def apply(record: Record) -> Tuple[Record, Set[str]]:
-    """Return what the rules make of the record of AWS's runtime, and the keys of those that changed it."""
+    """Apply the rules to a record of AWS's runtime; return it and the keys of the rules that changed it."""
     keys = set()
     for key, rule in RULES.items():
         changed = rule(record)

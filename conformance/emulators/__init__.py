@@ -1,1 +1,1 @@
-"""Compares our emulator with AWS's: the same invocations through AWS CLI and boto3."""
+"""Compare our emulator with AWS's: the same invocations through AWS CLI and boto3."""

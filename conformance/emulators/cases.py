@@ -1,4 +1,4 @@
-"""The cases: each invocation through each client, on AWS's emulator and on ours, and the two compared."""
+"""The cases: each invocation through each client on both emulators, and a comparison of the two."""
 
 from __future__ import annotations
 

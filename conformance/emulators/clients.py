@@ -1,4 +1,4 @@
-"""The two callers: AWS's command line and AWS's SDK for Python, each used as its manual says."""
+"""The two clients: AWS CLI and AWS's SDK for Python, each used as documented."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from conformance.emulators.steps import Call
 
 TIMEOUT_S = 20
 REGION = "us-east-1"
-# Any will do: neither server looks at the signature.
+# Any credentials work: neither server checks the signature.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
 
 
 class ClientFailure(Exception):
-    """A client could make nothing of what the server sent."""
+    """A client could not handle the server's response."""
 
 
 class Client(ABC):
-    """A caller of functions; ``shows`` says what of a response it lets a person see."""
+    """A client; ``shows`` reduces an expected response to the parts that the client shows."""
 
     name = ""
 
     @abstractmethod
     def invoke(self, url: str, call: Call) -> Response:
-        """Make one call; what came of it."""
+        """Make one call and return the response."""
 
     def shows(self, expected: Expected) -> Expected:
         return expected
 
 
 class AwsCli(Client):
-    """`aws lambda invoke`: prints what was in the headers, writes the payload to a file."""
+    """`aws lambda invoke`, which prints values from the headers and writes the payload to a file."""
 
     name = f"aws-cli {version('awscli')}"
 
@@ -67,7 +67,7 @@ class AwsCli(Client):
 
     def command(self, url: str, call: Call, payload: Path) -> list[str]:
         program = Path(sys.executable).parent / "aws"
-        # fileb:// means these bytes in version 1 and in version 2; other forms of a payload differ.
+        # fileb:// has the same meaning in versions 1 and 2; other forms of a payload differ.
         options = {
             "--function-name": call.function_name,
             "--payload": f"fileb://{payload}" if call.payload else None,
@@ -81,7 +81,7 @@ class AwsCli(Client):
         return [str(program), "lambda", "invoke", "--output", "json", *given]
 
     def environment(self, home: str) -> dict[str, str]:
-        """A computer on which nobody has configured anything; one attempt, so that no error is hidden."""
+        """The variables of a machine without AWS configuration; one attempt, so that no error is hidden."""
         settings = {"AWS_DEFAULT_REGION": REGION, "AWS_MAX_ATTEMPTS": "1", "AWS_PAGER": ""}
         own = {"HOME": home, "PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
         return {**own, **settings, **CREDENTIALS}
@@ -93,17 +93,17 @@ class AwsCli(Client):
         return Response(api_error=found[1])
 
     def shows(self, expected: Expected) -> Expected:
-        """Of an error it prints the name and the message only."""
+        """Keep only the name and the message of an error."""
         return Expected(None, None, None, api_error=expected.api_error) if expected.api_error else expected
 
 
 class Boto3(Client):
-    """`client.invoke`, with a look at the body of an HTTP error, which its exception does not keep."""
+    """`client.invoke`, plus the body of an HTTP error, which boto3's exception does not contain."""
 
     name = f"boto3 {version('boto3')}"
 
     def __init__(self) -> None:
-        # One session, because it reads AWS's descriptions of its services once; threads must take turns.
+        # One session, because it reads AWS's service descriptions once; threads must use it one at a time.
         self.session = boto3.session.Session("none", "none", region_name=REGION)
         self.session_lock = threading.Lock()
 
@@ -142,12 +142,12 @@ class Boto3(Client):
 
 
 def is_server_error(error: ClientError) -> bool:
-    """AWS's emulator puts the function's error into a 502; an API error's body has no payload."""
+    """Return whether it is a 502 with the function's error, as AWS's emulator sends it."""
     return bool(error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500)
 
 
 def response_of(reply: dict[str, Any], payload: bytes) -> Response:
-    """From the members that the API reference calls StatusCode, FunctionError and so on."""
+    """Create a response from the members of the API reference: StatusCode, FunctionError and so on."""
     log = reply.get("LogResult")
     return Response(
         status=reply["StatusCode"],

@@ -16,7 +16,7 @@ from conformance.emulators.runner import Runtime
 from conformance.servers import ROOT, require_aws_emulator, write_task_root
 from conformance.suite import forget_settings
 
-# AWS's runtime takes the handler as an argument; the file stands where a bootstrap would.
+# AWS's runtime takes the handler as an argument; this file replaces bootstrap.
 AWS_BOOTSTRAP = """#!{python}
 import os, sys
 sys.path.insert(0, os.getcwd())
@@ -28,7 +28,7 @@ main(["awslambdaric", os.environ["_HANDLER"]])
 @pytest.fixture(scope="session")
 def harness(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Harness:
     require_aws_emulator()
-    # The profiles and endpoints that this computer is configured for must not matter.
+    # This machine's profiles and endpoints must not have any effect.
     forget_settings("AWS_")
     os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
     folder = tmp_path_factory.mktemp("emulators")

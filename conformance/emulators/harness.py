@@ -1,4 +1,4 @@
-"""Runs an invocation on both emulators once, for the cases that look at the outcome."""
+"""Run an invocation once on both emulators, for all cases that check its outcome."""
 
 from __future__ import annotations
 

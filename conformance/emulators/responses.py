@@ -1,4 +1,4 @@
-"""What a caller gets from an invocation, as seen and as expected."""
+"""The responses to an invocation: as a client received them, and as expected."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any
 
-# What a payload and a request id look like differs from one invocation to the next only in these.
+# The parts of a payload and a request id that differ between invocations.
 UUID = re.compile(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
 class Response:
-    """What one client showed of one invocation; None is what it did not show, or what was not there."""
+    """The response to one invocation as one client shows it; None for parts that it lacks or hides."""
 
     status: int | None = None
     function_error: str | None = None
@@ -25,16 +25,16 @@ class Response:
 
 
 class Payload(ABC):
-    """An expectation of a payload: ``accepts`` compares, ``str()`` is for people."""
+    """An expected payload: ``accepts`` compares, ``str()`` describes it."""
 
     @abstractmethod
     def accepts(self, payload: bytes) -> bool:
-        """Whether this payload is the one."""
+        """Return whether the payload is as expected."""
 
 
 @dataclass(frozen=True)
 class Json(Payload):
-    """Equal as JSON: runtimes are free to escape characters and to put spaces."""
+    """Equal as JSON: runtimes may escape characters and add spaces."""
 
     value: object
 
@@ -86,7 +86,7 @@ class Error(Payload):
 
 @dataclass(frozen=True)
 class Expected:
-    """What a caller should get, a field for each of :class:`Response`'s; ``log`` is a regular expression."""
+    """An expected response, with the same fields as :class:`Response`; ``log`` is a regular expression."""
 
     status: int | None = 200
     function_error: str | None = None
@@ -97,7 +97,7 @@ class Expected:
 
 
 def differences(expected: Expected, found: Response) -> list[str]:
-    """One sentence for each field that is not as expected."""
+    """Return a sentence for each field that is not as expected."""
     return [
         f"{field.name}: expected {describe(getattr(expected, field.name))}, "
         f"found {describe(getattr(found, field.name))}"
@@ -117,7 +117,7 @@ def is_met(expected: object, found: Any, field: str) -> bool:
 
 
 def disagreements(one: Response, other: Response, uncompared: set[str]) -> list[str]:
-    """One sentence for each field in which two servers' responses differ, ids set aside."""
+    """Return a sentence for each field in which two servers' responses differ, except for ids."""
     sentences = []
     for field in fields(Response):
         left, right = without_ids(getattr(one, field.name)), without_ids(getattr(other, field.name))
@@ -131,7 +131,7 @@ def without_ids(value: object) -> object:
 
 
 def parse(payload: bytes) -> object:
-    """The JSON value; for bytes that are none, an object that equals no JSON value."""
+    """Return the JSON value; for bytes that are not JSON, an object that equals no JSON value."""
     try:
         return json.loads(payload)
     except ValueError:
@@ -149,7 +149,7 @@ def describe(value: object) -> str:
 
 
 def shorten(text: str, width: int = 300) -> str:
-    """The beginning and the end of a long text, and how long it was."""
+    """Return the beginning and the end of a long text, and its length."""
     if len(text) <= width:
         return text
     half = width // 2

@@ -1,4 +1,4 @@
-"""Runs a case on a server through a client, and says what was not as expected."""
+"""Run a case on a server through a client, and report unexpected results."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one case on one server through one client."""
+    """The outcome of one case on one server through one client."""
 
     responses: tuple[Response, ...]
     problems: tuple[str, ...]
-    server_log: str  # its last lines, for whoever has to find out
+    server_log: str  # its last lines, for debugging
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One case through one client: on AWS's emulator, if it can be asked, on ours, and the two compared."""
+    """One case through one client: on AWS's emulator, if possible, on ours, and their comparison."""
 
     aws: Outcome | None
     ours: Outcome
@@ -49,7 +49,7 @@ def try_case(case: Case, client: Client, runtime: Runtime, task_root: Path) -> T
 
 
 def run(case: Case, server: type[Server], client: Client, runtime: Runtime, task_root: Path) -> Outcome:
-    """Invoke on a fresh server; whatever it or the client does is a result, not the end of the run."""
+    """Invoke on a new server; failures of the server or the client become part of the outcome."""
     setup = Setup(runtime.bootstrap, task_root, case.handler, case.timeout_s)
     responses: list[Response] = []
     problems: list[str] = []
@@ -87,14 +87,14 @@ def steps(case: Case, runtime: Runtime) -> list[Step]:
 
 
 def compare(case: Case, aws: Outcome, ours: Outcome, runtime: Runtime) -> list[str]:
-    """How the two servers' responses differ beyond what is listed; both outcomes are of the same client."""
+    """Return the differences between both servers that are not listed; both outcomes use the same client."""
     if not aws.responses or not ours.responses:
         return ["nothing to compare"]
     problems = []
     for number, (step, left, right) in enumerate(zip(steps(case, runtime), aws.responses, ours.responses), 1):
         uncompared = deviating_fields(step.expected, step.deviations)
         if left.payload is None and left.api_error:
-            uncompared.add("payload")  # this client shows no body of an HTTP error
+            uncompared.add("payload")  # this client does not show the body of an HTTP error
         found = disagreements(left, right, uncompared)
         problems += [f"invocation {number}: {sentence}" for sentence in found]
     return problems

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from conformance.emulators.deviations import ONE_AT_A_TIME, ONE_NAME
 from conformance.emulators.responses import Error, Expected, Json, Raw
 
-MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100  # what the Runtime API accepts, not a byte more
+MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100  # the limit of the Runtime API
 
 
 @dataclass(frozen=True)
 class Call:
-    """One invocation, as the caller writes it."""
+    """One invocation, with the caller's options."""
 
     payload: bytes = b"null"
     invocation_type: str = "RequestResponse"
     log_type: str = "None"
     client_context: str | None = None  # JSON text
     tenant_id: str | None = None
-    function_name: str = "function"  # AWS's emulator knows no other
+    function_name: str = "function"  # the only name that AWS's emulator knows
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Case:
-    """Steps on a fresh function, one after the other or all at once."""
+    """Steps on a new function, one after the other or all at once."""
 
     name: str
     handler: str
@@ -66,12 +66,12 @@ def fails_in_python(error_type: str, message: str) -> Expected:
 
 
 def streams(data: bytes) -> Expected:
-    """What a caller gets that cannot read streams: all of it at once."""
+    """Expect a stream as a buffered response, for callers that cannot read streams."""
     return Expected(payload=Raw(data))
 
 
 def not_marshalled(kind: str, value: object) -> Step:
-    """The same call on AWS's runtime, which takes generators and coroutines for values."""
+    """Expect the error of AWS's runtime, which treats generators and coroutines as values."""
     return Step(
         call(value),
         fails_in_python(
@@ -86,12 +86,12 @@ def exits(how: str) -> Expected:
 
 
 def accepted(status: int) -> Expected:
-    """Nothing but a status, as AWS's API reference says of Event and DryRun."""
+    """Expect only a status, as AWS's API reference documents for Event and DryRun."""
     return Expected(status=status, executed_version=None, payload=Raw(b""))
 
 
 def refused(api_error: str, status: int) -> Expected:
-    """An error of the API itself: the function was not invoked. Its message is the service's own affair."""
+    """Expect an error of the API itself, without an invocation. Its message is not compared."""
     return Expected(status=status, executed_version=None, api_error=api_error)
 
 
@@ -152,7 +152,7 @@ CASES = (
                 call(3),
                 fails_in_python("SystemExit", r".*sys\.exit\(3\).*"),
                 ("502",),
-                # Which exits without a word.
+                # AWS's runtime exits without a message.
                 with_aws_runtime=Step(call(3), exits("with error: exit status 3"), ("502",)),
             ),
             WORKS_AGAIN,
@@ -196,7 +196,7 @@ CASES = (
             Step(
                 call(MAX_RESPONSE_BYTES + 1),
                 TOO_LARGE,
-                # Which exits because of the status 413, and so AWS's emulator responds with 502.
+                # AWS's runtime exits after the status 413, so AWS's emulator responds with 502.
                 with_aws_runtime=Step(call(MAX_RESPONSE_BYTES + 1), TOO_LARGE, ("502",)),
             ),
             Step(call(10), succeeds("x" * 8)),

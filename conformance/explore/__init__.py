@@ -1,1 +1,1 @@
-"""`make explore-lambda-environment`, built and run for real."""
+"""Build and run the container of `make explore-lambda-environment`."""

@@ -1,4 +1,4 @@
-"""What a visitor of the container must find."""
+"""The content and the behaviour of the container."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ SHARED_MEMORY = "ls -d /dev/shm"
 BOOTSTRAP = "ls -l /opt/bootstrap"
 ALONE = "env -u AWS_LAMBDA_RUNTIME_API /opt/bootstrap"
 COMMANDS = (INVOKE, IDENTITY, FOLDER, VARIABLES, WRITABLE, EXECUTABLE, SHARED_MEMORY, BOOTSTRAP, ALONE)
-# Of these the value differs from function to function, or the emulator's is of this machine.
+# Values that depend on the function, or in the emulator on this machine.
 NOT_COMPARED = {"PATH", "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_LOG_STREAM_NAME", "LD_LIBRARY_PATH"}
-NOT_COMPARED |= {"LC_CTYPE", *NO_CREDENTIALS}  # not of Lambda's
+NOT_COMPARED |= {"LC_CTYPE", *NO_CREDENTIALS}  # not set by Lambda
 PYTHON = "A base with Python"
 BARE = "A base without Python"
 TOOLS = "Tools"
@@ -49,13 +49,13 @@ def visit(harness: Harness) -> Visit:
 
 
 def expect_response(output: str) -> str:
-    """The line of ``output`` that is the function's response; the log's lines may come before it or after."""
+    """Expect one line of ``output`` to be the function's response, among the lines of the log."""
     line = only_item("responses", [line for line in output.splitlines() if line.startswith("{")])
     expect("the response", json.loads(line), RESPONSE)
     return str(line)
 
 
-@case(PYTHON, "the banner says what is there")
+@case(PYTHON, "the banner describes the content")
 def the_banner(harness: Harness) -> Observation:
     banner = visit(harness).banner
     expect_in("the banner", "This resembles AWS Lambda", banner)
@@ -66,7 +66,7 @@ def the_banner(harness: Harness) -> Observation:
     return python[1] if python else ""
 
 
-@case(PYTHON, "a stranger pastes the banner's line into a terminal, and has the response")
+@case(PYTHON, "the banner's line works when it is pasted into a terminal")
 def a_stranger(harness: Harness) -> Observation:
     with Terminal(harness, EXPLORE_BASE=WITH_PYTHON) as terminal:
         banner = terminal.read_until("To invoke the function, paste:\n\n") + terminal.read_until("\n")
@@ -113,7 +113,7 @@ def the_variables(harness: Harness) -> Observation:
     return f"{len(names) + 3} compared"
 
 
-@case(PYTHON, "user, folder, and what can be written are Lambda's")
+@case(PYTHON, "user, folder and writable paths are Lambda's")
 def the_limits(harness: Harness) -> Observation:
     seen = visit(harness)
     expect_in("id", "uid=993", seen.output_of(IDENTITY))
@@ -125,7 +125,7 @@ def the_limits(harness: Harness) -> Observation:
     return "993:990 in /var/task, only /tmp is writable, no /dev/shm"
 
 
-@case(PYTHON, "/opt/bootstrap is the runtime, and says so when called by hand")
+@case(PYTHON, "/opt/bootstrap is the runtime, and explains itself when called by hand")
 def the_bootstrap(harness: Harness) -> Observation:
     seen = visit(harness)
     expect("its mode", seen.output_of(BOOTSTRAP)[:10], "-rwxr-xr-x")
@@ -137,17 +137,17 @@ def the_bootstrap(harness: Harness) -> Observation:
     return seen.output_of(ALONE).splitlines()[0]
 
 
-@case(BARE, "the banner says how to bring one")
+@case(BARE, "the banner explains how to add Python")
 def no_python(harness: Harness) -> Observation:
     seen = harness.visit("ls /opt", EXPLORE_BASE=OS_ONLY)
     expect_in("the banner", "EXPLORE_LAYERS=layers/python3.13-x86_64.zip", seen.banner)
     if INVOKE in seen.banner:
-        raise Mismatch("the banner offers what cannot work")
+        raise Mismatch("the banner offers a command that cannot work")
     expect("/opt", seen.output_of("ls /opt").split(), ["bootstrap", "hello.py", "runtime"])
     return "make explore-lambda-environment EXPLORE_LAYERS=…"
 
 
-@case(BARE, "a layer brings one, and the pasted line works")
+@case(BARE, "a layer adds Python, and the pasted line works")
 def interpreter_layer(harness: Harness) -> Observation:
     layer = harness.interpreter_layer()
     seen = harness.visit(INVOKE, "command -v python3", EXPLORE_BASE=OS_ONLY, EXPLORE_LAYERS=str(layer))
@@ -156,13 +156,13 @@ def interpreter_layer(harness: Harness) -> Observation:
     return f"/opt/bin/python3, {layer.stat().st_size / 2**20:.0f} MB of layer"
 
 
-@case(BARE, "a layer that is none ends it in one line")
+@case(BARE, "an invalid layer ends it with one line")
 def no_layer(harness: Harness) -> Observation:
     seen = harness.visit(EXPLORE_BASE=OS_ONLY, EXPLORE_LAYERS="layers/nowhere.zip")
     lines = [line for line in seen.output.splitlines() if "nowhere.zip" in line]
     expect("lines about it", len(lines), 1)
     if seen.status == 0 or "STEP" in seen.output:
-        raise Mismatch(f"it went on, with status {seen.status}")
+        raise Mismatch(f"it continued, with status {seen.status}")
     return lines[0]
 
 
@@ -196,7 +196,7 @@ def relative(folder: Path, pattern: str) -> list[str]:
 
 
 def finds_nothing(linter: str, files: list[str], folder: Path) -> Observation:
-    """Run a linter beside this interpreter, or of this machine."""
+    """Run a linter that is installed beside this interpreter or on PATH."""
     places = [
         Path(sys.executable).parent,
         ROOT / ".environments" / "tools" / "bin",
@@ -207,6 +207,6 @@ def finds_nothing(linter: str, files: list[str], folder: Path) -> Observation:
     if program is None:
         raise MissingRequirement(f"{linter} is not installed")
     done = subprocess.run([program, *files], cwd=folder, capture_output=True, text=True)
-    expect(f"what {linter} says", done.stdout + done.stderr, "")
+    expect(f"the output of {linter}", done.stdout + done.stderr, "")
     expect(f"the status of {linter}", done.returncode, 0)
     return ", ".join(files)

@@ -1,7 +1,7 @@
-"""A container engine in a folder of its own: podman as this machine allows it, also for Docker's commands.
+"""A container engine in a separate folder: podman, also for Docker's commands.
 
-What it needs on machines without an init system, with cgroups of both versions, or with few rights is in
-podman's containers.conf, so that the commands themselves stay those that anybody types.
+The settings for machines without an init system, with cgroups of both versions, or with few rights are in
+podman's containers.conf, so that the commands are the same as elsewhere.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ netns = "none"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
-# crun refuses cgroups of both versions at once; in a mount namespace of its own it need not see one of them.
+# crun refuses cgroups of both versions at once; a separate mount namespace hides one of them.
 PODMAN = """\
 #!/bin/sh
 export CONTAINERS_CONF='{folder}/containers.conf' BUILDAH_ISOLATION=chroot
@@ -41,14 +41,14 @@ SERVICE_START_S = 10
 
 
 class EngineError(Exception):
-    """The engine refused, or cannot be had; the text is its last line."""
+    """The engine failed or is not available; the message is its last line."""
 
 
 class Engine:
-    """podman with its own images, between ``with`` and its end.
+    """podman with separate images, to be used with ``with``.
 
-    Containers have no network but their own loopback, so that no port is taken twice. Raises EngineError if
-    nothing can be run here.
+    Containers have only a loopback network of their own, so that ports do not conflict. Raises EngineError if
+    containers cannot run on this machine.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Engine:
         if shutil.which("busybox") is None:
             raise EngineError("busybox is not installed (Debian's package: busybox-static)")
         self._folder = Path(tempfile.mkdtemp(prefix="engine-"))
-        self.podman = self._folder / "podman"  # a program to be called like podman or docker
+        self.podman = self._folder / "podman"  # a program that replaces podman or docker
         self.output = ""  # of the last call
         self._service: subprocess.Popen[bytes] | None = None
 
@@ -83,20 +83,20 @@ class Engine:
             self._service.wait()
         self.end_containers()
         subprocess.run([self.podman, "rmi", "--all", "--force"], capture_output=True)
-        mounted = self._folder / "storage" / "overlay"  # podman leaves it so for its next start
+        mounted = self._folder / "storage" / "overlay"  # podman keeps it for its next start
         if os.path.ismount(mounted) or _is_listed_as_mounted(mounted):
             subprocess.run(["umount", mounted], capture_output=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def import_tree(self, tree: Path, name: str, *changes: str) -> None:
-        """Make an image of a folder. ``changes`` are lines of a Dockerfile, such as ``ENV A=b``."""
+        """Create an image from a folder. ``changes`` are lines of a Dockerfile, such as ``ENV A=b``."""
         options = [word for change in changes for word in ("--change", change)]
         tar = ["tar", "--owner=0", "--group=0", "--numeric-owner", "-C", str(tree), "-c", "."]
         with subprocess.Popen(tar, stdout=subprocess.PIPE) as archive:
             self.run("import", "--quiet", *options, "-", name, stdin=archive.stdout)
 
     def run(self, *words: str, stdin: IO[bytes] | None = None) -> str:
-        """Call podman: what it printed. Raises EngineError if it failed."""
+        """Run podman and return its output. Raises EngineError if it fails."""
         done = subprocess.run(
             [str(self.podman), *words],
             stdin=stdin or subprocess.DEVNULL,
@@ -109,11 +109,11 @@ class Engine:
         return done.stdout.decode(errors="replace")
 
     def end_containers(self) -> None:
-        """End those that run, if any."""
+        """End the running containers."""
         subprocess.run([self.podman, "rm", "--all", "--force", "--time", "0"], capture_output=True)
 
     def docker_environment(self) -> Mapping[str, str]:
-        """The variables with which Docker's command line finds this engine; starts its service."""
+        """Start the engine's service; return the variables with which Docker's command line finds it."""
         socket = self._folder / "docker.sock"
         if self._service is None:
             command: Sequence[str] = [
@@ -134,7 +134,7 @@ class Engine:
         return {"DOCKER_HOST": f"unix://{socket}", "DOCKER_CONFIG": str(self._folder)}
 
     def _try(self) -> None:
-        """Run the smallest of images, because much may be missing that only shows then."""
+        """Run a minimal image, because some missing requirements only show then."""
         tree = self._folder / "tiny"
         (tree / "bin").mkdir(parents=True)
         shutil.copy(shutil.which("busybox") or "busybox", tree / "bin" / "true")
@@ -143,7 +143,7 @@ class Engine:
 
 
 def _is_listed_as_mounted(path: Path) -> bool:
-    mounts = Path("/proc/self/mounts")  # a folder mounted onto itself is no mount point to os.path
+    mounts = Path("/proc/self/mounts")  # for os.path, a folder mounted onto itself is not a mount point
     return mounts.exists() and f" {path} " in mounts.read_text()
 
 

@@ -1,4 +1,4 @@
-"""Visits the container as a person does: types `make explore-lambda-environment`, then commands into it."""
+"""Use the container like a person: type `make explore-lambda-environment`, then commands."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PATIENCE_S = 60
 
 
 class Visit:
-    """What one visit showed: the banner, and for each command that was typed what it printed."""
+    """The output of one session: the banner, and the output of each command."""
 
     def __init__(self, output: str, status: int) -> None:
         self.output = output
@@ -48,7 +48,7 @@ class Visit:
 
 
 class Harness:
-    """A copy of the sources, and an engine that has the bases; or the reason why there is none."""
+    """A copy of the sources, and an engine with the base images, or the reason why it is missing."""
 
     def __init__(self, folder: Path, engine: Engine | None, no_engine: str) -> None:
         self.folder = folder
@@ -60,7 +60,7 @@ class Harness:
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine, when the bases are in it. Raises MissingRequirement if there is none."""
+        """Return the engine with the base images. Raises MissingRequirement if it is missing."""
         if self._engine is None:
             raise MissingRequirement(self._no_engine)
         root = trees.os_only(self.folder / "machine")
@@ -74,7 +74,7 @@ class Harness:
         return self._engine
 
     def interpreter_layer(self) -> Path:
-        """A zip with `bin/python3` and its library, as `make dist-python` makes them."""
+        """Create a zip with `bin/python3` and its library, like that of `make dist-python`."""
         output = self.source / "layers" / "python.zip"
         if not output.exists():
             tree = self.folder / "interpreter"
@@ -84,10 +84,10 @@ class Harness:
         return output
 
     def visit(self, *commands: str, docker: str = "", **variables: str) -> Visit:
-        """Type these commands, and leave. ``variables`` are make's. The same visit is made once."""
+        """Type these commands and exit. ``variables`` are make's. Equal sessions run only once."""
         key = repr((commands, docker, variables))
         if key not in self._visits:
-            # Both streams in one, or their order would be the engine's.
+            # Both streams in one, because the engine would not keep their order.
             typed = "exec 2>&1\n"
             typed += "".join(f"echo '{HEADING}'{quote(command)}\n{command}\n" for command in commands)
             done = subprocess.run(
@@ -103,7 +103,7 @@ class Harness:
         return self._visits[key]
 
     def log(self) -> str:
-        """What the last visit showed."""
+        """Return the output of the last session."""
         return list(self._visits.values())[-1].output if self._visits else ""
 
     def command(self, docker: str, variables: Mapping[str, str]) -> list[str]:
@@ -116,7 +116,7 @@ class Harness:
 
 
 class Terminal:
-    """A person at a terminal, between ``with`` and its end."""
+    """A terminal to type into, to be used with ``with``."""
 
     def __init__(self, harness: Harness, **variables: str) -> None:
         self._laboratory = harness
@@ -143,13 +143,13 @@ class Terminal:
         self._laboratory.engine.end_containers()
 
     def read_until(self, text: str) -> str:
-        """All that has appeared by the time ``text`` does. Raises Mismatch if it does not."""
+        """Return the output until ``text`` appears. Raises Mismatch if it does not appear."""
         deadline = time.monotonic() + PATIENCE_S
         while text not in self._seen:
             ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
             try:
                 data = os.read(self._master, 65536) if ready else b""
-            except OSError:  # nobody has the other end any more
+            except OSError:  # the other end is closed
                 data = b""
             if not data:
                 raise Mismatch(f"{text!r} never appeared in: {shorten(self._seen[-600:])}")
@@ -162,5 +162,5 @@ class Terminal:
 
 
 def quote(text: str) -> str:
-    """For the shell, also where ``text`` has quotes itself."""
+    """Quote ``text`` for the shell, even if it contains quotes."""
     return "'" + text.replace("'", "'\\''") + "'"

@@ -1,4 +1,4 @@
-"""Root file systems to stand in for the images that Lambda's and other bases are pulled from."""
+"""Root file systems that replace Lambda's and other base images."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 from conformance.sandbox.machine import INTERPRETER, PREFIX, Machine
 
-# What no function needs, and takes the longest to copy.
+# Large files that functions do not need.
 UNUSED = ("test", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip", "config-*", "site-packages")
 
 
 def os_only(folder: Path) -> Path:
-    """As provided.al2023: a C library, a shell, small programs, no Python."""
+    """Create a root like provided.al2023: a C library, a shell, small programs, no Python."""
     return Machine(folder).root
 
 
 def add_python(prefix: Path) -> None:
-    """Put the interpreter that runs this below ``prefix``."""
+    """Copy this interpreter below ``prefix``."""
     (prefix / "bin").mkdir(parents=True, exist_ok=True)
     shutil.copy(PREFIX / "bin" / INTERPRETER, prefix / "bin" / INTERPRETER)
     (prefix / "bin" / "python3").symlink_to(INTERPRETER)
@@ -34,7 +34,7 @@ def add_python(prefix: Path) -> None:
 
 
 def add_program(root: Path, program: Path, name: str) -> None:
-    """Put ``program`` at ``name`` below ``root``, and its shared libraries where they are here."""
+    """Copy ``program`` to ``name`` below ``root``, and its shared libraries to their usual places."""
     target = root / name
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(program, target)

@@ -1,7 +1,7 @@
-"""Streams that end badly, in as many ways as functions can.
+"""Streams that fail in many ways.
 
-What they log of it has lines below 64 KiB: after a longer one, AWS's emulator of managed instances reads a
-function's output no more, and the function stops at the next.
+Their log lines stay below 64 KiB: after a longer line, AWS's emulator of managed instances stops reading a
+function's output, and the function blocks at the next line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 
 def stream(way: str | None, context: Any) -> Iterator[str]:
-    """Yield the process id; then fail in ``way``, a name below, if there is one."""
+    """Yield the process id, then fail in ``way``, a name below, if given."""
     print(f"about to fail by {way}")
     yield f"process {os.getpid()}"
     if way:
@@ -54,7 +54,7 @@ def raise_non_ascii_name() -> NoReturn:
 
 def raise_deep() -> NoReturn:
     def call(left: int) -> NoReturn:
-        if left % 2:  # two lines in turns, because repetitions of one are not shown
+        if left % 2:  # two alternating lines, because repetitions of one line are not shown
             call(left - 1)
         if left:
             call(left - 1)

@@ -1,4 +1,4 @@
-"""The functions that the cases invoke: one handler for each thing that can be seen from outside."""
+"""The functions that the cases invoke: one handler for each behaviour."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def greet(event: dict[str, str], context: Any) -> dict[str, str]:
 
 
 def count(event: object, context: Any) -> int:
-    """The number of events that this environment has handled, this one included."""
+    """Return the number of events that this environment has handled, including this one."""
     global invocations
     invocations += 1
     return invocations
@@ -47,7 +47,7 @@ def sleep(seconds: float, context: Any) -> float:
 
 
 def grow(size: int, context: Any) -> str:
-    """A text that takes ``size`` bytes as JSON, its two quotes included."""
+    """Return a text that takes ``size`` bytes as JSON, including its two quotes."""
     return "x" * (size - 2)
 
 

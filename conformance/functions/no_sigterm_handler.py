@@ -1,4 +1,4 @@
-"""A function that does not want to know of its end."""
+"""A function without a SIGTERM handler."""
 
 from __future__ import annotations
 

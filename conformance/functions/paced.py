@@ -1,4 +1,4 @@
-"""Streams that go on only when their reader lets them: nobody can mistake a response that was collected."""
+"""Streams that continue only when their reader allows it, so a buffered response would never end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAUSE_S = 0.0005
 
 
 def order_of(event: dict[str, Any]) -> dict[str, Any]:
-    """What is wanted: the event, or the parameters of its query if it comes from a function URL."""
+    """Return the parameters: the event or, for a function URL, those of its query."""
     order: dict[str, Any] = event.get("queryStringParameters", event)
     return order
 
@@ -29,31 +29,31 @@ def chunks(event: dict[str, Any], context: Any) -> Iterator[str]:
         deadline = time.monotonic() + PATIENCE_S
         while not Path(order["folder"], str(number)).exists():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"nobody has read chunk {number}")
+                raise TimeoutError(f"chunk {number} was not read")
             time.sleep(PAUSE_S)
 
 
 async def chunks_awaited(event: dict[str, Any], context: Any) -> AsyncIterator[str]:
-    """The same as an asynchronous generator."""
+    """Do the same as an async generator."""
     order = order_of(event)
     for number in range(int(order["chunks"])):
         yield f"chunk {number} at {time.time_ns()}\n"
         deadline = time.monotonic() + PATIENCE_S
         while not Path(order["folder"], str(number)).exists():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"nobody has read chunk {number}")
+                raise TimeoutError(f"chunk {number} was not read")
             await asyncio.sleep(PAUSE_S)
 
 
 def stamps(event: int, context: Any) -> Iterator[str]:
-    """Yield ``event`` times the time, with pauses in which nothing else happens."""
+    """Yield the time ``event`` times, with pauses in between."""
     for _ in range(event):
         time.sleep(0.005)
         yield f"{time.time_ns()}\n"
 
 
 def page(event: dict[str, Any], context: Any) -> Iterator[object]:
-    """What has a head and a body, for a function URL."""
+    """Yield a prelude and a body, for a function URL."""
     query = event.get("queryStringParameters", {})
     method = event["requestContext"]["http"]["method"]
     yield {
@@ -68,7 +68,7 @@ def page(event: dict[str, Any], context: Any) -> Iterator[object]:
 
 
 def count_what_is_taken(event: dict[str, Any], context: Any) -> Iterator[bytes]:
-    """Yield ``chunks`` times 64 KiB; a file in ``folder`` tells how many were taken so far."""
+    """Yield ``chunks`` chunks of 64 KiB; a file in ``folder`` contains the number of chunks so far."""
     progress = Path(event["folder"], "taken")
     for number in range(event["chunks"]):
         yield bytes(65_536)
@@ -76,7 +76,7 @@ def count_what_is_taken(event: dict[str, Any], context: Any) -> Iterator[bytes]:
 
 
 def finish(event: dict[str, Any], context: Any) -> Iterator[bytes]:
-    """Yield ``chunks`` times 64 KiB, and say in ``folder`` that it came to its end."""
+    """Yield ``chunks`` chunks of 64 KiB, then note the end in ``folder``."""
     order = order_of(event)
     try:
         for _ in range(int(order["chunks"])):

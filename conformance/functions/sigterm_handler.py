@@ -1,4 +1,4 @@
-"""A function that wants to know of its end."""
+"""A function with a SIGTERM handler."""
 
 from __future__ import annotations
 

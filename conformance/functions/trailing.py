@@ -14,7 +14,7 @@ NAME = "Lambda-Runtime-Function-Error-Type: "
 
 
 def exchange(request: bytes) -> tuple[bytes, bytes]:
-    """Head and body of the response, on a connection of its own; both empty if there was none."""
+    """Send a request on a separate connection; return the headers and the body of the response, or b""."""
     with socket.create_connection((HOST, int(PORT))) as sock:
         sock.sendall(request)
         response = b""

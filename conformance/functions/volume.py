@@ -1,4 +1,4 @@
-"""Long streams, and what they cost in memory."""
+"""Long streams, and the memory that they need."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def megabyte(number: int) -> bytes:
-    """A million bytes that are different each time, and new: who keeps them, pays for them."""
+    """Return a new block of a million different bytes, which needs memory as long as it is kept."""
     return (b"%09d\n" % number) * 100_000
 
 
 def stream(event: int, context: Any) -> Iterator[object]:
-    """Yield ``event`` megabytes, then a line with the most memory that this process has had, in KiB."""
+    """Yield ``event`` megabytes, then a line with the peak memory of this process in KiB."""
     for number in range(event):
         yield megabyte(number)
     yield f"{peak_kib()}\n"

@@ -1,1 +1,1 @@
-"""The layers that the tools build, in a sandbox that has no Python but theirs."""
+"""The layers that the tools build, in a sandbox without any other Python."""

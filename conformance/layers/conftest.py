@@ -1,6 +1,6 @@
 """The fixtures of the suite: what the tools build, and a sandbox to run it in.
 
-The interpreter that runs pytest is the one that is packed, with the limit on glibc raised to this computer's.
+The interpreter that runs pytest is packed, with the glibc limit raised to this machine's version.
 """
 
 from __future__ import annotations

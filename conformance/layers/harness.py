@@ -1,4 +1,4 @@
-"""Builds zips with the tools, unzips them, and runs what is in them where there is nothing else."""
+"""Build zips with the tools, unzip them, and run their content in an empty root file system."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from conformance.sandbox.machine import ROOT
 from conformance.servers import AWS_EMULATOR, AwsEmulator, Setup
 from conformance.suite import MissingRequirement
 
-VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"  # of the interpreter at hand, which is packed
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"  # the version of this interpreter, which is packed
 PREFIX = Path(sys.base_prefix)
-# What the tools must not learn from the make that started us, nor from whoever runs us.
+# Variables of the make that started us, and of the user, which must not affect the tools.
 NOT_PASSED_ON = (
     "MAKEFLAGS",
     "MAKELEVEL",
@@ -43,7 +43,7 @@ PATIENCE_S = 600
 
 @dataclass
 class Outcome:
-    """What a tool has done."""
+    """The outcome of a tool."""
 
     status: int
     output: str
@@ -51,7 +51,7 @@ class Outcome:
 
 
 class Harness:
-    """Keeps what has been built, because several cases look at it."""
+    """Keep the zips that were built, because several cases use them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -62,7 +62,7 @@ class Harness:
         self._count = 0
 
     def log(self) -> str:
-        """What the tools and functions of the present case have written."""
+        """Return the output of the tools and functions of the current case."""
         return "".join(self._log)
 
     def begin_case(self) -> None:
@@ -83,7 +83,7 @@ class Harness:
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Outcome:
-        """Run a command, with all that it says in the log."""
+        """Run a command and add its output to the log."""
         variables = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
         process = subprocess.run(
             [str(word) for word in words],
@@ -107,7 +107,7 @@ class Harness:
         return self.run(words, environment=environment)
 
     def build(self, name: str, target: str, variables: Mapping[str, object]) -> Path:
-        """The zip that a target of the Makefile builds, once for each ``name``; raises Mismatch."""
+        """Return the zip that a make target builds, once for each ``name``; raise Mismatch on failure."""
         if name not in self._built:
             output = self.folder / f"{name}.zip"
             outcome = self.make(target, {**variables, "OUTPUT": output})
@@ -120,39 +120,39 @@ class Harness:
             raise found
         return found
 
-    # What is built from this computer
+    # Zips built from this machine
 
     def layer(self, name: str = "lambda") -> Path:
-        """The runtime, compiled by the interpreter at hand."""
+        """Return the runtime's layer, compiled by this interpreter."""
         return self.build(name, "dist", {"PYTHON_VERSION": VERSION})
 
     def interpreter(self, name: str = "interpreter", **variables: object) -> Path:
-        """The interpreter at hand, with this computer's libraries, and its glibc for Lambda's."""
+        """Return a layer with this interpreter and this machine's libraries and glibc."""
         settings = {**for_this_computer(), "FROM": PREFIX, "LIBRARIES": system.library_folder()}
         return self.build(name, "dist-python", {**settings, **variables})
 
     def packages(self, name: str = "packages") -> Path:
-        """numpy for the interpreter at hand."""
+        """Return a layer with numpy for this interpreter."""
         requirements = self.folder / "requirements.txt"
         requirements.write_text(NUMPY)
         return self.build(name, "dist-deps", {**for_this_computer(), "REQUIREMENTS": requirements})
 
     def function(self, name: str = "function") -> Path:
-        """The example, with bytecode."""
+        """Return the zip of the example, with bytecode."""
         settings = {"TASK_ROOT": ROOT / "examples", "PYTHON_VERSION": VERSION}
         return self.build(name, "dist-function", settings)
 
     # Sandboxes
 
     def bare_system(self, kind: Kind = system.OWN) -> BareSystem:
-        """The bare root for an architecture; raises MissingRequirement where its programs cannot run."""
+        """Return the bare root for an architecture; raise MissingRequirement if its programs cannot run."""
         if kind.name not in self._systems:
             build = system.own_system if kind is system.OWN else system.other_system
             self._systems[kind.name] = build(self.new_folder() / "root")
         return self._systems[kind.name]
 
     def unzip(self, *archives: Path) -> Path:
-        """A folder with the zips unzipped over one another, as Lambda does it."""
+        """Unzip the zips into one folder, one over the other, like Lambda."""
         if shutil.which("unzip") is None:
             raise MissingRequirement("unzip is not installed")
         folder = self.new_folder()
@@ -163,13 +163,13 @@ class Harness:
         return folder
 
     def opt(self) -> Path:
-        """/opt with the runtime and the interpreter, which nobody changes."""
+        """Return /opt with the runtime and the interpreter, which cases must not change."""
         if self._opt is None:
             self._opt = self.unzip(self.layer(), self.interpreter())
         return self._opt
 
     def task(self, files: Mapping[str, str]) -> Path:
-        """A task root with these files."""
+        """Create a task root with these files."""
         folder = self.new_folder()
         for name, text in files.items():
             (folder / name).write_text(text)
@@ -178,13 +178,13 @@ class Harness:
     def command(
         self, opt: Path, task: Path, program: Sequence[str] = ("/opt/bootstrap",), kind: Kind = system.OWN
     ) -> list[str]:
-        """``program`` in a sandbox with these folders at /opt and /var/task."""
+        """Return the command that runs ``program`` in a sandbox with these folders at /opt and /var/task."""
         return self.bare_system(kind).command([(opt, "/opt"), (task, "/var/task")], program)
 
     def inside(
         self, opt: Path, program: Sequence[str], kind: Kind = system.OWN, **environment: str
     ) -> Outcome:
-        """What a program prints there."""
+        """Run a program in the sandbox and return its output."""
         variables = {"PATH": LAMBDA_PATH, "LD_LIBRARY_PATH": LAMBDA_LIBRARIES, **environment}
         words = self.command(opt, self.new_folder(), program, kind)
         process = subprocess.run(
@@ -196,7 +196,7 @@ class Harness:
     def start(
         self, opt: Path, task: Path, handler: str = "hello.handler", kind: Kind = system.OWN
     ) -> Function:
-        """A function under our emulator, to be used with ``with``."""
+        """Return a function in our emulator, to be used with ``with``."""
         return Function(
             handler,
             task,
@@ -214,7 +214,7 @@ class Harness:
     def invoke(
         self, opt: Path, task: Path, event: object, handler: str = "hello.handler", kind: Kind = system.OWN
     ) -> object:
-        """What a function responses under our emulator; raises Mismatch if it fails."""
+        """Invoke a function in our emulator; return its response, or raise Mismatch if it fails."""
         with self.start(opt, task, handler, kind) as function:
             result = function.invoke(json.dumps(event).encode())
         if result.function_error is not None:
@@ -222,9 +222,9 @@ class Harness:
         return json.loads(result.payload)
 
     def invoke_through_aws(self, opt: Path, task: Path, event: object, kind: Kind = system.OWN) -> object:
-        """What hello.handler responses under AWS's emulator."""
+        """Invoke hello.handler in AWS's emulator; return its response."""
         if not AWS_EMULATOR.exists():
-            raise MissingRequirement("AWS's emulator is not there; `make conformance` fetches it")
+            raise MissingRequirement("AWS's emulator is missing; `make conformance` fetches it")
         folder = self.new_folder()
         script = folder / "bootstrap"
         script.write_text(
@@ -245,11 +245,11 @@ class Harness:
 
 
 def for_this_computer() -> dict[str, object]:
-    """Variables for make: the interpreter at hand, on this architecture and this computer's glibc."""
+    """Return make's variables for this interpreter, architecture and glibc."""
     return {"PYTHON_VERSION": VERSION, "ARCH": system.OWN.name, "GLIBC": own_glibc()}
 
 
 def own_glibc() -> str:
-    """This computer's version, e.g. ``2.36``; no lower than Lambda's."""
+    """Return this machine's version, e.g. ``2.36``, but at least Lambda's."""
     version = platform.libc_ver()[1]
     return max(version, "2.34", key=lambda text: [int(part) for part in text.split(".")])

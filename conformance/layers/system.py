@@ -1,4 +1,4 @@
-"""Roots as bare as Lambda's OS-only runtime, for this machine and for the other one.
+"""Root file systems as bare as Lambda's OS-only runtime, for both architectures.
 
 The programs of the other architecture run through qemu, which Linux calls for them: binfmt_misc, mounted in
 a user namespace (Linux 6.7 and newer), so that nothing on this computer changes. They come from Debian, as
@@ -20,19 +20,19 @@ from conformance.sandbox.machine import ROOT, Machine, make_skeleton
 from conformance.suite import MissingRequirement
 from tools.build.lambda_os import LIBRARIES
 
-CERTIFICATES = "etc/pki/tls/certs/ca-bundle.crt"  # where Amazon Linux 2023 has them
+CERTIFICATES = "etc/pki/tls/certs/ca-bundle.crt"  # their place on Amazon Linux 2023
 CACHE = ROOT / ".environments" / "layers"
 
 
 class Kind:
-    """An architecture in the words of those who are asked about it."""
+    """An architecture and its names in Lambda, Linux, Debian and qemu."""
 
     def __init__(self, name: str, machine: str, debian: str, qemu: str, elf_machine: int) -> None:
-        self.name = name  # Lambda's
+        self.name = name  # in Lambda's API
         self.machine = machine  # uname -m
         self.debian = debian
         self.qemu = qemu
-        # The first bytes of a program, and which of their bits count, as binfmt_misc wants them.
+        # The first bytes of a program and a mask for them, in the format of binfmt_misc.
         header = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00" + bytes([elf_machine, 0])
         mask = b"\xff" * 7 + b"\x00" + b"\xff" * 8 + b"\xfe\xff\xff\xff"
         self.registration = f":{qemu}:M::{_escaped(header)}:{_escaped(mask)}"
@@ -51,12 +51,12 @@ OTHER = next(kind for kind in KINDS.values() if kind is not OWN)
 
 
 class BareSystem(Machine):
-    """A root with busybox and the libraries that Lambda promises, and without any Python."""
+    """A root with busybox and the libraries that Lambda guarantees, without Python."""
 
     def __init__(
         self, root: Path, busybox: Path, libraries: Sequence[Path], before: Sequence[str] = ()
     ) -> None:
-        """``libraries`` are files below their own root, whose place they keep; ``before`` begins commands."""
+        """``libraries`` are files that keep their path below their root; ``before`` precedes commands."""
         self.root = root
         self._before = list(before)
         make_skeleton(root, busybox)
@@ -81,7 +81,7 @@ class BareSystem(Machine):
 
 
 def _root_of(library: Path) -> Path:
-    """The folder that is the root for a library, which is in ``lib`` or ``usr/lib`` of it."""
+    """Return the root of a library that is in its ``lib`` or ``usr/lib``."""
     parts = library.parts
     place = len(parts) - 1 - parts[::-1].index("lib64" if "lib64" in parts else "lib")
     if parts[place - 1] == "usr":
@@ -90,14 +90,14 @@ def _root_of(library: Path) -> Path:
 
 
 def own_system(folder: Path) -> BareSystem:
-    """The root for this machine, with its own libraries."""
+    """Return the root for this machine, with its own libraries."""
     busybox = shutil.which("busybox")
-    assert busybox is not None  # the sandbox has been probed
+    assert busybox is not None  # the sandbox works
     return BareSystem(folder, Path(busybox), own_libraries())
 
 
 def own_libraries() -> list[Path]:
-    """Those of this computer that Lambda promises, too."""
+    """Return this machine's copies of the libraries that Lambda guarantees."""
     listing = subprocess.run(["ldd", "/bin/sh"], capture_output=True, text=True).stdout
     loader = re.findall(r"^\s+(/\S+) \(0x", listing, re.MULTILINE)
     folder = library_folder()
@@ -105,11 +105,11 @@ def own_libraries() -> list[Path]:
 
 
 def library_folder() -> Path:
-    """Where this computer has its libraries."""
+    """Return the folder of this machine's libraries."""
     listing = subprocess.run(["ldd", "/bin/sh"], capture_output=True, text=True).stdout
     found = re.search(r"=> (/\S+)/libc\.so\.6", listing)
     if found is None:
-        raise MissingRequirement("this computer's libc is not where ldd tells")
+        raise MissingRequirement("ldd does not show where this machine's libc is")
     return Path(found.group(1))
 
 
@@ -133,7 +133,7 @@ def other_system(folder: Path) -> BareSystem:
 
 
 def _qemu() -> Path:
-    """qemu for programs of the other architecture, installed or fetched."""
+    """Return qemu for programs of the other architecture, installed or fetched."""
     name = f"{OTHER.qemu}-static"
     installed = shutil.which(name)
     if installed is not None:
@@ -143,7 +143,7 @@ def _qemu() -> Path:
         folder = CACHE / "qemu"
         _fetch(folder, OWN, ["qemu-user-static"], dependencies=False)
         (folder / "usr" / "bin" / name).rename(program)
-        shutil.rmtree(folder)  # the same for thirty other machines
+        shutil.rmtree(folder)  # qemu for thirty other machines
     return program
 
 
@@ -160,7 +160,7 @@ def _fetch(folder: Path, kind: Kind, packages: Sequence[str], *, dependencies: b
     """Unpack Debian packages into ``folder``, without installing anything; raises MissingRequirement."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise MissingRequirement(
-            f"{' '.join(packages)} for {kind.name} come from Debian, and this system has no apt-get"
+            f"{' '.join(packages)} for {kind.name} come from Debian, but this system has no apt-get"
         )
     state = CACHE / f"apt-{kind.debian}"
     for name in ("lists/partial", "cache/archives/partial"):
@@ -181,7 +181,7 @@ def _fetch(folder: Path, kind: Kind, packages: Sequence[str], *, dependencies: b
     for arguments in (["update"], expected if dependencies else ["download", *packages]):
         outcome = subprocess.run([*words, *arguments], cwd=archives, capture_output=True, text=True)
         if outcome.returncode != 0:
-            reason = (outcome.stderr.strip().splitlines() or ["without a word"])[-1]
+            reason = (outcome.stderr.strip().splitlines() or ["without a message"])[-1]
             raise MissingRequirement(f"apt-get cannot fetch {' '.join(packages)} for {kind.name}: {reason}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -1,1 +1,1 @@
-"""The runtime as a Python package: built, installed, and run in images."""
+"""Build the runtime as a Python package, install it, and run it in images."""

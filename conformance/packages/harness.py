@@ -1,4 +1,4 @@
-"""A copy of the sources, what is built of it, and the cases that look at both."""
+"""A copy of the sources, and the packages built from it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from conformance.suite import MissingRequirement
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 180
-OF_MAKE = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON"}  # when it is make that runs this
+OF_MAKE = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON"}  # set if make runs this
 
 
 class Harness:
-    """``source`` is a copy of the sources; ``bases``: images or folders to take in place of stand-ins."""
+    """``source`` is a copy of the sources; ``bases``: images or folders to use instead of substitutes."""
 
     def __init__(
         self, folder: Path, source: Path, engine: Engine | None, no_engine: str, bases: Mapping[str, str]
@@ -27,7 +27,7 @@ class Harness:
         self.folder = folder
         self.source = source
         self.bases = bases
-        self.images: dict[str, float] = {}  # that have been built, and in how many seconds
+        self.images: dict[str, float] = {}  # built images, with the seconds that building took
         self._engine = engine
         self._no_engine = no_engine
         self._last = ""
@@ -40,7 +40,7 @@ class Harness:
 
     @cached_property
     def built(self) -> Path:
-        """The folder in which `python -m build` has left what it builds."""
+        """Return the output folder of `python -m build`."""
         output = self.folder / "built"
         self.build(self.source, output)
         return output
@@ -60,7 +60,7 @@ class Harness:
         return self.run([*command, str(source)])
 
     def run(self, command: Sequence[str | Path]) -> str:
-        """Run a program: what it printed. Raises Mismatch if it failed."""
+        """Run a program and return its output. Raises Mismatch if it fails."""
         environment = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
         done = subprocess.run(
             command,
@@ -77,5 +77,5 @@ class Harness:
         return self._last
 
     def log(self) -> str:
-        """What was printed last, by a program and by the engine."""
+        """Return the last output of a program and of the engine."""
         return self._last + (self._engine.output if self._engine is not None else "")

@@ -1,4 +1,4 @@
-"""An AWS account on this machine: moto keeps what is created in it, sandboxes run the functions.
+"""An AWS account on this machine: moto stores its resources, sandboxes run the functions.
 
 moto (https://github.com/getmoto/moto) implements the APIs of AWS's services and stores functions and layers
 as they were sent. It would need Docker to run a function, and does not transform templates of AWS SAM. So
@@ -47,15 +47,15 @@ Start = Callable[..., Any]
 
 
 class Account:
-    """The account, between ``with`` and its end; ``url`` is the endpoint of all its services."""
+    """The account, to be used with ``with``; ``url`` is the endpoint of all its services."""
 
     def __init__(self, folder: Path, machine: Machine | None) -> None:
-        """``machine`` runs the functions; without one none can be invoked."""
+        """``machine`` runs the functions; without it they cannot be invoked."""
         self._folder = folder
         self._machine = machine
-        self.transformed: dict[str, Any] = {}  # the last template that AWS SAM has sent, transformed
+        self.transformed: dict[str, Any] = {}  # the last template that AWS SAM sent, transformed
         self._running: dict[str, Running] = {}
-        # A sandbox ends with the thread that has started it, so that must not be one that serves a request.
+        # A sandbox ends with the thread that started it, so it must not be started by a request's thread.
         self._starter = ThreadPoolExecutor(1)
         self._lock = threading.Lock()
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -77,7 +77,7 @@ class Account:
         self._starter.shutdown()
 
     def environment(self) -> dict[str, str]:
-        """With these variables AWS CLI and AWS SAM use this account."""
+        """Return the variables that make AWS CLI and AWS SAM use this account."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "none",
@@ -89,12 +89,12 @@ class Account:
         }
 
     def layer(self, arn: str) -> Any:
-        """What moto holds of a version of a layer; it has ``code_bytes`` among others."""
+        """Return moto's object for a version of a layer; its ``code_bytes`` are the zip."""
         region = arn.split(":")[3]
         return get_backend("lambda")[ACCOUNT_ID][region].layers_versions_by_arn(arn)
 
     def function(self, name: str) -> Any:
-        """What moto holds of a function. Raises moto's error if there is none."""
+        """Return moto's object for a function. Raises moto's error if it does not exist."""
         return get_backend("lambda")[ACCOUNT_ID][REGION].get_function(name)
 
     def log(self) -> str:
@@ -113,7 +113,7 @@ class Account:
         return response
 
     def _run(self, name: str) -> Running:
-        """The function as it is now: another when its code, its layers or its configuration have changed."""
+        """Return the running function; restart it if its code, layers or configuration have changed."""
         assert self._machine is not None
         with self._lock:
             held = self.function(name)
@@ -131,7 +131,7 @@ class Account:
             return running
 
     def _invoke(self, running: Running, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
-        """Pass the request on to the emulator of this function, and its response back."""
+        """Forward the request to the emulator of this function, and return its response."""
         names = [name for name in environ if name.startswith("HTTP_X_AMZ")]
         headers = {name[5:].replace("_", "-"): environ[name] for name in names}
         request = urllib.request.Request(running.api.url + environ["PATH_INFO"], read_body(environ), headers)
@@ -142,7 +142,7 @@ class Account:
             return [reply.read()]
 
     def _with_a_url_of_ours(self, name: str, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
-        """moto's response, but the URL in it is one that can be opened."""
+        """Return moto's response with a function URL that works."""
         told: list[Any] = []
 
         def keep(status: str, headers: list[tuple[str, str]], *exception: object) -> None:
@@ -159,10 +159,10 @@ class Account:
         return [body]
 
     def _transform_template(self, environ: dict[str, Any]) -> None:
-        """Put in place of a template that AWS SAM has to transform what comes of it."""
+        """Replace a template that needs AWS SAM's transformation by the transformed one."""
         body = read_body(environ)
         fields = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-        if "TemplateURL" in fields:  # moto finds a template at AWS's addresses only
+        if "TemplateURL" in fields:  # moto finds templates at AWS's addresses only
             bucket, _, key = urlsplit(fields.pop("TemplateURL")).path.lstrip("/").partition("/")
             stored = get_backend("s3")[ACCOUNT_ID]["aws"].get_object(bucket, key)
             fields["TemplateBody"] = stored.value.decode()
@@ -176,7 +176,7 @@ class Account:
 
 
 class Running:
-    """A function in a sandbox, made of the zips that moto holds."""
+    """A function in a sandbox, from the zips that moto stores."""
 
     def __init__(self, held: Any, layers: list[bytes], state: str, machine: Machine, folder: Path) -> None:
         self.state = state
@@ -222,7 +222,7 @@ class Running:
 
 
 def start_command(run_time: str, environment: dict[str, str], task: Path) -> list[str]:
-    """What Lambda executes on this runtime (developer guide, runtimes-custom and runtimes-modify)."""
+    """Return the command that Lambda executes (developer guide, runtimes-custom and runtimes-modify)."""
     if run_time.startswith("provided"):
         return ["/var/task/bootstrap" if (task / "bootstrap").exists() else "/opt/bootstrap"]
     wrapper = environment.get("AWS_LAMBDA_EXEC_WRAPPER")
@@ -244,7 +244,7 @@ def read_body(environ: dict[str, Any]) -> bytes:
 
 
 def stand_in_for_an_interpreter(path: Path) -> None:
-    """Write a layer as `make dist-python` makes them, but its python3 is the interpreter in /var/lang."""
+    """Write a layer like that of `make dist-python`, whose python3 executes the interpreter in /var/lang."""
     path.parent.mkdir(parents=True, exist_ok=True)
     entry = zipfile.ZipInfo("bin/python3", (1980, 1, 1, 0, 0, 0))
     entry.create_system, entry.external_attr = 3, 0o100755 << 16
@@ -253,7 +253,7 @@ def stand_in_for_an_interpreter(path: Path) -> None:
 
 
 def copy_sources(root: Path, folder: Path) -> Path:
-    """The repository without what was built in it, so that building here disturbs nobody."""
+    """Copy the repository without build results, so that building in the copy does not affect it."""
     built = (".git", ".environments", ".pythons", ".venv", "layers", "__pycache__", ".*_cache")
     shutil.copytree(root, folder, ignore=shutil.ignore_patterns(*built))
     return folder

@@ -1,4 +1,4 @@
-"""What must work between a zip and a function: publishing, the README's commands, the template."""
+"""From a zip to a function: publishing, the README's commands, the template."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conformance.publish.readme import Block, read_blocks
 from conformance.suite import Case, MissingRequirement, Observation, Suite, case
 
 ARN = r"arn:aws:lambda:eu-west-3:123456789012:layer:[A-Za-z0-9_-]+:1"
-ELSEWHERE = "OPTIONS='--region eu-west-3'"  # so that the README's commands find an account without layers
+ELSEWHERE = "OPTIONS='--region eu-west-3'"  # so that the README's commands start in a region without layers
 INTERPRETERS = ("python3.13-x86_64", "python3.13-arm64")
 ROOT = Path(__file__).resolve().parent.parent.parent
 PUBLISH = "make publish"
@@ -50,7 +50,7 @@ def publish_again(harness: Harness) -> Observation:
     return done.output.strip()
 
 
-@case(PUBLISH, "the ARN is printed, whatever form of output is asked for")
+@case(PUBLISH, "the ARN is printed with every output format")
 def publish_as_text(harness: Harness) -> Observation:
     words = f"{ELSEWHERE[:-1]} --output text'"
     done = harness.type(f"make publish ZIPS=layers/lambda.zip {words}").succeeded()
@@ -58,7 +58,7 @@ def publish_as_text(harness: Harness) -> Observation:
     return done.output.strip()
 
 
-@case(PUBLISH, "what cannot be published is one clear error, and no ARN")
+@case(PUBLISH, "a zip that cannot be published leads to one clear error and no ARN")
 def publish_in_vain(harness: Harness) -> Observation:
     large = harness.source / "layers" / "large.zip"
     with zipfile.ZipFile(large, "w") as archive:
@@ -81,7 +81,7 @@ def publish_in_vain(harness: Harness) -> Observation:
 
 
 def paste(block: Block) -> Case:
-    """A case of the README: its commands, as they are, but without the wait for IAM."""
+    """Declare a block of commands as a case; they are unchanged except for the wait for IAM."""
 
     def try_it(harness: Harness) -> Observation:
         if harness.no_sandbox and any(word in block.commands for word in ("invoke", "curl", "delete")):
@@ -102,7 +102,7 @@ def paste(block: Block) -> Case:
 
 
 def streamed(output: str) -> Observation:
-    """What curl printed, after the last response of AWS CLI, which is an object over several lines."""
+    """Return curl's output, which follows the last response of AWS CLI, an object of several lines."""
     page = output.rpartition("\n}\n")[2]
     events = page.split("\n\n")[:-1]
     if len(events) < 2 or not all("data:" in event for event in events):
@@ -117,14 +117,14 @@ SUITE.cases.extend(paste(block) for block in read_blocks(ROOT))
 @case(TEMPLATE, "cfn-lint finds nothing")
 def cfn_lint(harness: Harness) -> Observation:
     done = harness.type(f"cfn-lint {TEMPLATE}").succeeded()
-    expect("what it says", done.output + done.errors, "")
+    expect("its output", done.output + done.errors, "")
     return "no findings"
 
 
 @case(TEMPLATE, "sam validate --lint finds nothing")
 def sam_validate(harness: Harness) -> Observation:
     done = harness.type(f"sam validate --lint --template {TEMPLATE}").succeeded()
-    expect_in("what it says", "is a valid SAM Template", done.output)
+    expect_in("its output", "is a valid SAM Template", done.output)
     return "a valid SAM Template"
 
 
@@ -151,7 +151,7 @@ def deploy(harness: Harness) -> Observation:
 
 
 def of_type(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    """The properties of the resources that are an AWS::Lambda:: of this kind."""
+    """Return the properties of the AWS::Lambda:: resources of this kind."""
     return {
         name: resource["Properties"]
         for name, resource in resources.items()
@@ -159,7 +159,7 @@ def of_type(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     }
 
 
-@case(TEMPLATE, "what it has created can be invoked")
+@case(TEMPLATE, "the deployed function can be invoked")
 def invoke_deployed(harness: Harness) -> Observation:
     if harness.no_sandbox:
         raise MissingRequirement(f"there is no sandbox for the function: {harness.no_sandbox}")

@@ -1,4 +1,4 @@
-"""Types commands into a shell that uses the account, and keeps the cases that do so."""
+"""Run commands in a shell that uses the account."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ PATIENCE_S = 120
 
 @dataclass(frozen=True)
 class Done:
-    """What became of some commands."""
+    """The outcome of some commands."""
 
     status: int
     output: str
     errors: str
 
     def succeeded(self) -> Done:
-        """Itself. Raises Mismatch if the commands failed."""
+        """Return this outcome. Raises Mismatch if the commands failed."""
         if self.status != 0:
             raise Mismatch(f"status {self.status}: {shorten((self.output + self.errors).strip()[-600:])}")
         return self
 
 
 class Harness:
-    """A copy of the sources in ``source``, an account, and why functions cannot run here, if they cannot."""
+    """A copy of the sources, an account, and the reason if functions cannot run on this machine."""
 
     def __init__(self, source: Path, account: Account, no_sandbox: str) -> None:
         self.source = source
         self.account = account
         self.no_sandbox = no_sandbox
-        self._variables = source.parent / "variables"  # that the commands have set, for those that follow
+        self._variables = source.parent / "variables"  # variables that earlier commands have set
         self._last = Done(0, "", "")
 
     def type(self, commands: str) -> Done:
-        """Run commands in a shell, until one fails; variables stay set for those that are typed next."""
+        """Run commands in a shell until one fails; their variables are kept for the next commands."""
         script = "\n".join(
             [
                 "set -euo pipefail",
@@ -63,7 +63,7 @@ class Harness:
         return self._last
 
     def environment(self) -> dict[str, str]:
-        """That of a person who has configured AWS CLI for the account."""
+        """Return the variables of a user who has configured AWS CLI for the account."""
         own = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         return {**own, "PATH": path, "PYTHON": sys.executable, **self.account.environment()}

@@ -1,4 +1,4 @@
-"""Does what CloudFormation does with templates of AWS SAM: transforms them, by AWS's own translator."""
+"""Transform templates of AWS SAM with AWS's own translator, like CloudFormation."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ BASIC_EXECUTION = "AWSLambdaBasicExecutionRole"
 
 
 class ManagedPolicies:
-    """The policies that SAM attaches; its own loader would ask IAM for all there are."""
+    """The policies that SAM attaches; its own loader would request all policies from IAM."""
 
     def load(self) -> dict[str, str]:
         return {BASIC_EXECUTION: f"arn:aws:iam::aws:policy/service-role/{BASIC_EXECUTION}"}
 
 
 def transform(template: str) -> str:
-    """The CloudFormation template (JSON) that a SAM template (YAML) stands for."""
+    """Return the CloudFormation template (JSON) for a SAM template (YAML)."""
     plain = json.loads(json.dumps(cfn_yaml.loads(template)))
     return json.dumps(translate(plain, {}, ManagedPolicies()), indent=1)

@@ -17,7 +17,7 @@ class Deployment:
 
     name: str
     program: tuple[str, ...]  # and its arguments
-    interpreter_at: str  # the interpreter's `bin` and `lib` are below it
+    interpreter_at: str  # the folder that contains the interpreter's `bin` and `lib`
     bootstrap_at: str = "/opt"
     is_aws: bool = False  # AWS's runtime instead of ours
     handler_as_argument: bool = False  # a container image's CMD, instead of _HANDLER
@@ -26,7 +26,7 @@ class Deployment:
 
 OS_ONLY = Deployment("OS-only runtime", ("/opt/bootstrap",), interpreter_at="/opt")
 
-# Lambda calls the wrapper with what it would have executed itself.
+# Lambda calls the wrapper with the command that it would have executed.
 MANAGED = Deployment(
     "managed runtime",
     ("/opt/bootstrap", f"/var/lang/bin/{INTERPRETER}", "/var/runtime/bootstrap.py"),

@@ -1,4 +1,4 @@
-"""Puts functions into deployments, and declares the cases that try them there."""
+"""Start functions in each deployment, and declare cases for them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from conformance.sandbox.deployments import LAMBDA_LIBRARIES, LAMBDA_PATH, OS_ON
 from conformance.sandbox.machine import AWS_PACKAGES, PREFIX, Machine, origin
 from conformance.suite import Case, MissingRequirement, Observation, declare
 
-# Where AWS's runtime would be. Nothing in our deployments may execute it.
-NOT_TO_BE_EXECUTED = "raise SystemExit('the runtime whose place we take has been executed')\n"
+# The script of AWS's runtime, which nothing in our deployments may execute.
+NOT_TO_BE_EXECUTED = "raise SystemExit('the managed runtime was executed')\n"
 
-# What starts AWS's runtime on a managed runtime.
+# The script that starts AWS's runtime on a managed runtime.
 AWS_BOOTSTRAP = """\
 import os
 import sys
@@ -67,7 +67,7 @@ class Harness:
         _write(opt_folder, opt or {})
         _write(runtime_folder, runtime or {})
         mounts = [(opt_folder, "/opt"), (task_root, "/var/task"), (runtime_folder, "/var/runtime")]
-        if deployment.interpreter_at == "/opt":  # a second layer, with nothing but the interpreter
+        if deployment.interpreter_at == "/opt":  # a second layer, with only the interpreter
             for name in ("bin", "lib"):
                 (opt_folder / name).mkdir(exist_ok=True)
                 mounts.append((PREFIX / name, f"/opt/{name}"))
@@ -105,7 +105,7 @@ def _install_aws_runtime(folder: Path) -> None:
     (folder / "bootstrap.py").write_text(AWS_BOOTSTRAP)
     for name in AWS_PACKAGES:
         path = origin(name)
-        assert path is not None  # such cases are skipped where it is missing
+        assert path is not None  # if it is missing, such cases are skipped
         if path.name == "__init__.py":
             shutil.copytree(path.parent, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:

@@ -19,23 +19,23 @@ from pathlib import Path
 from conformance.suite import MissingRequirement
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-USER_ID = "993"  # of Lambda's sandbox user
+USER_ID = "993"  # Lambda's sandbox user
 GROUP_ID = "990"
 INTERPRETER = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-PREFIX = Path(sys.base_prefix)  # the interpreter at hand, with its standard library
-# AWS's runtime and what it imports, if the interpreter has them.
+PREFIX = Path(sys.base_prefix)  # this interpreter, with its standard library
+# AWS's runtime and its dependencies, if installed.
 AWS_PACKAGES = ("awslambdaric", "simplejson", "snapshot_restore_py", "runtime_client")
 DEVICES = ("null", "zero", "random", "urandom")
 MOUNT_POINTS = ("dev", "opt", "proc", "tmp", "usr/local", "var/lang", "var/runtime", "var/task")
 
 
 def unavailable() -> str:
-    """Why there can be no sandbox on this computer; "" if there can."""
+    """Return why this machine cannot run a sandbox, or ""."""
     for program, package in (("bwrap", "bubblewrap"), ("busybox", "busybox-static")):
         if shutil.which(program) is None:
             return f"{program} is not installed (Debian's package: {package})"
     if not sys.platform.startswith("linux"):
-        return "it takes Linux's namespaces"
+        return "it needs Linux's namespaces"
     probe = subprocess.run(
         ["bwrap", "--ro-bind", "/", "/", "--unshare-user", "--unshare-pid", "--", "true"],
         capture_output=True,
@@ -47,23 +47,23 @@ def unavailable() -> str:
 
 
 def require_sandbox() -> None:
-    """Raise MissingRequirement if this computer cannot run a sandbox."""
+    """Raise MissingRequirement if this machine cannot run a sandbox."""
     reason = unavailable()
     if reason:
         raise MissingRequirement(f"no sandbox: {reason}")
 
 
 class Machine:
-    """What all sandboxes share; built once, in ``folder``."""
+    """The files that all sandboxes share, built once in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "root"
-        self.layer = folder / "layer"  # what is in the zip, with the zip's modes
+        self.layer = folder / "layer"  # the content of the zip, with its modes
         self._build_root()
         self._unzip_layer(folder / "lambda.zip")
 
     def command(self, mounts: Iterable[tuple[Path, str]], program: Sequence[str]) -> list[str]:
-        """``program`` within the sandbox. ``mounts``: folders of this machine, and where they appear."""
+        """Return the command for ``program`` in the sandbox. ``mounts``: folders, and their places in it."""
         words = ["bwrap", "--ro-bind", str(self.root), "/"]
         for source, target in mounts:
             words += ["--ro-bind", str(source), target]
@@ -85,7 +85,7 @@ class Machine:
         self._copy_libraries(programs if client is None else [*programs, client])
 
     def _copy_libraries(self, programs: Sequence[Path]) -> None:
-        """Copy the shared libraries that these need to where the loader looks without being told."""
+        """Copy the shared libraries of these programs to the loader's default folders."""
         listing = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True).stdout
         found = {Path(path) for path in re.findall(r"=> (/\S+)", listing)}
         folder = next(path.parent for path in found if path.name == "libc.so.6")
@@ -105,7 +105,7 @@ class Machine:
 
 
 def make_skeleton(root: Path, busybox: Path) -> None:
-    """Lay out a root: its folders, its user, and ``busybox``, a static program, under all its names."""
+    """Create a root: its folders, its user, and ``busybox``, a static program, with all its names."""
     binaries = root / "usr" / "bin"
     binaries.mkdir(parents=True)
     for name in ("bin", "lib", "lib64"):
@@ -125,7 +125,7 @@ def make_skeleton(root: Path, busybox: Path) -> None:
 
 
 def origin(package: str) -> Path | None:
-    """The file that an import of ``package`` would execute; None if it is not installed."""
+    """Return the file that an import of ``package`` would execute, or None if it is not installed."""
     spec = importlib.util.find_spec(package)
     return Path(spec.origin) if spec is not None and spec.origin is not None else None
 
@@ -138,7 +138,7 @@ def _which(program: str) -> Path:
 
 
 def _extension_modules() -> list[Path]:
-    """The standard library's compiled modules, without those for windows on a screen."""
+    """Return the standard library's compiled modules, without those for graphical programs."""
     folder = PREFIX / "lib" / INTERPRETER / "lib-dynload"
     return [path for path in sorted(folder.glob("*.so")) if not path.name.startswith("_tkinter")]
 

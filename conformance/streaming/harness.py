@@ -1,4 +1,4 @@
-"""Starts functions on the servers, and keeps the cases that try them there."""
+"""Start functions on the servers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from conformance.servers import ROOT, AwsEmulator, OurEmulator, Server, Setup, w
 from conformance.streaming.managed import AwsManagedEmulator
 from conformance.suite import MissingRequirement
 
-TIMEOUT_S = 10  # of an invocation, unless the case says otherwise
+TIMEOUT_S = 10  # of an invocation, by default
 
 
 class Harness:
-    """Where the functions are; what it starts is to be used with ``with``."""
+    """Start servers, which are to be used with ``with``, for the functions in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.task_root = write_task_root(folder / "task")
@@ -26,7 +26,7 @@ class Harness:
         self._machine: Machine | None = None
 
     def ours(self, handler: str, *, timeout_s: int = TIMEOUT_S) -> OurEmulator:
-        """``handler`` on our emulator, with a function URL that streams."""
+        """Return ``handler`` on our emulator, with a function URL that streams."""
         server = OurEmulator(self._setup(handler, timeout_s), self._new_log())
         self._servers.append(server)
         return server
@@ -34,13 +34,13 @@ class Harness:
     def aws(
         self, handler: str, *, timeout_s: int = TIMEOUT_S, bootstrap: Path = ROOT / "bootstrap"
     ) -> AwsEmulator:
-        """``handler`` on AWS's emulator, one invocation at a time."""
+        """Return ``handler`` on AWS's emulator, one invocation at a time."""
         server = AwsEmulator(Setup(bootstrap, self.task_root, handler, timeout_s), self._new_log())
         self._servers.append(server)
         return server
 
     def aws_managed(self, handler: str, *, timeout_s: int = TIMEOUT_S) -> AwsManagedEmulator:
-        """``handler`` on AWS's emulator, two invocations at a time. Raises MissingRequirement."""
+        """Return ``handler`` on AWS's emulator, two invocations at a time; may raise MissingRequirement."""
         if os.getuid() != 0:
             raise MissingRequirement("AWS's emulator needs root for this: it runs functions as Lambda's user")
         if self._machine is None:
@@ -58,14 +58,14 @@ class Harness:
         return folder
 
     def bootstrap(self, module: str) -> Path:
-        """A runtime that consists of one of our modules."""
+        """Create a runtime that consists of one of our modules."""
         path = self.new_folder() / "bootstrap"
         path.write_text(f"#!/bin/sh\nexec python3 '{self.task_root / module}.py'\n")
         path.chmod(0o755)
         return path
 
     def log(self) -> str:
-        """What the servers of this case have written."""
+        """Return the logs of this case's servers."""
         return "".join(server.log.read_text(errors="replace") for server in self._servers)
 
     def begin_case(self) -> None:

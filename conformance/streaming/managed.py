@@ -1,4 +1,4 @@
-"""AWS's emulator as on managed instances: several invocations at once, in a root of its own.
+"""AWS's emulator as on managed instances: several invocations at once, in a separate root.
 
 In this mode it takes the runtime from /opt/bootstrap and the function from /var/task, and runs them as user
 993. So it is started in a sandbox that has these folders, by root.
@@ -13,7 +13,7 @@ from conformance.sandbox.deployments import LAMBDA_LIBRARIES, LAMBDA_PATH
 from conformance.sandbox.machine import PREFIX, Machine
 from conformance.servers import AWS_EMULATOR, AwsEmulator, Setup
 
-FOLDER = "/usr/local"  # where the emulator appears in the sandbox
+FOLDER = "/usr/local"  # the emulator's path in the sandbox
 CONCURRENCY = 2
 
 
@@ -27,7 +27,7 @@ class AwsManagedEmulator(AwsEmulator):
         self._root = machine.root
         self._opt = log.parent / "opt"
         shutil.copytree(machine.layer, self._opt)
-        for name in ("bin", "lib"):  # where a layer with an interpreter would have it
+        for name in ("bin", "lib"):  # the interpreter's path in a layer
             (self._opt / name).mkdir()
 
     def command(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Holds a stream until its reader has read: see the function ``paced.chunks``."""
+"""Hold a stream until its reader has read each chunk: see the function ``paced.chunks``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINE = re.compile(r"chunk (\d+) at (\d+)")
 
 
 class Pace:
-    """A folder with which a function is let go on, chunk by chunk."""
+    """A folder whose files let a function continue, chunk by chunk."""
 
     def __init__(self, folder: Path, chunks: int = CHUNKS) -> None:
         self._folder = folder
@@ -22,11 +22,11 @@ class Pace:
 
     @property
     def order(self) -> dict[str, object]:
-        """What the function wants to know."""
+        """Return the event for the function."""
         return {"folder": str(self._folder), "chunks": self._chunks}
 
     def read(self, reader: Reader) -> str:
-        """Read all chunks, each while the function is held at it. Raises Mismatch if one is missing."""
+        """Read each chunk while the function waits after it. Raises Mismatch if one is missing."""
         delays_ms = []
         for number, line in enumerate(reader.lines()):
             read_ns = time.time_ns()
@@ -43,7 +43,7 @@ class Pace:
 
 
 def finishes(folder: Path, timeout_s: float = 20) -> bool:
-    """Whether the function ``paced.finish`` comes to its end, for which one may have to wait."""
+    """Wait for the function ``paced.finish``; return whether it ran to its end in time."""
     deadline = time.monotonic() + timeout_s
     while not (folder / "finished").exists() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""The clients: each reads a response piece by piece, as it comes, and says how that ended."""
+"""The clients: each reads a response piece by piece as it arrives, and reports how it ended."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from conformance.emulators.clients import TIMEOUT_S, Boto3
 from conformance.expectations import Mismatch, shorten
 
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
-CURL_PARTIAL_FILE = 18  # its exit status when a response was cut short
+CURL_PARTIAL_FILE = 18  # its exit status for an incomplete response
 
 
 R = TypeVar("R", bound="Reader")
 
 
 class Reader(ABC):
-    """One response that is being read."""
+    """A response that is being read."""
 
     @abstractmethod
     def pieces(self) -> Iterator[bytes]:
-        """What comes, when it comes."""
+        """Yield the pieces as they arrive."""
 
     @abstractmethod
     def close(self) -> None:
-        """Leave, wherever the response is."""
+        """Disconnect, even if the response is incomplete."""
 
     def __enter__(self: R) -> R:
         return self
@@ -49,7 +49,7 @@ class Reader(ABC):
         self.close()
 
     def lines(self) -> Iterator[str]:
-        """The same in lines, each when it is complete."""
+        """Yield each line when it is complete."""
         buffer = b""
         for piece in self.pieces():
             buffer += piece
@@ -59,7 +59,7 @@ class Reader(ABC):
 
 
 class Boto3Reader(Reader):
-    """`invoke_with_response_stream`; ``complete`` is what InvokeComplete said, None until it came."""
+    """`invoke_with_response_stream`; ``complete`` is the InvokeComplete event, None before it."""
 
     _boto3 = Boto3()
 
@@ -76,7 +76,7 @@ class Boto3Reader(Reader):
     def pieces(self) -> Iterator[bytes]:
         for event in self.reply["EventStream"]:
             if self.complete is not None:
-                raise Mismatch(f"after InvokeComplete came {event}")
+                raise Mismatch(f"{event} after InvokeComplete")
             if "PayloadChunk" in event:
                 yield event["PayloadChunk"]["Payload"]
             else:
@@ -86,14 +86,14 @@ class Boto3Reader(Reader):
         self.reply["EventStream"].close()
 
     def read(self) -> bytes:
-        """All of it. Raises Mismatch unless it ends with InvokeComplete."""
+        """Return the whole response. Raises Mismatch unless it ends with InvokeComplete."""
         body = b"".join(self.pieces())
         if self.complete is None:
             raise Mismatch(f"no InvokeComplete after {shorten(repr(body))}")
         return body
 
     def error(self) -> tuple[str, Any]:
-        """ErrorCode and, parsed, ErrorDetails."""
+        """Return ErrorCode and the parsed ErrorDetails."""
         complete = self.complete or {}
         if "ErrorCode" not in complete:
             raise Mismatch(f"expected an ErrorCode, found {complete}")
@@ -128,16 +128,16 @@ class Curl(Reader):
         self._process.stdout.close()
 
     def status(self) -> int:
-        """Its exit status."""
+        """Return curl's exit status."""
         return self._process.wait(TIMEOUT_S)
 
     def head(self) -> list[str]:
-        """The status line and the header lines of the response."""
+        """Return the status line and the header lines of the response."""
         return self._headers.read_text().splitlines()
 
 
 class Urllib3(Reader):
-    """What `requests` and boto3 read with."""
+    """The library that `requests` and boto3 use."""
 
     def __init__(self, url: str) -> None:
         self._pool = urllib3.PoolManager()
@@ -155,7 +155,7 @@ class Urllib3(Reader):
 
 @dataclass(frozen=True)
 class Reply:
-    """What a caller of AWS's emulator gets."""
+    """The response of AWS's emulator."""
 
     status: int
     headers: Mapping[str, str]
@@ -166,10 +166,10 @@ class Reply:
 
 
 def invoke(url: str, payload: object) -> Reply:
-    """One call of the Invoke API, as curl would make it.
+    """Call the Invoke API once, like curl.
 
-    With several invocations at once AWS's emulator refuses an event that finds no worker waiting: none is
-    yet, or the last one is about to. Then it is asked again.
+    With several invocations at once, AWS's emulator refuses an event if no worker is waiting yet. Then the
+    call is repeated.
     """
     deadline = time.monotonic() + TIMEOUT_S
     while True:

@@ -1,1 +1,1 @@
-"""Vendors' tools on this runtime: the real packages, each watched at its work."""
+"""Vendors' tools on this runtime: the real packages, with checks of what they send."""

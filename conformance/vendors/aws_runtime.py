@@ -1,4 +1,4 @@
-"""Starts AWS's runtime as the managed one does: by a script, with the handler that `_HANDLER` names."""
+"""Start AWS's runtime like the managed one: by a script, with the handler in `_HANDLER`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a case tries a vendor's package: a task root of its own, and functions on our runtime or AWS's."""
+"""Run functions that use a vendor's package, on our runtime or on AWS's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from conformance.suite import Case, MissingRequirement, Observation, declare, in
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
-RECORD = "VENDOR_RECORD_FILE"  # a variable; where a function's own exporter appends JSON lines
+RECORD = "VENDOR_RECORD_FILE"  # a variable: the file to which a function's own exporter appends JSON lines
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ AWS = Runtime("awslambdaric", Path(__file__).resolve().parent / "aws_runtime.py"
 
 
 class Harness:
-    """One try of a case: a task root of its own, and a file for what the package would have sent."""
+    """One run of a case: a separate task root, and a file for the package's output."""
 
     def __init__(self, runtime: Runtime, folder: Path) -> None:
         self.runtime = runtime
@@ -56,14 +56,14 @@ class Harness:
         wrapper: Path | None = None,
         timeout_s: float = 20.0,
     ) -> Function:
-        """A function that runs `functions/`; use it with ``with``.
+        """Return a function in `functions/`, to be used with ``with``.
 
         ``wrapper`` is the vendor's program for AWS_LAMBDA_EXEC_WRAPPER. Our runtime calls it itself, as on
-        the OS-only runtime; AWS's is called by Lambda in that place, so here we are Lambda.
+        the OS-only runtime. For AWS's runtime, this harness calls it in place of Lambda.
         """
         command: list[str | os.PathLike[str]] = [sys.executable, self.runtime.script]
         variables = {
-            # Wrappers name their interpreter in the first line; they must find the one with the packages.
+            # The first line of wrappers names an interpreter, which must be the one with the packages.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
             RECORD: str(self._record),
             **(environment or {}),
@@ -72,7 +72,7 @@ class Harness:
             variables["AWS_LAMBDA_EXEC_WRAPPER"] = str(wrapper)
             if self.runtime.is_aws:
                 command.insert(0, wrapper)
-        # An interpreter full of packages takes long to start on a busy machine.
+        # An interpreter with many packages starts slowly on a busy machine.
         function = Function(
             handler, self.task_root, command, environment=variables, timeout_s=timeout_s, init_timeout_s=60
         )
@@ -83,7 +83,7 @@ class Harness:
         return function.invoke(json.dumps(event).encode(), trace_id=trace_id)
 
     def recorded(self) -> list[dict[str, Any]]:
-        """What the function's own exporter has written, oldest first."""
+        """Return the output of the function's own exporter, oldest first."""
         if not self._record.exists():
             return []
         return [json.loads(line) for line in self._record.read_text().splitlines()]
@@ -96,7 +96,7 @@ class Harness:
         return path
 
     def log(self) -> str:
-        """What all functions of this harness have logged."""
+        """Return the logs of all functions of this harness."""
         return "".join(function.log_text() for function in self._functions)
 
 
@@ -106,7 +106,7 @@ Try = Callable[[Harness], Observation]
 def case(package: str, title: str, *, not_on_aws: str = "") -> Callable[[Try], Try]:
     """Declare the decorated function as a case; it raises Mismatch, or returns what it observed.
 
-    ``package`` as its registry spells it. ``not_on_aws``: why AWS's runtime cannot show it, if so.
+    ``package``: its name in the registry. ``not_on_aws``: why the case cannot run on AWS's runtime.
     """
 
     def add(function: Try) -> Try:

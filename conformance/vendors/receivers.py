@@ -1,4 +1,4 @@
-"""Local ends of what vendors' packages would send over the network."""
+"""Local receivers for data that vendors' packages send over the network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE_S = 5.0
 
 
 class XRayDaemon:
-    """Where X-Ray's SDK sends its segments: datagrams of a JSON head, a line end, a JSON segment."""
+    """The receiver of X-Ray's SDK: datagrams of a JSON header, a line end and a JSON segment."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -31,7 +31,7 @@ class XRayDaemon:
         self._socket.close()
 
     def segments(self, count: int) -> list[dict[str, Any]]:
-        """At least ``count`` segments, if they come in time, and all that are there by then."""
+        """Wait for ``count`` segments; return all that have arrived, fewer after the time limit."""
         found: list[dict[str, Any]] = []
         while True:
             self._socket.settimeout(PATIENCE_S if len(found) < count else 0.1)
@@ -55,11 +55,11 @@ class _QuietServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A function that ends takes its connections with it."""
+        """Ignore errors: a function that ends closes its connections."""
 
 
 class HttpSink:
-    """An HTTP server that says yes to everything and remembers it."""
+    """An HTTP server that accepts and records every request."""
 
     def __init__(self, reply: bytes = b"{}") -> None:
         self.requests: list[Received] = []
@@ -108,7 +108,7 @@ class HttpSink:
         self._server.server_close()
 
     def wait_for(self, path: str) -> list[Received]:
-        """The requests whose path begins with ``path``, as soon as there is one; none if none comes."""
+        """Wait for requests whose path begins with ``path``; return them, or none after the time limit."""
         end = time.monotonic() + PATIENCE_S
         while True:
             found = [request for request in self.requests if request.path.startswith(path)]

@@ -1,1 +1,1 @@
-"""Web frameworks on this runtime: over the function URL, and beside other adapters."""
+"""Web frameworks on this runtime: through the function URL, and compared with other adapters."""

@@ -1,7 +1,7 @@
 """Compare our buffered responses with those of Mangum and apig-wsgi: same status, headers and body.
 
-Every difference is in a table, with its reason; one that is not there fails, and so does one that is there
-and was not seen.
+Every difference must be in a table, with its reason. A difference that is not listed fails, and so does a
+listed one that was not seen.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ ALL = tuple(EVENT_SOURCES)
 
 @dataclass(frozen=True)
 class Known:
-    """A difference that is meant to be."""
+    """A known difference."""
 
     adapter: str
     requests: tuple[str, ...]
@@ -67,19 +67,19 @@ KNOWN = (
         MANGUM,
         ("query, headers, cookies",),
         ("REST API",),
-        "ASGI wants repeated request headers as they came; Mangum joins them",
+        "ASGI requires repeated request headers to be kept; Mangum joins them",
     ),
     Known(
         MANGUM,
         ("path with a percent sign",),
         ("HTTP API",),
-        "an HTTP API has decoded the path; Mangum does so once more",
+        "an HTTP API has already decoded the path; Mangum decodes it again",
     ),
     Known(
         APIG_WSGI,
         ("path with a percent sign", "path with escapes"),
         ("HTTP API",),
-        "an HTTP API has decoded the path; apig-wsgi does so once more, and leaves no UTF-8",
+        "an HTTP API has already decoded the path; apig-wsgi decodes it again, which is not valid UTF-8",
     ),
     Known(
         MANGUM,
@@ -97,27 +97,27 @@ KNOWN = (
         MANGUM,
         ("no content type", "no content", "redirect"),
         PAYLOAD_2,
-        "where the application gives no content type, Mangum says application/json",
+        "if the application sets no content type, Mangum sends application/json",
     ),
     Known(
         APIG_WSGI,
         ("repeated header", "cookies set"),
         (*PAYLOAD_2, "load balancer"),
-        "of a repeated header, apig-wsgi sends the last only",
+        "apig-wsgi sends only the last of repeated headers",
     ),
     Known(
         APIG_WSGI,
         ("other encoding",),
         ALL,
-        "apig-wsgi takes all text for UTF-8, and fails",
+        "apig-wsgi treats all text as UTF-8, and fails",
     ),
-    Known(MANGUM, ("HEAD",), ALL, "HTTP knows no body there; Mangum leaves it to who is before it"),
-    Known(APIG_WSGI, ("HEAD",), ALL, "HTTP knows no body there; apig-wsgi leaves it to who is before it"),
+    Known(MANGUM, ("HEAD",), ALL, "HTTP does not allow a body here; Mangum leaves it to the source"),
+    Known(APIG_WSGI, ("HEAD",), ALL, "HTTP does not allow a body here; apig-wsgi leaves it to the source"),
 )
 
 
 class Comparison:
-    """Of one application with one adapter; notes which known differences were seen."""
+    """A comparison of one application with one adapter; records which known differences were seen."""
 
     def __init__(self, web: WebFunction, adapter: str, seen: set[Known]) -> None:
         self._web = web
@@ -125,7 +125,7 @@ class Comparison:
         self._seen = seen
 
     def try_request(self, request: Request) -> str:
-        """What was seen, in a few words. Raises Mismatch for one that is not known."""
+        """Compare one request; return a description. Raises Mismatch for an unknown difference."""
         different = []
         status: object = None
         for event_source, make_event in EVENT_SOURCES.items():
@@ -156,7 +156,7 @@ class Comparison:
 
 
 def normal(response: Event) -> tuple[object, dict[str, list[str]], bytes]:
-    """Status, headers and body as a client sees them, whatever the form of the response."""
+    """Return status, headers and body as a client sees them, for every form of response."""
     headers: dict[str, list[str]] = {}
     for name, value in (response.get("headers") or {}).items():
         headers.setdefault(name.lower(), []).append(str(value).strip())
@@ -165,7 +165,7 @@ def normal(response: Event) -> tuple[object, dict[str, list[str]], bytes]:
     if response.get("cookies"):
         headers["set-cookie"] = [cookie.strip() for cookie in response["cookies"]]
     headers.pop("date", None)
-    headers.pop("content-length", None)  # event sources compute it; ours leaves it to them
+    headers.pop("content-length", None)  # event sources compute it
     body = response.get("body") or ""
     return (
         response["statusCode"],

@@ -1,4 +1,4 @@
-"""The applications, and what is tried with each over its function URL."""
+"""The applications, and the cases for each through its function URL."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Try = Callable[[WebFunction], Observation]
 
 @dataclass
 class Application:
-    """One of ``functions/``, the adapter beside which it is compared, and its cases in order."""
+    """One of ``functions/``, the adapter that it is compared with, and its cases in order."""
 
     package: str
     interface: str
     handler: str
     adapter: str
-    without: tuple[str, ...] = ()  # requests of the comparison that it has no route for
+    without: tuple[str, ...] = ()  # requests of the comparison for which it has no route
     cases: list[tuple[str, Try]] = field(default_factory=list)
 
     def case(self, title: str) -> Callable[[Try], Try]:
@@ -84,17 +84,17 @@ def async_streaming(web: WebFunction) -> Observation:
     return f"after {seconds(response)} s"
 
 
-@FASTAPI.case("server-sent events: the head comes before the first of them")
+@FASTAPI.case("server-sent events: the headers arrive before the first event")
 def server_sent_events(web: WebFunction) -> Observation:
     response = web.request("/sse")
     expect("content type", response.all("content-type"), ["text/event-stream; charset=utf-8"])
     expect_pieces(response, b"data: one\n\n", b"data: two\n\n")
     if response.pieces[0][0] - response.head_s < 0.2:
-        raise Mismatch(f"the head came after {response.head_s:.2f} s, with the first event")
+        raise Mismatch(f"the headers arrived after {response.head_s:.2f} s, with the first event")
     return f"head after {response.head_s:.2f} s, events after {seconds(response)} s"
 
 
-@FASTAPI.case("the lifespan has started once, its state is in each request")
+@FASTAPI.case("the startup has run once, and its state is in each request")
 def lifespan(web: WebFunction) -> Observation:
     first, *_, pool = web.request("/events").json()
     expect("first event", first, "startup")
@@ -204,7 +204,7 @@ def compressed(web: WebFunction) -> Observation:
     return f"{len(response.body)} bytes"
 
 
-@STARLETTE.case("a mounted application knows its root path, and links to itself")
+@STARLETTE.case("a mounted application has its root path, and links to itself")
 def mounted(web: WebFunction) -> Observation:
     root_path, url = web.request("/inner/page").json()
     expect("root path", root_path, "/inner")
@@ -212,7 +212,7 @@ def mounted(web: WebFunction) -> Observation:
     return f"{root_path}, {url}"
 
 
-@DJANGO_ASGI.case("a synchronous view runs in a thread of its own")
+@DJANGO_ASGI.case("a synchronous view runs in another thread")
 def in_a_thread(web: WebFunction) -> Observation:
     expect("thread", web.request("/thread").json(), {"main": False})
     return "not the main thread"
@@ -261,7 +261,7 @@ def around_wsgi(web: WebFunction) -> Observation:
 
 
 def same_responses(web: WebFunction, around: tuple[str, ...]) -> Observation:
-    """The handlers named in ``around`` give the bytes that the one they are around gives."""
+    """Expect that the handlers in ``around`` return the same bytes as the handler that they call."""
     for event_source, make_event in EVENT_SOURCES.items():
         for target in ("/json", "/cookies", "/picture", "/stream", "/missing"):
             event = make_event(Request(target, target=target))
@@ -272,19 +272,19 @@ def same_responses(web: WebFunction, around: tuple[str, ...]) -> Observation:
 
 
 def undated(payload: bytes) -> bytes:
-    """The payload without the time in its ``date`` header, which may have gone on by a second."""
+    """Return the payload without the ``date`` header, whose time may differ by a second."""
     return re.sub(rb"\d\d:\d\d:\d\d GMT", b"GMT", payload)
 
 
 def visible(response: Response) -> object:
-    """What a client sees, without what differs each time."""
+    """Return the response that a client sees, without headers that differ each time."""
     ignored = ("date", "x-amzn-requestid", "content-length", "transfer-encoding")
     headers = sorted((name.lower(), value) for name, value in response.headers if name.lower() not in ignored)
     return response.status, headers, response.body
 
 
 @FASTAPI.case("the lifespan ends when Lambda ends the environment")
-def shutdown(web: WebFunction) -> Observation:  # the last case: nothing works afterwards
+def shutdown(web: WebFunction) -> Observation:  # the last case: it ends the application
     web.function.close()
     expect_in("log", "shutdown of FastAPI", web.function.log_text())
     return "shutdown"

@@ -1,4 +1,4 @@
-"""The cases: each application beside an adapter, its own cases, type checks, and the known differences."""
+"""The cases: each application compared with an adapter, its own cases, type checks, known differences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_cases(app: Application) -> None:
     group = f"{app.package} {installed_version(app.package)}, {app.interface}"
     for request in REQUESTS:
         if request.name not in app.without:
-            SUITE.add(group, f"beside {app.adapter}: {request.name}", comparison(app, request))
+            SUITE.add(group, f"compared with {app.adapter}: {request.name}", comparison(app, request))
     for title, try_it in app.cases:
         SUITE.add(group, title, own(app, try_it))
 
@@ -40,4 +40,4 @@ for app in APPLICATIONS:
     add_cases(app)
 type_checks.add_cases(SUITE)
 for known in KNOWN:
-    SUITE.add("what differs, and why", f"{known.adapter}: {', '.join(known.requests)}", seen(known))
+    SUITE.add("known differences", f"{known.adapter}: {', '.join(known.requests)}", seen(known))

@@ -1,4 +1,4 @@
-"""Describe one HTTP request as each of its senders would, in an event.
+"""Create the event of each event source for one HTTP request.
 
 Sources: AWS's developer guides, "Invoking Lambda function URLs", "AWS Lambda proxy integrations for HTTP
 APIs", "Lambda proxy integrations in API Gateway" and "Lambda functions as targets" of load balancers.
@@ -18,7 +18,7 @@ STAGE = "prod"
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asks; ``target`` is percent-encoded, as it is sent."""
+    """A client's request; ``target`` is percent-encoded, as it is sent."""
 
     name: str
     method: str = "GET"
@@ -40,12 +40,12 @@ def function_url(request: Request) -> Event:
 
 
 def http_api(request: Request) -> Event:
-    """It decodes the path."""
+    """An HTTP API decodes the path."""
     return _payload_2(request, "id.execute-api.eu-west-1.amazonaws.com", unquote(request.path))
 
 
 def rest_api(request: Request) -> Event:
-    """It has the stage in its address only, and decodes the query; all bodies come in base64."""
+    """A REST API has the stage only in its address, decodes the query, and encodes all bodies in base64."""
     domain = "id.execute-api.eu-west-1.amazonaws.com"
     headers = _lists([("Host", domain), *_forwarded("https", "443", request), *request.headers])
     parameters = _lists(parse_qsl(request.query, keep_blank_values=True))
@@ -74,7 +74,7 @@ def rest_api(request: Request) -> Event:
 
 
 def balancer(request: Request) -> Event:
-    """Of what is repeated, the last; the query as it was sent."""
+    """A load balancer keeps the last of repeated values, and does not decode the query."""
     event = balancer_with_lists(request)
     event["headers"] = _last(event.pop("multiValueHeaders"))
     event["queryStringParameters"] = _last(event.pop("multiValueQueryStringParameters"))

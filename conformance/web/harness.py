@@ -1,4 +1,4 @@
-"""Runs one web application at a time, and notes which of the known differences were seen."""
+"""Run one web application at a time, and record which known differences were seen."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Harness:
         self._seen: set[Known] = set()
 
     def run(self, app: Application) -> WebFunction:
-        """Return the function that serves ``app``; that of any other application is closed."""
+        """Return the function that serves ``app``; close that of another application."""
         if not installed_version(app.package):
             raise Mismatch(f"{app.package} is not installed for {sys.executable}")
         if self._running is None or self._handler != app.handler:
@@ -34,7 +34,7 @@ class Harness:
         return self._running
 
     def compare(self, app: Application, request: Request) -> Observation:
-        """Compare with the adapter's response. Raises Mismatch for a difference that is not known."""
+        """Compare with the adapter's response. Raises Mismatch for an unknown difference."""
         self._compared.add((app.handler, request.name))
         return Comparison(self.run(app), app.adapter, self._seen).try_request(request)
 

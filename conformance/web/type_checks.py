@@ -1,4 +1,4 @@
-"""Check with mypy and pyright what users copy, the Python of the README, docs/ and examples/, and typed/."""
+"""Check with mypy and pyright the code that users copy (README, docs/, examples/) and typed/."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from conformance.suite import MissingRequirement, Observation, Place, Suite
 ROOT = Path(__file__).resolve().parent.parent.parent
 TYPED = Path(__file__).resolve().parent / "typed"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-Collect = Callable[[Path], bool]  # puts modules into a folder; whether they have annotations
-# Pyright's wrapper would ask for its newest version.
+Collect = Callable[[Path], bool]  # writes modules to a folder; returns whether they have annotations
+# Otherwise pyright's wrapper would look for a newer version.
 ENVIRONMENT = {**os.environ, "MYPYPATH": str(ROOT / "runtime"), "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
 
 
@@ -32,7 +32,7 @@ def add_cases(suite: Suite[Place]) -> None:
 
 
 def copied(folder: Path) -> bool:
-    """Put what users copy into ``folder``, each block as a module; it has no annotations."""
+    """Write the code that users copy to ``folder``, one module for each block; it has no annotations."""
     for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]:
         text = page.read_text("utf-8")
         for block in BLOCK.finditer(text):
@@ -64,7 +64,7 @@ def pyright(collect: Collect) -> Observation:
         settings = {
             "extraPaths": [str(ROOT / "runtime")],
             "reportUnnecessaryTypeIgnoreComment": True,
-            # Not django_functions.py, where nothing has annotations.
+            # Without django_functions.py, because Django has no annotations.
             "strict": ["frameworks.py"] if collect(Path(name)) else [],
         }
         Path(name, "pyrightconfig.json").write_text(json.dumps(settings))

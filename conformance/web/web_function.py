@@ -1,4 +1,4 @@
-"""A function with its URL, and a client that notes when each piece of a response came."""
+"""A function with its URL, and a client that records when each piece of a response arrives."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENCE_S = 20.0
 
 @dataclass
 class Response:
-    """An HTTP response. Moments are seconds after the request was sent."""
+    """An HTTP response. Times are in seconds after the request was sent."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -46,16 +46,16 @@ class Response:
         return json.loads(self.body)
 
     def all(self, name: str) -> list[str]:
-        """The values of a header."""
+        """Return the values of a header."""
         return [value for field_name, value in self.headers if field_name.lower() == name]
 
 
 class WebFunction:
-    """A function that runs ``functions/``, in an environment of its own; use it with ``with``."""
+    """A function in ``functions/``, in a separate environment, to be used with ``with``."""
 
     def __init__(self, handler: str, *, buffered: bool = False) -> None:
         command: list[str | os.PathLike[str]] = [sys.executable, ROOT / "bootstrap"]
-        # An interpreter full of packages takes long to start on a busy machine.
+        # An interpreter with many packages starts slowly on a busy machine.
         self.function = Function(handler, FUNCTIONS, command, timeout_s=PATIENCE_S, init_timeout_s=60)
         self.url = FunctionUrl(self.function, invoke_mode=BUFFERED if buffered else RESPONSE_STREAM)
 
@@ -92,11 +92,11 @@ class WebFunction:
         return response
 
     def payload(self, event: Event, by: str) -> bytes:
-        """What the handler that ``by`` names gives to an event."""
+        """Return the payload of the handler that ``by`` names."""
         return self.function.invoke(json.dumps({"by": by, "event": event}).encode()).payload
 
     def response(self, event: Event, by: str) -> Event:
-        """What ``us`` or ``them`` response to an event, whole. An error is its type and message."""
+        """Return the whole response of ``us`` or ``them``. An error is reduced to its type and message."""
         result = self.function.invoke(json.dumps({"by": by, "event": event}).encode())
         payload: Event = json.loads(result.payload)
         if result.function_error:
@@ -105,11 +105,11 @@ class WebFunction:
 
 
 def expect_pieces(response: Response, *pieces: bytes, apart_s: float = 0.1) -> None:
-    """Raise Mismatch unless the body came in these pieces, each a moment after the one before."""
+    """Raise Mismatch unless the body arrived in these pieces, each ``apart_s`` after the previous one."""
     found = [piece for _, piece in response.pieces]
     if found != list(pieces):
         raise Mismatch(f"expected the pieces {list(pieces)!r}, found {shorten(repr(found))}")
     moments = [moment for moment, _ in response.pieces]
     for earlier, later in zip(moments, moments[1:]):
         if later - earlier < apart_s:
-            raise Mismatch(f"the pieces came after {moments} s, not each {apart_s} s after the one before")
+            raise Mismatch(f"the pieces arrived after {moments} s, not at intervals of {apart_s} s")

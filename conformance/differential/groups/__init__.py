@@ -1,4 +1,4 @@
-"""The cases, in the order of a function's life."""
+"""The cases, ordered by the phases of a function's life."""
 
 from . import (
     context,

@@ -1,4 +1,4 @@
-"""Errors of handlers: what is posted and logged for each kind of failure."""
+"""Errors of handlers: the post and the log for each kind of failure."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ errors.case(
 )
 errors.case("error: the tenant id is not shown", '"plain()"', {"Lambda-Runtime-Aws-Tenant-Id": "blue"})
 
-# Programs of their own, because what is expected of ours names their lines.
+# Separate programs, because our records contain their line numbers.
 for name, source in (
     (
         "a cause",

@@ -1,4 +1,4 @@
-"""Events: bodies, content types, and what the handler gets."""
+"""Events: bodies, content types, and the values that the handler receives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ BODIES = Group("events")
 TYPES = Group("content types of events")
 GROUPS = [BODIES, TYPES]
 
-# What arrived, so that types, order and every digit can be seen.
+# The received value, with its types, order and every digit.
 _APP = """
     def handler(event, context):
         return [type(event).__name__, repr(event)[:200]]

@@ -1,4 +1,4 @@
-"""Handler strings: what names a handler, and what is reported when nothing does."""
+"""Handler strings: the forms that name a handler, and the errors for all others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Init errors: what goes wrong while the function is loaded."""
+"""Init errors: failures while the function is loaded."""
 
 from __future__ import annotations
 

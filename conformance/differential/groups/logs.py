@@ -10,7 +10,7 @@ SETUP = Group("the function's own logging")
 OUTPUT = Group("output")
 GROUPS = [LINES, LEVELS, SETUP, OUTPUT]
 
-# The event is a statement; it is run among the names of the module.
+# The event is a statement, which is executed with the names of the module.
 _APP = """
     import collections, datetime, decimal, logging, sys, threading, warnings
 
@@ -525,7 +525,7 @@ SETUP.case(
     environment={"AWS_LAMBDA_LOG_FORMAT": "JSON"},
 )
 
-# Time zones: log lines are in UTC whatever TZ says.
+# Time zones: log lines are in UTC for every value of TZ.
 for format_name in ("text", "JSON"):
     SETUP.case(
         f"{format_name}: log lines are in UTC",

@@ -1,4 +1,4 @@
-"""Sequences with state: what lasts from one event to the next, and what must not."""
+"""Sequences with state: what is kept from one event to the next, and what must not be."""
 
 from __future__ import annotations
 

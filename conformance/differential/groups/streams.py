@@ -1,4 +1,4 @@
-"""What a handler returns besides values: generators and awaitables, which AWS's runtime refuses."""
+"""Generators and awaitables as results, which AWS's runtime refuses."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ for name, expression in (
 ):
     results.case(f"result: {name}", '"' + expression + '"')
 
-# Each of these gets two events, because what is left of a stream must not disturb what comes after it. They
-# are programs of their own, because what is expected of ours names their lines.
+# Each of these gets two events, because a stream must not affect the next event. They are separate programs,
+# because our records contain their line numbers.
 for name, source in (
     ("a generator", "def handler(event, context):\n    yield 'first, '\n    yield 'second'"),
     ("a generator expression", "def handler(event, context):\n    return (str(n) for n in range(3))"),

@@ -1,4 +1,4 @@
-"""The process a function finds itself in: variables, interpreter state, search path."""
+"""The process of a function: variables, interpreter state, search path."""
 
 from __future__ import annotations
 
@@ -328,7 +328,7 @@ PATH.case(
     environment={"PYTHONPATH": "$TASK_ROOT/extra"},
 )
 
-# Files of a function that are called like modules of the standard library, or of the runtimes.
+# Files of a function with the names of modules of the standard library or of the runtimes.
 _SHADOW = """
     import {module}
 

@@ -1,4 +1,4 @@
-"""Values: what a handler may return, and the bytes that are posted for it."""
+"""Values that a handler returns, and the bytes that are posted for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tools build from what there is on this computer."""
+"""Builds from this machine's interpreter and packages."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def function(harness: Harness) -> Observation:
     return same(harness.function(), harness.function("function-2"))
 
 
-@case(GROUP, "make verify-layer finds nothing wrong with the four together")
+@case(GROUP, "make verify-layer accepts all four together")
 def verified(harness: Harness) -> Observation:
     zips = [harness.layer(), harness.interpreter(), harness.packages(), harness.function()]
     outcome = harness.make("verify-layer", {**for_this_computer(), "ZIP": " ".join(map(str, zips))})
@@ -54,7 +54,7 @@ def verified(harness: Harness) -> Observation:
     return f"{outcome.output.splitlines()[-1]}; {' '.join(together.split())}"
 
 
-@case(GROUP, "an interpreter for a newer glibc than Lambda's is refused, its symbol named")
+@case(GROUP, "an interpreter for a newer glibc than Lambda's is refused, naming the symbol")
 def too_new(harness: Harness) -> Observation:
     output = harness.folder / "refused.zip"
     settings = {"FROM": PREFIX, "LIBRARIES": system.library_folder(), "GLIBC": "2.34", "OUTPUT": output}
@@ -68,12 +68,12 @@ def too_new(harness: Harness) -> Observation:
     return found.group(1)
 
 
-@case(GROUP, "an interpreter whose libraries Lambda lacks is refused, each of them named")
+@case(GROUP, "an interpreter whose libraries Lambda lacks is refused, naming each library")
 def missing_libraries(harness: Harness) -> Observation:
     output = harness.folder / "refused.zip"
     outcome = harness.make("dist-python", {**for_this_computer(), "FROM": PREFIX, "OUTPUT": output})
     if outcome.status == 0:
-        raise MissingRequirement("this Python brings all its libraries")
+        raise MissingRequirement("this Python includes all its libraries")
     expect("a zip is left", output.exists(), False)
     names = sorted(set(re.findall(r"needs (\S+), which neither", outcome.errors)))
     expect_in("remedy", "LIBRARIES=", outcome.errors)
@@ -82,7 +82,7 @@ def missing_libraries(harness: Harness) -> Observation:
 
 @case(GROUP, "an archive, fetched by uv as from python-build-standalone, gives the same layer")
 def fetched(harness: Harness) -> Observation:
-    """Where python-build-standalone cannot be reached, uv is told of an archive on this computer."""
+    """Configure uv to use an archive on this machine instead of python-build-standalone."""
     environment = {"UV_PYTHON_DOWNLOADS_JSON_URL": str(offer(harness, sha256=None))}
     output = harness.folder / "fetched.zip"
     settings = {**for_this_computer(), "LIBRARIES": system.library_folder(), "OUTPUT": output}
@@ -92,7 +92,7 @@ def fetched(harness: Harness) -> Observation:
     one, two = content(output), content(harness.interpreter())
     expect("files", sorted(one), sorted(two))
     different = [name for name in one if one[name] != two[name]]
-    # uv writes the variables of sysconfig anew.
+    # uv rewrites the variables of sysconfig.
     expect("different", [name for name in different if "_sysconfigdata_" not in name], [])
     return f"{len(one) - len(different)} files are equal, {len(different)} of sysconfig are uv's"
 
@@ -120,7 +120,7 @@ def same(one: Path, two: Path) -> Observation:
 
 
 def offer(harness: Harness, sha256: str | None) -> Path:
-    """A list of downloads for uv, with an archive of the interpreter at hand in it."""
+    """Write a list of downloads for uv that contains an archive of this interpreter."""
     version = platform.python_version()
     name = f"cpython-{version}-linux-{system.OWN.machine}-gnu"
     archive = harness.folder / f"{name}-install_only_stripped.tar.gz"
@@ -147,7 +147,7 @@ def offer(harness: Harness, sha256: str | None) -> Path:
 
 
 def without_what_is_trimmed(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Leave out what is large; and other versions, that another prefix may hold."""
+    """Leave out large files, and other versions of Python in the same prefix."""
     if LEFT_OUT.search(member.name) or member.name.endswith((".a", ".pyc")):
         return None
     match = re.match(r"python/lib/([^/]+)", member.name)

@@ -1,4 +1,4 @@
-"""What a packed interpreter does in a root without any other."""
+"""A packed interpreter in a root file system without any other Python."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def handler(event, context):
     }
 """
 
-# Everything that is there, imported in one process; what cannot be, by name.
+# Import every module in one process; print the names of those that fail.
 IMPORT_ALL = """\
 import contextlib, io, json, os, pkgutil, sys
 failed, count = {}, 0
@@ -61,7 +61,7 @@ with contextlib.redirect_stdout(io.StringIO()):
 print(json.dumps([count, failed]))
 """
 
-# What modules miss that are for other systems, or for people in front of a screen.
+# Modules that are missing on Lambda: those of other systems, or for graphical programs.
 FOREIGN = {
     *("_ios_support", "_msi", "_overlapped", "_scproxy", "_winapi", "_wmi", "msvcrt", "nt", "winreg"),
     *("_crypt", "_curses", "_dbm", "_gdbm", "_tkinter", "curses", "lib2to3", "nis", "readline", "tkinter"),
@@ -133,7 +133,7 @@ def around(harness: Harness) -> Observation:
     return "/opt/bin/python3, prefix /opt"
 
 
-@case(GROUP, "it starts without a word, also by the name with its version")
+@case(GROUP, "it starts without output, also by the name with its version")
 def silent(harness: Harness) -> Observation:
     folder = harness.opt()
     link = folder / "bin" / f"python{VERSION}"
@@ -144,7 +144,7 @@ def silent(harness: Harness) -> Observation:
     return f"python{VERSION} -> python3"
 
 
-@case(GROUP, "it works, too, where links are not unzipped as links")
+@case(GROUP, "it also works if links are not unzipped as links")
 def without_links(harness: Harness) -> Observation:
     folder = harness.new_folder()
     for archive in (harness.layer(), harness.interpreter()):
@@ -157,7 +157,7 @@ def without_links(harness: Harness) -> Observation:
     return "python -m zipfile -e, and chmod"
 
 
-@case(GROUP, "nothing is compiled at a start: all bytecode is there and is used")
+@case(GROUP, "a start compiles nothing: all bytecode exists and is used")
 def bytecode(harness: Harness) -> Observation:
     program = ["python3", "-v", "-c", "import asyncio, json, logging, sys; sys.path.append('/opt/runtime');"]
     program[-1] += "import lambda_runtime.main"
@@ -170,7 +170,7 @@ def bytecode(harness: Harness) -> Observation:
     return f"{len(used)} modules from bytecode"
 
 
-@case(GROUP, "every module that is in it can be imported")
+@case(GROUP, "every module in it can be imported")
 def complete(harness: Harness) -> Observation:
     outcome = harness.inside(harness.opt(), ["python3", "-c", IMPORT_ALL])
     expect("exit status", outcome.status, 0)
@@ -180,7 +180,7 @@ def complete(harness: Harness) -> Observation:
 
 
 def _is_foreign(name: str, reason: str) -> bool:
-    """Whether a module fails because it is not for Lambda: by what it misses, or what it says itself."""
+    """Return whether a module fails because it is not for Lambda, judging by the error."""
     match = re.search(r"No module named '([^'.]+)", reason)
     if match is not None:
         return match.group(1) in FOREIGN
@@ -208,9 +208,9 @@ def certificates(harness: Harness) -> Observation:
     return f"{count} authorities"
 
 
-@case(GROUP, "cold start: packed, packed without bytecode, and this computer's own")
+@case(GROUP, "cold start: packed, packed without bytecode, and this machine's own")
 def cold_start(harness: Harness) -> Observation:
-    """Median of the init phases, as the emulator measures them, the start of the sandbox included."""
+    """Compare the medians of the init phases, which include the start of the sandbox."""
     task = harness.unzip(harness.function())
     without = harness.unzip(harness.layer(), harness.interpreter("uncompiled", BYTECODE="none"))
     for cache in list((without / "runtime").rglob("__pycache__")):
@@ -237,14 +237,14 @@ def init_ms(function: Function) -> float:
 
 
 def sandbox_ms(harness: Harness) -> float:
-    """How long the sandbox alone takes, with a shell that does nothing."""
+    """Return the time that the sandbox alone takes, with a shell that does nothing."""
     words = harness.command(harness.folder, harness.folder, ["/bin/true"])
     began = time.monotonic()
     subprocess.run(words, check=True)
     return (time.monotonic() - began) * 1000
 
 
-@case(GROUP, "without a Python in any layer, the reason is said")
+@case(GROUP, "without a Python in any layer, the reason is reported")
 def no_interpreter(harness: Harness) -> Observation:
     with harness.start(harness.unzip(harness.layer()), harness.unzip(harness.function())) as function:
         result = function.invoke(b"{}")

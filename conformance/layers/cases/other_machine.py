@@ -1,4 +1,4 @@
-"""The other architecture, through qemu: all of it is built on this one."""
+"""The other architecture, through qemu; everything is built on this machine."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from conformance.suite import MissingRequirement, Observation, case
 GROUP = f"The other architecture, {OTHER.name}"
 EVENT = {"name": "Ada"}
 RESPONSE = {"message": "Hello, Ada!"}
-UNLIMITED = "2.99"  # Debian's programs need their own glibc, whatever version that is
+UNLIMITED = "2.99"  # Debian's programs need Debian's glibc, of any version
 
 
 def interpreter(harness: Harness) -> tuple[Path, str]:
-    """Debian's Python for the other architecture as a layer, and its version."""
-    harness.bare_system(OTHER)  # without a way to run it there is no point
+    """Return a layer with Debian's Python for the other architecture, and its version."""
+    harness.bare_system(OTHER)  # raises MissingRequirement if this machine cannot run it
     prefix = system.other_tree() / "usr"
     libraries = [path.parent for path in system.other_tree().rglob("libz.so.1")]
     version = next(
@@ -89,7 +89,7 @@ def numpy(harness: Harness) -> Observation:
     return multiply(harness, runtime(harness, version), layer, packages, kind=OTHER)
 
 
-@case(GROUP, "an interpreter for it is refused where this one is wanted")
+@case(GROUP, "an interpreter for it is refused for this architecture")
 def refused(harness: Harness) -> Observation:
     prefix = system.other_tree() / "usr"
     version = next(path.name[6:] for path in sorted((prefix / "bin").glob("python3.*")) if _is_version(path))

@@ -29,7 +29,7 @@ def handler(event, context):
 
 
 def multiply(harness: Harness, *archives: object, kind: system.Kind = system.OWN) -> Observation:
-    """A function that multiplies matrices with the numpy in the zips."""
+    """Invoke a function that multiplies matrices with the numpy in the zips."""
     opt = harness.unzip(*archives)  # type: ignore[arg-type]
     task = harness.task({"multiply.py": MULTIPLY})
     found = harness.invoke(opt, task, [[1, 2], [3, 4]], "multiply.handler", kind)
@@ -48,13 +48,13 @@ def numpy(harness: Harness) -> Observation:
 def other_architecture(harness: Harness) -> Observation:
     settings = {"ARCH": system.OTHER.name, "ZIP": harness.packages()}
     outcome = harness.make("verify-layer", {**for_this_computer(), **settings})
-    expect("exit status", outcome.status, 2)  # make's, of a tool that ended with 1
+    expect("exit status", outcome.status, 2)  # make's status if a tool exits with 1
     lines = [line for line in outcome.output.splitlines() if line.startswith("error")]
     return f"{len(lines)} lines, the first: {json.dumps(lines[0])}"
 
 
 def built_by(harness: Harness, python: str, listed: Path) -> bytes:
-    """A layer for this computer's version of Python, whose tools ``python`` runs."""
+    """Build a layer for this interpreter's version, with tools that run on ``python``."""
     output = harness.new_folder() / "a.zip"
     words = [python, *tool("dependencies")[1:], listed, "--python", VERSION, "--output", output]
     outcome = harness.run([*words, "--bytecode", sys.executable])
@@ -62,7 +62,7 @@ def built_by(harness: Harness, python: str, listed: Path) -> bytes:
     return output.read_bytes()
 
 
-@case(GROUP, "the bytes are the same, whichever Python builds them, and when the wheel is touched")
+@case(GROUP, "the bytes are the same with any Python, and after the wheel's time has changed")
 def reproducible(harness: Harness) -> Observation:
     folder = harness.new_folder()
     path = wheel(folder, "py3-none-any")
@@ -78,7 +78,7 @@ def reproducible(harness: Harness) -> Observation:
     return f"{len(others[:1]) + 1} interpreters"
 
 
-# Builds a wheel of the one module beside it, with nothing but the standard library (PEP 517).
+# Builds a wheel of the module beside it, with the standard library only (PEP 517).
 BACKEND = """\
 import zipfile
 
@@ -129,11 +129,11 @@ def relative_paths(harness: Harness) -> Observation:
     return ", ".join(found)
 
 
-@case(GROUP, "an interpreter that is no CPython builds for CPython, too")
+@case(GROUP, "an interpreter other than CPython also builds for CPython")
 def by_another_implementation(harness: Harness) -> Observation:
     pypy = shutil.which("pypy3")
     if pypy is None:
-        raise MissingRequirement("there is no pypy3")
+        raise MissingRequirement("pypy3 is not installed")
     folder = harness.new_folder()
     tag = f"cp{VERSION.replace('.', '')}"
     wheel(folder, f"{tag}-{tag}-manylinux2014_{system.OWN.machine}")

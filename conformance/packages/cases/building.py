@@ -1,4 +1,4 @@
-"""What `python -m build` leaves, and what pip makes of it."""
+"""The output of `python -m build`, and its installation by pip."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def all_three(harness: Harness) -> Observation:
     return ", ".join(names)
 
 
-@case(BUILD, "the wheel has one package, its marker of types, and needs nothing but Python 3.8")
+@case(BUILD, "the wheel has one package, its py.typed, and needs only Python 3.8")
 def what_is_in_the_wheel(harness: Harness) -> Observation:
     with zipfile.ZipFile(harness.wheel) as archive:
         names = archive.namelist()
@@ -73,7 +73,7 @@ def reproducible(harness: Harness) -> Observation:
     return f"sha256 {hashlib.sha256(harness.wheel.read_bytes()).hexdigest()[:16]}…"
 
 
-@case(BUILD, "what is in the source distribution runs, and builds the same wheel")
+@case(BUILD, "the source distribution runs, and builds the same wheel")
 def source_distribution(harness: Harness) -> Observation:
     folder = harness.folder / "unpacked"
     with tarfile.open(harness.sdist) as archive:
@@ -89,7 +89,7 @@ def source_distribution(harness: Harness) -> Observation:
     return response.splitlines()[-1]
 
 
-@case(INSTALL, "python3 -m lambda_runtime responds in an environment that has nothing else")
+@case(INSTALL, "python3 -m lambda_runtime responds in an environment without other packages")
 def installed(harness: Harness) -> Observation:
     python = environment(harness)
     with Function(
@@ -106,7 +106,7 @@ def installed(harness: Harness) -> Observation:
     return ", ".join(packages)
 
 
-@case(INSTALL, "pip install . leaves the source folder as it was")
+@case(INSTALL, "pip install . does not change the source folder")
 def source_is_left_alone(harness: Harness) -> Observation:
     source = harness.folder / "untouched"
     shutil.copytree(harness.source, source, ignore=shutil.ignore_patterns("layers"))
@@ -120,7 +120,7 @@ def source_is_left_alone(harness: Harness) -> Observation:
     return f"{len(before)} files"
 
 
-@case(INSTALL, "a copy of snapshot_restore_py that the user has stays the user's")
+@case(INSTALL, "the user's own snapshot_restore_py is not replaced")
 def no_collision(harness: Harness) -> Observation:
     python = environment(harness)
     command = "import importlib.util; print(importlib.util.find_spec('snapshot_restore_py'))"
@@ -143,7 +143,7 @@ def typed(harness: Harness) -> Observation:
 
 
 def environment(harness: Harness) -> str:
-    """The interpreter of an environment into which pip has installed the wheel."""
+    """Return the interpreter of an environment in which pip has installed the wheel."""
     folder = harness.folder / "environment"
     python = folder / "bin" / "python"
     if not python.exists():
@@ -173,6 +173,6 @@ def every_python(harness: Harness) -> Observation:
 
 
 def interpreter_of(program: str) -> str:
-    """The interpreter itself, where ``program`` is a version manager's, which needs more variables."""
+    """Return the real interpreter if ``program`` is a version manager's shim, which needs more variables."""
     command = [program, "-c", "import sys; print(sys.executable)"]
     return subprocess.check_output(command, text=True).strip()

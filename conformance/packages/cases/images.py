@@ -1,7 +1,7 @@
-"""The recipes in examples/images/, built on stand-ins for their bases and run as Lambda runs images.
+"""The recipes in examples/images/, built on substitutes for their base images and run like on Lambda.
 
-Nothing is pulled: a base is made of what this machine has. ``--base debian=IMAGE`` or ``--base
-alpine=FOLDER`` takes another one, and IMAGE may well be the recipe's own.
+Nothing is pulled: a base is created from this machine's files. ``--base debian=IMAGE`` or ``--base
+alpine=FOLDER`` selects another base, for example the recipe's own.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LOCALE = Path("/usr/lib/locale/C.utf8")  # of Debian's C library
 RECIPES = ("debian", "alpine", "pypy")
 HELLO = {"message": "Hello, Ada!"}
 EVENT = b'{"name": "Ada"}'
-# Of what the emulator sets, all that Lambda sets for an image; its task root is a folder of this machine.
+# The emulator's variables that Lambda also sets for an image, without the task root on this machine.
 PASSED_ON = (
     "AWS_LAMBDA_RUNTIME_API",
     "AWS_LAMBDA_FUNCTION_NAME",
@@ -46,14 +46,14 @@ PASSED_ON = (
     "LANG",
 )
 LIKE_LAMBDA = ("--rm", "--network", "host", "--read-only", "--tmpfs", "/tmp", "--user", "993:990")
-# What builds the package, for interpreters older than this one, too; pip takes of it what fits.
+# The packages that build the runtime, also for older interpreters; pip selects those that fit.
 BUILD_SYSTEM = ("hatchling>=1.27", "tomli")
 PYTHONS = ("3.9", f"3.{sys.version_info[1]}", "3.13")
 START_S = 10
 
 
 def image(harness: Harness, recipe: str) -> str:
-    """Build the recipe, once: the name of the image."""
+    """Build the recipe once; return the name of the image."""
     name = f"localhost/function/{recipe}"
     engine = harness.engine
     if name not in harness.images:
@@ -74,7 +74,7 @@ def base_image(harness: Harness, recipe: str) -> str:
         return given
     tree = Path(tempfile.mkdtemp(dir=harness.folder, prefix=f"{recipe}-"), "root")
     if given:
-        subprocess.run(["cp", "--archive", given, tree], check=True)  # devices as devices
+        subprocess.run(["cp", "--archive", given, tree], check=True)  # keeps devices
         environment = "PATH=/usr/local/bin:/usr/bin:/bin"
     elif recipe == "debian":
         environment = debian_stand_in(tree)
@@ -82,7 +82,7 @@ def base_image(harness: Harness, recipe: str) -> str:
         environment = pypy_stand_in(tree)
     else:
         raise MissingRequirement(
-            "nothing here can stand in for Alpine: --base alpine=python:3.13-alpine takes the real one"
+            "this machine has no substitute for Alpine; use --base alpine=python:3.13-alpine"
         )
     (tree / "wheels").mkdir()
     for wheel in build_system(harness).iterdir():
@@ -94,7 +94,7 @@ def base_image(harness: Harness, recipe: str) -> str:
 
 
 def debian_stand_in(tree: Path) -> str:
-    """This machine's C library and interpreter, small programs, pip."""
+    """Create a base from this machine's C library and interpreter, small programs and pip."""
     shutil.move(trees.os_only(tree.with_name("machine")), tree)
     local = tree / "usr" / "local"
     trees.add_python(local)
@@ -103,7 +103,7 @@ def debian_stand_in(tree: Path) -> str:
 
 
 def pypy_stand_in(tree: Path) -> str:
-    """The same with the newest PyPy of this machine in place of CPython."""
+    """Create the same with this machine's newest PyPy instead of CPython."""
     found = [program for kind, _, program in find_interpreters() if kind == "pypy"]
     if not found:
         raise MissingRequirement("PyPy is not installed (Debian's package: pypy3)")
@@ -111,7 +111,7 @@ def pypy_stand_in(tree: Path) -> str:
     library, site_packages = map(Path, subprocess.check_output([found[-1], "-c", ask], text=True).split())
     shutil.move(trees.os_only(tree.with_name("machine")), tree)
     program = Path(found[-1]).resolve()
-    if FETCHED in program.parents:  # it brings its C library and all others
+    if FETCHED in program.parents:  # it includes its C library and all others
         library = FETCHED / program.relative_to(FETCHED).parts[0]
     else:
         trees.add_program(tree, program, str(program).lstrip("/"))
@@ -124,7 +124,7 @@ def pypy_stand_in(tree: Path) -> str:
 
 
 def add_pip(site_packages: Path, script: Path, python: str) -> None:
-    """Unpack the pip that this interpreter has on board, and a command for it."""
+    """Unpack the pip that is bundled with this interpreter, and create a command for it."""
     import ensurepip
 
     (wheel,) = Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl")
@@ -135,7 +135,7 @@ def add_pip(site_packages: Path, script: Path, python: str) -> None:
 
 
 def build_system(harness: Harness) -> Path:
-    """A folder with hatchling and what it needs. Raises MissingRequirement if they cannot be downloaded."""
+    """Download hatchling and its dependencies. Raises MissingRequirement if that fails."""
     folder = harness.folder / "build-system"
     if not folder.exists():
         for version in sorted(set(PYTHONS)):
@@ -150,7 +150,7 @@ def build_system(harness: Harness) -> Path:
 
 
 def with_our_emulator(harness: Harness, recipe: str) -> Observation:
-    """Start the image as it is, with our emulator as its Runtime API."""
+    """Start the unchanged image, with our emulator as its Runtime API."""
     name = image(harness, recipe)
     variables = [word for variable in PASSED_ON for word in ("--env", variable)]
     with tempfile.TemporaryDirectory() as folder:
@@ -169,7 +169,7 @@ def with_our_emulator(harness: Harness, recipe: str) -> Observation:
             harness.engine.end_containers()
     expect("its responses", [value(first), value(second)], [HELLO, HELLO])
     if f"{recipe} greets Ada" not in function.log_text():
-        raise Mismatch(f"the log lacks what the function has printed: {function.log_text()}")
+        raise Mismatch(f"the log lacks the function's output: {function.log_text()}")
     init_ms = first.report.init_ms or 0
     return f"built in {harness.images[name]:.0f} s; container and init phase {init_ms:.0f} ms"
 
@@ -205,7 +205,7 @@ def with_aws_emulator(harness: Harness, recipe: str) -> Observation:
 
 
 def post(url: str) -> bytes:
-    """Post the event as soon as somebody listens."""
+    """Post the event as soon as the server listens."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + START_S
     while True:
@@ -237,7 +237,7 @@ def add_cases() -> None:
 
 
 def guarded(try_it: Callable[[Harness, str], Observation], harness: Harness, recipe: str) -> Observation:
-    """What the engine refuses to build is a difference."""
+    """Turn an error of the engine into a Mismatch."""
     try:
         return try_it(harness, recipe)
     except EngineError as error:

@@ -33,7 +33,7 @@ def path(event, context):
 def locate(
     harness: Harness, deployment: Deployment, opt: dict[str, str], task: dict[str, str], names: list[str]
 ) -> dict[str, str]:
-    """Which file each module comes from."""
+    """Return the file of each module."""
     with harness.start(deployment, "where.handler", task={"where.py": WHERE, **task}, opt=opt) as function:
         found: dict[str, str] = value(function.invoke(json.dumps(names).encode()))
     return found
@@ -110,7 +110,7 @@ def whole(harness: Harness, deployment: Deployment) -> Observation:
     return " ".join(path[3:])
 
 
-@case(GROUP, "a layer's folders that do not exist are no obstacle", OURS)
+@case(GROUP, "folders of a layer may be missing", OURS)
 def no_layers(harness: Harness, deployment: Deployment) -> Observation:
     found = locate(harness, deployment, {}, {"mine.py": ""}, ["mine", "json"])
     expect("module", found["mine"], "/var/task/mine.py")
@@ -119,7 +119,7 @@ def no_layers(harness: Harness, deployment: Deployment) -> Observation:
 
 @case(GROUP, "imports are found where AWS's runtime finds them", (MANAGED,), needs_aws=True)
 def like_aws(harness: Harness, deployment: Deployment) -> Observation:
-    """AWS's interpreter adds the layers' folders by its own configuration; here PYTHONPATH does it."""
+    """AWS's interpreter adds the layers' folders by its configuration; here, PYTHONPATH does."""
     opt = {f"{SITE}/one.py": "", f"{SITE}/twice.py": "", "python/twice.py": "", "python/shared.py": ""}
     task = {"where.py": WHERE, "shared.py": ""}
     event = json.dumps(["one", "twice", "shared", "json", "absent"]).encode()

@@ -1,4 +1,4 @@
-"""SnapStart: what happens around a snapshot, on ours and on AWS's runtime."""
+"""SnapStart: the sequence around a snapshot, on our runtime and on AWS's."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def handler(event, context):
 
 @dataclass(frozen=True)
 class Facts:
-    """What a runtime asked of the Runtime API up to its first `next` or its end, and how it ended."""
+    """A runtime's calls of the Runtime API until its first `next` or its end, and its exit status."""
 
     requests: tuple[tuple[str, str, str | None, str | None], ...]  # method, path, type in header, in body
     exit_status: int | None
@@ -104,7 +104,7 @@ def facts(function: Function) -> Facts:
 def run(
     harness: Harness, deployment: Deployment, source: str, kind: str = "snap-start"
 ) -> tuple[Facts, Any, str]:
-    """The facts, the payload of one invocation, and the log."""
+    """Run a function; return the facts, the payload of one invocation, and the log."""
     with harness.start(
         deployment, "app.handler", task={"app.py": source}, initialization_type=kind
     ) as function:
@@ -198,7 +198,7 @@ def stops(harness: Harness, deployment: Deployment) -> Observation:
     return "the first error ends it"
 
 
-@case(GROUP, "the function's own snapshot_restore_py wins over ours", HOMES)
+@case(GROUP, "the function's own snapshot_restore_py takes precedence over ours", HOMES)
 def own_registry(harness: Harness, deployment: Deployment) -> Observation:
     listing = "import snapshot_restore_py; return [snapshot_restore_py.__file__, *done]"
     app = HOOKS.replace("return done", listing)
@@ -247,7 +247,7 @@ def random_numbers(harness: Harness, deployment: Deployment) -> Observation:
     return "reseeded"
 
 
-@case(GROUP, "hooks that seed for themselves have the last word", (OS_ONLY,))
+@case(GROUP, "the seed of a hook takes precedence", (OS_ONLY,))
 def own_seed(harness: Harness, deployment: Deployment) -> Observation:
     source = (
         "import random\n"
@@ -300,7 +300,7 @@ def wrapped(harness: Harness, deployment: Deployment) -> Observation:
     return "6 hooks, 1 call"
 
 
-# `sys.exit` while loading is not among them: ours reports it, AWS's just ends.
+# Without `sys.exit` while loading: our runtime reports it, AWS's only exits.
 COMPARED = {
     "hooks": HOOKS,
     "no hooks": "def handler(event, context): return 'fine'\n",
@@ -331,7 +331,7 @@ def like_aws(harness: Harness, deployment: Deployment) -> Observation:
 
 
 def comparable(seen: Facts) -> Facts:
-    """AWS's runtime gives a class's bare name as the type, which the platform replaces by Runtime.Unknown."""
+    """Reduce the type: AWS's runtime sends a bare class name, which becomes Runtime.Unknown on Lambda."""
     requests = [
         (method, path, header and header.replace("Function.", "", 1), body)
         for method, path, header, body in seen.requests
@@ -340,14 +340,14 @@ def comparable(seen: Facts) -> Facts:
 
 
 def comparable_payload(payload: Any) -> Any:
-    """Without the runtimes' own frames; for `sys.exit`, our message is a sentence, not a bare number."""
+    """Remove the runtimes' own frames; for `sys.exit`, our message is a sentence instead of a number."""
     if not isinstance(payload, dict):
         return payload
     entries = {"errorType": payload["errorType"], "errorMessage": payload["errorMessage"]}
     return "exit" if payload["errorType"] == "SystemExit" else entries
 
 
-@case(GROUP, "AWS's package snapshot_restore_py itself, brought by the function", (OS_ONLY,), needs_aws=True)
+@case(GROUP, "AWS's own package snapshot_restore_py in the function", (OS_ONLY,), needs_aws=True)
 def aws_registry(harness: Harness, deployment: Deployment) -> Observation:
     import snapshot_restore_py  # type: ignore[import-not-found,import-untyped,unused-ignore]
 

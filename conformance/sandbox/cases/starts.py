@@ -1,4 +1,4 @@
-"""The runtime starts in each deployment and finds there what it finds on Lambda."""
+"""The runtime starts in each deployment, in the same surroundings as on Lambda."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def hello(harness: Harness, deployment: Deployment) -> Observation:
     return result.payload.decode()
 
 
-@case(GROUP, "as on Lambda: user, folders, nothing to write but /tmp, no shared memory", OURS)
+@case(GROUP, "as on Lambda: user, folders, only /tmp is writable, no shared memory", OURS)
 def surroundings(harness: Harness, deployment: Deployment) -> Observation:
     with harness.start(deployment, "facts.handler", task={"facts.py": FACTS}) as function:
         found: dict[str, Any] = value(function.invoke(b'"event"'))
@@ -80,7 +80,7 @@ def init_error(harness: Harness, deployment: Deployment) -> Observation:
     return str(payload["errorMessage"])
 
 
-@case(GROUP, "an empty _HANDLER gives way to CMD", (IMAGE,))
+@case(GROUP, "CMD is used if _HANDLER is empty", (IMAGE,))
 def command_and_variable(harness: Harness, deployment: Deployment) -> Observation:
     source = "def one(event, context): return 'one'\ndef two(event, context): return 'two'\n"
     with harness.start(
@@ -90,7 +90,7 @@ def command_and_variable(harness: Harness, deployment: Deployment) -> Observatio
     return "CMD's handler"
 
 
-@case(GROUP, "the managed runtime's modules can be imported, its script is not run", (MANAGED,))
+@case(GROUP, "the managed runtime's modules can be imported, but its script does not run", (MANAGED,))
 def managed_modules(harness: Harness, deployment: Deployment) -> Observation:
     task = {"app.py": "import sdk\ndef handler(event, context): return sdk.where\n"}
     runtime = {"sdk.py": "where = __file__\n"}
@@ -100,13 +100,13 @@ def managed_modules(harness: Harness, deployment: Deployment) -> Observation:
     return str(found)
 
 
-@case(GROUP, "a function's own runtime.py and lambda_function.py stay its own", OURS)
+@case(GROUP, "a function may have its own runtime.py and lambda_function.py", OURS)
 def names(harness: Harness, deployment: Deployment) -> Observation:
     task = {
         "lambda_function.py": "import runtime\ndef lambda_handler(event, context): return runtime.mine\n",
         "runtime.py": "mine = 'mine'\n",
     }
-    if deployment is FUNCTION_ZIP:  # there the runtime's folder lies beside the function's files
+    if deployment is FUNCTION_ZIP:  # the runtime's folder is beside the function's files
         task = {"lambda_function.py": "def lambda_handler(event, context): return 'mine'\n"}
     with harness.start(deployment, "lambda_function.lambda_handler", task=task) as function:
         expect("result", value(function.invoke()), "mine")
@@ -126,7 +126,7 @@ def subprocesses(harness: Harness, deployment: Deployment) -> Observation:
     return str(found.strip())
 
 
-@case(GROUP, "a handler that is named nowhere is one clear error", (IMAGE, OS_ONLY))
+@case(GROUP, "a missing handler setting is one clear error", (IMAGE, OS_ONLY))
 def no_handler(harness: Harness, deployment: Deployment) -> Observation:
     environment: dict[str, str | None] = {"_HANDLER": ""}
     with harness.start(deployment, "", environment=environment) as function:

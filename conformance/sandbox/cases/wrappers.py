@@ -1,4 +1,4 @@
-"""A vendor's wrapper (AWS_LAMBDA_EXEC_WRAPPER) where Lambda itself does not call it."""
+"""A vendor's wrapper (AWS_LAMBDA_EXEC_WRAPPER) in deployments where Lambda does not call it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ GROUP = "Vendors' wrappers"
 UNMANAGED = (OS_ONLY, IMAGE, FUNCTION_ZIP)
 WRAPPER = {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/vendor"}
 
-# Says that it was here, leaves the rest as it is.
+# Prints a message and changes nothing.
 PLAIN = """#!/bin/sh
 echo "wrapper $*"
 exec "$@"
 """
 
-# Puts its own handler before the function's, as tracing layers do.
+# Replaces the function's handler by its own, which calls it, as tracing layers do.
 REWRITING = """#!/bin/bash
 export VENDOR_HANDLER="$_HANDLER"
 export _HANDLER=vendor_handler.handler
@@ -40,7 +40,7 @@ def handler(event, context):
     return {"wrapped": original(event, context)}
 """
 
-# Puts options for the interpreter before the script, which is the last argument: what AWS's guide
+# Inserts options for the interpreter before the script, the last argument: AWS's guide
 # on modifying the runtime's environment shows with `-X importtime`.
 INSERTING = """#!/bin/bash
 script="${@: -1}"
@@ -119,7 +119,7 @@ def in_python(harness: Harness, deployment: Deployment) -> Observation:
     return str(found["vendor"])
 
 
-@case(GROUP, "may stand in the function's own folder", (OS_ONLY, IMAGE))
+@case(GROUP, "may be in the function's own folder", (OS_ONLY, IMAGE))
 def in_task_root(harness: Harness, deployment: Deployment) -> Observation:
     environment = {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/vendor"}
     with harness.start(
@@ -142,7 +142,7 @@ def chained(harness: Harness, deployment: Deployment) -> Observation:
     return ", then ".join(calls)
 
 
-@case(GROUP, "one that takes its variable away does not confuse us", (OS_ONLY, IMAGE))
+@case(GROUP, "may remove its variable", (OS_ONLY, IMAGE))
 def unset(harness: Harness, deployment: Deployment) -> Observation:
     wrapper = '#!/bin/sh\necho "wrapper"\nunset AWS_LAMBDA_EXEC_WRAPPER\nexec "$@"\n'
     with start(harness, deployment, wrapper) as function:
@@ -152,7 +152,7 @@ def unset(harness: Harness, deployment: Deployment) -> Observation:
     return "called once"
 
 
-@case(GROUP, "our own bootstrap as the wrapper is no loop", (OS_ONLY, IMAGE, FUNCTION_ZIP, MANAGED))
+@case(GROUP, "bootstrap itself as the wrapper does not loop", (OS_ONLY, IMAGE, FUNCTION_ZIP, MANAGED))
 def ourselves(harness: Harness, deployment: Deployment) -> Observation:
     environment = {"AWS_LAMBDA_EXEC_WRAPPER": f"{deployment.bootstrap_at}/bootstrap"}
     with harness.start(deployment, "app.handler", task=APP, environment=environment) as function:
@@ -161,7 +161,7 @@ def ourselves(harness: Harness, deployment: Deployment) -> Observation:
     return " ".join(found["arguments"])
 
 
-@case(GROUP, "an empty variable is no wrapper", (OS_ONLY, IMAGE))
+@case(GROUP, "an empty variable means no wrapper", (OS_ONLY, IMAGE))
 def empty(harness: Harness, deployment: Deployment) -> Observation:
     environment = {"AWS_LAMBDA_EXEC_WRAPPER": ""}
     with harness.start(deployment, "app.handler", task=APP, environment=environment) as function:
@@ -191,12 +191,12 @@ def refused(harness: Harness, deployment: Deployment, opt: dict[str, str], reaso
         expect_in("errorMessage", "/opt/vendor", payload["errorMessage"])
         expect_in("errorMessage", reason, payload["errorMessage"])
         expect_in("errorMessage", "AWS_LAMBDA_EXEC_WRAPPER", payload["errorMessage"])
-        expect("the log says so too", reason in function.log_text(), True)
+        expect("the log contains the reason as well", reason in function.log_text(), True)
         expect("exit status", function.exit_status, 1)
     return f"{payload['errorType']}: {payload['errorMessage']}"
 
 
-@case(GROUP, "one that fails by itself: its words are in the log, the caller gets an error", (OS_ONLY,))
+@case(GROUP, "if it fails, its message is in the log, and the caller gets an error", (OS_ONLY,))
 def failing(harness: Harness, deployment: Deployment) -> Observation:
     wrapper = "#!/bin/sh\necho 'vendor: no licence' >&2\nexit 7\n"
     with start(harness, deployment, wrapper) as function:
@@ -208,7 +208,7 @@ def failing(harness: Harness, deployment: Deployment) -> Observation:
     return str(payload["errorMessage"].partition("Error: ")[2])
 
 
-@case(GROUP, "JSON logs and levels survive it", (OS_ONLY,))
+@case(GROUP, "JSON logs and levels work with it", (OS_ONLY,))
 def logs(harness: Harness, deployment: Deployment) -> Observation:
     task = {"app.py": "import logging\ndef handler(event, context): logging.info('packed')\n"}
     environment = {**WRAPPER, "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
@@ -222,7 +222,7 @@ def logs(harness: Harness, deployment: Deployment) -> Observation:
     return '"message": "packed"'
 
 
-@case(GROUP, "the descriptor for log frames survives it, and stays out of the function's sight", (OS_ONLY,))
+@case(GROUP, "the descriptor for log frames works with it, and the function does not see it", (OS_ONLY,))
 def frames(harness: Harness, deployment: Deployment) -> Observation:
     source = (
         "import logging, os\n"

@@ -1,4 +1,4 @@
-"""AWS's emulator collects streams; its server, which is Lambda's, must take ours for well-formed."""
+"""AWS's emulator buffers streams; its server, which is Lambda's, must accept ours as valid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conformance.suite import Observation, case
 from tests.scripted_server import Request
 
 GROUP = "AWS's emulator"
-TRAILERS_LIMIT_BYTES = 4096  # Go's net/http reads them through a buffer of that size
+TRAILERS_LIMIT_BYTES = 4096  # the buffer of Go's net/http for trailers
 
 
 @case(GROUP, "streams of all kinds, errors midway and before, in one process")
@@ -33,12 +33,12 @@ def error_before(harness: Harness) -> Observation:
     return f"{failure['errorType']}: {failure['errorMessage']}"
 
 
-@case(GROUP, "its server takes 4,096 bytes of trailers, and gives up on one more")
+@case(GROUP, "its server accepts 4,096 bytes of trailers, but not one more")
 def limit(harness: Harness) -> Observation:
     for size, taken in ((TRAILERS_LIMIT_BYTES, True), (TRAILERS_LIMIT_BYTES + 1, False)):
         with harness.aws("trailing", bootstrap=harness.bootstrap("trailing"), timeout_s=2) as server:
             reply = invoke(server.url, size)
-            expect(f"{size} bytes are taken", (reply.status, reply.body) == (200, b"body"), taken)
+            expect(f"{size} bytes are accepted", (reply.status, reply.body) == (200, b"body"), taken)
     return f"with {TRAILERS_LIMIT_BYTES + 1}: status {reply.status}, {reply.body[:60]!r}"
 
 
@@ -58,7 +58,7 @@ def sizes(harness: Harness) -> Observation:
     return f"{len(found)} errors; at most {found[longest]:,} bytes, for {longest}"
 
 
-@case(GROUP, "it takes a stream with any of these errors, and the process goes on")
+@case(GROUP, "it accepts a stream with any of these errors, and the process continues")
 def survival(harness: Harness) -> Observation:
     with harness.aws("faulty.stream") as server:
         bodies = {way: invoke(server.url, way).body for way in (*faulty.ERRORS, None)}

@@ -1,4 +1,4 @@
-"""boto3's `invoke_with_response_stream` reads a stream while it is made, and learns how it ended."""
+"""boto3's `invoke_with_response_stream` reads a stream while it is produced, and reports how it ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conformance.streaming.readers import Boto3Reader
 from conformance.suite import Observation, case
 
 GROUP = "boto3 and our emulator"
-EVENT_STREAM = "application/vnd.amazon.eventstream"  # of what the frames hold, boto3 does not learn the type
+EVENT_STREAM = "application/vnd.amazon.eventstream"  # boto3 does not show the content type of frames
 
 
 def paced(harness: Harness, handler: str) -> Observation:
@@ -27,17 +27,17 @@ def paced(harness: Harness, handler: str) -> Observation:
     return observed
 
 
-@case(GROUP, "a generator's chunks are there before the next is made")
+@case(GROUP, "each chunk of a generator arrives before the next is produced")
 def generator(harness: Harness) -> Observation:
     return paced(harness, "paced.chunks")
 
 
-@case(GROUP, "an asynchronous generator's chunks are there before the next is made")
+@case(GROUP, "each chunk of an async generator arrives before the next is produced")
 def asynchronous_generator(harness: Harness) -> Observation:
     return paced(harness, "paced.chunks_awaited")
 
 
-@case(GROUP, "an HTTP head comes as JSON and 8 NULs before the body")
+@case(GROUP, "a prelude arrives as JSON and 8 NULs before the body")
 def head(harness: Harness) -> Observation:
     with harness.ours("stream.page") as server, Boto3Reader(server.url, None) as reader:
         body = reader.read()
@@ -47,7 +47,7 @@ def head(harness: Harness) -> Observation:
     return before.decode()
 
 
-@case(GROUP, "an error midway: what came before, then its type and all of its details; the process goes on")
+@case(GROUP, "an error midway: the earlier chunks, then its type and details; the process continues")
 def error_midway(harness: Harness) -> Observation:
     with harness.ours("faulty.stream") as server:
         with Boto3Reader(server.url, "an exception") as reader:
@@ -67,7 +67,7 @@ def error_midway(harness: Harness) -> Observation:
     return f"{process.decode()}, {code}: {details['errorMessage']}"
 
 
-@case(GROUP, "an error before the first chunk: nothing but the error")
+@case(GROUP, "an error before the first chunk: only the error")
 def error_before(harness: Harness) -> Observation:
     with harness.ours("faulty.before") as server, Boto3Reader(server.url, "an exception") as reader:
         expect("chunks", list(reader.pieces()), [])
@@ -76,7 +76,7 @@ def error_before(harness: Harness) -> Observation:
     return f"{code}: {details['errorMessage']}"
 
 
-@case(GROUP, "the end has the log, if that is asked for")
+@case(GROUP, "the completion contains the log on request")
 def log(harness: Harness) -> Observation:
     with harness.ours("faulty.stream") as server, Boto3Reader(server.url, None, "Tail") as reader:
         reader.read()
@@ -86,7 +86,7 @@ def log(harness: Harness) -> Observation:
     return f"{len(text.splitlines())} lines"
 
 
-@case(GROUP, "sys.exit midway is told; the next invocation gets a new process")
+@case(GROUP, "sys.exit midway is reported; the next invocation gets a new process")
 def exit_midway(harness: Harness) -> Observation:
     with harness.ours("faulty.stream") as server:
         with Boto3Reader(server.url, "sys.exit") as reader:
@@ -99,7 +99,7 @@ def exit_midway(harness: Harness) -> Observation:
     return str(details["errorMessage"])
 
 
-@case(GROUP, "a process that ends midway is told; the next invocation gets a new one")
+@case(GROUP, "a process that ends midway is reported; the next invocation gets a new one")
 def death_midway(harness: Harness) -> Observation:
     with harness.ours("faulty.stream") as server:
         with Boto3Reader(server.url, "os._exit") as reader:
@@ -112,7 +112,7 @@ def death_midway(harness: Harness) -> Observation:
     return str(details["errorMessage"])
 
 
-@case(GROUP, "a timeout midway is told; the next invocation gets a new process")
+@case(GROUP, "a timeout midway is reported; the next invocation gets a new process")
 def timeout_midway(harness: Harness) -> Observation:
     with harness.ours("faulty.stream", timeout_s=1) as server:
         with Boto3Reader(server.url, "hanging") as reader:
@@ -135,7 +135,7 @@ def few_chunks(harness: Harness) -> Observation:
     return "1 and 0"
 
 
-@case(GROUP, "20 MB arrive whole")
+@case(GROUP, "20 MB arrive completely")
 def large(harness: Harness) -> Observation:
     with harness.ours("volume.stream") as server, Boto3Reader(server.url, 20) as reader:
         body = reader.read()
@@ -151,13 +151,13 @@ def back_pressure(harness: Harness) -> Observation:
     with harness.ours("paced.count_what_is_taken") as server, Boto3Reader(server.url, order) as reader:
         taken = wait_until_steady(folder / "taken")
         if taken > chunks // 2:
-            raise Mismatch(f"{taken} of {chunks} chunks were taken though nobody read them")
+            raise Mismatch(f"{taken} of {chunks} chunks were produced although no reader read them")
         expect("size", len(reader.read()), chunks * 65_536)
     return f"{taken} of {chunks} chunks of 64 KiB fit between them"
 
 
 def wait_until_steady(path: Path, steady_s: float = 0.5) -> int:
-    """The number in a file that has not changed for a while."""
+    """Return the number in a file once it no longer changes."""
     seen, since = -1, time.monotonic()
     while time.monotonic() - since < steady_s:
         text = path.read_text() if path.exists() else ""
@@ -167,7 +167,7 @@ def wait_until_steady(path: Path, steady_s: float = 0.5) -> int:
     return seen
 
 
-@case(GROUP, "a reader that leaves: the function comes to its end, and the next invocation works")
+@case(GROUP, "a reader that leaves: the function runs to its end, and the next invocation works")
 def reader_leaves(harness: Harness) -> Observation:
     folder = harness.new_folder()
     with harness.ours("paced.finish") as server:
@@ -179,7 +179,7 @@ def reader_leaves(harness: Harness) -> Observation:
     return "its `finally` has run"
 
 
-@case(GROUP, "AWS CLI, which has no command for it, says so")
+@case(GROUP, "AWS CLI reports that it has no command for it")
 def aws_cli(harness: Harness) -> Observation:
     program = Path(sys.executable).parent / "aws"
     command = [str(program), "lambda", "invoke-with-response-stream", "--function-name", "function"]

@@ -1,4 +1,4 @@
-"""A function URL: curl and urllib3 read a streamed page while it is made."""
+"""A function URL: curl and urllib3 read a streamed page while it is produced."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def url(server: OurEmulator, **query: object) -> str:
     return with_query(f"http://127.0.0.1:{server.url_port}/", **query)
 
 
-@case(GROUP, "curl --no-buffer prints each chunk before the next is made")
+@case(GROUP, "curl --no-buffer prints each chunk before the next is produced")
 def curl(harness: Harness) -> Observation:
     pace, head = Pace(harness.new_folder()), harness.new_folder() / "head"
     with harness.ours("paced.chunks") as server, Curl(url(server, **pace.order), head) as reader:
@@ -28,14 +28,14 @@ def curl(harness: Harness) -> Observation:
     return observed
 
 
-@case(GROUP, "urllib3 reads each chunk before the next is made")
+@case(GROUP, "urllib3 reads each chunk before the next is produced")
 def pool(harness: Harness) -> Observation:
     pace = Pace(harness.new_folder())
     with harness.ours("paced.chunks_awaited") as server, Urllib3(url(server, **pace.order)) as reader:
         return pace.read(reader)
 
 
-@case(GROUP, "status, headers and cookies are those of the head that was yielded")
+@case(GROUP, "status, headers and cookies are those of the yielded prelude")
 def head(harness: Harness) -> Observation:
     folder = harness.new_folder()
     with harness.ours("paced.page") as server:
@@ -54,7 +54,7 @@ def head(harness: Harness) -> Observation:
     return lines[0]
 
 
-@case(GROUP, "an error midway: the client notices that something is missing")
+@case(GROUP, "an error midway: the client notices that the response is incomplete")
 def error_midway(harness: Harness) -> Observation:
     folder = harness.new_folder()
     with harness.ours("paced.page") as server:
@@ -70,15 +70,15 @@ def error_midway(harness: Harness) -> Observation:
 
 
 def incomplete(reader: Urllib3) -> str:
-    """What urllib3 raises when a response breaks off."""
+    """Return the error that urllib3 raises for an incomplete response."""
     try:
         body = b"".join(reader.pieces())
     except urllib3.exceptions.HTTPError as error:
         return type(error).__name__
-    raise Mismatch(f"the client takes {body!r} for the whole")
+    raise Mismatch(f"the client accepts {body!r} as complete")
 
 
-@case(GROUP, "an error before the first chunk: 502, and nothing of what went wrong")
+@case(GROUP, "an error before the first chunk: 502 without details of the error")
 def error_before(harness: Harness) -> Observation:
     head = harness.new_folder() / "head"
     with harness.ours("paced.chunks") as server, Curl(url(server, chunks="many"), head) as reader:

@@ -1,4 +1,4 @@
-"""What streaming takes: time until a chunk is there, and memory."""
+"""The time until a chunk arrives, and the memory that streaming needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MORE_KIB = 2048
 
 
 def median_below(measure: Callable[[], float]) -> Observation:
-    """Measure ``CHUNKS`` times; the median is what counts, of another attempt if the machine was busy."""
+    """Measure ``CHUNKS`` times and check the median; try again if the machine was busy."""
     for _ in range(ATTEMPTS):
         delays_ms = [measure() for _ in range(CHUNKS)]
         median = statistics.median(delays_ms)
@@ -38,7 +38,7 @@ def first_chunk(harness: Harness) -> Observation:
             request = sink.invoke(b"1")
             return (request.arrivals_ns[0] - int(request.chunks[0])) / 1e6
 
-        measure()  # imports what streaming needs
+        measure()  # imports the modules for streaming
         return median_below(measure)
 
 
@@ -71,11 +71,11 @@ def flat(harness: Harness, handler: str) -> Observation:
     return f"{SMALL_MB} MB: {small:,} KiB at most; {LARGE_MB} MB: {large - small:+,} KiB"
 
 
-@case(GROUP, "200 MB take no more memory than 2 MB")
+@case(GROUP, "200 MB need no more memory than 2 MB")
 def memory(harness: Harness) -> Observation:
     return flat(harness, "volume.stream")
 
 
-@case(GROUP, "200 MB of an asynchronous generator take no more memory than 2 MB")
+@case(GROUP, "200 MB of an async generator need no more memory than 2 MB")
 def memory_awaited(harness: Harness) -> Observation:
     return flat(harness, "volume.stream_awaited")

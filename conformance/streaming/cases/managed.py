@@ -1,4 +1,4 @@
-"""AWS's emulator of managed instances, which heeds trailers, reads streams of two workers at once."""
+"""AWS's emulator of managed instances reads trailers, and streams of two workers at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def whole(harness: Harness) -> Observation:
     return reply.headers["Content-Type"]
 
 
-@case(GROUP, "an error midway takes the place of what was streamed, with its type")
+@case(GROUP, "an error midway replaces the streamed chunks, with its type")
 def error_midway(harness: Harness) -> Observation:
     with harness.aws_managed("faulty.stream") as server:
         reply = invoke(server.url, "an exception")
@@ -32,7 +32,7 @@ def error_midway(harness: Harness) -> Observation:
     return f"{reply.headers['Error-Type']}: {reply.json()['errorMessage']}"
 
 
-@case(GROUP, "the trailers of any error are read: it is told, if shortened, and the workers go on")
+@case(GROUP, "every error is read from the trailers, perhaps shortened, and the workers continue")
 def any_error(harness: Harness) -> Observation:
     with harness.aws_managed("faulty.stream") as server:
         replies = {way: invoke(server.url, way) for way in faulty.ERRORS}
@@ -56,10 +56,10 @@ def two_at_once(harness: Harness) -> Observation:
     with harness.aws_managed("overlapping.stream") as server, ThreadPoolExecutor(2) as pool:
         replies = list(pool.map(stream, (0, 1)))
     expect("bodies", sorted(reply.body for reply in replies), [b"0 has met 1", b"1 has met 0"])
-    return "each was yielding while the other was"
+    return "both streamed at the same time"
 
 
-@case(GROUP, "a stream that is too large for it is refused, and the workers go on")
+@case(GROUP, "a stream that is too large for it is refused, and the workers continue")
 def too_large(harness: Harness) -> Observation:
     with harness.aws_managed("stream.megabytes") as server:
         refused = invoke(server.url, 7)
@@ -69,12 +69,12 @@ def too_large(harness: Harness) -> Observation:
     return refused.body.decode()
 
 
-@case(GROUP, "sys.exit midway is told, and another worker takes the place")
+@case(GROUP, "sys.exit midway is reported, and the worker is replaced")
 def exit_midway(harness: Harness) -> Observation:
     with harness.aws_managed("faulty.stream") as server:
         before = {invoke(server.url, None).body for _ in range(8)}
         reply = invoke(server.url, "sys.exit")
         expect("Error-Type", reply.headers["Error-Type"], "Function.SystemExit")
         after = {invoke(server.url, None).body for _ in range(20)}
-    expect("a process that was not there before", bool(after - before), True)
+    expect("a new process", bool(after - before), True)
     return str(reply.json()["errorMessage"])

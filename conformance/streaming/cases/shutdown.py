@@ -1,4 +1,4 @@
-"""The end of an environment: a function that handles SIGTERM hears of it, any other is left alone."""
+"""The end of an environment: SIGTERM is sent only to functions that handle it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SAID = re.compile(r"(hook|atexit) in (\d+)")
 
 
 def said(text: str) -> list[tuple[str, int]]:
-    """What the function has said at its end, and in which process."""
+    """Return the function's messages at its end, with their process."""
     return [(what, int(process)) for what, process in SAID.findall(text)]
 
 
 def of_one_process(harness: Harness, process: int) -> Observation:
-    expect("what it said", said(harness.log()), [("hook", process), ("atexit", process)])
+    expect("its messages", said(harness.log()), [("hook", process), ("atexit", process)])
     return "the hook, then atexit"
 
 
@@ -47,18 +47,18 @@ def times_out(harness: Harness, server: Server) -> Observation:
     with server:
         first = invoke(server.url, 0).json()
         expect_in("the response", "timed out after 1.00 seconds", invoke(server.url, 30).body.decode())
-        expect("what it said", said(harness.log()), [("hook", first), ("atexit", first)])
+        expect("its messages", said(harness.log()), [("hook", first), ("atexit", first)])
         second = invoke(server.url, 0).json()
     expect("a new process", second != first, True)
     return "the hook, then atexit; then a new process"
 
 
-@case(GROUP, "AWS's emulator: a timeout calls the hook, too")
+@case(GROUP, "AWS's emulator: a timeout also calls the hook")
 def aws_timeout(harness: Harness) -> Observation:
     return times_out(harness, harness.aws("sigterm_handler.sleep", timeout_s=1))
 
 
-@case(GROUP, "our emulator: a timeout calls the hook, too")
+@case(GROUP, "our emulator: a timeout also calls the hook")
 def ours_timeout(harness: Harness) -> Observation:
     return times_out(harness, harness.ours("sigterm_handler.sleep", timeout_s=1))
 
@@ -76,7 +76,7 @@ def managed_ends(harness: Harness) -> Observation:
     if "will not be called" in text:
         raise Mismatch(next(line for line in text.splitlines() if "will not be called" in line))
     heard = said(text)
-    expect("what was said", sorted({what for what, _ in heard}), ["atexit", "hook"])
+    expect("the messages", sorted({what for what, _ in heard}), ["atexit", "hook"])
     for process in processes | {process for _, process in heard}:
         expect(
             f"in process {process}", [what for what, where in heard if where == process], ["hook", "atexit"]
@@ -92,7 +92,7 @@ def wait_for_end(server: Server) -> None:
         time.sleep(0.02)
 
 
-@case(GROUP, "AWS's emulator: who has a hook is an extension; who has none is not, and is killed")
+@case(GROUP, "AWS's emulator: only a function with a hook registers an extension; others are killed")
 def without_hook(harness: Harness) -> Observation:
     registered = "Internal agent custom-lambda-runtime-python"
     with harness.aws("sigterm_handler.sleep") as server:
@@ -103,5 +103,5 @@ def without_hook(harness: Harness) -> Observation:
         invoke(server.url, 0)
     text = harness.log()
     expect("registered without a hook", registered in text, False)
-    expect("what it said", said(text) or "atexit" in text, False)
-    return "killed without a word"
+    expect("its messages", said(text) or "atexit" in text, False)
+    return "killed without a message"

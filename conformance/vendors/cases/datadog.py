@@ -1,4 +1,4 @@
-"""datadog-lambda: its handler calls the function's, and puts trace ids on what the function logs."""
+"""datadog-lambda: its handler calls the function's, and adds trace ids to the function's logs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SETTINGS = {
 }
 
 
-@case(PACKAGE, "text logs: the line is rewritten to carry the ids of its trace")
+@case(PACKAGE, "text logs: the line contains the ids of its trace")
 def text_correlation(harness: Harness) -> Observation:
     with harness.function(HANDLER, environment=SETTINGS) as function:
         result = harness.invoke(function, {"order": 7})
@@ -63,7 +63,7 @@ def metrics(harness: Harness) -> Observation:
     return ", ".join(sorted(found[1]))
 
 
-@case(PACKAGE, "what a handler raises reaches the caller, and is counted")
+@case(PACKAGE, "a handler's exception reaches the caller, and is counted")
 def handler_error(harness: Harness) -> Observation:
     environment = {**SETTINGS, "DD_LAMBDA_HANDLER": "datadog_function.fail"}
     with harness.function(HANDLER, environment=environment) as function:

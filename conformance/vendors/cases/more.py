@@ -25,7 +25,7 @@ from conformance.vendors.receivers import HttpSink
 TRACE_HEADER = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0"
 
 
-@case("boto3", "calls carry the trace header that lets Lambda detect recursion")
+@case("boto3", "calls have the trace header that lets Lambda detect recursion")
 def recursion(harness: Harness) -> Observation:
     with HttpSink() as sink, harness.function("more_function.call_lambda") as function:
         for number in range(2):
@@ -83,7 +83,7 @@ def structlog_logging(harness: Harness) -> Observation:
 
 
 def elastic_wrapper(harness: Harness) -> Path:
-    """Elastic's own wrapper program, executable and beside its handler module, as in its layer."""
+    """Install Elastic's wrapper program, executable and beside its handler module, as in its layer."""
     sources = [path for path in files("elastic-apm") or () if path.parent.name == "aws_wrapper"]
     program = next(path for path in sources if path.name == "elasticapm-lambda.py")
     handler = next(path for path in sources if path.name == "elasticapm_handler.py")
@@ -101,7 +101,7 @@ def elastic_settings(sink: HttpSink) -> dict[str, str]:
 
 
 def elastic_events(sink: HttpSink, kind: str) -> list[dict[str, Any]]:
-    """Events of one kind: the requests' bodies are deflated, a JSON object a line."""
+    """Return the events of one kind: the bodies are deflated, one JSON object per line."""
     found: list[dict[str, Any]] = []
     for request in sink.wait_for("/intake"):
         body = zlib.decompressobj(47).decompress(request.body)
@@ -124,7 +124,7 @@ def elastic(harness: Harness) -> Observation:
     return f"{transaction['type']} {transaction['name']}, {transaction['result']}"
 
 
-@case("elastic-apm", "what a handler raises is sent, and reaches the caller")
+@case("elastic-apm", "a handler's exception is sent, and reaches the caller")
 def elastic_error(harness: Harness) -> Observation:
     with HttpSink() as sink:
         program = elastic_wrapper(harness)
@@ -147,7 +147,7 @@ LUMIGO_SETTINGS = {
 @case("lumigo_tracer", "its handler loads and calls the function's, where awslambdaric cannot be imported")
 def lumigo(harness: Harness) -> Observation:
     if not harness.runtime.is_aws:
-        # As on Lambda, where our users have no awslambdaric: Lumigo falls back on its own copy of the loader.
+        # As on Lambda, where awslambdaric is not installed: Lumigo falls back on its own copy of the loader.
         (harness.task_root / "awslambdaric.py").write_text("raise ImportError('not on this runtime')\n")
     with harness.function("lumigo_tracer._handler", environment=LUMIGO_SETTINGS) as function:
         result = harness.invoke(function, {"order": 7})

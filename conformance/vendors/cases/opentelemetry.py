@@ -1,4 +1,4 @@
-"""opentelemetry-instrumentation-aws-lambda, brought in by a wrapper as OpenTelemetry's layer brings it."""
+"""opentelemetry-instrumentation-aws-lambda, added by a wrapper like that of OpenTelemetry's layer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PACKAGE = "opentelemetry-instrumentation-aws-lambda"
 TRACE_ID = "5759e988bd862e3fe1be46a994272793"
 TRACE_HEADER = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
 
-# What such a layer's wrapper does: its folders on PYTHONPATH, its handler in place of the function's,
-# then the same command line, run by OpenTelemetry's launcher. {folder} stands for the layer's folder.
+# The wrapper of such a layer adds its folders to PYTHONPATH, replaces the function's handler by its own, and
+# runs the same command line with OpenTelemetry's launcher. {folder} is the layer's folder.
 WRAPPER = """#!/bin/bash
 export PYTHONPATH="{folder}${{PYTHONPATH:+:$PYTHONPATH}}"
 export OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=none OTEL_LOGS_EXPORTER=none
@@ -30,14 +30,14 @@ export _HANDLER=otel_wrapper.lambda_handler
 
 
 def wrapper(harness: Harness, launch: str = 'exec python3 {bin}/opentelemetry-instrument "$@"') -> Path:
-    """The wrapper as a program; ``launch`` is its last line."""
+    """Write the wrapper program; ``launch`` is its last line."""
     bin_folder = Path(sys.executable).parent
     text = WRAPPER.format(folder=harness.task_root / "otel_layer", launch=launch.format(bin=bin_folder))
     return harness.executable("otel-instrument", text)
 
 
 def spans(function: Function) -> list[dict[str, Any]]:
-    """What the console exporter has printed: objects over many lines."""
+    """Return the output of the console exporter: objects of several lines."""
     found: list[dict[str, Any]] = []
     decoder = json.JSONDecoder()
     text = function.log_text()
@@ -50,7 +50,7 @@ def spans(function: Function) -> list[dict[str, Any]]:
 
 
 def span_of(result: Result, function: Function) -> dict[str, Any]:
-    """The function's span in this invocation."""
+    """Return the function's span in this invocation."""
     expected = result.request_id
     mine = [one for one in spans(function) if one["attributes"].get("faas.invocation_id") == expected]
     span: dict[str, Any] = only_item("spans", mine)
@@ -71,7 +71,7 @@ def wrapped(harness: Harness) -> Observation:
     return f"{len(spans(function))} spans, {span['kind']}"
 
 
-@case(PACKAGE, "otel-instrument without a launcher of its own: it just executes its arguments")
+@case(PACKAGE, "otel-instrument without a launcher: it only executes its arguments")
 def wrapped_plainly(harness: Harness) -> Observation:
     environment = {"OTEL_TRACES_EXPORTER": "console"}
     program = wrapper(harness, 'exec "$@"')
@@ -115,7 +115,7 @@ def async_handler(harness: Harness) -> Observation:
     return f"span {span['name']}"
 
 
-@case(PACKAGE, "a handler that is not there is reported, not hidden by the wrapper")
+@case(PACKAGE, "a missing handler is reported, not hidden by the wrapper")
 def missing_handler(harness: Harness) -> Observation:
     with harness.function("nowhere.handler", wrapper=wrapper(harness)) as function:
         payload = error(harness.invoke(function))

@@ -33,7 +33,7 @@ def logger(harness: Harness) -> Observation:
     return f"function_request_id {warm['function_request_id'][:8]}…, cold_start true then false"
 
 
-@case(PACKAGE, "Logger: the same beside the platform's own JSON format and level")
+@case(PACKAGE, "Logger: the same with the platform's JSON format and level")
 def logger_with_platform_format(harness: Harness) -> Observation:
     environment = {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
     with harness.function("powertools_function.log", environment=environment) as function:
@@ -62,7 +62,7 @@ def tracer(harness: Harness) -> Observation:
         environment = {"AWS_XRAY_DAEMON_ADDRESS": daemon.address}
         with harness.function("powertools_function.observe", environment=environment) as function:
             expect("result", value(harness.invoke(function, {"order": 7}, TRACE_HEADER)), "packed 7")
-            segments = daemon.segments(2)  # each is sent when it ends, so the inner one comes first
+            segments = daemon.segments(2)  # each is sent when it ends, so the inner one is first
     expect("names", [one["name"] for one in segments], ["## powertools_function.pack", "## observe"])
     expect("trace ids", [one["trace_id"] for one in segments], [TRACE_ID, TRACE_ID])
     inner, outer = segments
@@ -72,7 +72,7 @@ def tracer(harness: Harness) -> Observation:
     return f"{outer['name']} > {inner['name']}"
 
 
-@case(PACKAGE, "Tracer: what a handler raises is part of its subsegment")
+@case(PACKAGE, "Tracer: a handler's exception is part of its subsegment")
 def tracer_error(harness: Harness) -> Observation:
     with XRayDaemon() as daemon:
         environment = {"AWS_XRAY_DAEMON_ADDRESS": daemon.address}
@@ -91,7 +91,7 @@ def metrics(harness: Harness) -> Observation:
     with harness.function("powertools_function.observe", environment=environment) as function:
         results = [harness.invoke(function, {"order": 7}) for _ in range(2)]
         found = [[one for one in json_lines(result) if "_aws" in one] for result in results]
-        expect("metric lines", [len(one) for one in found], [2, 1])  # the cold start has its own
+        expect("metric lines", [len(one) for one in found], [2, 1])  # the cold start has a separate metric
         packed = only_item("metrics", [one for one in found[0] if "Packed" in one])
         expect("value", packed["Packed"], [3.0])
         cold = only_item("cold start metrics", [one for one in found[0] if "ColdStart" in one])
@@ -179,7 +179,7 @@ def context_type(harness: Harness) -> Observation:
 
 
 def record(identifier: str, *, bad: bool) -> dict[str, Any]:
-    """One message as SQS delivers it."""
+    """Return a message as SQS delivers it."""
     return {
         "messageId": identifier,
         "receiptHandle": "handle",

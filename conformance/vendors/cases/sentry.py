@@ -12,7 +12,7 @@ PACKAGE = "sentry-sdk"
 
 
 def captured(harness: Harness, kind: str = "event") -> list[dict[str, Any]]:
-    """The payloads of one kind that were flushed."""
+    """Return the flushed payloads of one kind."""
     return [item["payload"] for item in harness.recorded() if item["type"] == kind]
 
 
@@ -22,7 +22,7 @@ def describe(event: dict[str, Any]) -> Observation:
     return f"{exception['type']}: {exception['value']}, by {mechanism.get('type')}"
 
 
-@case(PACKAGE, "what a handler raises is captured, and flushed before the response")
+@case(PACKAGE, "a handler's exception is captured, and flushed before the response")
 def handler_error(harness: Harness) -> Observation:
     with harness.function("sentry_function.fail") as function:
         result = harness.invoke(function, {"headers": {}})
@@ -58,7 +58,7 @@ def repeated(harness: Harness) -> Observation:
     return f"{len(events)} events of 3 invocations"
 
 
-@case(PACKAGE, "what a module raises while it is imported is captured")
+@case(PACKAGE, "an exception during the import of a module is captured")
 def init_error(harness: Harness) -> Observation:
     with harness.function("sentry_function.fail", environment={"FAIL_WHILE_LOADING": "1"}) as function:
         expect("errorType", error(harness.invoke(function))["errorType"], "LookupError")
@@ -66,7 +66,7 @@ def init_error(harness: Harness) -> Observation:
     return describe(event)
 
 
-@case(PACKAGE, "a module that is not there is captured")
+@case(PACKAGE, "a missing module is captured")
 def import_error(harness: Harness) -> Observation:
     with harness.function("sentry_function.fail", environment={"IMPORT_WHAT_IS_NOT_THERE": "1"}) as function:
         expect("errorType", error(harness.invoke(function))["errorType"], "Runtime.ImportModuleError")
@@ -75,7 +75,7 @@ def import_error(harness: Harness) -> Observation:
     return describe(event)
 
 
-@case(PACKAGE, "what an async handler raises is captured", not_on_aws="runs no async handlers")
+@case(PACKAGE, "an async handler's exception is captured", not_on_aws="runs no async handlers")
 def async_handler_error(harness: Harness) -> Observation:
     with harness.function("sentry_function.fail_async") as function:
         result = harness.invoke(function, {})
@@ -85,7 +85,7 @@ def async_handler_error(harness: Harness) -> Observation:
     return describe(event)
 
 
-@case(PACKAGE, "what a streaming handler raises midway is captured", not_on_aws="does not stream")
+@case(PACKAGE, "a streaming handler's exception midway is captured", not_on_aws="does not stream")
 def midway_error(harness: Harness) -> Observation:
     with harness.function("sentry_function.fail_midway") as function:
         result = function.invoke_streaming(b"{}")
@@ -96,7 +96,7 @@ def midway_error(harness: Harness) -> Observation:
     return describe(event)
 
 
-@case(PACKAGE, "a timeout is announced before it comes")
+@case(PACKAGE, "a timeout is reported in advance")
 def timeout_warning(harness: Harness) -> Observation:
     with harness.function("sentry_function.dawdle", timeout_s=2.4) as function:
         expect("result", value(harness.invoke(function, {})), "late")

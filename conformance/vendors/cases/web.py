@@ -51,7 +51,7 @@ def wsgi(harness: Harness) -> Observation:
 
 
 def http_event(method: str, path: str, query: str = "", body: str | None = None) -> dict[str, Any]:
-    """What API Gateway's HTTP API sends, payload version 2.0."""
+    """Return an event of API Gateway's HTTP API, payload version 2.0."""
     event = {
         "version": "2.0",
         "routeKey": "$default",

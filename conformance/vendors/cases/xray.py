@@ -37,7 +37,7 @@ def not_sampled(harness: Harness) -> Observation:
     return "no datagram"
 
 
-@case(PACKAGE, "what a handler raises is part of its subsegment")
+@case(PACKAGE, "a handler's exception is part of its subsegment")
 def handler_error(harness: Harness) -> Observation:
     with XRayDaemon() as daemon:
         environment = {"AWS_XRAY_DAEMON_ADDRESS": daemon.address}
@@ -64,7 +64,7 @@ def outgoing_header(harness: Harness) -> Observation:
     return f"X-Amzn-Trace-Id: {sent[:30]}…"
 
 
-@case(PACKAGE, "the runtime's own requests stay untraced by a patched HTTP client")
+@case(PACKAGE, "a patched HTTP client does not trace the runtime's own requests")
 def own_requests(harness: Harness) -> Observation:
     with XRayDaemon() as daemon:
         environment = {"AWS_XRAY_DAEMON_ADDRESS": daemon.address}

@@ -9,7 +9,7 @@ with contextlib.suppress(ImportError):
     import boto3
 
     def call_lambda(event, context):
-        """Invokes a function with AWS's SDK, from within a function."""
+        """Invoke a function with AWS's SDK, from a function."""
         client = boto3.client(
             "lambda",
             endpoint_url=event["url"],

@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""Knows nothing of OpenTelemetry; the wrapper instruments it."""
+"""A function without OpenTelemetry; the wrapper instruments it."""
 
 import sys
 

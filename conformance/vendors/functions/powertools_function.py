@@ -94,7 +94,7 @@ def parse(event: Order, context):
 
 
 def describe_context(event, context: LambdaContext):
-    """Which members of the annotated type the real object has, with the types of their values."""
+    """Return the members of the annotated type that the real object has, with the types of their values."""
     members = [name for name in dir(LambdaContext) if not name.startswith("_")]
     found = {name: getattr(context, name, None) for name in members}
     return {

@@ -11,7 +11,7 @@ from sentry_sdk.transport import Transport
 
 
 class FileTransport(Transport):
-    """Queues like the real one, so that only a flush brings it out."""
+    """A transport that queues like the real one, so that only a flush writes the data."""
 
     def __init__(self, options):
         super().__init__(options)

@@ -11,7 +11,7 @@ patch(["httplib"])
 @xray_recorder.capture("pack")
 def handler(event, context):
     subsegment = xray_recorder.current_subsegment()
-    if subsegment is not None:  # there is none if the trace is not sampled
+    if subsegment is not None:  # None if the trace is not sampled
         subsegment.put_metadata("request", context.aws_request_id)
     return "packed"
 
@@ -22,7 +22,7 @@ def fail(event, context):
 
 
 def call_out(event, context):
-    """Calls an HTTP service, which must learn which trace it belongs to."""
+    """Call an HTTP service, which must receive the trace header."""
     with xray_recorder.in_subsegment("call"), urllib.request.urlopen(event["url"]) as reply:
         return reply.status
 

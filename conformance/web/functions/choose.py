@@ -1,10 +1,10 @@
-"""One function for several handlers, so that an application is loaded once and asked in each way."""
+"""One function for several handlers, so that an application is loaded only once."""
 
 # mypy: ignore-errors
 
 
 def choose(streamed, buffered, theirs, **around):
-    """The handler: ``by`` in the event, beside ``event``, names one of the others; or else the first."""
+    """Return a handler that calls the one that ``by`` in the event names, by default the first."""
     handlers = {"streamed": streamed, "us": buffered, "them": theirs, **around}
 
     def handler(event, context):

@@ -153,7 +153,7 @@ async def stream(count: int = 3):
 @app.get("/sse")
 async def sse():
     async def messages():
-        await asyncio.sleep(0.3)  # the browser knows before this that the stream is open
+        await asyncio.sleep(0.3)  # the browser has received the headers before
         yield "data: one\n\n"
         await asyncio.sleep(0.15)
         yield "data: two\n\n"

@@ -128,7 +128,7 @@ async def get_events(request):
 
 
 class Stamp(BaseHTTPMiddleware):
-    """The middleware that runs the application in a task of its own."""
+    """The middleware that runs the application in a separate task."""
 
     async def dispatch(self, request, call_next):
         response = await call_next(request)

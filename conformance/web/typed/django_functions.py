@@ -1,4 +1,4 @@
-"""What a type checker sees of functions that serve Django, which has no annotations."""
+"""Type checks of functions that serve Django, which has no annotations."""
 
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application

@@ -1,4 +1,4 @@
-"""What a type checker sees of functions that serve FastAPI, Starlette and Flask, and of handlers around them.
+"""Type checks of functions that serve FastAPI, Starlette and Flask, and of handlers that call them.
 
 The lines with ``type: ignore`` must be errors.
 """

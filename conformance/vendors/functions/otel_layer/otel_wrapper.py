@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""The module that a layer of OpenTelemetry puts in the place of the function's handler."""
+"""The module with which a layer of OpenTelemetry replaces the function's handler."""
 
 import importlib
 import os
