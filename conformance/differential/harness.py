@@ -113,7 +113,7 @@ class Harness:
         self._shown = ["--- AWS's runtime", *accepted.readable(record.lines(theirs))]
         self._shown += ["--- ours", *accepted.readable(record.lines(ours))]
         if theirs.ending == record.NOT_DELIVERED:
-            raise Mismatch("an earlier event ended the process: give this case a run of its own")
+            raise Mismatch("an earlier event ended the process: give this case a separate run")
         expected, keys = rules.apply(theirs)
         self._rules_seen |= keys
         diff = accepted.difference(expected, ours)

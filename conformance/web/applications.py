@@ -61,23 +61,23 @@ def seconds(response: Response) -> str:
     return ", ".join(f"{moment:.2f}" for moment, _ in response.pieces)
 
 
-@FASTAPI.case("a streaming response comes piece by piece")
-@STARLETTE.case("a streaming response comes piece by piece, through middleware")
-@DJANGO_WSGI.case("a streaming response comes piece by piece")
+@FASTAPI.case("a streaming response arrives piece by piece")
+@STARLETTE.case("a streaming response arrives piece by piece, through middleware")
+@DJANGO_WSGI.case("a streaming response arrives piece by piece")
 def streaming(web: WebFunction) -> Observation:
     response = web.request("/stream")
     expect_pieces(response, b"0\n", b"1\n", b"2\n")
     return f"after {seconds(response)} s"
 
 
-@FLASK.case("a streaming response comes piece by piece, in the request's context")
+@FLASK.case("a streaming response arrives piece by piece, in the request's context")
 def streaming_with_context(web: WebFunction) -> Observation:
     response = web.request("/stream")
     expect_pieces(response, *[f"{number} of /stream\n".encode() for number in range(3)])
     return f"after {seconds(response)} s"
 
 
-@DJANGO_ASGI.case("an asynchronous streaming response comes piece by piece")
+@DJANGO_ASGI.case("an asynchronous streaming response arrives piece by piece")
 def async_streaming(web: WebFunction) -> Observation:
     response = web.request("/async_stream")
     expect_pieces(response, b"0\n", b"1\n", b"2\n")
@@ -134,9 +134,9 @@ def upload(web: WebFunction) -> Observation:
     return str(response.json())
 
 
-@FASTAPI.case("cookies come in and go out")
-@FLASK.case("cookies come in and go out")
-@DJANGO_WSGI.case("cookies come in and go out")
+@FASTAPI.case("request and response cookies work")
+@FLASK.case("request and response cookies work")
+@DJANGO_WSGI.case("request and response cookies work")
 def cookies(web: WebFunction) -> Observation:
     response = web.request("/cookies", headers={"Cookie": "other=1; seen=yes"})
     expect("cookie", response.json(), {"seen": "yes"})

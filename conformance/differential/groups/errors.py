@@ -184,7 +184,7 @@ for name, expression in (
     ("an exception without its traceback", "with_traceback()"),
     ("a statement of several lines", "several_lines()"),
     ("ten calls deep", "deep(10)"),
-    ("two functions in turns", "even(20)"),
+    ("two alternating functions", "even(20)"),
     ("text that is compiled", "compiled()"),
     ("a file name with a line break", "with_filename()"),
     ("a syntax error in text", "exec('1 +')"),

@@ -121,7 +121,7 @@ for name, content_type in (
 types.case("content type: text/plain and an empty body", b"", {"Content-Type": "text/plain"})
 types.case("content type: image/png and bytes", b"\x89PNG\r\n\x1a\n\0", {"Content-Type": "image/png"})
 TYPES.case(
-    "content type: an image is returned as it came",
+    "content type: an image is returned unchanged",
     "def handler(event, context):\n    return event",
     Event(b"\x89PNG\r\n\x1a\n\0", {"Content-Type": "image/png"}),
 )

@@ -184,7 +184,7 @@ SNAPSTART.case(
     environment=_SNAP,
 )
 SNAPSTART.case(
-    "SnapStart: the function brings its own hooks' module",
+    "SnapStart: the function has its own hooks' module",
     files={
         "snapshot_restore_py.py": "before, after = [], []\n"
         "def register_before_snapshot(f, *a, **k):\n    before.append((f, a, k))\n    return f\n"

@@ -164,7 +164,7 @@ _STATEMENTS = (
     ("context.log of an empty text", "context.log('')"),
     ("print", "print('printed', 1)"),
     ("print to stderr", "print('printed', file=sys.stderr)"),
-    ("print and log lines in turns", "print('1'); root.warning('2'); print('3'); context.log('4\\n')"),
+    ("alternating print and log lines", "print('1'); root.warning('2'); print('3'); context.log('4\\n')"),
     ("a message of 300 000 characters", "root.warning('x' * 300_000)"),
 )
 for format_name, environment, telemetry in _FORMATS:

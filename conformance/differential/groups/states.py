@@ -96,7 +96,7 @@ GROUP.case(
     Event(b"2"),
 )
 GROUP.case(
-    "errors and responses in turns",
+    "errors and responses alternate",
     """
     def handler(event, context):
         if event == "raise":
