@@ -27,7 +27,7 @@ CHOSEN = $(if $(filter command environment,$(origin PYTHON)),$(PYTHON))
 COMPILE_FOR = $(or $(BYTECODE),$(PYTHON_VERSION),$(CHOSEN))
 # The Python, architecture and glibc that the zip is built for.
 TARGET = $(PYTHON_VERSION:%=--python %) $(ARCH:%=--arch %) $(GLIBC:%=--glibc %)
-# Files without findings: ALLOW='python/debugpy/*'.
+# Files whose findings are accepted: ALLOW='python/debugpy/*'.
 CHECKS = $(foreach pattern,$(ALLOW),--allow '$(pattern)')
 OUTPUT_OPTION = $(if $(OUTPUT),--output '$(OUTPUT)')
 BUILD = $(BYTECODE:%=--bytecode %) $(OUTPUT_OPTION) $(CHECKS)
