@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # What handlers usually return: classes whose instances can be neither awaited nor streamed.
 _VALUES = frozenset((dict, str, list, tuple, int, float, bool, bytes, type(None)))
+# CPython raises SystemError if there is no memory for the trace of a MemoryError.
+_OUT_OF_MEMORY = (MemoryError, SystemError)
 _WHAT_THIS_IS = """\
 AWS_LAMBDA_RUNTIME_API is not set: this program is a runtime that AWS Lambda starts.
 To run a function on your machine, use `make run` in the source folder of this runtime.
@@ -111,7 +113,7 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
                 exit_now(status)
         return handler
     except BaseException as error:
-        if issubclass(type(error), MemoryError):
+        if issubclass(type(error), _OUT_OF_MEMORY):
             diagnostics.reserve = None  # before any other call, which may take memory
         if in_child():
             raise
@@ -154,7 +156,7 @@ def handle_event_request(
         if invocation.stream is None:  # otherwise the handler has streamed it
             body, content_type = codec.encode_response(result)
     except BaseException as error:
-        if issubclass(type(error), MemoryError):
+        if issubclass(type(error), _OUT_OF_MEMORY):
             diagnostics.reserve = None  # before any other call, which may take memory
         if in_child():
             raise

@@ -637,6 +637,9 @@ class Robustness(FunctionTestCase):
                 function.close()
 
 
+# If CPython finds no memory for the trace of a MemoryError, it raises SystemError. That depends on the layout
+# of the memory.
+OUT_OF_MEMORY = "MemoryError|SystemError"
 USED_UP = [
     (
         "descriptors",
@@ -649,7 +652,7 @@ USED_UP = [
     ),
     (
         "memory, in large pieces",
-        "MemoryError",
+        OUT_OF_MEMORY,
         """
         import resource
         resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
@@ -660,7 +663,7 @@ USED_UP = [
     ),
     (
         "memory, in small pieces",
-        "MemoryError",
+        OUT_OF_MEMORY,
         """
         import resource
         resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
@@ -671,7 +674,7 @@ USED_UP = [
     ),
     (
         "memory, by a list that grows",
-        "MemoryError",
+        OUT_OF_MEMORY,
         """
         import resource
         resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
@@ -721,8 +724,8 @@ class UsedUp(FunctionTestCase):
             with self.subTest(what):
                 function = self.start(EXECUTE)
                 error = self.error(function, self.code(body))
-                self.assertEqual(error["errorType"], error_type)
-                self.assertIn(f"[ERROR] {error_type}", function.log_text())
+                self.assertRegex(error["errorType"], error_type)
+                self.assertRegex(function.log_text(), rf"\[ERROR\] ({error_type})")
                 self.assertResponse(function, "pass", None)
                 self.assertStillWorks(function)
 
@@ -733,7 +736,8 @@ class UsedUp(FunctionTestCase):
                 continue
             with self.subTest(what):
                 function = self.start(self.code(body))
-                self.assertInitError(function, error_type)
+                kinds = [kind for kind in error_type.split("|") if f"[ERROR] {kind}" in function.log_text()]
+                self.assertInitError(function, (kinds or [error_type])[0])
 
     def test_work_after_the_response_that_cannot_be_imported_is_logged(self) -> None:
         function = self.start("""
