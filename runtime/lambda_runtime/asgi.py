@@ -83,6 +83,7 @@ def handler(
         exchange = Exchange(_refuse_websocket if wants_websocket else app, request, scope, streamed=streamed)
         return PendingResponse(exchange.respond(lives, context), None if streamed else text_types)
 
+    handle.is_async = True  # type: ignore[attr-defined] # where one process serves several invocations
     return handle
 
 

@@ -14,7 +14,7 @@ import io
 import os
 from _frozen_importlib_external import decode_source
 
-from . import codec
+from . import codec, process_exit
 from .errors import Fault
 
 TYPE_CHECKING = False
@@ -269,7 +269,10 @@ def message_of(exception: BaseException) -> str:
     """The text of the exception, or why there is none."""
     if issubclass(type(exception), SystemExit):
         code = _represent(_attribute(exception, "code"))
-        return f"The function called sys.exit({code}), which ends its environment"
+        effect = (
+            "does not end a process that others share" if process_exit.is_shared else "ends its environment"
+        )
+        return f"The function called sys.exit({code}), which {effect}"
     try:
         return _plain(str(exception))
     except BaseException as error:

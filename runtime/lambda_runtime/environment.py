@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+TRACE_ID = "_X_AMZN_TRACE_ID"
+trace_variables = os.environ  # where the trace id goes; `slots` replaces it
+
+
 class Settings:
     """The settings of this function, read once."""
 
@@ -25,8 +29,7 @@ class Settings:
         elif arguments and not self.handler:
             self.handler = arguments[0]
         self.task_root = environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
-        concurrency = environ.get("AWS_LAMBDA_MAX_CONCURRENCY", "")  # on managed instances only
-        self.workers = max(1, int(concurrency)) if concurrency.isdecimal() else 0
+        self.concurrency = environ.get("AWS_LAMBDA_MAX_CONCURRENCY", "")  # on managed instances only
         self.worker_output_path = environ.get("_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET", "")
         self.snap_start = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
         self.log_as_json = environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
@@ -59,6 +62,6 @@ def set_trace_id(trace_id: str | None) -> None:
     A process serves one invocation at a time, so the variable can belong to it (runtimes-custom).
     """
     if trace_id is not None:
-        os.environ["_X_AMZN_TRACE_ID"] = trace_id
-    elif "_X_AMZN_TRACE_ID" in os.environ:
-        del os.environ["_X_AMZN_TRACE_ID"]
+        trace_variables[TRACE_ID] = trace_id
+    elif TRACE_ID in trace_variables:
+        del trace_variables[TRACE_ID]

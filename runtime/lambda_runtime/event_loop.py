@@ -15,6 +15,7 @@ from .stdlib_import import load_stdlib
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from collections.abc import Callable
     from typing import Any
 
 TURN_S = 0.01  # long enough for another thread to write a signal to the loop
@@ -22,6 +23,9 @@ TURNS = 10  # more iterations than a loop needs from reading a signal to calling
 
 _STOPPED = "Event loop stopped before Future completed."  # the message of asyncio and of uvloop
 
+# Awaits on the loop of the main thread, for other threads; `slots` sets both.
+submit: Callable[[Any], Any] | None = None
+main_thread: int | None = None
 _excluded: list[Any] = []
 _loop: AbstractEventLoop | None = None
 
@@ -32,8 +36,10 @@ def wait_for(awaitable: Any) -> Any:
     If something else interrupts the wait, such as a signal handler that raises, ``awaitable`` is cancelled,
     so that it does not continue in a later invocation.
     """
+    if submit is not None and process_exit.get_ident() != main_thread:
+        return submit(awaitable)
     asyncio = load_stdlib("asyncio")
-    loop = _current()
+    loop = current()
     future = asyncio.ensure_future(awaitable, loop=loop)
     future.add_done_callback(_stop_in_child)
     try:
@@ -59,7 +65,7 @@ def _stop_in_child(future: Any) -> None:
 
 def is_running() -> bool:
     """Whether the caller runs on the loop."""
-    return _loop is not None and _loop.is_running()
+    return _loop is not None and load_stdlib("asyncio")._get_running_loop() is _loop
 
 
 def exclude_from_drain(task: Any) -> None:
@@ -73,7 +79,7 @@ def drain(seconds: float, signal: int | None = None) -> None:
     ``signal`` is raised on the loop first. Creates no task, because the function may cancel all tasks.
     """
     asyncio = load_stdlib("asyncio")
-    loop = _current()
+    loop = current()
     if loop.is_running():
         return
     if signal is not None:
@@ -102,7 +108,7 @@ def _stop_after(loop: AbstractEventLoop, turns: int) -> None:
         loop.stop()
 
 
-def _current() -> AbstractEventLoop:
+def current() -> AbstractEventLoop:
     """The loop to use: the previous one, else the one that the function created, else a new one."""
     global _loop
     if _loop is None or _loop.is_closed():

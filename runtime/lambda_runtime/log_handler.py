@@ -81,8 +81,8 @@ class LambdaLoggerFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add ``aws_request_id`` and ``tenant_id``. Accept every record."""
-        record.aws_request_id = self.log_sink.request_id
-        record.tenant_id = self.log_sink.tenant_id
+        record.aws_request_id = self.log_sink.ids.request_id
+        record.tenant_id = self.log_sink.ids.tenant_id
         return True
 
 

@@ -21,7 +21,7 @@ from . import codec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import Any, TextIO
 
     from .diagnostics import Diagnostic
     from .environment import Settings
@@ -40,12 +40,13 @@ class FunctionLog:
         self.level = settings.log_level  # name of a level of `logging`, or "" to leave the level unchanged
         self.request_id = ""  # of the current invocation; empty during the init phase
         self.tenant_id: str | None = None
+        self.ids: Any = self  # has these two; `slots` replaces it
         self._telemetry_fd = settings.telemetry_log_fd
 
     def begin(self, request_id: str, tenant_id: str | None) -> None:
         """Note the invocation that the next records belong to."""
-        self.request_id = request_id
-        self.tenant_id = tenant_id
+        self.ids.request_id = request_id
+        self.ids.tenant_id = tenant_id
 
     def write(self, text: str, frame_type: int = _FRAME_TYPE) -> None:
         """Write ``text`` unchanged. Never raises: the invocation continues if its log cannot be written."""
@@ -84,7 +85,7 @@ class FunctionLog:
     def _write_error(self, diagnostic: Diagnostic) -> None:
         framed = self._telemetry_fd is not None
         if self.as_json:
-            entry = {"timestamp": _timestamp(), "level": "ERROR", **diagnostic.entries(self.request_id)}
+            entry = {"timestamp": _timestamp(), "level": "ERROR", **diagnostic.entries(self.ids.request_id)}
             text = codec.encode_json(entry)
         else:
             # On stdout, "\n" would end the record. No-break spaces keep the indentation from being trimmed.
@@ -100,15 +101,15 @@ class FunctionLog:
                 "level": level,
                 "message": message,
                 "logger": "LAMBDA_RUNTIME",
-                "requestId": self.request_id,
+                "requestId": self.ids.request_id,
             }
             text = codec.encode_json(entry) + "\n"
         else:
-            text = f"[{level}]\t{_timestamp()}\t{self.request_id}\tLAMBDA_RUNTIME {message}\n"
+            text = f"[{level}]\t{_timestamp()}\t{self.ids.request_id}\tLAMBDA_RUNTIME {message}\n"
         self.write(text, self.frame_type(_LEVELS[level]))
 
 
-class _UnbufferedStream(io.TextIOWrapper):
+class UnbufferedStream(io.TextIOWrapper):
     """A standard stream that a ``with`` block does not close, because the next invocation needs it."""
 
     mode = "w"
@@ -117,19 +118,18 @@ class _UnbufferedStream(io.TextIOWrapper):
         self.flush()
 
 
-def replace_standard_streams(*, line_buffering: bool) -> None:
+def replace_standard_streams(kind: type[UnbufferedStream] = UnbufferedStream) -> None:
     """Make writes to stdout and stderr reach the platform at once, as ``python -u`` does.
 
     Text that is buffered when the environment is frozen appears in a later invocation, or never.
-    ``line_buffering`` writes a line and its end in one piece, for processes that share an output.
     """
     # sys.__stdout__ keeps our stream alive when the function wraps its buffer in another stream: the
     # buffer closes with the last reference to our stream.
-    sys.stdout = sys.__stdout__ = _unbuffered(sys.stdout, line_buffering)  # type: ignore[assignment,misc]
-    sys.stderr = sys.__stderr__ = _unbuffered(sys.stderr, line_buffering)  # type: ignore[assignment,misc]
+    sys.stdout = sys.__stdout__ = _replacement(sys.stdout, kind)  # type: ignore[assignment,misc]
+    sys.stderr = sys.__stderr__ = _replacement(sys.stderr, kind)  # type: ignore[assignment,misc]
 
 
-def _unbuffered(stream: TextIO | None, line_buffering: bool) -> TextIO:
+def _replacement(stream: TextIO | None, kind: type[UnbufferedStream]) -> TextIO:
     if stream is None:  # closed before we were started
         return open(os.devnull, "w")
     try:
@@ -139,14 +139,7 @@ def _unbuffered(stream: TextIO | None, line_buffering: bool) -> TextIO:
         raw.name, encoding = stream.name, stream.encoding
     except (AttributeError, OSError, ValueError):
         return stream  # not a file: a sitecustomize has replaced it
-    return _UnbufferedStream(
-        raw,
-        encoding,
-        "backslashreplace",
-        newline="\n",
-        line_buffering=line_buffering,
-        write_through=not line_buffering,
-    )
+    return kind(raw, encoding, "backslashreplace", newline="\n", write_through=True)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found] # `signal` adds enum
 import sys
 
-from . import codec, diagnostics, environment, logging_hook, logs, search_path
+from . import codec, diagnostics, environment, logging_hook, logs, process_exit, search_path
 from .context import LambdaContext
 from .errors import RuntimeApiError
 from .handler import load as _get_handler  # the name that tools know from AWS's runtime
@@ -21,13 +21,15 @@ from .runtime_api import LambdaRuntimeClient
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, Union
 
     from .environment import Settings
     from .handler import Handler
     from .lifecycle.stack_dump import StackDump
-    from .lifecycle.workers import Parent
+    from .lifecycle.workers import RequestNote, Worker
     from .runtime_api import Invocation
+
+    Watch = Union[RequestNote, StackDump]
 
 # What handlers usually return: classes whose instances can be neither awaited nor streamed.
 _VALUES = frozenset((dict, str, list, tuple, int, float, bool, bytes, type(None)))
@@ -45,32 +47,33 @@ def main(arguments: Sequence[str] = ()) -> int:
     if not settings.runtime_api:
         sys.stderr.write(_WHAT_THIS_IS)
         return 2
-    parent = None  # set only where several processes serve one environment
-    if settings.workers:
-        from .lifecycle import workers
+    worker = None  # set only where an environment handles several invocations at once
+    if settings.concurrency:
+        from .lifecycle.workers import Worker
 
-        parent = workers.become_worker(settings.workers, settings.worker_output_path)
-    logs.replace_standard_streams(line_buffering=bool(settings.workers))
+        worker = Worker(settings)
+    else:
+        logs.replace_standard_streams()
     log = FunctionLog(settings)
     logging_hook.add_root_handler_in_time(log)
     try:
-        client = LambdaRuntimeClient(settings.runtime_api, log, sole_worker=not settings.workers)
-        handler = initialize(settings, client, log)
-        if parent is not None:
-            parent.note_initialized()
+        client = LambdaRuntimeClient(settings.runtime_api, log)
+        handler = initialize(settings, client, log, worker)
         stack_dump = None
         if settings.dump_stacks_ms:
             from .lifecycle.stack_dump import StackDump
 
             stack_dump = StackDump(settings.dump_stacks_ms)
+        if worker is not None:
+            worker.serve(process_invocations, client, handler, log, stack_dump)
         process_invocations(client, handler, log, stack_dump)
     except BaseException as error:
         if in_child():
             raise  # the function forked this process: Python ends it as it ends any other
-        exit_now(_report_end(error, parent))
+        exit_now(_report_end(error, worker))
 
 
-def _report_end(error: BaseException, parent: Parent | None) -> int:
+def _report_end(error: BaseException, worker: Worker | None) -> int:
     """Report an error of the Runtime API, or of a signal handler while idle; return the exit status.
 
     Python would report it too, but then wait for the function's threads.
@@ -79,8 +82,8 @@ def _report_end(error: BaseException, parent: Parent | None) -> int:
         return 130  # Ctrl-C at a terminal
     try:
         if isinstance(error, RuntimeApiError):
-            if parent is not None:
-                parent.note_api_lost()
+            if worker is not None:
+                worker.note_api_lost()
             sys.stderr.write(f"LAMBDA_RUNTIME {error}. The runtime exits.\n")
         elif not isinstance(error, SystemExit):
             sys.excepthook(type(error), error, error.__traceback__)
@@ -89,9 +92,13 @@ def _report_end(error: BaseException, parent: Parent | None) -> int:
     return exit_status(error)
 
 
-def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog) -> Handler:
+def initialize(
+    settings: Settings, client: LambdaRuntimeClient, log: FunctionLog, worker: Worker | None = None
+) -> Handler:
     """Load the handler, which runs the function's static code. Reports an error and ends the process."""
     try:
+        if worker is not None:
+            worker.check_settings()
         if settings.exec_wrapper:
             from .lifecycle import exec_wrapper
 
@@ -100,11 +107,13 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
         client.connect()
         handler = _get_handler(settings.handler)
         stop_child()
+        if worker is not None:
+            worker.note_loaded(client, log)
         sigterm_handler = _signal.getsignal(_signal.SIGTERM)
         if callable(sigterm_handler):
             from .lifecycle import shutdown
 
-            shutdown.prepare(sigterm_handler, settings, client, log)
+            shutdown.prepare(sigterm_handler, client, log, worker)
         if settings.snap_start:
             from .lifecycle import snapstart
 
@@ -119,12 +128,13 @@ def initialize(settings: Settings, client: LambdaRuntimeClient, log: FunctionLog
             raise
         diagnostic = diagnostics.describe(error)
         log.write_error(diagnostic)
-        client.post_init_error(diagnostic)
+        if worker is None or worker.is_first:  # otherwise the environment is serving
+            client.post_init_error(diagnostic)
         exit_now(exit_status(error) or 1)  # not 0, even after sys.exit(0): the function cannot serve anything
 
 
 def process_invocations(
-    client: LambdaRuntimeClient, handler: Handler, log: FunctionLog, stack_dump: StackDump | None = None
+    client: LambdaRuntimeClient, handler: Handler, log: FunctionLog, watch: Watch | None = None
 ) -> NoReturn:
     """Handle events until the process ends or RuntimeApiError is raised."""
     handler = await_or_stream(handler, client)
@@ -132,11 +142,11 @@ def process_invocations(
         invocation = client.wait_next_invocation()
         environment.set_trace_id(invocation.trace_id)
         log.begin(invocation.request_id, invocation.tenant_id)
-        if stack_dump is not None:
-            stack_dump.begin(invocation.deadline_ms)
+        if watch is not None:
+            watch.begin(invocation)
         handle_event_request(client, handler, invocation, log)
-        if stack_dump is not None:
-            stack_dump.end()
+        if watch is not None:
+            watch.end()
         flush_output()
 
 
@@ -164,7 +174,7 @@ def handle_event_request(
         log.write_error(diagnostic)
         accepted = client.post_invocation_error(invocation, diagnostic)
         diagnostics.keep_reserve()
-        if issubclass(type(error), SystemExit):
+        if issubclass(type(error), SystemExit) and not process_exit.is_shared:
             exit_now(exit_status(error))
     else:
         if invocation.stream is None:

@@ -19,6 +19,7 @@ __all__ += ["start_new_thread", "stop_child", "time_left"]
 
 _process = getpid()  # the process that uses the Runtime API
 
+is_shared = False  # whether the process serves several invocations at once
 exiting = False  # whether the process is ending, and `atexit` functions are running
 end_at: float | None = None  # after SIGTERM: when the process must have exited, by the monotonic clock
 
@@ -51,7 +52,7 @@ def flush_output() -> None:
 
 def _flush(stream: Any) -> None:
     try:
-        stream.flush()
+        getattr(stream, "finish", stream.flush)()  # `logs` defines `finish`
     except Exception:  # the function closed or replaced it
         pass
 

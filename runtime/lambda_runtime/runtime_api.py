@@ -82,16 +82,22 @@ class Invocation:
 class LambdaRuntimeClient:
     """A client of the Runtime API. The names are those of AWS's runtime, because tools patch them."""
 
-    def __init__(self, address: str, log: FunctionLog, *, sole_worker: bool = True) -> None:
-        """``sole_worker``: whether no other worker of this environment uses the Runtime API."""
+    def __init__(self, address: str, log: FunctionLog) -> None:
         self.invocation: Invocation | None = None  # the one that needs a response; None while idle
         self.before_next: Callable[[], None] | None = None  # called when an invocation is over
         self.look_up_s: float | None = None  # how often Python can call signal handlers while idle
-        self._sole_worker = sole_worker
+        self.siblings = [self]  # the clients of this process, one for each invocation at a time
         self.connection = Connection(address)
         self.log = log
         self._headers = [("Host", address), ("User-Agent", _USER_AGENT)]
         self._next = http1.format_request("GET", f"{_BASE}/invocation/next", self._headers)
+
+    def add_sibling(self) -> None:
+        """Create a client for another invocation at the same time."""
+        sibling = LambdaRuntimeClient(self.connection.address, self.log)
+        sibling.before_next = self.before_next
+        sibling.siblings = self.siblings
+        self.siblings.append(sibling)
 
     def connect(self) -> None:
         """Connect before the function runs, because it may use up the descriptors that an error report needs.
@@ -195,8 +201,6 @@ class LambdaRuntimeClient:
         except RuntimeApiError as error:
             self.log.write_runtime_message(f"POST {path} failed. {error}")
             return
-        if response.status == 403 and not self._sole_worker:
-            return  # another worker has reported the same
         if not _is_success(response.status):
             self.log.write_runtime_message(
                 f"POST {path} returned {response.status} {_excerpt(response.body)}, expected 202"

@@ -30,6 +30,8 @@ def load_stdlib(name: str) -> Any:
         if module is None or _is_the_functions(module):
             with isolated_imports():
                 module = __import__(name)
+        else:
+            module = __import__(name)  # waits if another thread is importing it
         _loaded[name] = module
     return module
 

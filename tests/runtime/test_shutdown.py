@@ -19,8 +19,9 @@ try:
 except ImportError:  # a Python that was built without libffi
     ctypes = None  # type: ignore[assignment]
 
-from tests.scripted_server import CLOSE, Request, RuntimeApiServer, refusal, reply_bytes
+from tests.scripted_server import CLOSE, refusal
 from tests.support import BOOTSTRAP, PATIENCE_S, ROOT, FunctionTestCase, Reply, accepted, event, joined
+from tests.workers import SharedServer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -532,24 +533,6 @@ class Registration(ShutdownTestCase):
         self.assertEqual(function.exit_status, TERMINATED)
 
 
-class OneExtension(RuntimeApiServer):
-    """A Runtime API without events for several workers, of which one can register."""
-
-    def __init__(self) -> None:
-        self.idle = threading.Semaphore(0)  # released by each call of `next`
-        self.registrations: list[int] = []  # their statuses
-        super().__init__(self._reply)
-
-    def _reply(self, request: Request) -> bytes | None:
-        if request.method == "POST":
-            status = 403 if self.registrations else 200
-            self.registrations.append(status)
-            return reply_bytes(status, b"", f"Lambda-Extension-Identifier: {'1' * 32}")
-        if request.call == "next":
-            self.idle.release()
-        return b""  # never send an event
-
-
 class Workers(ShutdownTestCase):
     """With AWS_LAMBDA_MAX_CONCURRENCY: a process for each invocation, and their parent."""
 
@@ -565,11 +548,11 @@ runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
 
     def launch(
         self, *sources: str, command: Sequence[str] = (str(BOOTSTRAP),)
-    ) -> tuple[str, OneExtension, subprocess.Popen[bytes]]:
+    ) -> tuple[str, SharedServer, subprocess.Popen[bytes]]:
         """Start workers, wait until all are idle; return the task root, their server, the parent process."""
         self.enable_ctrl_c()
         root = self.write({"function.py": joined(*sources)})
-        server = OneExtension()
+        server = SharedServer(has_events=False)
         self.addCleanup(server.close)
         environment = {
             "AWS_LAMBDA_RUNTIME_API": server.address,
@@ -598,7 +581,7 @@ runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
             self.assertTrue(server.idle.acquire(timeout=PATIENCE_S), "a worker does not ask for an event")
         return root, server, process
 
-    def assertAllEnd(self, process: subprocess.Popen[bytes], server: OneExtension, status: int) -> None:
+    def assertAllEnd(self, process: subprocess.Popen[bytes], server: SharedServer, status: int) -> None:
         self.assertEqual(process.wait(PATIENCE_S), status)
         deadline = time.monotonic() + PATIENCE_S
         while server.open_connections and time.monotonic() < deadline:
@@ -627,7 +610,7 @@ runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
                 files = sorted(name.rstrip("0123456789") for name in os.listdir(root) if "-" in name)
                 self.assertEqual(files, ["at-exit-"] * self.COUNT + ["told-"] * self.COUNT)
                 self.assertAllEnd(process, server, TERMINATED)
-                self.assertEqual(server.registrations, [200, 403])
+                self.assertEqual(server.registrations, [200])
 
     def test_workers_that_do_not_end_are_killed(self) -> None:
         source = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"

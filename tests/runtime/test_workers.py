@@ -1,25 +1,17 @@
-"""Several invocations at once, one process each, as on Lambda's managed instances."""
+"""Several invocations at once in several processes: what Lambda's managed instances ask for."""
 
 from __future__ import annotations
 
-import json
 import os
-import queue
 import re
+import shutil
 import signal
-import subprocess
 import sys
 import time
 import unittest
 
-from tests.scripted_server import Request, RuntimeApiServer, accepted, event_bytes
-from tests.support import BOOTSTRAP, PATIENCE_S, FunctionTestCase
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, Dict, Set, Tuple
-
-    Response = Tuple[str, Dict[str, Any]]  # path below /runtime/, body
+from tests.support import BOOTSTRAP, PATIENCE_S, PYPY
+from tests.workers import WorkerTestCase
 
 SLOW = """
     import os, time
@@ -33,118 +25,128 @@ SLOW = """
 """
 
 
-class SharedServer(RuntimeApiServer):
-    """A Runtime API with one queue of events for any number of workers."""
+class Fork(WorkerTestCase):
+    """A process for each slot, each of which loads the function."""
 
-    def __init__(self) -> None:
-        self.events: queue.Queue[Tuple[str, object] | None] = queue.Queue()
-        self.responses: queue.Queue[Response] = queue.Queue()
-        super().__init__(self._reply)
+    def test_as_many_invocations_run_at_once_each_with_its_own_process_and_trace(self) -> None:
+        for mode in ("", "fork", "preload"):
+            with self.subTest(mode):
+                environment = self.launch(SLOW, 3, mode)
+                environment.wait_until_idle(3)
+                for request_id in ("a", "b", "c"):
+                    environment.send(request_id)
+                responses = environment.responses(3)
+                for request_id, body in responses.items():
+                    self.assertEqual((body["id"], body["trace"]), (request_id, f"Root={request_id}"))
+                self.assertEqual(len({body["pid"] for body in responses.values()}), 3)
 
-    def _reply(self, request: Request) -> bytes | None:
-        if request.method == "POST":
-            self.responses.put((request.path.partition("/runtime/")[2], json.loads(request.body)))
-            return accepted().data
-        event = self.events.get()
-        if event is None:
-            return None
-        request_id, value = event
-        return event_bytes(
-            request_id, json.dumps(value).encode(), f"Lambda-Runtime-Trace-Id: Root={request_id}"
-        )
+    def test_the_first_worker_loads_the_function_alone(self) -> None:
+        source = """
+            import os, sys, time
+            print("begin", flush=True)
+            time.sleep(0.3)
+            print("end", flush=True)
+            def handler(event, context): return 1
+            """
+        environment = self.launch(source, 3)
+        environment.wait_until_idle(3)
+        self.assertEqual(re.findall("begin|end", environment.log())[:2], ["begin", "end"])
 
+    def test_the_environment_serves_while_the_other_workers_load(self) -> None:
+        source = """
+            import os, time
+            if os.path.exists("loaded"): time.sleep(60)
+            open("loaded", "w").close()
+            def handler(event, context): return os.getpid()
+            """
+        environment = self.launch(source, 2)
+        environment.send("a")
+        environment.send("b")
+        self.assertEqual(set(environment.responses(2)), {"a", "b"})
 
-class Workers(FunctionTestCase):
-    def launch(
-        self, source: str, count: int, output: Any = subprocess.DEVNULL
-    ) -> Tuple[SharedServer, subprocess.Popen[bytes]]:
-        server = SharedServer()
-        root = self.write({"function.py": source})
-        environment = {
-            "AWS_LAMBDA_RUNTIME_API": server.address,
-            "AWS_LAMBDA_MAX_CONCURRENCY": str(count),
-            "LAMBDA_TASK_ROOT": root,
-            "_HANDLER": "function.handler",
-        }
-        process = subprocess.Popen(
-            [sys.executable, BOOTSTRAP],
-            env=environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-
-        def stop() -> None:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            process.wait()
-            for _ in range(2 * count):
-                server.events.put(None)
-            server.close()
-
-        self.addCleanup(stop)
-        return server, process
-
-    def next_response(self, server: SharedServer) -> Response:
-        return server.responses.get(timeout=PATIENCE_S)
-
-    def test_invocations_run_at_once_each_with_its_own_process_and_trace(self) -> None:
-        server, _ = self.launch(SLOW, 3)
+    def test_the_parent_imports_the_modules_of_the_standard_library_for_the_others(self) -> None:
+        source = """
+            import sys
+            before = {"graphlib", "wave"} & set(sys.modules)
+            import graphlib, own
+            def handler(event, context):
+                import time
+                time.sleep(0.2)
+                return sorted(before)
+            """
+        environment = self.launch(source, 3, files={"own.py": "import sys; assert 'own' in sys.modules"})
+        environment.wait_until_idle(3)
         for request_id in ("a", "b", "c"):
-            server.events.put((request_id, {}))
-        responses = dict(self.next_response(server) for _ in range(3))
-        self.assertEqual(set(responses), {f"invocation/{one}/response" for one in ("a", "b", "c")})
-        for path, body in responses.items():
-            request_id = path.split("/")[1]
-            self.assertEqual((body["id"], body["trace"]), (request_id, f"Root={request_id}"))
-        self.assertEqual(len({body["pid"] for body in responses.values()}), 3)
+            environment.send(request_id)
+        self.assertEqual(sorted(environment.responses(3).values()), [[], ["graphlib"], ["graphlib"]])
 
-    def test_a_worker_that_dies_is_replaced(self) -> None:
-        server, process = self.launch(SLOW, 1)
-        for round_number in range(3):
-            server.events.put(("dead", "die"))
-            server.events.put((f"r{round_number}", {}))
-            self.assertEqual(self.next_response(server)[0], f"invocation/r{round_number}/response")
-        self.assertIsNone(process.poll())
+    def test_a_module_that_the_function_replaces_is_its_own_in_all_workers(self) -> None:
+        source = """
+            import string, time
+            def handler(event, context):
+                time.sleep(0.2)
+                return [string.OWN, string.__file__.startswith(__file__[:-len("function.py")])]
+            """
+        environment = self.launch(source, 3, files={"string.py": "OWN = 1\nascii_letters = 'a'\n"})
+        environment.wait_until_idle(3)
+        for request_id in ("a", "b", "c"):
+            environment.send(request_id)
+        self.assertEqual(list(environment.responses(3).values()), [[1, True]] * 3)
 
-    def test_if_the_function_cannot_be_loaded_each_worker_reports_it_and_all_end(self) -> None:
-        server, process = self.launch("1 / 0", 2)
-        for _ in range(2):
-            path, body = self.next_response(server)
-            self.assertEqual((path, body["errorType"]), ("init/error", "ZeroDivisionError"))
-        self.assertEqual(process.wait(PATIENCE_S), 1)
+    def test_a_function_that_cannot_be_loaded_is_reported_once(self) -> None:
+        for mode in ("", "fork", "preload", "thread", "async"):
+            with self.subTest(mode):
+                environment = self.launch("1 / 0", 3, mode)
+                path, body = environment.next_response()
+                self.assertEqual((path, body["errorType"]), ("init/error", "ZeroDivisionError"))
+                self.assertEqual(environment.process.wait(PATIENCE_S), 1)
+                self.assertTrue(environment.server.responses.empty())
 
-    def test_no_worker_is_replaced_when_the_runtime_api_is_lost(self) -> None:
-        server, process = self.launch(SLOW, 2)
-        server.events.put(("a", {}))
-        self.next_response(server)
-        for _ in range(2):
-            server.events.put(None)  # close this connection and the next one
-            server.events.put(None)
-        self.assertEqual(process.wait(PATIENCE_S), 1)
+    def test_values_that_cannot_be_used_are_init_errors(self) -> None:
+        for count, variables, message in [
+            ("0", {}, "AWS_LAMBDA_MAX_CONCURRENCY is '0', expected a number from 1 to 1600"),
+            ("x", {}, "AWS_LAMBDA_MAX_CONCURRENCY is 'x', expected a number from 1 to 1600"),
+            ("1601", {}, "AWS_LAMBDA_MAX_CONCURRENCY is '1601', expected a number from 1 to 1600"),
+            (
+                "2",
+                {"LAMBDA_RUNTIME_WORKERS": "threads"},
+                "LAMBDA_RUNTIME_WORKERS is 'threads', expected fork, preload, thread, async",
+            ),
+            (
+                "2",
+                {"AWS_LAMBDA_CONCURRENCY_MODE": "fork"},
+                "AWS_LAMBDA_CONCURRENCY_MODE is 'fork', expected process, thread, hybrid",
+            ),
+        ]:
+            with self.subTest(message):
+                environment = self.launch(SLOW, count, variables=variables)
+                path, body = environment.next_response()
+                self.assertEqual((path, body["errorMessage"]), ("init/error", message))
+                self.assertEqual(body["errorType"], "Runtime.InvalidConfiguration")
+                self.assertEqual(environment.process.wait(PATIENCE_S), 1)
 
-    def test_workers_end_with_their_parent(self) -> None:
-        server, process = self.launch(SLOW, 2)
-        for request_id in ("a", "b"):
-            server.events.put((request_id, {}))
-        workers = {self.next_response(server)[1]["pid"] for _ in range(2)}
-        process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(PATIENCE_S), 128 + signal.SIGTERM)
-        self.assertEnded(workers)
-
-    @unittest.skipUnless(sys.platform == "linux", "other systems do not send a signal when a pipe is closed")
-    def test_workers_end_when_their_parent_is_killed(self) -> None:
-        server, process = self.launch(SLOW, 2)
-        for request_id in ("a", "b"):
-            server.events.put((request_id, {}))
-        workers = {self.next_response(server)[1]["pid"] for _ in range(2)}
-        server.events.put(("busy", {}))  # one is idle, one is working
-        time.sleep(0.05)
-        process.kill()
-        process.wait()
-        self.assertEnded(workers)
+    def test_the_modes_of_aws_are_understood_and_ours_wins(self) -> None:
+        source = """
+            import os, threading, time
+            def handler(event, context):
+                time.sleep(0.3)
+                return os.getpid()
+            """
+        for aws_mode, mode, cpus, processes in [
+            ("process", "", 1, 3),
+            ("thread", "", 2, 1),
+            ("hybrid", "", 2, 2),
+            ("process", "thread", 1, 1),
+        ]:
+            if cpus > len(os.sched_getaffinity(0)):
+                continue
+            with self.subTest(aws_mode, mode=mode):
+                variables = {"AWS_LAMBDA_CONCURRENCY_MODE": aws_mode}
+                environment = self.launch(source, 3, mode, variables=variables, cpus=cpus)
+                environment.wait_until_idle(3)  # no slot of a remainder is lost
+                for request_id in ("a", "b", "c"):
+                    environment.send(request_id)
+                self.assertEqual(len(set(environment.responses(3).values())), processes)
 
     def test_lines_of_several_workers_are_not_mixed(self) -> None:
         source = """
@@ -156,17 +158,19 @@ class Workers(FunctionTestCase):
                     print("<", os.getpid(), "x" * 200, number, ">")
                     print("<", os.getpid(), "y" * 200, number, ">", file=sys.stderr)
             """
-        reader, writer = os.pipe()
-        server, _ = self.launch(source, 4, writer)
-        os.close(writer)
-        for request_id in "abcd":
-            server.events.put((request_id, {}))
-        lines: list[str] = []
-        with open(reader, encoding="utf-8") as output:
-            while len(lines) < 4000:
-                lines.append(output.readline())
-        broken = [line for line in lines if not re.fullmatch(r"< \d+ (x{200}|y{200}) \d+ >\n", line)]
-        self.assertEqual(broken[:5], [])
+        for mode in ("fork", "thread"):
+            with self.subTest(mode):
+                reader, writer = os.pipe()
+                environment = self.launch(source, 4, mode, output=writer)
+                os.close(writer)
+                for request_id in "abcd":
+                    environment.send(request_id)
+                lines: list[str] = []
+                with open(reader, encoding="utf-8") as output:
+                    while len(lines) < 4000:
+                        lines.append(output.readline())
+                broken = [line for line in lines if not re.fullmatch(r"< \d+ (x{200}|y{200}) \d+ >\n", line)]
+                self.assertEqual(broken[:5], [])
 
     def test_a_worker_survives_that_the_function_closes_and_reuses_descriptors(self) -> None:
         source = """
@@ -177,24 +181,198 @@ class Workers(FunctionTestCase):
             def handler(event, context):
                 return [os.fstat(file.fileno()).st_size for file in kept]
             """
-        server, process = self.launch(source, 2)
-        server.events.put(("a", {}))
-        self.assertEqual(self.next_response(server), ("invocation/a/response", [0] * 12))
-        self.assertIsNone(process.poll())
-
-    def assertEnded(self, workers: Set[int]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while any(_is_alive(worker) for worker in workers) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        self.assertEqual([worker for worker in workers if _is_alive(worker)], [])
+        environment = self.launch(source, 1)
+        environment.send("a")
+        self.assertEqual(environment.responses(1), {"a": [0] * 12})
+        self.assertIsNone(environment.process.poll())
 
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-        with open(f"/proc/{process}/stat", encoding="utf-8") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"  # dead, but not yet reaped
-    except ProcessLookupError:
-        return False
-    except FileNotFoundError:  # no /proc, or the process has just ended
-        return os.path.isdir("/proc") is False
+class Preload(WorkerTestCase):
+    """The parent loads the function, then forks."""
+
+    def test_the_function_is_loaded_once_and_the_hooks_run_around_the_fork(self) -> None:
+        source = """
+            import os, random, snapshot_restore_py, time
+            loader = os.getpid()
+            events = []
+            snapshot_restore_py.register_before_snapshot(lambda: events.append(["before", os.getpid()]))
+            snapshot_restore_py.register_after_restore(lambda: events.append(["after", os.getpid()]))
+            random.seed(1)
+
+            def handler(event, context):
+                time.sleep(0.2)
+                return [loader, os.getpid(), events, random.random()]
+            """
+        environment = self.launch(source, 3, "preload")
+        environment.wait_until_idle(3)
+        for request_id in ("a", "b", "c"):
+            environment.send(request_id)
+        responses = environment.responses(3).values()
+        for loader, pid, events, _ in responses:
+            self.assertEqual(loader, environment.process.pid)
+            self.assertEqual(events, [["before", loader], ["after", pid]])
+        self.assertEqual(len({number for *_, number in responses}), 3)
+
+    def test_a_hook_that_fails_is_an_init_error(self) -> None:
+        for when in ("before_snapshot", "after_restore"):
+            with self.subTest(when):
+                source = f"""
+                    import snapshot_restore_py
+                    snapshot_restore_py.register_{when}(lambda: 1 / 0)
+                    def handler(event, context): return 1
+                    """
+                environment = self.launch(source, 2, "preload")
+                path, body = environment.next_response()
+                self.assertEqual((path, body["errorType"]), ("init/error", "ZeroDivisionError"))
+                self.assertEqual(environment.process.wait(PATIENCE_S), 1)
+
+    @unittest.skipUnless(sys.platform == "linux", "reads /proc")
+    def test_what_does_not_survive_the_fork_is_named(self) -> None:
+        source = """
+            import socket, threading, time
+            kept = socket.socket()
+            threading.Thread(target=time.sleep, args=(60,), daemon=True, name="poller").start()
+            def handler(event, context): return 1
+            """
+        environment = self.launch(source, 2, "preload")
+        environment.wait_until_idle(2)
+        self.assertRegex(
+            environment.log(),
+            r"LAMBDA_RUNTIME The function was loaded before the fork \(preload\) and has threads, which end "
+            r"\(poller\) and 1 open socket, which the workers share\. Create them when they are first needed",
+        )
+        environment = self.launch(SLOW, 2, "preload")
+        environment.wait_until_idle(2)
+        self.assertEqual(environment.log(), "")
+
+
+class Supervision(WorkerTestCase):
+    """Workers that die, and a parent that does."""
+
+    def test_a_worker_that_dies_is_named_and_replaced(self) -> None:
+        for mode in ("fork", "preload", "thread"):
+            with self.subTest(mode):
+                environment = self.launch(SLOW, 1, mode)
+                for number in range(3):
+                    environment.send(f"dead{number}", "die")
+                    environment.send(f"r{number}")
+                    self.assertEqual(set(environment.responses(1)), {f"r{number}"})
+                self.assertIsNone(environment.process.poll())
+                self.assertEqual(
+                    re.findall(
+                        r"LAMBDA_RUNTIME Worker \d+ (exited with status 3 during request dead\d)\. "
+                        r"A new one starts (now|in 0\.\d s)\n",
+                        environment.log(),
+                    ),
+                    [
+                        ("exited with status 3 during request dead0", "now"),
+                        ("exited with status 3 during request dead1", "in 0.1 s"),
+                        ("exited with status 3 during request dead2", "in 0.2 s"),
+                    ],
+                )
+
+    def test_an_idle_worker_that_is_killed_is_named_without_a_request(self) -> None:
+        environment = self.launch(SLOW, 1)
+        environment.send("a")
+        worker = environment.responses(1)["a"]["pid"]
+        environment.wait_until_idle(2)
+        os.kill(worker, signal.SIGKILL)
+        environment.wait_for_log(
+            rf"Worker {worker} was killed by signal 9 \(SIGKILL\)\. A new one starts now\n"
+        )
+
+    def test_workers_that_all_die_at_once_are_replaced_after_longer_and_longer_waits(self) -> None:
+        source = """
+            import os, threading
+            if os.path.exists("ready"):
+                os._exit(7)
+            def handler(event, context):
+                open("ready", "w").close()
+                os._exit(7)
+            """
+        environment = self.launch(source, 3)
+        environment.wait_until_idle(3)
+        environment.send("a", 1)
+        environment.wait_for_log(r"exited with status 7\. A new one starts in 0.8 s")
+        times = os.times()
+        self.assertLess(times.children_user + times.children_system, 60)
+        self.assertLess(environment.log().count("starts"), 8)
+
+    def test_a_first_worker_that_dies_before_it_is_ready_ends_the_environment(self) -> None:
+        environment = self.launch("import os; os._exit(4)", 3)
+        self.assertEqual(environment.process.wait(PATIENCE_S), 4)
+        self.assertRegex(
+            environment.log(), r"\ALAMBDA_RUNTIME Worker \d+ exited with status 4\. It is not replaced\n\Z"
+        )
+
+    def test_no_worker_is_replaced_when_the_runtime_api_is_lost(self) -> None:
+        for mode in ("fork", "thread"):
+            with self.subTest(mode):
+                environment = self.launch(SLOW, 2, mode)
+                environment.wait_until_idle(2)
+                for _ in range(8):
+                    environment.server.events.put(
+                        None
+                    )  # ends a connection, and the one that is tried after it
+                self.assertEqual(environment.process.wait(PATIENCE_S), 1)
+
+    @unittest.skipUnless(shutil.which("setpriv") and os.getuid() == 0, "needs a user with a process limit")
+    def test_a_fork_that_fails_is_logged_and_tried_again(self) -> None:
+        # Root has no process limit. This user may still read all files.
+        rights = "+dac_override,+dac_read_search"
+        prefix = [
+            "setpriv",
+            "--reuid=61234",
+            "--clear-groups",
+            f"--inh-caps={rights}",
+            f"--ambient-caps={rights}",
+        ]
+        limited = (
+            "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_NPROC, (2, 2)); "
+            "runpy.run_path(sys.argv[1], run_name='__main__')"
+        )
+        environment = self.launch(SLOW, 3, command=["-c", limited, str(BOOTSTRAP)], prefix=prefix)
+        environment.send("a")
+        self.assertEqual(set(environment.responses(1)), {"a"})
+        environment.wait_for_log(
+            r"LAMBDA_RUNTIME A worker cannot be started: .*\. A new one starts in 0.2 s\n"
+        )
+        self.assertIsNone(environment.process.poll())
+
+    def test_the_parent_takes_its_workers_with_it(self) -> None:
+        for mode in ("fork", "thread"):
+            with self.subTest(mode):
+                environment = self.launch(SLOW, 2, mode)
+                for request_id in ("a", "b"):
+                    environment.send(request_id)
+                workers = {body["pid"] for body in environment.responses(2).values()}
+                environment.process.send_signal(signal.SIGTERM)
+                self.assertEqual(environment.process.wait(PATIENCE_S), 128 + signal.SIGTERM)
+                self.assertEnded(workers)
+
+    @unittest.skipUnless(sys.platform == "linux", "on other systems no signal comes when a pipe is closed")
+    def test_workers_end_when_their_parent_is_killed(self) -> None:
+        for mode in ("fork", "preload", "thread"):
+            with self.subTest(mode):
+                environment = self.launch(SLOW, 2, mode)
+                environment.wait_until_idle(2)
+                for request_id in ("a", "b"):
+                    environment.send(request_id)
+                workers = {body["pid"] for body in environment.responses(2).values()}
+                environment.send("busy")  # one is idle, one at work
+                time.sleep(0.05)
+                environment.process.kill()
+                environment.process.wait()
+                self.assertEnded(workers)
+
+    @unittest.skipIf(PYPY, "its processes are too large for this number")
+    def test_many_slots_work(self) -> None:
+        environment = self.launch("async def handler(event, context): return event", 200)
+        environment.wait_until_idle(200)
+        for number in range(400):
+            environment.send(f"r{number}", number)
+        self.assertEqual(environment.responses(400), {f"r{number}": number for number in range(400)})
+
+
+if __name__ == "__main__":
+    unittest.main()

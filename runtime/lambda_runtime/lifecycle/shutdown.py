@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..connection import Connection
-    from ..environment import Settings
     from ..logs import FunctionLog
     from ..runtime_api import LambdaRuntimeClient
+    from .workers import Worker
 
 _BASE = "/2020-01-01/extension"
 _NAME = "custom-lambda-runtime-python"
@@ -42,15 +42,18 @@ _EVENT_LOOPS = ("asyncio", "uvloop")
 _kept: list[Any] = []  # the connection on which `event/next` waits
 
 
-def prepare(hook: Any, settings: Settings, client: LambdaRuntimeClient, log: FunctionLog) -> None:
+def prepare(hook: Any, client: LambdaRuntimeClient, log: FunctionLog, worker: Worker | None) -> None:
     """Make Lambda send SIGTERM. On SIGTERM, call ``hook`` and the `atexit` functions, and exit within 300 ms.
 
     During an invocation, the handler has a short time to respond after the call of the hook. A SIGTERM
-    handler that the function installs later replaces this one.
+    handler that the function installs later replaces this one. Of several workers, the first one registers,
+    and the parent waits for the extension's events, because a worker may be replaced.
     """
     try:
-        # With several workers it is enough that one of them has registered.
-        _register(client.connection, sole_worker=not settings.workers)
+        if worker is None:
+            _kept.append(wait_for_event(_register(client.connection), client.connection))
+        elif worker.is_first:
+            worker.extension_id = _register(client.connection)
     except (RuntimeApiError, OSError) as error:
         log.write_runtime_message(f"The SIGTERM handler may never be called: {error}")
     termination = Termination(hook, client, log)
@@ -89,11 +92,15 @@ class Termination:
             process_exit.start_new_thread(self._exit_in_time, ())
         except RuntimeError:
             pass  # no thread can be started; the main thread usually exits in time
-        if self._client.invocation is not None:
+        if self._is_busy() or process_exit.is_shared:
             # The hook may return, and the invocation continues, or raise an exception in the handler.
             self._hook(number, frame)
         else:
             process_exit.exit_now(self._call_while_idle(number, frame))
+
+    def _is_busy(self) -> bool:
+        """Whether an invocation has no response yet."""
+        return any(client.invocation is not None for client in self._client.siblings)
 
     def _call_while_idle(self, number: int, frame: FrameType | None) -> int:
         """Call the hook. Returns the exit status: that of the hook's exception, if it raises one."""
@@ -109,13 +116,15 @@ class Termination:
     def exit_if_begun(self) -> None:
         """Exit if SIGTERM arrived during the invocation that has just ended."""
         if process_exit.end_at is not None:
+            while self._is_busy():  # the last invocation ends the process
+                process_exit.sleep(0.002)
             self._drain_loop(LOOP_S)
             process_exit.exit_now(STATUS)
 
     def _exit_in_time(self) -> None:
         """Exit from another thread, in case the main thread does not exit in time."""
-        process_exit.sleep(GRACE_S)
-        if self._client.invocation is None:
+        process_exit.sleep(GRACE_S if self._is_busy() or not process_exit.is_shared else LOOP_S)
+        if not self._is_busy():
             process_exit.sleep(process_exit.time_left(LOOP_S))
         process_exit.exit_now(STATUS)
 
@@ -128,25 +137,34 @@ class Termination:
             event_loop.drain(process_exit.time_left(seconds), signal)
 
 
-def _register(connection: Connection, *, sole_worker: bool) -> None:
-    """Register the extension and ask for its first event. Raises RuntimeApiError or OSError."""
-    address = connection.address
+def _register(connection: Connection) -> str:
+    """Register the extension and return its identifier. Raises RuntimeApiError."""
     body = b'{"events":[]}'
-    headers = [("Host", address), ("Lambda-Extension-Name", _NAME)]
-    length = ("Content-Length", str(len(body)))
-    content_type = ("Content-Type", "application/json")
+    headers = [
+        ("Host", connection.address),
+        ("Lambda-Extension-Name", _NAME),
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+    ]
     path = f"{_BASE}/register"
-    response = connection.exchange(http1.format_request("POST", path, [*headers, content_type, length]), body)
+    response = connection.exchange(http1.format_request("POST", path, headers), body)
     identifier = response.headers.get("lambda-extension-identifier")
     if response.status != 200 or identifier is None:
         connection.close()
-        if response.status == 403 and not sole_worker:
-            return  # the name is taken, or registration is closed: another worker was faster
         raise RuntimeApiError(
             f"POST {path} returned {response.status} {response.body[:300]!r}, expected 200 and an "
             "identifier; Lambda sends SIGTERM only to environments with an extension"
         )
+    return identifier
+
+
+def wait_for_event(identifier: str, connection: Connection) -> Any:
+    """Ask for the extension's first event, which never comes. Returns the socket, which must stay open.
+
+    Raises RuntimeApiError or OSError.
+    """
+    connection.open()
     sock = connection.detach()
-    _kept.append(sock)
-    headers = [("Host", address), ("Lambda-Extension-Identifier", identifier)]
+    headers = [("Host", connection.address), ("Lambda-Extension-Identifier", identifier)]
     sock.sendall(http1.format_request("GET", f"{_BASE}/event/next", headers))
+    return sock

@@ -25,9 +25,7 @@ AFTER_RESTORE_STATUS = 65
 def wait_for_restore(client: LambdaRuntimeClient, log: FunctionLog) -> int:
     """Run the hooks around the snapshot. Reports errors and returns an exit status, 0 for success."""
     try:
-        hooks = _registered("get_before_snapshot")
-        while hooks:
-            _call(hooks.pop())
+        before_snapshot()
         client.restore_next()
     except BaseException as error:
         if in_child():
@@ -37,9 +35,7 @@ def wait_for_restore(client: LambdaRuntimeClient, log: FunctionLog) -> int:
         client.post_init_error(diagnostic, "Runtime.BeforeSnapshotError")
         return BEFORE_SNAPSHOT_STATUS
     try:
-        _reseed()
-        for hook in _registered("get_after_restore"):
-            _call(hook)
+        after_restore()
     except BaseException as error:
         if in_child():
             raise
@@ -48,6 +44,23 @@ def wait_for_restore(client: LambdaRuntimeClient, log: FunctionLog) -> int:
         client.post_restore_error(diagnostic, "Runtime.AfterRestoreError")
         return AFTER_RESTORE_STATUS
     return 0
+
+
+def before_snapshot() -> None:
+    """Call the hooks that the function registered for the time before a snapshot, the last one first."""
+    hooks = _registered("get_before_snapshot")
+    while hooks:
+        _call(hooks.pop())
+
+
+def after_restore() -> None:
+    """Give this copy its own random numbers, and call the hooks for the time after a restore."""
+    random = sys.modules.get("random")
+    seed = getattr(random, "seed", None)
+    if seed is not None:
+        seed()
+    for hook in _registered("get_after_restore"):
+        _call(hook)
 
 
 def _registered(getter: str) -> list[Any]:
@@ -64,11 +77,3 @@ def _call(hook: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> None:
         from .. import event_loop
 
         event_loop.wait_for(result)
-
-
-def _reseed() -> None:
-    """Give each copy of the environment different random numbers."""
-    random = sys.modules.get("random")
-    seed = getattr(random, "seed", None)
-    if seed is not None:
-        seed()

@@ -1,0 +1,282 @@
+"""Serve several invocations in one process: each slot is a thread with the ordinary loop and a connection.
+
+The main thread runs the event loop, on which the coroutines of all slots run, and Python's signal handlers.
+What belongs to one invocation is in context variables: a thread has its own, and a task those of the thread
+that created it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from .. import environment, event_loop, process_exit
+from ..stdlib_import import load_stdlib
+from . import shared_stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, NoReturn
+
+    from ..logs import FunctionLog
+    from ..runtime_api import LambdaRuntimeClient
+
+ContextVar = load_stdlib("contextvars").ContextVar
+threading = load_stdlib("threading")
+
+BLOCKED_S = 0.25  # a loop that does not begin a coroutine for so long is reported
+GRACE_S = 1.0  # after its deadline, an awaited coroutine is cancelled, and any invocation is reported
+# What the runtime may import later. It does so here, because two threads must not do it at the same time.
+MODULES = ("asyncio", "binascii", "concurrent", "json", "re", "traceback", "warnings")
+TICK_S = 1.0  # how often the main thread looks for invocations after their deadline
+
+_request_id: Any = ContextVar("lambda_runtime.request_id", default="")
+_tenant_id: Any = ContextVar("lambda_runtime.tenant_id", default=None)
+_trace_id: Any = ContextVar("lambda_runtime.trace_id", default=None)
+
+
+class Slots:
+    """The slots of this process, and the loop that they share."""
+
+    def __init__(self, clients: Sequence[LambdaRuntimeClient], log: FunctionLog, *, is_async: bool) -> None:
+        """``clients``: one for each slot; ``is_async``: the handler needs the loop at once."""
+        self._clients = clients
+        self._log = log
+        self._client_of: dict[int, LambdaRuntimeClient] = {}  # by thread
+        self._loop: AbstractEventLoop | None = None
+        self._loop_wanted = is_async
+        self._loop_ready = threading.Event()
+        self._wake = threading.Event()  # the main thread has something to do
+        self._error: BaseException | None = None  # what ended a slot
+        self._reported: set[str] = set()  # requests after their deadline
+        self._warned = False
+
+    def serve(self, process: Callable[[LambdaRuntimeClient, int], NoReturn]) -> NoReturn:
+        """Run ``process`` in a thread for each slot. Raises the error with which one of them ends."""
+        for name in MODULES:
+            load_stdlib(name)
+        process_exit.is_shared = True
+        event_loop.submit, event_loop.main_thread = self.submit, process_exit.get_ident()
+        self._log.ids = _Ids()
+        shared_stream.writer = lambda: _request_id.get() or process_exit.get_ident()
+        _share_environ()
+        for slot, client in enumerate(self._clients):
+            threading.Thread(
+                target=self._run, args=(process, client, slot), name=f"slot-{slot}", daemon=True
+            ).start()
+        while self._error is None:
+            if self._loop_wanted:
+                self._run_loop()
+            else:
+                self._wake.wait(self._clients[0].look_up_s or TICK_S)
+                self._report_overruns()
+        raise self._error
+
+    def _run(self, process: Callable[..., NoReturn], client: LambdaRuntimeClient, slot: int) -> None:
+        self._client_of[process_exit.get_ident()] = client
+        try:
+            process(client, slot)
+        except BaseException as error:
+            if process_exit.in_child():
+                process_exit.exit_now(process_exit.exit_status(error))  # its only thread ends here
+            self._error = error
+            self._wake.set()
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _run_loop(self) -> None:
+        """Run the loop until a slot has ended, or the function stops it: then the caller runs it again."""
+        self._loop = event_loop.current()
+        self._loop_ready.set()
+        self._tick(self._loop)
+        self._loop.run_forever()
+        self._ticking.cancel()
+
+    def _tick(self, loop: AbstractEventLoop) -> None:
+        """Let Python call signal handlers from time to time, and look for overruns."""
+        self._report_overruns()
+        self._ticking = loop.call_later(self._clients[0].look_up_s or TICK_S, self._tick, loop)
+
+    def submit(self, awaitable: Any) -> Any:
+        """Let the loop of the main thread await ``awaitable``, and wait for the result in this thread."""
+        asyncio = load_stdlib("asyncio")
+        if not self._loop_wanted:
+            self._loop_wanted = True
+            self._wake.set()
+        self._loop_ready.wait()
+        assert self._loop is not None
+        call = _Call(awaitable)
+        future = asyncio.run_coroutine_threadsafe(call.run(), self._loop)
+        timed_out = load_stdlib("concurrent").futures.TimeoutError
+        try:
+            future.result(BLOCKED_S)
+        except timed_out:
+            if not call.begun:
+                self._warn_of_blocked_loop()
+            try:
+                future.result(self._time_left())
+            except timed_out:
+                future.cancel()
+                raise TimeoutError(
+                    f"Cancelled, because it was still running {GRACE_S:g} s after the deadline"
+                ) from None
+        return call.result()
+
+    def _time_left(self) -> float | None:
+        """The seconds that the invocation of this thread may still be awaited, None without a limit."""
+        client = self._client_of.get(process_exit.get_ident())
+        invocation = client.invocation if client is not None else None
+        if invocation is None or not invocation.deadline_ms:
+            return None
+        left_s = invocation.deadline_ms / 1000 + GRACE_S - time.time()
+        return max(0.0, left_s) if left_s < 1e6 else None
+
+    def _warn_of_blocked_loop(self) -> None:
+        """Report once what blocks the event loop while other invocations wait."""
+        if self._warned:
+            return
+        self._warned = True
+        frame = sys._current_frames().get(threading.main_thread().ident)
+        place = "unknown"
+        while frame is not None:
+            path = frame.f_code.co_filename
+            if path.startswith(os.environ.get("LAMBDA_TASK_ROOT", "/")):
+                place = f"{path}, line {frame.f_lineno}, in {frame.f_code.co_name}"
+                break
+            frame = frame.f_back
+        task = load_stdlib("asyncio").current_task(self._loop)
+        request_id = _request_of(task)
+        self._log.write_runtime_message(
+            f"The event loop has been blocked for {BLOCKED_S * 1000:.0f} ms while other invocations wait: "
+            f"{place}, during request {request_id}. Await instead of blocking (asyncio.to_thread), or set "
+            "LAMBDA_RUNTIME_WORKERS=fork",
+            "WARNING",
+        )
+
+    def _report_overruns(self) -> None:
+        """Log each invocation that is still running after its deadline: its slot is not free."""
+        now_ms = (time.time() - GRACE_S) * 1000
+        for client in self._clients:
+            invocation = client.invocation
+            if invocation is None or not 0 < invocation.deadline_ms < now_ms:
+                continue
+            if invocation.request_id not in self._reported:
+                self._reported.add(invocation.request_id)
+                self._log.write_runtime_message(
+                    f"Request {invocation.request_id} is still running {GRACE_S:g} s after its deadline, and "
+                    "keeps its slot",
+                    "WARNING",
+                )
+
+
+def _request_of(task: Any) -> str:
+    """The request that a task belongs to, as far as Python can tell."""
+    get_context = getattr(task, "get_context", None)  # since Python 3.12
+    if get_context is not None:
+        return str(get_context().get(_request_id, ""))
+    return task.get_name() if task is not None else ""
+
+
+class _Call:
+    """One awaited object. Its exception is a value: SystemExit would otherwise end the loop of all slots."""
+
+    def __init__(self, awaitable: Any) -> None:
+        self.begun = False
+        self._awaitable = awaitable
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    async def run(self) -> None:
+        self.begun = True
+        load_stdlib("asyncio").current_task().set_name(_request_id.get())  # for the warning and for debuggers
+        try:
+            self._value = await self._awaitable
+        except BaseException as error:
+            self._error = error
+
+    def result(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+class _Ids:
+    """The ids of the invocation of the caller, like `FunctionLog`."""
+
+    request_id = property(lambda self: _request_id.get(), lambda self, value: _request_id.set(value))
+    tenant_id = property(lambda self: _tenant_id.get(), lambda self, value: _tenant_id.set(value))
+
+
+class _TraceVariables:
+    """Stands for `os.environ` in `environment.set_trace_id`, without the variables that C code reads.
+
+    Those belong to the process. A child process would inherit the trace id of another invocation.
+    """
+
+    def __setitem__(self, name: str, value: str) -> None:
+        _trace_id.set(os.fsencode(value))
+
+    def __delitem__(self, name: str) -> None:
+        _trace_id.set(None)
+
+    def __contains__(self, name: str) -> bool:
+        return _trace_id.get() is not None
+
+
+_TRACE_KEY = os.fsencode(environment.TRACE_ID)
+
+
+class _Variables(dict):  # type: ignore[type-arg]
+    """The data of `os.environ`, in which the trace id is that of the invocation of the caller.
+
+    So the X-Ray SDK, botocore, OpenTelemetry and Powertools find it where they look for it.
+    """
+
+    def __getitem__(self, key: bytes) -> bytes:
+        if key != _TRACE_KEY:
+            value: bytes = dict.__getitem__(self, key)
+            return value
+        trace_id: bytes | None = _trace_id.get()
+        if trace_id is None:
+            raise KeyError(key)
+        return trace_id
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        if key == _TRACE_KEY:
+            _trace_id.set(value)
+        else:
+            dict.__setitem__(self, key, value)
+
+    def __delitem__(self, key: bytes) -> None:
+        if key != _TRACE_KEY:
+            dict.__delitem__(self, key)
+        elif _trace_id.get() is None:
+            raise KeyError(key)
+        else:
+            _trace_id.set(None)
+
+    def __contains__(self, key: object) -> bool:
+        return _trace_id.get() is not None if key == _TRACE_KEY else dict.__contains__(self, key)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from dict.__iter__(self)
+        if _trace_id.get() is not None:
+            yield _TRACE_KEY
+
+    def __len__(self) -> int:
+        return dict.__len__(self) + (_trace_id.get() is not None)
+
+    def items(self) -> Any:
+        return [(key, self[key]) for key in self]
+
+
+def _share_environ() -> None:
+    """Let `os.environ` show each invocation its own trace id."""
+    os.environ.pop(environment.TRACE_ID, None)
+    environment.trace_variables = _TraceVariables()  # type: ignore[assignment]
+    data = getattr(os.environ, "_data", None)  # an implementation detail of CPython and PyPy
+    if type(data) is dict:
+        os.environ._data = os.environb._data = _Variables(data)  # type: ignore[attr-defined]

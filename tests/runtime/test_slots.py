@@ -1,0 +1,433 @@
+"""Several invocations at once in one process: threads, and one event loop for all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+import unittest
+
+from tests.support import PATIENCE_S
+from tests.workers import WorkerTestCase
+
+# Each invocation waits until all others have begun; then all show what they see.
+MEET = """
+    import asyncio, logging, os, threading, time
+    log = logging.getLogger()
+    begun = []
+
+    def show(context):
+        log.warning("of %s", context.aws_request_id)
+        print("print of", context.aws_request_id)
+        return {
+            "pid": os.getpid(),
+            "id": context.aws_request_id,
+            "trace": os.environ.get("_X_AMZN_TRACE_ID"),
+            "bytes": os.environb[b"_X_AMZN_TRACE_ID"].decode(),
+            "copy": os.environ.copy()["_X_AMZN_TRACE_ID"],
+            "counted": len(os.environ) == len(list(os.environ)) and "_X_AMZN_TRACE_ID" in os.environ,
+        }
+"""
+THREADS = (
+    MEET
+    + """
+    def handler(event, context):
+        begun.append(event)
+        while len(begun) < 4:
+            time.sleep(0.01)
+        return show(context)
+"""
+)
+TASKS = (
+    MEET
+    + """
+    async def handler(event, context):
+        begun.append(event)
+        while len(begun) < 4:
+            await asyncio.sleep(0.01)
+        return await asyncio.ensure_future(later(context))
+
+    async def later(context):
+        return show(context)
+"""
+)
+SHARED = (("thread", THREADS), ("thread", TASKS), ("async", TASKS), ("", TASKS))
+MODES = ("thread", "async")
+
+
+def deadline(seconds: float) -> str:
+    return f"Lambda-Runtime-Deadline-Ms: {int((time.time() + seconds) * 1000)}"
+
+
+class Invocations(WorkerTestCase):
+    """What belongs to an invocation is right, although others run at the same time."""
+
+    def test_each_invocation_sees_its_own_ids(self) -> None:
+        for mode, source in SHARED:
+            for log_format in ("", "JSON"):
+                with self.subTest(mode, log_format=log_format):
+                    variables = {"AWS_LAMBDA_LOG_FORMAT": log_format}
+                    environment = self.launch(source, 4, mode, variables=variables)
+                    for request_id in "abcd":
+                        environment.send(request_id)
+                    responses = environment.responses(4)
+                    self.assertEqual(len({body.pop("pid") for body in responses.values()}), 1)
+                    for request_id, body in responses.items():
+                        trace = f"Root={request_id}"
+                        self.assertEqual(
+                            body,
+                            {
+                                "id": request_id,
+                                "trace": trace,
+                                "bytes": trace,
+                                "copy": trace,
+                                "counted": True,
+                            },
+                        )
+                    records = [line for line in environment.log().splitlines() if "of " in line]
+                    if log_format:
+                        logged = [json.loads(line) for line in records if line.startswith("{")]
+                        found = [(one["requestId"], one["message"]) for one in logged]
+                    else:
+                        found = re.findall(r"\[WARNING\]\t\S+Z\t(\S*)\t(.*)", "\n".join(records))
+                    self.assertEqual(sorted(found), [(one, f"of {one}") for one in "abcd"])
+                    printed = sorted(line for line in records if line.startswith("print"))
+                    self.assertEqual(printed, [f"print of {one}" for one in "abcd"])
+
+    def test_a_trace_id_does_not_outlive_its_invocation(self) -> None:
+        source = """
+            import os
+            async def handler(event, context):
+                return os.environ.get("_X_AMZN_TRACE_ID"), dict(os.environ).get("_X_AMZN_TRACE_ID")
+            """
+        environment = self.launch(source, 2)
+        for number in range(6):
+            environment.send(f"r{number}")
+            self.assertEqual(environment.responses(1), {f"r{number}": [f"Root=r{number}"] * 2})
+
+    def test_child_processes_inherit_no_trace_id_of_another_invocation(self) -> None:
+        source = """
+            import os, subprocess, sys
+            def handler(event, context):
+                return subprocess.check_output(["env"], env=None).decode().count("_X_AMZN_TRACE_ID")
+            """
+        environment = self.launch(source, 2, "thread")
+        environment.send("a")
+        self.assertEqual(environment.responses(1), {"a": 0})
+
+    def test_a_line_that_is_printed_in_parts_stays_together(self) -> None:
+        source = """
+            import asyncio
+            async def handler(event, context):
+                for number in range(20):
+                    print("<", end="")
+                    await asyncio.sleep(0.001)
+                    print(event * 10, end="")
+                    await asyncio.sleep(0.001)
+                    print(">")
+                print(f"rest of {event}", end="")
+            """
+        environment = self.launch(source, 4)
+        for request_id in "abcd":
+            environment.send(request_id, request_id)
+        environment.responses(4)
+        environment.wait_until_idle(8)
+        log = environment.log()
+        self.assertEqual(len(re.findall(r"^<(a{10}|b{10}|c{10}|d{10})>$", log, re.MULTILINE)), 80, log)
+        self.assertEqual(sorted(re.findall("rest of .", log)), [f"rest of {one}" for one in "abcd"])
+
+    def test_streams_and_calls_after_the_response_work(self) -> None:
+        source = """
+            import asyncio
+            def handler(event, context):
+                context.after_response(print, "after", context.aws_request_id)
+                for number in range(3):
+                    yield f"{event}{number} "
+            async def awaited(event, context):
+                async def after(): print("after", context.aws_request_id)
+                context.after_response(after)
+                for number in range(3):
+                    await asyncio.sleep(0.01)
+                    yield f"{event}{number} "
+            """
+        for mode, name in (("thread", "handler"), ("thread", "awaited"), ("async", "awaited")):
+            with self.subTest(mode, name=name):
+                variables = {"_HANDLER": f"function.{name}"}
+                environment = self.launch(source, 3, mode, variables=variables)
+                for request_id in "abc":
+                    environment.send(request_id, request_id)
+                responses = environment.responses(3)
+                self.assertEqual(responses, {one: f"{one}0 {one}1 {one}2 ".encode() for one in "abc"})
+                environment.wait_until_idle(6)
+                self.assertEqual(
+                    sorted(re.findall("after .", environment.log())), ["after a", "after b", "after c"]
+                )
+
+    def test_errors_are_reported_with_the_request_and_the_functions_lines_only(self) -> None:
+        source = """
+            async def handler(event, context):
+                raise ValueError(event)
+            """
+        environment = self.launch(source, 2)
+        environment.send("a", "x")
+        path, body = environment.next_response()
+        self.assertEqual(
+            (path, body["errorType"], body["requestId"]), ("invocation/a/error", "ValueError", "a")
+        )
+        self.assertEqual(len(body["stackTrace"]), 1, body["stackTrace"])
+
+
+class Process(WorkerTestCase):
+    """What one invocation does to the process that it shares."""
+
+    def test_sys_exit_is_reported_and_ends_nothing(self) -> None:
+        sync = "import sys\ndef handler(event, context): return sys.exit(3) if event else 'works'"
+        for mode, source in (("thread", sync), ("async", sync.replace("def", "async def"))):
+            with self.subTest(mode):
+                environment = self.launch(source, 2, mode)
+                environment.send("a", 1)
+                path, body = environment.next_response()
+                self.assertEqual((path, body["errorType"]), ("invocation/a/error", "SystemExit"))
+                self.assertEqual(
+                    body["errorMessage"],
+                    "The function called sys.exit(3), which does not end a process that others share",
+                )
+                environment.send("b", 0)
+                self.assertEqual(environment.responses(1), {"b": "works"})
+                self.assertIsNone(environment.process.poll())
+                self.assertNotIn("Worker", environment.log())
+
+    def test_a_coroutine_is_cancelled_one_second_after_its_deadline(self) -> None:
+        source = """
+            import asyncio
+            async def handler(event, context):
+                try:
+                    await asyncio.sleep(event)
+                finally:
+                    print("finally")
+            """
+        environment = self.launch(source, 2)
+        began = time.monotonic()
+        environment.send("a", 60, deadline(0.2))
+        path, body = environment.next_response()
+        self.assertEqual((path, body["errorType"]), ("invocation/a/error", "TimeoutError"))
+        self.assertIn("1 s after the deadline", body["errorMessage"])
+        self.assertGreater(time.monotonic() - began, 1.0)
+        environment.wait_for_log("finally")
+        environment.send("b", 0)
+        self.assertEqual(environment.responses(1), {"b": None})
+
+    def test_a_thread_that_continues_after_its_deadline_is_named(self) -> None:
+        source = """
+            import time
+            def handler(event, context):
+                time.sleep(event)
+                return 1
+            """
+        environment = self.launch(source, 2, "thread")
+        environment.send("a", 4, deadline(0.1))
+        environment.wait_for_log("Request a is still running 1 s after its deadline, and keeps its slot")
+        self.assertEqual(environment.responses(1), {"a": 1})
+        self.assertEqual(environment.log().count("still running"), 1)
+
+    def test_what_blocks_the_loop_while_others_wait_is_named_once(self) -> None:
+        source = """
+            import time
+            async def handler(event, context):
+                if event:
+                    block()
+
+            def block():
+                time.sleep(0.6)
+            """
+        environment = self.launch(source, 2)
+        for number in range(2):
+            environment.send(f"a{number}", 1)
+            time.sleep(0.1)
+            environment.send(f"b{number}", 0)
+            environment.responses(2)
+        log = environment.log()
+        self.assertRegex(
+            log,
+            r"LAMBDA_RUNTIME The event loop has been blocked for 250 ms while other invocations wait: \S+"
+            r"function\.py, line 8, in block, during request a0\. Await instead of blocking "
+            r"\(asyncio\.to_thread\), or set LAMBDA_RUNTIME_WORKERS=fork",
+        )
+        self.assertEqual(log.count("blocked"), 1)
+
+    def test_a_function_that_stops_or_closes_the_loop_or_runs_its_own(self) -> None:
+        source = """
+            import asyncio
+            async def handler(event, context):
+                if event == "stop":
+                    asyncio.get_running_loop().stop()
+                if event == "run":
+                    asyncio.run(asyncio.sleep(0))
+                return event
+            """
+        environment = self.launch(source, 2)
+        for number in range(3):
+            environment.send(f"stop{number}", "stop")
+            self.assertEqual(environment.responses(1), {f"stop{number}": "stop"})
+        environment.send("run", "run")
+        path, body = environment.next_response()
+        self.assertEqual((path, body["errorType"]), ("invocation/run/error", "RuntimeError"))
+        environment.send("a", "works")
+        self.assertEqual(environment.responses(1), {"a": "works"})
+        threads = """
+            import asyncio
+            def handler(event, context):
+                return asyncio.run(asyncio.sleep(0, event))
+            """
+        environment = self.launch(threads, 2, "thread")
+        for request_id in "ab":
+            environment.send(request_id, request_id)
+        self.assertEqual(environment.responses(2), {"a": "a", "b": "b"})
+
+    def test_a_process_that_the_function_forks_is_not_a_slot(self) -> None:
+        source = """
+            import os
+            def handler(event, context):
+                child = os.fork()
+                if child == 0:
+                    return "of the child"
+                return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            """.replace("os.waitstatus_to_exitcode", "os.WEXITSTATUS")
+        environment = self.launch(source, 2, "thread")
+        environment.send("a")
+        self.assertEqual(environment.responses(1), {"a": 0})
+        self.assertTrue(environment.server.responses.empty())
+
+    def test_stacks_are_written_before_the_earliest_deadline(self) -> None:
+        source = """
+            import time
+            def handler(event, context):
+                if event == "late": late()
+                time.sleep(event if event != "late" else 0)
+            def late():
+                time.sleep(1.5)
+            """
+        variables = {"LAMBDA_RUNTIME_DUMP_STACKS_MS": "500"}
+        environment = self.launch(source, 3, "thread", variables=variables)
+        environment.send("a", 0.3, deadline(20))
+        environment.send("b", "late", deadline(1))
+        environment.send("c", 0.3, deadline(20))
+        environment.responses(3)
+        self.assertIn("in late", environment.log())
+        self.assertEqual(environment.log().count("Timeout"), 1)
+
+    @unittest.skipIf(len(os.sched_getaffinity(0)) < 2, "needs two CPUs")
+    def test_there_is_a_process_for_each_cpu_and_no_slot_is_lost(self) -> None:
+        source = """
+            import asyncio, os
+            async def handler(event, context):
+                await asyncio.sleep(0.3)
+                return os.getpid()
+            """
+        environment = self.launch(source, 5, cpus=2)
+        environment.wait_until_idle(5)
+        for request_id in "abcde":
+            environment.send(request_id)
+        pids = list(environment.responses(5).values())
+        self.assertEqual(sorted(pids.count(pid) for pid in set(pids)), [2, 3])
+
+    def test_the_default_follows_the_handler(self) -> None:
+        for source, processes in [
+            ("async def handler(event, context): return os.getpid()", 1),
+            ("def handler(event, context): return os.getpid()", 2),
+            ("class Handler:\n  async def __call__(self, *a): return os.getpid()\nhandler = Handler()", 1),
+            (
+                "import functools\nasync def function(x, e, c): return os.getpid()\n"
+                "handler = functools.partial(function, 1)",
+                1,
+            ),
+            (
+                "from lambda_runtime import asgi\nasync def app(scope, receive, send): ...\n"
+                "handler = asgi.handler(app, lifespan='off')",
+                1,
+            ),
+        ]:
+            with self.subTest(source):
+                environment = self.launch(f"import os\n{source}", 2)
+                environment.wait_until_idle(2)
+                children = f"/proc/{environment.process.pid}/task/{environment.process.pid}/children"
+                with open(children, encoding="ascii") as file:
+                    self.assertEqual(len(file.read().split()), processes)
+
+
+class Shutdown(WorkerTestCase):
+    """SIGTERM while several invocations are in progress."""
+
+    HOOK = """
+        import asyncio, atexit, signal, sys, time
+        signal.signal(signal.SIGTERM, lambda *_: print("told", flush=True))
+        atexit.register(print, "at exit")
+        """
+    SYNC = "def handler(event, context):\n    time.sleep(event)\n    return event\n"
+    ASYNC = "async def handler(event, context):\n    await asyncio.sleep(event)\n    return event\n"
+
+    def test_invocations_in_progress_may_end_and_then_the_process_does(self) -> None:
+        for mode, source in (("thread", self.SYNC), ("async", self.ASYNC)):
+            with self.subTest(mode):
+                environment = self.launch(self.dedented(source), 3, mode)
+                environment.wait_until_idle(3)
+                for request_id in "ab":
+                    environment.send(request_id, 0.1)
+                time.sleep(0.05)
+                environment.process.send_signal(signal.SIGTERM)
+                self.assertEqual(environment.responses(2), {"a": 0.1, "b": 0.1})
+                self.assertEqual(environment.process.wait(PATIENCE_S), 128 + signal.SIGTERM)
+                self.assertEqual(environment.log(), "told\nat exit\n")
+
+    def test_an_idle_process_ends_soon(self) -> None:
+        for mode, source in (("thread", self.SYNC), ("async", self.ASYNC)):
+            with self.subTest(mode):
+                environment = self.launch(self.dedented(source), 3, mode)
+                environment.wait_until_idle(3)
+                environment.process.send_signal(signal.SIGTERM)
+                self.assertEqual(environment.process.wait(PATIENCE_S), 128 + signal.SIGTERM)
+                self.assertEqual(environment.log(), "told\nat exit\n")
+
+    def test_calls_of_the_event_loop_are_made(self) -> None:
+        source = """
+            import asyncio, atexit, signal
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+            loop.add_signal_handler(signal.SIGTERM, lambda: print("told", flush=True))
+            atexit.register(print, "at exit")
+            async def handler(event, context): return event
+            """
+        environment = self.launch(source, 3)
+        environment.send("a", 1)
+        environment.responses(1)
+        environment.process.send_signal(signal.SIGTERM)
+        self.assertEqual(environment.process.wait(PATIENCE_S), 128 + signal.SIGTERM)
+        self.assertEqual(environment.log(), "told\nat exit\n")
+
+    def test_the_parent_keeps_the_extension_although_the_first_worker_dies(self) -> None:
+        for mode in ("fork", "preload"):
+            with self.subTest(mode):
+                source = self.dedented("import os\ndef handler(event, context): os._exit(1)\n")
+                environment = self.launch(source, 2, mode)
+                environment.wait_until_idle(2)
+                self.assertTrue(environment.server.extension_waits.acquire(timeout=PATIENCE_S))
+                open_before = environment.server.open_connections
+                for request_id in "ab":
+                    environment.send(request_id, 1)
+                environment.wait_until_idle(2)
+                self.assertEqual(environment.server.registrations, [200])
+                until = time.monotonic() + PATIENCE_S
+                while environment.server.open_connections != open_before and time.monotonic() < until:
+                    time.sleep(0.01)
+                self.assertEqual(environment.server.open_connections, open_before)
+
+    def dedented(self, source: str) -> str:
+        import textwrap
+
+        return textwrap.dedent(self.HOOK) + source
+
+
+if __name__ == "__main__":
+    unittest.main()
