@@ -301,8 +301,12 @@ class Supervision(WorkerTestCase):
     def test_a_first_worker_that_dies_before_it_is_ready_ends_the_environment(self) -> None:
         environment = self.launch("import os; os._exit(4)", 3)
         self.assertEqual(environment.process.wait(PATIENCE_S), 4)
+        self.assertEqual(environment.log(), "")  # because Lambda reports the status
+        environment = self.launch("import os; os.kill(os.getpid(), 9)", 3)
+        self.assertEqual(environment.process.wait(PATIENCE_S), 128 + 9)
         self.assertRegex(
-            environment.log(), r"\ALAMBDA_RUNTIME Worker \d+ exited with status 4\. It is not replaced\n\Z"
+            environment.log(),
+            r"\ALAMBDA_RUNTIME Worker \d+ was killed by signal 9 \(SIGKILL\)\. It is not replaced\n\Z",
         )
 
     def test_no_worker_is_replaced_when_the_runtime_api_is_lost(self) -> None:

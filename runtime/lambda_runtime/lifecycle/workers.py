@@ -340,7 +340,9 @@ class _Parent:
             requests = process.requests[:].replace(b"\0", b" ").decode("utf-8", "replace").split()
             if requests:
                 reason += f" during request {', '.join(requests)}"
-            if process.last_word == "lost" or process.index not in self._delays_s:
+            if not self._delays_s and os.WIFEXITED(status):
+                pass  # the first worker has reported why, and Lambda reports the status
+            elif process.last_word == "lost" or not self._delays_s:
                 _write(f"{reason}. It is not replaced")
             else:
                 if time.monotonic() - process.started_at > STABLE_S:
