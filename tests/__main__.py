@@ -7,6 +7,7 @@ status is 1 if a test failed, 2 if no test was selected.
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
@@ -32,6 +33,11 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[:1] == [REPORT_ONE_FILE]:
         json.dump(run_file(arguments[1], arguments[2:]), sys.stdout)
         return 0
+    parser = argparse.ArgumentParser(
+        "python3 -m tests", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("name", nargs="*")
+    arguments = parser.parse_args(arguments).name
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # failures may contain any character
     began = time.monotonic()

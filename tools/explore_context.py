@@ -7,6 +7,7 @@ FOLDER is replaced. If several layers contain the same file, the last one wins, 
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import stat
@@ -27,7 +28,11 @@ NO_BYTECODE = shutil.ignore_patterns("__pycache__")
 
 def main() -> int:
     """Create the folder that the arguments name."""
-    context, *layers = map(Path, sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("layer", nargs="*", type=Path)
+    arguments = parser.parse_args()
+    context, layers = arguments.folder, arguments.layer
     shutil.rmtree(context, ignore_errors=True)
     (context / "opt").mkdir(parents=True)
     for layer in layers:

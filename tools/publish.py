@@ -8,6 +8,7 @@ of its file, except that the runtime, which works on all architectures, is named
 
 from __future__ import annotations
 
+import argparse
 import base64
 import hashlib
 import json
@@ -73,7 +74,9 @@ def main(arguments: Sequence[str]) -> int:
     """Publish the layers in order; return 1 at the first failure."""
     words = list(arguments)
     split = words.index("--") if "--" in words else len(words)
-    paths, options = [Path(word) for word in words[:split]], words[split + 1 :]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("zip", nargs="*", type=Path)
+    paths, options = parser.parse_args(words[:split]).zip, words[split + 1 :]
     try:
         refuse_queries(options)
         aws = find_aws_cli()

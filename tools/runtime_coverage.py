@@ -7,13 +7,12 @@ before. Returns 0 if there is a figure: `make test` is what has to pass.
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-
-import coverage  # type: ignore[import-not-found,unused-ignore]
 
 TOOLS = Path(__file__).resolve().parent
 ROOT = TOOLS.parent
@@ -23,8 +22,13 @@ PACKAGES = Path(sysconfig.get_path("purelib"))
 HOOK = PACKAGES / "coverage_start.pth"  # `site` executes it at the start of each process
 
 
-def main(patterns: list[str]) -> int:
+def main() -> int:
     """Run the tests, print the figures of each file and the lines and branches that no test takes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("pattern", nargs="*")
+    patterns = parser.parse_args().pattern
+    import coverage  # type: ignore[import-not-found,unused-ignore]
+
     shutil.rmtree(DATA, ignore_errors=True)
     DATA.mkdir()
     shutil.copy(TOOLS / "coverage_start.py", PACKAGES)
@@ -44,4 +48,4 @@ def main(patterns: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

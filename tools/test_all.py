@@ -8,6 +8,7 @@ It finds Python 3.8 and newer, free-threaded builds and PyPy, on PATH, in pyenv,
 
 from __future__ import annotations
 
+import argparse
 import glob
 import os
 import re
@@ -32,6 +33,7 @@ DESCRIBE = (
 
 def main() -> int:
     """Run the tests with each interpreter; return 1 if any test failed."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
     rows = []
     for kind, version, program in find_interpreters():
         print(f"== {kind} {version}", flush=True)
