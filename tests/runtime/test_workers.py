@@ -181,7 +181,8 @@ class Fork(WorkerTestCase):
             def handler(event, context):
                 return [os.fstat(file.fileno()).st_size for file in kept]
             """
-        environment = self.launch(source, 1)
+        environment = self.launch(source, 2)
+        environment.wait_until_idle(2)
         environment.send("a")
         self.assertEqual(environment.responses(1), {"a": [0] * 12})
         self.assertIsNone(environment.process.poll())
@@ -332,16 +333,23 @@ class Supervision(WorkerTestCase):
             f"--ambient-caps={rights}",
         ]
         limited = (
-            "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_NPROC, (2, 2)); "
+            "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_NPROC, ({0}, {0})); "
             "runpy.run_path(sys.argv[1], run_name='__main__')"
         )
-        environment = self.launch(SLOW, 3, command=["-c", limited, str(BOOTSTRAP)], prefix=prefix)
+        environment = self.launch(
+            SLOW, 3, command=["-c", limited.format(2), str(BOOTSTRAP)], prefix=[*prefix, f"--reuid={user}"]
+        )
         environment.send("a")
         self.assertEqual(set(environment.responses(1)), {"a"})
-        environment.wait_for_log(
-            r"LAMBDA_RUNTIME A worker cannot be started: .*\. A new one starts in 0.2 s\n"
-        )
+        environment.wait_for_log(r"A worker cannot be started: .*\. A new one starts in 0.2 s\n")
         self.assertIsNone(environment.process.poll())
+        environment = self.launch(
+            SLOW,
+            3,
+            command=["-c", limited.format(1), str(BOOTSTRAP)],
+            prefix=[*prefix, f"--reuid={user + 1}"],
+        )
+        environment.wait_for_log(r"A worker cannot be started: .*\. A new one starts in 0.8 s\n")
 
     def test_the_parent_takes_its_workers_with_it(self) -> None:
         for mode in ("fork", "thread"):

@@ -182,7 +182,8 @@ class _Parent:
         self._pid = os.getpid()
         self._running: dict[int, _Process] = {}  # by process id
         self._due = {0: 0.0}  # the workers to start: index and time, by the monotonic clock
-        self._delays_s: dict[int, float] = {}  # by index, once the first worker is ready: the next wait
+        self._is_ready = False  # whether the first worker has loaded the function
+        self._delays_s: dict[int, float] = {}  # by index: the wait before the next replacement
         self._status = 1  # of the last worker
         self._extension: Any = None  # the connection on which the internal extension waits, see `shutdown`
 
@@ -226,6 +227,9 @@ class _Parent:
                 else:
                     os.read(reader, 4096)
             self._bury()
+            if not self._is_ready and self._has_closed_its_pipe():
+                # The function has closed all descriptors, so the first worker cannot say that it is ready.
+                self._start_others(self.mode or "fork", "-", "")
         os._exit(self._status or 1)
 
     def _start_due(self, worker: Worker) -> bool:
@@ -273,7 +277,7 @@ class _Parent:
         process_exit.serve_from_here()
         if self._output_path:
             _redirect_output(self._output_path)
-        worker.is_first = not self._delays_s
+        worker.is_first = not self._is_ready
         worker.index, worker.requests = index, requests
         worker.writer, worker.inode = writer, os.fstat(writer).st_ino
 
@@ -289,8 +293,18 @@ class _Parent:
         *lines, process.received = (process.received + data).split(b"\n")
         for line in lines:
             process.last_word, *words = line.decode("utf-8", "replace").split(" ")
-            if process.last_word == "ready" and not self._delays_s:
+            if process.last_word == "ready" and not self._is_ready:
                 self._start_others(*words)
+
+    def _has_closed_its_pipe(self) -> bool:
+        """Whether the first worker lives without its pipe. One that is ending has half a second for that."""
+        until = time.monotonic() + 0.5
+        while any(process.reader < 0 for process in self._running.values()):
+            if time.monotonic() > until:
+                return True
+            time.sleep(0.01)
+            self._bury()
+        return False
 
     def _start_others(self, mode: str, extension_id: str, modules: str) -> None:
         """Start the other workers, now that the first one is ready."""
@@ -308,7 +322,7 @@ class _Parent:
             except BaseException:  # it needs something that the function has changed before
                 pass
         count = self._processes()
-        self._delays_s = dict.fromkeys(range(count), 0.0)
+        self._is_ready = True
         self._due.update(dict.fromkeys(range(1, count), 0.0))
         if count > 1:
             _freeze()
@@ -340,20 +354,19 @@ class _Parent:
             requests = process.requests[:].replace(b"\0", b" ").decode("utf-8", "replace").split()
             if requests:
                 reason += f" during request {', '.join(requests)}"
-            if not self._delays_s and os.WIFEXITED(status):
+            if not self._is_ready and os.WIFEXITED(status):
                 pass  # the first worker has reported why, and Lambda reports the status
-            elif process.last_word == "lost" or not self._delays_s:
+            elif process.last_word == "lost" or not self._is_ready:
                 _write(f"{reason}. It is not replaced")
             else:
                 if time.monotonic() - process.started_at > STABLE_S:
-                    self._delays_s[process.index] = 0.0
+                    self._delays_s.pop(process.index, None)
                 self._replace(process.index, reason)
 
     def _replace(self, index: int, reason: str) -> None:
         """Start a worker anew, the first time at once, then after longer and longer waits."""
-        delay_s = self._delays_s.get(index, FIRST_DELAY_S)
-        if self._delays_s:
-            self._delays_s[index] = min(LONGEST_DELAY_S, max(FIRST_DELAY_S, 2 * delay_s))
+        delay_s = self._delays_s.get(index, 0.0)
+        self._delays_s[index] = min(LONGEST_DELAY_S, max(FIRST_DELAY_S, 2 * delay_s))
         self._due[index] = time.monotonic() + delay_s
         _write(f"{reason}. A new one starts {f'in {delay_s:g} s' if delay_s else 'now'}")
 
