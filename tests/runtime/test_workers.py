@@ -325,13 +325,8 @@ class Supervision(WorkerTestCase):
     def test_a_fork_that_fails_is_logged_and_tried_again(self) -> None:
         # Root has no process limit. This user may still read all files.
         rights = "+dac_override,+dac_read_search"
-        prefix = [
-            "setpriv",
-            "--reuid=61234",
-            "--clear-groups",
-            f"--inh-caps={rights}",
-            f"--ambient-caps={rights}",
-        ]
+        prefix = ["setpriv", "--clear-groups", f"--inh-caps={rights}", f"--ambient-caps={rights}"]
+        user = 100_000 + 2 * os.getpid()  # nobody else's
         limited = (
             "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_NPROC, ({0}, {0})); "
             "runpy.run_path(sys.argv[1], run_name='__main__')"
