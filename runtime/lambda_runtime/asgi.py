@@ -17,10 +17,12 @@ from .stdlib_import import load_stdlib
 from .web import http_event
 from .web.http_event import ApplicationError, log_problem
 from .web.lifespan import lifespan_of
+from .web.options import Options, from_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    import functools
     from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator
     from typing import Any, Optional
 
@@ -29,12 +31,14 @@ if TYPE_CHECKING:
     from .web.lifespan import Application, Lifespan, Message, Receive, Send
 
     _Coroutine = Coroutine[Any, Any, Any]
+    Finish = Callable[[dict[str, Any], bytes], Any]
 
     # A part, whether more will follow, what `send` waits for; None if the application has returned.
     Offer = Optional[tuple[Any, bool, asyncio.Future[None]]]
 else:
     _Coroutine = object
     asyncio = load_stdlib("asyncio")
+    functools = load_stdlib("functools")
 
 START, BODY = "http.response.start", "http.response.body"
 # How long an application may continue after its client has left; then it is cancelled.
@@ -55,6 +59,9 @@ def handler(
     lifespan: str = "auto",
     base_path: str = "",
     text_types: Collection[str] = (),
+    events: str = "",
+    error_statuses: str = "",
+    compress: bool = False,
 ) -> Callable[[Any, Any], PendingResponse]:
     """Return a Lambda handler that serves ``app``. The startup of ``app`` runs now, in the init phase.
 
@@ -63,28 +70,44 @@ def handler(
     ``lifespan``: with ``"auto"``, an application that raises for the lifespan scope is served without it, as
     ASGI demands; with ``"on"``, that is an init error; with ``"off"``, there is no lifespan. A startup that
     fails is always an init error. ``base_path``: see `http_event.read`; ``text_types``: see
-    `http_event.complete`.
+    `http_event.complete`. ``events``: the path to which events that are not HTTP are posted as JSON;
+    otherwise they are errors. ``error_statuses``, such as ``"500,502-504"``: responses that fail the
+    invocation. ``compress``: use gzip for buffered text.
 
     The scope is ASGI's, with the ``state`` of the lifespan, plus ``aws.event`` and ``aws.context``.
 
     The result can be returned, awaited or iterated, for every event source: see `PendingResponse`.
     """
     http_event.check_application(app, "ASGI", 3)
-    http_event.check_options(base_path, text_types)
+    options = Options(
+        streaming=streaming,
+        base_path=base_path,
+        text_types=text_types,
+        events=events,
+        error_statuses=error_statuses,
+        compress=compress,
+    )
     lives = lifespan_of(app, lifespan)
     lives.begin_on_load()
 
     def handle(event: Any, context: Any) -> PendingResponse:
-        request = http_event.read(event, base_path)
+        request = options.read(event, context)
         scope = {**_scope(request), "aws.event": event, "aws.context": context}
         # The Upgrade header is about the connection only, so it does not reach the function.
         wants_websocket = any(name == b"sec-websocket-key" for name, _ in request.headers)
-        streamed = streaming and request.source in http_event.MAY_STREAM
-        exchange = Exchange(_refuse_websocket if wants_websocket else app, request, scope, streamed=streamed)
-        return PendingResponse(exchange.respond(lives, context), None if streamed else text_types)
+        streamed = options.streams(request)
+        served = _refuse_websocket if wants_websocket else app
+        exchange = Exchange(served, request, scope, options, streamed=streamed)
+        finish = None if streamed else functools.partial(options.complete, request)
+        return PendingResponse(exchange.respond(lives, context), finish)
 
     handle.is_async = True  # type: ignore[attr-defined] # where one process serves several invocations
     return handle
+
+
+def serve(app: Application) -> Callable[[Any, Any], PendingResponse]:
+    """Return the same for an application that the handler setting names; options are variables."""
+    return handler(app, **from_environment("asgi"))
 
 
 def _scope(request: Request) -> dict[str, Any]:
@@ -124,16 +147,16 @@ class PendingResponse(_Coroutine):
     first step of either. The coroutine is not created before, because Python warns if it is never awaited.
     """
 
-    def __init__(self, parts: AsyncGenerator[Any, None], text_types: Collection[str] | None) -> None:
-        """``text_types``: see `http_event.complete`; None to stream the parts."""
+    def __init__(self, parts: AsyncGenerator[Any, None], finish: Finish | None) -> None:
+        """``finish``: makes one value of the prelude and the body; None to stream the parts."""
         self._parts = parts
-        self._text_types = text_types
-        self._stream = parts if text_types is None else _encode(parts, text_types)
+        self._finish = finish
+        self._stream = parts if finish is None else _encode(parts, finish)
         self._coroutine: Coroutine[Any, Any, Any] | None = None
 
     def _begun(self) -> Coroutine[Any, Any, Any]:
         if self._coroutine is None:
-            self._coroutine = _collect(self._parts, self._text_types)
+            self._coroutine = _collect(self._parts, self._finish)
         return self._coroutine
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -161,17 +184,15 @@ class PendingResponse(_Coroutine):
         return self._stream.aclose()
 
 
-async def _collect(parts: AsyncGenerator[Any, None], text_types: Collection[str] | None) -> Any:
-    if text_types is None:
+async def _collect(parts: AsyncGenerator[Any, None], finish: Finish | None) -> Any:
+    if finish is None:
         return parts
     prelude, *chunks = [part async for part in parts]
-    return http_event.complete(prelude, b"".join(chunks), text_types)
+    return finish(prelude, b"".join(chunks))
 
 
-async def _encode(
-    parts: AsyncGenerator[Any, None], text_types: Collection[str]
-) -> AsyncGenerator[bytes, None]:
-    yield codec.encode_response(await _collect(parts, text_types))[0]
+async def _encode(parts: AsyncGenerator[Any, None], finish: Finish) -> AsyncGenerator[bytes, None]:
+    yield codec.encode_response(await _collect(parts, finish))[0]
 
 
 async def _refuse_websocket(scope: Message, receive: Receive, send: Send) -> None:
@@ -189,8 +210,11 @@ class Exchange:
     loop, the part is not delayed.
     """
 
-    def __init__(self, app: Application, request: Request, scope: dict[str, Any], *, streamed: bool) -> None:
+    def __init__(
+        self, app: Application, request: Request, scope: dict[str, Any], options: Options, *, streamed: bool
+    ) -> None:
         self._app = app
+        self._options = options
         self._request = request
         self._scope = scope
         self._streamed = streamed
@@ -216,6 +240,8 @@ class Exchange:
                     continue
                 part, more, sent = offer
                 try:
+                    if self._streamed and isinstance(part, dict):
+                        self._options.check_status(self._request, part["statusCode"])
                     if part:
                         yield part
                 except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from .diagnostics import message_of
@@ -22,9 +23,13 @@ def load(name: str) -> Handler:
     """Import the handler's module and get the handler from it.
 
     ``module.function``, ``package.module.function``, ``folder/module.function``, or with more names for
-    something inside the module: ``module.Class.method``, ``module.instance.method``. Raises Fault with the
-    type that AWS's runtime uses. Other exceptions of the module's code propagate.
+    something inside the module: ``module.Class.method``, ``module.instance.method``. An ASGI or WSGI
+    application is served as one, and ``module.create_app()`` is called first. Raises Fault with the type that
+    AWS's runtime uses. Other exceptions of the module's code propagate.
     """
+    is_factory = name.endswith("()")
+    if is_factory:
+        name = name[:-2]
     module_name, dot, attribute = name.rpartition(".")
     import_name = module_name.replace("/", ".")
     if not dot or not import_name or import_name.startswith("."):
@@ -48,12 +53,19 @@ def load(name: str) -> Handler:
                 notes=_explain_missing(step, found, module_name),
             )
         found = getattr(found, step)
+    if is_factory and callable(found):
+        found = found()
     if not callable(found):
         raise Fault(
             "Runtime.HandlerNotFound",
             f"Handler '{'.'.join(path)}' on module '{module.__name__}' is not callable: found "
             f"{type(found).__name__}, expected a function of event and context",
         )
+    code = getattr(found, "__code__", None)
+    if code is None or code.co_varnames[1:2] != ("context",) or "LAMBDA_RUNTIME_APPLICATION" in os.environ:
+        from . import application  # late: most handlers are functions of event and context
+
+        found = application.adapt(found, name)
     handler: Handler = found
     return handler
 

@@ -17,6 +17,7 @@ import sys
 from .stdlib_import import load_stdlib
 from .web import http_event
 from .web.http_event import ApplicationError
+from .web.options import Options, from_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,31 +34,54 @@ else:
 
 
 def handler(
-    app: Application, *, streaming: bool = True, base_path: str = "", text_types: Collection[str] = ()
+    app: Application,
+    *,
+    streaming: bool = True,
+    base_path: str = "",
+    text_types: Collection[str] = (),
+    events: str = "",
+    error_statuses: str = "",
+    compress: bool = False,
 ) -> Callable[[Any, Any], Any]:
     """Return a Lambda handler that serves ``app``. ``base_path``: see `http_event.read`; it is SCRIPT_NAME.
 
-    ``text_types``: see `http_event.complete`. The environ is that of PEP 3333, with ``aws.event`` and
-    ``aws.context``, and without request headers that have an underscore in their name.
+    ``text_types``: see `http_event.complete`. ``events``: the path to which events that are not HTTP are
+    posted as JSON; otherwise they are errors. ``error_statuses``, such as ``"500,502-504"``: responses that
+    fail the invocation. ``compress``: use gzip for buffered text.
+
+    The environ is that of PEP 3333, with ``aws.event`` and ``aws.context``, and without request headers that
+    have an underscore in their name.
 
     The handler's result can be returned, or used with ``yield from``, for every event source: it is a
     generator of the prelude and the blocks, or an `http_event.Envelope`.
     """
     http_event.check_application(app, "WSGI", 2)
-    http_event.check_options(base_path, text_types)
+    options = Options(
+        streaming=streaming,
+        base_path=base_path,
+        text_types=text_types,
+        events=events,
+        error_statuses=error_statuses,
+        compress=compress,
+    )
 
     def handle(event: Any, context: Any) -> Any:
-        request = http_event.read(event, base_path)
+        request = options.read(event, context)
         environ = _environ(request)
         environ.update({"aws.event": event, "aws.context": context})
-        streamed = streaming and request.source in http_event.MAY_STREAM
-        parts = _respond(app, Response(app, request, streamed=streamed), environ)
+        streamed = options.streams(request)
+        parts = _respond(app, Response(app, request, options, streamed=streamed), environ)
         if streamed:
             return parts
         prelude, *chunks = parts
-        return http_event.complete(prelude, b"".join(chunks), text_types)
+        return options.complete(request, prelude, b"".join(chunks))
 
     return handle
+
+
+def serve(app: Application) -> Callable[[Any, Any], Any]:
+    """Return the same for an application that the handler setting names; options are variables."""
+    return handler(app, **from_environment("wsgi"))
 
 
 def _respond(app: Application, response: Response, environ: dict[str, Any]) -> Iterator[Any]:
@@ -78,8 +102,9 @@ def _respond(app: Application, response: Response, environ: dict[str, Any]) -> I
 class Response:
     """The response that the application describes, until it can be sent."""
 
-    def __init__(self, app: Application, request: Request, *, streamed: bool) -> None:
+    def __init__(self, app: Application, request: Request, options: Options, *, streamed: bool) -> None:
         self._app = app
+        self._options = options
         self._request = request
         self._streamed = streamed
         self._prelude: dict[str, Any] | None = None
@@ -135,6 +160,8 @@ class Response:
             raise ApplicationError(self._app, "has not called start_response before its first block")
         if not self._prelude_sent:
             self._prelude_sent = True
+            if self._streamed:
+                self._options.check_status(self._request, self._prelude["statusCode"])
             yield self._prelude
         if data and self._request.method != "HEAD":  # a response to HEAD has no body (RFC 9110, 9.3.2)
             yield data

@@ -12,7 +12,6 @@ from lambda_runtime.web.http_event import (
     MAY_STREAM,
     NoHttpRequest,
     check_application,
-    check_options,
     complete,
     make_prelude,
     read,
@@ -536,14 +535,6 @@ class Applications(unittest.TestCase):
                 expected = re.escape(message.format(f"{interface.lower()}.handler({name}())"))
                 with self.subTest(app), self.assertRaisesRegex(TypeError, f"{interface}, {expected}$"):
                     check_application(app, interface, arguments)
-
-    def test_options_that_would_have_no_effect_are_refused(self) -> None:
-        check_options("/shop", ["application/pdf"])
-        check_options("", ())
-        with self.assertRaisesRegex(ValueError, "base_path is 'shop', expected one .* slash: '/shop'"):
-            check_options("shop", ())
-        with self.assertRaisesRegex(TypeError, r"text_types is 'a/b', expected a tuple: \('a/b',\)"):
-            check_options("", "a/b")
 
     def test_other_objects_are_refused_by_name(self) -> None:
         for app, interface, arguments, pattern in [

@@ -41,6 +41,7 @@ HTTP_API_1 = "HTTP API, payload 1.0"
 REST_API = "REST API"
 BALANCER = "load balancer"
 BALANCER_LISTS = "load balancer, multi-value headers"
+EVENT = "an event that is not HTTP"
 
 PAYLOAD_2 = (FUNCTION_URL, HTTP_API)
 PATH_DECODED = (HTTP_API, HTTP_API_1)
@@ -68,6 +69,7 @@ _TEXT_TYPES = (
     "application/xml",
     "application/yaml",
 )
+_COMPRESSED_FROM_BYTES = 1000
 _TEXT_SUFFIXES = ("+json", "+xml", "+yaml")
 
 
@@ -128,14 +130,6 @@ def _argument_count(app: Any) -> int | None:
     if code is None or code.co_flags & 0x04 or call.__defaults__:  # CO_VARARGS
         return None
     return int(code.co_argcount) - (getattr(call, "__self__", None) is not None)
-
-
-def check_options(base_path: str, text_types: Collection[str]) -> None:
-    """Raise ValueError or TypeError if one of these options would have no effect."""
-    if base_path and not base_path.startswith("/"):
-        raise ValueError(f"base_path is {base_path!r}, expected one that begins with a slash: '/{base_path}'")
-    if isinstance(text_types, str):
-        raise TypeError(f"text_types is {text_types!r}, expected a tuple: ({text_types!r},)")
 
 
 class Request:
@@ -246,6 +240,18 @@ def _is_for_client(name: bytes, has_body: bool) -> bool:
     return name not in _HOP_BY_HOP and not name.startswith(b"proxy-")
 
 
+def post_event(event: Any, path: str) -> Request:
+    """Return a POST request with the JSON of an event that is not HTTP, such as one from SQS."""
+    request = Request.__new__(Request)
+    request.source = EVENT
+    request.method, request.http_version, request.scheme = "POST", "1.1", "https"
+    request.headers = [(b"content-type", b"application/json"), (b"host", b"localhost")]
+    request.root_path, request.path, request.raw_path, request.query = "", path.encode(), path.encode(), b""
+    request.body = codec.encode_response(event)[0]
+    request.client, request.server = None, ("localhost", 443)
+    return request
+
+
 def read(event: Any, base_path: str = "") -> Request:
     """Return the request in ``event``. Raises NoHttpRequest if there is none.
 
@@ -286,6 +292,49 @@ class Envelope(_Envelope):
 
     def __iter__(self) -> Iterator[Any]:
         yield codec.encode_response(self)[0]
+
+
+def compress(
+    request: Request, prelude: dict[str, Any], body: bytes, text_types: Collection[str] = ()
+) -> bytes:
+    """Compress a text body with gzip if the client accepts that, and change the headers in ``prelude``."""
+    lists: dict[str, list[str]] = prelude.get("multiValueHeaders", {})
+    headers: dict[str, Any] = prelude.get("headers", lists)
+    values = {name: ",".join(several) for name, several in lists.items()}
+    if headers is not lists:
+        values.update({name.lower(): value for name, value in headers.items()})
+    if (
+        len(body) < _COMPRESSED_FROM_BYTES
+        or values.get("content-encoding")
+        or not _is_text(values.get("content-type", ""), text_types)
+        or not _accepts_gzip(request)
+    ):
+        return body
+    zlib = load_stdlib("zlib")
+    compressor = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)  # gzip, without a time
+    vary = f"{values['vary']}, Accept-Encoding" if values.get("vary") else "Accept-Encoding"
+    changes = {"content-encoding": "gzip", "vary": vary}
+    etag = values.get("etag", "")
+    if etag.startswith('"'):
+        changes["etag"] = f"W/{etag}"  # a strong one names other bytes (RFC 9110, 8.8.3)
+    for name, value in changes.items():
+        if headers is lists:
+            lists[name] = [value]
+        else:
+            lists.pop(name, None)
+            headers[name] = value
+    compressed: bytes = compressor.compress(body) + compressor.flush()
+    return compressed
+
+
+def _accepts_gzip(request: Request) -> bool:
+    """Whether the client accepts gzip (RFC 9110, 12.5.3)."""
+    text = ",".join(_text(value) for name, value in request.headers if name == b"accept-encoding")
+    for item in text.lower().split(","):
+        coding, _, weight = item.replace(" ", "").partition(";q=")
+        if coding in ("gzip", "x-gzip", "*"):
+            return weight.strip("0.") != "" if weight else True
+    return False
 
 
 def complete(prelude: dict[str, Any], body: bytes, text_types: Collection[str] = ()) -> Envelope:
