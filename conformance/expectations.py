@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from lambda_emulator.function import Result
-from lambda_emulator.invocation import StreamingResult
 
 PLATFORM_LINES = ("START ", "END ", "REPORT ", "INIT_REPORT ")
 
@@ -50,13 +49,13 @@ def error(result: Result) -> dict[str, Any]:
     return payload
 
 
-def lines(result: Result | StreamingResult) -> list[str]:
+def lines(result: Result) -> list[str]:
     """Return the function's log lines in this invocation, without the platform's."""
     text = result.log.decode("utf-8", "replace")
     return [line for line in text.split("\n") if line and not line.startswith(PLATFORM_LINES)]
 
 
-def json_lines(result: Result | StreamingResult) -> list[dict[str, Any]]:
+def json_lines(result: Result) -> list[dict[str, Any]]:
     """Return those lines that are JSON objects, parsed."""
     return [json.loads(line) for line in lines(result) if line.startswith("{")]
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from lambda_emulator.invocation import StreamingResult
+    from lambda_emulator.invocation import Result
 
 DEFAULT_EVENT = '{"name": "world"}'
 
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
         return show(function.invoke_streaming(event), log, Terminal(sys.stdout))
 
 
-def show(result: StreamingResult, log: Terminal, output: Terminal) -> int:
+def show(result: Result, log: Terminal, output: Terminal) -> int:
     """Print a response, each part of a streamed one as it arrives; return the exit status."""
     streamed = result.response_mode == "streaming"
     payload = b"" if streamed else b"".join(result)
@@ -106,7 +106,7 @@ def show(result: StreamingResult, log: Terminal, output: Terminal) -> int:
     return 0
 
 
-def show_stream(result: StreamingResult, log: Terminal, output: Terminal) -> str:
+def show_stream(result: Result, log: Terminal, output: Terminal) -> str:
     """Print status and headers (if any) to the log, the body to the output; return what is invalid, or ""."""
     parts = iter(result)
     if result.content_type == INTEGRATION_TYPE:

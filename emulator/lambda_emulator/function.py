@@ -24,7 +24,7 @@ from lambda_emulator.environment import (
     Environment,
 )
 from lambda_emulator.http_server import describe
-from lambda_emulator.invocation import Invocation, Report, Result, StreamingResult, platform_error
+from lambda_emulator.invocation import Call, FunctionResponse, Invocation, Report, Result, platform_error
 from lambda_emulator.log import Frame, Log
 from lambda_emulator.platform_log import platform_log
 from lambda_emulator.runtime_api import Recorded
@@ -38,11 +38,14 @@ if TYPE_CHECKING:
 
     from lambda_emulator.http_server import Request, Response
 
-__all__ = ["Function", "Result", "StreamingResult"]
+__all__ = ["Function", "Result"]
 
 ACCOUNT_ID = "123456789012"
 # How many environments may continue after their client has left; beyond that, the oldest is ended.
 MOST_ABANDONED = 3
+
+# The Invoke API's status for each type of invocation, also if the function fails.
+STATUSES = {"RequestResponse": 200, "Event": 202, "DryRun": 204}
 
 BOOTSTRAP = Path(__file__).resolve().parent.parent.parent / "bootstrap"
 
@@ -190,100 +193,37 @@ class Function:
         arn = f"arn:aws:lambda:{region}:{ACCOUNT_ID}:function:{name or self._configuration.name}"
         return f"{arn}:{qualifier}" if qualifier else arn
 
-    def invoke(
-        self,
-        event: bytes = b"{}",
-        *,
-        invocation_type: str = "RequestResponse",
-        log_type: str = "None",
-        client_context: bytes | None = None,
-        cognito_identity: str | None = None,
-        tenant_id: str | None = None,
-        trace_id: str | None = None,
-        content_type: str = "application/json",
-        request_id: str | None = None,
-        qualifier: str | None = None,
-        arn: str | None = None,
-        client_has_left: Callable[[], bool] = lambda: False,
-        prompt: bool = False,
-    ) -> Result:
-        """Queue one event and, unless it is an ``Event``, wait for its result.
+    def invoke(self, event: bytes = b"{}", **details: Any) -> Result:
+        """Invoke the function and wait for the end of the invocation, with its whole log.
 
-        The bytes of ``event`` reach the function unchecked, with ``content_type``. ``client_context`` is JSON
-        text in UTF-8, ``cognito_identity`` JSON. ``trace_id`` is the whole trace header: None generates one,
-        an empty string omits it. ``log_type`` is for the Invoke API; the result always contains the log.
-        Without ``prompt``, return at the end of the invocation, with its whole log; with it, return as soon
-        as the payload is known, while the function may still be running. As soon as ``client_has_left``
-        returns True, the next event does not wait for this one.
+        ``details`` are further attributes of `Call`. An ``Event`` is only queued.
         """
-        invocation = self._invocation(
-            event,
-            request_id=request_id,
-            qualifier=qualifier,
-            arn=arn,
-            content_type=content_type,
-            trace_id=trace_id,
-            client_context=client_context,
-            cognito_identity=cognito_identity,
-            tenant_id=tenant_id,
-            # An ``Event`` has no client that waits.
-            client_has_left=(lambda: False) if invocation_type == "Event" else client_has_left,
-        )
-        result = Result(200, invocation.request_id, self._configuration.version)
-        if invocation_type == "DryRun":
-            result.status = 204
-            return result
-        self._queue.put(invocation)
-        if invocation_type == "Event":
-            result.status = 202
-            return result
-        invocation.responded.wait()
-        if not prompt:
-            invocation.finished.wait(self._response_grace_s)
-        response = invocation.response
-        assert response is not None
-        result.payload = response.body
-        result.function_error = "Unhandled" if response.is_error else None
-        result.content_type = response.content_type
-        result.response_mode = response.response_mode
-        result.trailers = response.trailers
-        result.log = invocation.log or self._log.since(invocation.log_start)
-        result.report = invocation.report
+        result = self.call(Call(event, **details))
+        if result.status == 200:
+            result.wait_for_end()
         return result
 
-    def invoke_streaming(
-        self, event: bytes = b"{}", *, invocation_type: str = "RequestResponse", **details: Any
-    ) -> StreamingResult:
-        """Queue one event and wait until its response begins, or fails.
+    def invoke_streaming(self, event: bytes = b"{}", **details: Any) -> Result:
+        """Invoke the function and wait until its response begins, or fails. An ``Event`` cannot stream."""
+        return self.call(Call(event, streaming=True, **details))
 
-        ``details`` are the keywords of `invoke`, except that the type ``Event`` cannot stream.
+    def call(self, call: Call) -> Result:
+        """Queue one event and, unless it is an ``Event``, wait until its response is known or begins.
+
+        The function may still be running then.
         """
-        invocation = self._invocation(event, streaming=True, **details)
-        version = self._configuration.version
-        assert invocation.stream is not None
-        if invocation_type == "DryRun":
-            invocation.stream.end()
+        invocation = Invocation(call, call.arn or self.arn(qualifier=call.qualifier))
+        if self._invocation_ids:
+            invocation.invocation_id = str(uuid.uuid4())
+        if call.invocation_type == "DryRun":
+            invocation.settle(FunctionResponse(b""))
             invocation.finished.set()
-            return StreamingResult(204, version, invocation, self._log, 0)
-        self._queue.put(invocation)
-        invocation.stream.wait_for_begin()
-        return StreamingResult(200, version, invocation, self._log, self._response_grace_s)
-
-    def _invocation(
-        self,
-        event: bytes,
-        *,
-        qualifier: str | None = None,
-        arn: str | None = None,
-        log_type: str = "None",
-        **details: Any,
-    ) -> Invocation:
-        return Invocation(
-            event,
-            arn=arn or self.arn(qualifier=qualifier),
-            invocation_id=str(uuid.uuid4()) if self._invocation_ids else None,
-            **details,
-        )
+        else:
+            self._queue.put(invocation)
+        if call.invocation_type == "RequestResponse":
+            invocation.wait_for_response()
+        status = STATUSES[call.invocation_type]
+        return Result(invocation, self._configuration.version, self._log, self._response_grace_s, status)
 
     # The following methods run on the thread that handles the queue.
 

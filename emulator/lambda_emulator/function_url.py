@@ -25,17 +25,16 @@ from lambda_emulator.http_server import (
     TruncatedBody,
     text_reply,
 )
-from lambda_emulator.invocation import new_trace_id
+from lambda_emulator.invocation import Call, new_trace_id
 from lambda_emulator.invoke_api import READ_LIMIT, SYNCHRONOUS_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     from lambda_emulator.function import Function
     from lambda_emulator.http_server import Fields
-    from lambda_emulator.invocation import StreamingResult
+    from lambda_emulator.invocation import Result
 
 RESPONSE_STREAM = "RESPONSE_STREAM"
 BUFFERED = "BUFFERED"
@@ -80,17 +79,16 @@ class FunctionUrl:
             return text_reply(413, "Request Entity Too Large")
         try:
             left = request.client_has_left
-            response = self._respond(
-                request, event, request_id=request_id, trace_id=trace_id, client_has_left=left
-            )
+            call = Call(event, request_id=request_id, trace_id=trace_id, client_has_left=left)
+            response = self._respond(request, call)
         except InvalidResponse as problem:
             self._function.log_error(f"the function URL responded with 502, because {problem}", request_id)
             response = text_reply(502, "Internal Server Error")
         response.headers.append(("x-amzn-RequestId", request_id))
         return response
 
-    def _invoke(self, request: Request, event: bytes, **details: Any) -> Response:
-        result = self._function.invoke(event, prompt=True, **details)
+    def _invoke(self, request: Request, call: Call) -> Response:
+        result = self._function.call(call)
         if result.function_error:
             raise InvalidResponse(_failure(result.payload))
         prelude, body = read_envelope(result.payload)
@@ -99,8 +97,9 @@ class FunctionUrl:
             self._check_length(prelude, len(body), result.request_id)
         return Response(prelude.status, body, _headers(request, prelude))
 
-    def _stream(self, request: Request, event: bytes, **details: Any) -> Response:
-        result = self._function.invoke_streaming(event, **details)
+    def _stream(self, request: Request, call: Call) -> Response:
+        call.streaming = True
+        result = self._function.call(call)
         parts = iter(result)
         try:
             prelude, beginning = _begin(result, parts)
@@ -125,7 +124,7 @@ class FunctionUrl:
                 self._function.log_error(text, request_id)
 
     def _body(
-        self, result: StreamingResult, prelude: Prelude, beginning: bytes, parts: Iterator[bytes]
+        self, result: Result, prelude: Prelude, beginning: bytes, parts: Iterator[bytes]
     ) -> Iterator[bytes]:
         """Yield the body; if the function fails midway, break the connection.
 
@@ -145,7 +144,7 @@ class FunctionUrl:
             raise CutShort
 
 
-def _begin(result: StreamingResult, parts: Iterator[bytes]) -> tuple[Prelude, bytes]:
+def _begin(result: Result, parts: Iterator[bytes]) -> tuple[Prelude, bytes]:
     """Wait for the beginning of a stream; return its status and headers, and the body's first bytes."""
     try:
         if result.content_type == INTEGRATION_TYPE:

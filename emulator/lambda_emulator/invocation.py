@@ -60,103 +60,22 @@ class Report:
 
 
 @dataclass
-class Result:
-    """The result of an invocation: the Invoke API's response, the whole log and the report."""
+class Call:
+    """What a caller sends to invoke the function. The bytes of ``event`` reach the function unchecked."""
 
-    status: int  # 200, also for function errors; 202 for Event, 204 for DryRun
-    request_id: str
-    executed_version: str
-    payload: bytes = b""
-    function_error: str | None = None  # None or "Unhandled"
+    event: bytes = b"{}"
+    invocation_type: str = "RequestResponse"  # or "Event", "DryRun"
+    streaming: bool = False  # whether the caller receives the response while it is produced
     content_type: str = "application/json"
-    response_mode: str = "buffered"
-    trailers: Fields = field(default_factory=list)
-    log: bytes = b""  # from START (the init phase before it) to REPORT
-    report: Report = field(default_factory=lambda: Report(0, None, 0, 0))
-
-    @property
-    def log_tail(self) -> bytes:
-        return self.log[-LOG_TAIL_BYTES:]
-
-
-class StreamingResult:
-    """The result of a streaming invocation, available as soon as the response begins.
-
-    Iterate it to receive each part when it arrives. While it is not read, the function is blocked: iterate it
-    to the end, or `close` it.
-    """
-
-    def __init__(
-        self, status: int, executed_version: str, invocation: Invocation, log: Log, grace_s: float
-    ) -> None:
-        stream = invocation.stream
-        assert stream is not None
-        self.status = status
-        self.request_id = invocation.request_id
-        self.executed_version = executed_version
-        self.content_type = stream.content_type  # empty if the invocation failed before the response began
-        self.response_mode = stream.response_mode  # "streaming", "buffered", or empty in the same case
-        self._stream = stream
-        self._parts = iter(stream)
-        self._invocation = invocation
-        self._log = log
-        self._grace_s = grace_s
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._parts
-
-    def close(self) -> None:
-        """Discard the remaining parts, as if the client had left; the function runs to its end."""
-        self._stream.abandon()
-
-    def __enter__(self) -> StreamingResult:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    # The following are final at the end of the stream; before that, they describe a success.
-
-    @property
-    def function_error(self) -> str | None:
-        """None, or ``Unhandled`` if the function failed, before the first part or later."""
-        response = self._invocation.response
-        return "Unhandled" if response is not None and response.is_error else None
-
-    @property
-    def error_type(self) -> str:
-        """For example ``Function.ValueError`` or ``Runtime.ExitError``; empty without an error."""
-        response = self._invocation.response
-        return response.error_type if response is not None else ""
-
-    @property
-    def error_body(self) -> bytes:
-        """The JSON that describes the error; empty without an error."""
-        response = self._invocation.response
-        return response.body if response is not None and response.is_error else b""
-
-    @property
-    def trailers(self) -> Fields:
-        """The HTTP trailers of the runtime's request, unchanged."""
-        response = self._invocation.response
-        return response.trailers if response is not None else []
-
-    # The following wait until the runtime requests the next event, at most for the grace period.
-
-    @property
-    def log(self) -> bytes:
-        """The log from START (or the init phase before it) to REPORT, or as much of it as is available."""
-        self._invocation.finished.wait(self._grace_s)
-        return self._invocation.log or self._log.since(self._invocation.log_start)
-
-    @property
-    def log_tail(self) -> bytes:
-        return self.log[-LOG_TAIL_BYTES:]
-
-    @property
-    def report(self) -> Report:
-        self._invocation.finished.wait(self._grace_s)
-        return self._invocation.report
+    client_context: bytes | None = None  # JSON text in UTF-8
+    cognito_identity: str | None = None  # JSON
+    tenant_id: str | None = None
+    trace_id: str | None = None  # the whole header; None generates one, an empty string omits it
+    request_id: str | None = None  # None generates one
+    qualifier: str | None = None
+    arn: str | None = None  # as the caller named the function; None is its own, with the qualifier
+    # Once this returns True, the next event does not wait for this one.
+    client_has_left: Callable[[], bool] = lambda: False
 
 
 class Invocation:
@@ -166,33 +85,14 @@ class Invocation:
     requested the next event or exited, and the log is complete: Lambda bills until then.
     """
 
-    def __init__(
-        self,
-        event: bytes,
-        *,
-        arn: str,
-        request_id: str | None = None,
-        content_type: str = "application/json",
-        trace_id: str | None = None,
-        client_context: bytes | None = None,
-        cognito_identity: str | None = None,
-        tenant_id: str | None = None,
-        invocation_id: str | None = None,
-        streaming: bool = False,
-        client_has_left: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self.event = event
+    def __init__(self, call: Call, arn: str) -> None:
+        self.call = call
         self.arn = arn
-        self.request_id = request_id or str(uuid.uuid4())
-        self.content_type = content_type
-        self.trace_id = new_trace_id() if trace_id is None else trace_id
-        self.client_context = client_context
-        self.cognito_identity = cognito_identity
-        self.tenant_id = tenant_id
-        self.invocation_id = invocation_id
-        self._client_has_left = client_has_left
+        self.request_id = call.request_id or str(uuid.uuid4())
+        self.trace_id = new_trace_id() if call.trace_id is None else call.trace_id
+        self.invocation_id: str | None = None  # one for each delivery, if the emulator sends any
         self.deadline_ms = 0  # Unix time, milliseconds; known when the event is handed over
-        self.stream = ResponseStream() if streaming else None  # for the body of a successful response
+        self.stream = ResponseStream() if call.streaming else None  # for the body of a successful response
         self.response: FunctionResponse | None = None
         self.report = Report(0, None, 0, 0)  # valid once `finished` is set, like `log`
         self.log = b""
@@ -202,8 +102,16 @@ class Invocation:
 
     @property
     def unwanted(self) -> bool:
-        """Whether the client left before it received the response."""
-        return self.response is None and self._client_has_left()
+        """Whether the client left before it received the response. An ``Event`` has no client that waits."""
+        waited_for = self.response is None and self.call.invocation_type != "Event"
+        return waited_for and self.call.client_has_left()
+
+    def wait_for_response(self) -> None:
+        """Wait until the response is known or, if it is streamed, begins."""
+        if self.stream is not None:
+            self.stream.wait_for_begin()
+        else:
+            self.responded.wait()
 
     def settle(self, response: FunctionResponse) -> None:
         """Set the response, unless one is set already. A streamed one is set at the end of the stream."""
@@ -212,6 +120,99 @@ class Invocation:
             self.responded.set()
         if self.stream is not None:
             self.stream.end()
+
+
+class Result:
+    """What the caller of an invocation receives: a view of the invocation, with its log and report.
+
+    A buffered result is final. A streaming one is available as soon as the response begins: iterate it to
+    receive each part when it arrives. While it is not read, the function is blocked, so iterate it to the
+    end, or `close` it. Until then, the properties about errors describe a success.
+    """
+
+    def __init__(
+        self, invocation: Invocation, executed_version: str, log: Log, grace_s: float, status: int = 200
+    ) -> None:
+        self.status = status  # 200, also for function errors; 202 for Event, 204 for DryRun
+        self.request_id = invocation.request_id
+        self.executed_version = executed_version
+        self._invocation = invocation
+        self._log = log
+        self._grace_s = grace_s
+        self._parts = iter(invocation.stream or ())
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._parts
+
+    def close(self) -> None:
+        """Discard the remaining parts, as if the client had left; the function runs to its end."""
+        if self._invocation.stream is not None:
+            self._invocation.stream.abandon()
+
+    def __enter__(self) -> Result:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def _response(self) -> FunctionResponse:
+        return self._invocation.response or FunctionResponse(b"")
+
+    @property
+    def payload(self) -> bytes:
+        """The body of a buffered response, or of the error."""
+        return self._response.body
+
+    @property
+    def content_type(self) -> str:
+        """The type of the body; empty if a streaming invocation failed before the response began."""
+        return (self._invocation.stream or self._response).content_type
+
+    @property
+    def response_mode(self) -> str:
+        """Either ``streaming`` or ``buffered``; empty in the same case."""
+        return (self._invocation.stream or self._response).response_mode
+
+    @property
+    def function_error(self) -> str | None:
+        """None, or ``Unhandled`` if the function failed, before the first part or later."""
+        return "Unhandled" if self._response.is_error else None
+
+    @property
+    def error_type(self) -> str:
+        """For example ``Function.ValueError`` or ``Runtime.ExitError``; empty without an error."""
+        return self._response.error_type
+
+    @property
+    def error_body(self) -> bytes:
+        """The JSON that describes the error; empty without an error."""
+        return self._response.body if self._response.is_error else b""
+
+    @property
+    def trailers(self) -> Fields:
+        """The HTTP trailers of the runtime's request, unchanged."""
+        return self._response.trailers
+
+    # The following wait until the runtime requests the next event, at most for the grace period.
+
+    def wait_for_end(self) -> None:
+        self._invocation.finished.wait(self._grace_s)
+
+    @property
+    def log(self) -> bytes:
+        """The log from START (or the init phase before it) to REPORT, or as much of it as is available."""
+        self.wait_for_end()
+        return self._invocation.log or self._log.since(self._invocation.log_start)
+
+    @property
+    def log_tail(self) -> bytes:
+        return self.log[-LOG_TAIL_BYTES:]
+
+    @property
+    def report(self) -> Report:
+        self.wait_for_end()
+        return self._invocation.report
 
 
 def new_trace_id() -> str:

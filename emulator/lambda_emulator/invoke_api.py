@@ -17,13 +17,13 @@ from urllib.parse import parse_qs
 
 from lambda_emulator.event_stream import CONTENT_TYPE, invoke_complete, payload_chunk
 from lambda_emulator.http_server import BodyTooLarge, HttpServer, Request, Response, TruncatedBody
+from lambda_emulator.invocation import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
-    from lambda_emulator.function import Function, Result, StreamingResult
+    from lambda_emulator.function import Function, Result
 
 # Limits of the service, bytes.
 SYNCHRONOUS_LIMIT = 6_291_456
@@ -121,11 +121,8 @@ class InvokeApi:
         raise ApiError(404, "UnknownOperationException", f"{found} is not supported; use {operations}")
 
     def _invoke(self, request: Request, name: str) -> Response:
-        invocation_type = one_of(request, "X-Amz-Invocation-Type", "invocationType", INVOCATION_TYPES)
-        event, details = self._read(request, name, invocation_type)
-        prompt = details["log_type"] != "Tail"  # with Tail, wait for the complete log
-        result = self._function.invoke(event, invocation_type=invocation_type, prompt=prompt, **details)
-        return _response(result, details["log_type"])
+        call = self._read(request, name, INVOCATION_TYPES)
+        return _response(self._function.call(call), _log_type(request))
 
     def _invoke_async(self, request: Request, name: str) -> Response:
         """Handle the deprecated InvokeAsync: an ``Event`` with fewer options."""
@@ -134,32 +131,30 @@ class InvokeApi:
         if len(payload) > INVOKE_ASYNC_LIMIT:
             message = f"Request must be smaller than {INVOKE_ASYNC_LIMIT} bytes for the InvokeAsync operation"
             raise ApiError(413, "RequestEntityTooLargeException", message)
-        result = self._function.invoke(
-            check_payload(payload), invocation_type="Event", qualifier=target.qualifier, arn=target.arn
-        )
-        return _response(result, "None")
+        call = Call(check_payload(payload), "Event", qualifier=target.qualifier, arn=target.arn)
+        return _response(self._function.call(call), "None")
 
     def _invoke_streaming(self, request: Request, name: str) -> Response:
-        types = STREAMING_INVOCATION_TYPES
-        invocation_type = one_of(request, "X-Amz-Invocation-Type", "invocationType", types)
-        event, details = self._read(request, name, invocation_type)
-        result = self._function.invoke_streaming(event, invocation_type=invocation_type, **details)
-        return _streaming_response(result, details["log_type"])
+        call = self._read(request, name, STREAMING_INVOCATION_TYPES)
+        call.streaming = True
+        return _streaming_response(self._function.call(call), _log_type(request))
 
-    def _read(self, request: Request, name: str, invocation_type: str) -> tuple[bytes, dict[str, Any]]:
-        """Read and check a request, with the service's error messages: event and keywords of `invoke`."""
+    def _read(self, request: Request, name: str, types: tuple[str, ...]) -> Call:
+        """Read and check a request, with the service's error messages."""
+        invocation_type = one_of(request, "X-Amz-Invocation-Type", "invocationType", types)
         target = find_target(self._function, name, parse_qs(request.query).get("Qualifier", [""])[0])
-        log_type = one_of(request, "X-Amz-Log-Type", "logType", LOG_TYPES)
-        return check_payload(_read_payload(request), invocation_type), {
-            "log_type": log_type,
-            "client_context": _client_context(request),
-            "cognito_identity": request.header("X-Amz-Cognito-Identity") or None,  # as AWS's emulator has it
-            "tenant_id": _tenant_id(request),
-            "trace_id": request.header("X-Amzn-Trace-Id") or None,
-            "qualifier": target.qualifier,
-            "arn": target.arn,
-            "client_has_left": request.client_has_left,
-        }
+        _log_type(request)
+        return Call(
+            check_payload(_read_payload(request), invocation_type),
+            invocation_type,
+            client_context=_client_context(request),
+            cognito_identity=request.header("X-Amz-Cognito-Identity") or None,  # as AWS's emulator has it
+            tenant_id=_tenant_id(request),
+            trace_id=request.header("X-Amzn-Trace-Id") or None,
+            qualifier=target.qualifier,
+            arn=target.arn,
+            client_has_left=request.client_has_left,
+        )
 
     def _welcome(self) -> str:
         configuration = self._function.configuration
@@ -241,6 +236,10 @@ def one_of(request: Request, header: str, member: str, values: tuple[str, ...]) 
     return value
 
 
+def _log_type(request: Request) -> str:
+    return one_of(request, "X-Amz-Log-Type", "logType", LOG_TYPES)
+
+
 def _client_context(request: Request) -> bytes | None:
     """Decode the base64 of the client context and return its JSON text."""
     header = request.header("X-Amz-Client-Context")
@@ -284,7 +283,7 @@ def _response(result: Result, log_type: str) -> Response:
     return Response(result.status, result.payload, headers, note=note)
 
 
-def _streaming_response(result: StreamingResult, log_type: str) -> Response:
+def _streaming_response(result: Result, log_type: str) -> Response:
     headers = [("x-amzn-RequestId", result.request_id)]
     if result.status != 200:  # a dry run
         return Response(result.status, b"", headers)
@@ -292,7 +291,7 @@ def _streaming_response(result: StreamingResult, log_type: str) -> Response:
     return Response(200, headers=headers, parts=_frames(result, log_type), done=result.close)
 
 
-def _frames(result: StreamingResult, log_type: str) -> Iterator[bytes]:
+def _frames(result: Result, log_type: str) -> Iterator[bytes]:
     """Yield a frame for each part when it arrives, then the one that completes the invocation.
 
     AWS does not document the values of ErrorCode. ``Unhandled`` is known from clients; after the first part,

@@ -382,22 +382,20 @@ class RuntimeApi:
 
 def _event(invocation: Invocation) -> Response:
     """Return the reply to `next`, without the headers that would be empty."""
+    call = invocation.call
     headers = [
-        ("Content-Type", invocation.content_type),
+        ("Content-Type", call.content_type),
         ("Lambda-Runtime-Aws-Request-Id", invocation.request_id),
         ("Lambda-Runtime-Deadline-Ms", str(invocation.deadline_ms)),
         ("Lambda-Runtime-Invoked-Function-Arn", invocation.arn),
         ("Lambda-Runtime-Trace-Id", invocation.trace_id),
-        (
-            "Lambda-Runtime-Client-Context",
-            (invocation.client_context or b"").decode("utf-8", "surrogateescape"),
-        ),
-        ("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity),
-        ("Lambda-Runtime-Aws-Tenant-Id", invocation.tenant_id),
+        ("Lambda-Runtime-Client-Context", (call.client_context or b"").decode("utf-8", "surrogateescape")),
+        ("Lambda-Runtime-Cognito-Identity", call.cognito_identity),
+        ("Lambda-Runtime-Aws-Tenant-Id", call.tenant_id),
         ("Lambda-Runtime-Invocation-Id", invocation.invocation_id),
     ]
     present = [(name, value) for name, value in headers if value]
-    return Response(200, invocation.event, present, chunked=len(invocation.event) > LONGEST_COUNTED_BODY)
+    return Response(200, call.event, present, chunked=len(call.event) > LONGEST_COUNTED_BODY)
 
 
 def _apply_error_trailers(response: FunctionResponse, request: Request) -> None:

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from unittest import mock
 
-from lambda_emulator.function import Function, StreamingResult
+from lambda_emulator.function import Function, Result
 from lambda_emulator.invoke_api import InvokeApi
 from lambda_emulator.terminal import Terminal
 
@@ -82,7 +82,7 @@ class StreamingTestCase(EmulatorTestCase):
         (request,) = [request for request in function.requests if request.method == "POST"]
         return request
 
-    def assertEndsWith(self, result: StreamingResult, error_type: str, message: str) -> list[bytes]:
+    def assertEndsWith(self, result: Result, error_type: str, message: str) -> list[bytes]:
         """Expect that the stream ends with this error; return its parts."""
         parts = list(result)
         self.assertEqual(("Unhandled", error_type), (result.function_error, result.error_type))
@@ -115,7 +115,7 @@ class AStreamingInvocation(StreamingTestCase):
         self.assertGreater(result.report.duration_ms, 0)
         self.assertEqual(result.log, result.log_tail)
 
-    def error(self, result: StreamingResult) -> tuple[object, ...]:
+    def error(self, result: Result) -> tuple[object, ...]:
         return result.function_error, result.error_type, result.error_body, result.trailers
 
     def test_blocks_the_function_while_the_caller_does_not_read(self) -> None:
@@ -242,7 +242,7 @@ class AStreamingInvocation(StreamingTestCase):
         )
         running = function.invoke_streaming()
         self.assertEqual(b"so far", next(iter(running)))
-        waiting: list[StreamingResult] = []
+        waiting: list[Result] = []
         thread = threading.Thread(target=lambda: waiting.append(function.invoke_streaming()))
         thread.start()
         self.wait_until(lambda: not function._queue.empty())
