@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import math
 import os
 import re
 import shlex
@@ -35,6 +36,7 @@ DEFAULT_EVENT = '{"name": "world"}'
 # Lambda's limits: whole seconds; megabytes, where more than 10240 need managed instances.
 LONGEST_TIMEOUT = 900
 LEAST_MEMORY, MOST_MEMORY = 128, 32_768
+MOST_ENVIRONMENTS = 1000  # the default quota of an account
 MEMORY_RANGE = f"{LEAST_MEMORY} to 10240 MB (on managed instances up to {MOST_MEMORY} MB)"
 
 # Exit statuses.
@@ -235,7 +237,10 @@ def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
         memory_mb=options.memory,
         timeout_s=options.timeout,
         initialization_type="snap-start" if options.snap_start else "on-demand",
+        concurrency=getattr(options, "concurrency", 1),
+        idle_s=getattr(options, "idle", math.inf),
         reload=getattr(options, "reload", False),
+        record=False,
         # `run` waits for the end of the invocation, including what runs after the response.
         response_grace_s=options.timeout + 1 if options.command == "run" else 1.0,
         log=terminal.log,
@@ -402,6 +407,20 @@ def _parser() -> argparse.ArgumentParser:
         f" statusCode, headers and body from it (default: {RESPONSE_STREAM})",
     )
     serve_parser.add_argument(
+        "--concurrency",
+        type=_concurrency,
+        default=10,
+        metavar="N",
+        help="how many environments handle events at the same time; more events get 429 (default: 10)",
+    )
+    serve_parser.add_argument(
+        "--idle",
+        type=_seconds,
+        default=300.0,
+        metavar="SECONDS",
+        help="end an environment that has been idle for so long (default: 300)",
+    )
+    serve_parser.add_argument(
         "--no-reload", dest="reload", action="store_false", help="do not restart when a .py file changes"
     )
     return parser
@@ -416,6 +435,23 @@ def _timeout(text: str) -> float:
         expected = f"expected a number of seconds above 0, up to {LONGEST_TIMEOUT}"
         raise argparse.ArgumentTypeError(f"{text!r} is not a timeout; {expected}")
     return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; expected a number of seconds above 0")
+    return value
+
+
+def _concurrency(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_ENVIRONMENTS:
+        expected = f"expected a number of environments from 1 to {MOST_ENVIRONMENTS}"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a concurrency; {expected}")
+    return int(text)
 
 
 def _memory(text: str) -> int:

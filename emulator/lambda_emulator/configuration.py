@@ -69,6 +69,8 @@ class Configuration:
     version: str = "$LATEST"
     memory_mb: int = 128
     timeout_s: float = 3.0
+    concurrency: int = 1  # how many environments, with one invocation each
+    idle_s: float = 300.0  # after how long an idle environment ends
     initialization_type: str = "on-demand"
     restore_timeout_s: float = 10.0
     # From SIGTERM to SIGKILL with an extension; Lambda grants 0.3 seconds if one of them is external.

@@ -1,7 +1,6 @@
 """Run the function's process the way Lambda does, from its start to its end.
 
-An environment serves many invocations, one after the other. It is discarded when its process exits, times out
-or fails to initialize.
+An environment serves many invocations, one after the other. `pool` decides which and for how long.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from lambda_emulator.configuration import variables
 from lambda_emulator.invocation import exit_reason
 from lambda_emulator.log import FrameDecoder, Pipe, PipeReader
 from lambda_emulator.peak_memory import peak_memory_kb
+from lambda_emulator.platform_log import platform_log
 from lambda_emulator.runtime_api import RuntimeApi
 
 TYPE_CHECKING = False
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from lambda_emulator.configuration import Configuration
     from lambda_emulator.invocation import FunctionResponse, Invocation
-    from lambda_emulator.log import Frame, Log
-    from lambda_emulator.platform_log import PlatformLog
+    from lambda_emulator.log import Frame, LogStream
     from lambda_emulator.runtime_api import Recorded
 
 # The outcomes of an init phase or an invocation.
@@ -38,9 +37,6 @@ RESTORE_TIMED_OUT = "restore timed out"
 # How long to wait for a runtime to exit after it has reported an init error.
 EXIT_GRACE_S = 2.0
 
-# How often `on_poll` is called during an invocation, seconds.
-POLL_S = 0.1
-
 # How long to keep reading the requests of a process that has exited.
 SETTLE_S = 0.5
 
@@ -51,22 +47,26 @@ class Environment:
     def __init__(
         self,
         configuration: Configuration,
-        log: Log,
-        platform: PlatformLog,
+        log: LogStream,
         frames: list[Frame],
-        requests: list[Recorded],
+        record: Callable[[Recorded], None],
     ) -> None:
+        self.log = log
+        self.platform = platform_log(log, configuration)
+        self.active: list[Invocation] = []  # in its slots; the pool's lock protects it
         self.exit_status: int | None = None  # negative: the signal
         self.max_memory_mb = 0  # stays 0 if the runtime ends before its first call
         self.started = time.monotonic()
         self.init_ms = 0.0
         self.restore_ms: float | None = None  # None without a snapshot
         self._restore_began: float | None = None
-        self.init_outcome = COMPLETED
-        self.log_start = len(log)
+        self.init_outcome = ""
+        self._initializing = threading.Lock()
         self.used = False  # an invocation has been reported, and the init phase with it
+        self.last_used = self.started
         self._configuration = configuration
-        self._platform = platform
+        self._stopping = threading.Lock()
+        self._stopped = False
         self._ended = threading.Event()  # the process has exited; its last requests may still be in flight
         self._pipes = [Pipe(log.write)]
         telemetry = Pipe(FrameDecoder(frames, log).write) if configuration.telemetry else None
@@ -74,10 +74,10 @@ class Environment:
             self._pipes.append(telemetry)
         self.api = RuntimeApi(
             configuration,
-            requests=requests,
+            record=record,
             on_pause=self._take_stock,
             on_restore=self._restore,
-            on_error=platform.error,
+            on_error=self.platform.error,
         )
         environment = variables(configuration, self.api.address)
         passed: tuple[int, ...] = ()
@@ -113,8 +113,14 @@ class Environment:
     def init_error(self) -> FunctionResponse | None:
         return self.api.init_error
 
-    def init(self, timeout_s: float) -> str:
-        """Wait for the end of the init phase and of a restore phase, if any; return the outcome."""
+    def initialize(self, timeout_s: float) -> None:
+        """Wait for the end of the init phase and of a restore phase, if any, which sets ``init_outcome``."""
+        with self._initializing:
+            if not self.init_outcome:
+                self.init_outcome = self._initialize(timeout_s)
+                self._report_init()
+
+    def _initialize(self, timeout_s: float) -> str:
         api = self.api
         with api.changed:
             api.changed.wait_for(lambda: self._restore_began is not None or self._is_initialized(), timeout_s)
@@ -124,14 +130,13 @@ class Environment:
                 api.changed.wait_for(self._is_initialized, self._configuration.restore_timeout_s)
                 self.restore_ms = (time.monotonic() - self._restore_began) * 1000
             if api.init_error is not None:
-                self.init_outcome = FAILED
                 api.changed.wait_for(lambda: api.closed, EXIT_GRACE_S)
-            elif api.closed:
-                self.init_outcome = EXITED
-            elif not api.ready:
-                self.init_outcome = TIMED_OUT if self.restore_ms is None else RESTORE_TIMED_OUT
-        self._report_init()
-        return self.init_outcome
+                return FAILED
+            if api.closed:
+                return EXITED
+            if api.ready:
+                return COMPLETED
+            return TIMED_OUT if self.restore_ms is None else RESTORE_TIMED_OUT
 
     def _is_initialized(self) -> bool:
         """Return whether the init phase is over, successfully or not."""
@@ -146,35 +151,29 @@ class Environment:
             status = "error"
             error_type = self.init_error.error_type if self.init_error is not None else self.exit_reason()[1]
         if self.restore_ms is not None:
-            self._platform.restore_report(self.restore_ms, status, error_type)
+            self.platform.restore_report(self.restore_ms, status, error_type)
         elif self.init_outcome != COMPLETED:
-            self._platform.init_report(self.init_ms, status, error_type)
+            self.platform.init_report(self.init_ms, status, error_type)
 
     def _restore(self) -> None:
         """Mark the end of the init phase: the snapshot is taken, and this process continues from it."""
         self._restore_began = time.monotonic()
         self.init_ms = (self._restore_began - self.started) * 1000
-        self._platform.init_report(self.init_ms)
-        self._platform.restore_start()
+        self.platform.init_report(self.init_ms)
+        self.platform.restore_start()
 
-    def run(self, invocation: Invocation, timeout_s: float, on_poll: Callable[[], None]) -> str:
+    def run(self, invocation: Invocation, timeout_s: float) -> str:
         """Pass one event to the runtime and wait until it requests the next.
 
-        Return COMPLETED, EXITED or TIMED_OUT. Call ``on_poll`` every ``POLL_S`` while waiting.
+        Return COMPLETED, EXITED or TIMED_OUT.
         """
         api = self.api
         with api.changed:
             if api.closed:
                 return EXITED
             invocation.deadline_ms = int((time.time() + timeout_s) * 1000)
-            end = time.monotonic() + timeout_s
             api.offer(invocation)
-            while not api.changed.wait_for(
-                lambda: api.invocation is None or api.closed, min(POLL_S, max(0, end - time.monotonic()))
-            ):
-                if time.monotonic() >= end:
-                    break
-                on_poll()
+            api.changed.wait_for(lambda: api.invocation is None or api.closed, timeout_s)
             if api.invocation is None:
                 return COMPLETED
             if api.closed:
@@ -202,10 +201,14 @@ class Environment:
 
     def stop(self) -> None:
         """End the process, and wait until its output and its requests have been read."""
-        self.end()
-        self._watcher.join()
-        self.api.close()
-        self._reader.stop()
+        with self._stopping:
+            if self._stopped:
+                return
+            self.end()
+            self._watcher.join()
+            self.api.close()
+            self._reader.stop()
+            self._stopped = True
 
     def _signal(self, number: int) -> bool:
         """Signal the whole process group; return False if it no longer exists."""

@@ -1,4 +1,4 @@
-"""Run a function: its queue of events, its execution environment, the outcome of each invocation.
+"""Run a function: follow each invocation from the event to its REPORT line.
 
 with Function("hello.handler", "examples") as function:
     result = function.invoke(b'{"name": "world"}')
@@ -8,7 +8,6 @@ with Function("hello.handler", "examples") as function:
 from __future__ import annotations
 
 import os
-import queue
 import sys
 import threading
 import time
@@ -27,6 +26,7 @@ from lambda_emulator.http_server import describe
 from lambda_emulator.invocation import Call, FunctionResponse, Invocation, Report, Result, platform_error
 from lambda_emulator.log import Frame, Log
 from lambda_emulator.platform_log import platform_log
+from lambda_emulator.pool import Pool, Stopped, Throttled
 from lambda_emulator.runtime_api import Recorded
 from lambda_emulator.source_watcher import SourceWatcher
 
@@ -37,13 +37,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lambda_emulator.http_server import Request, Response
+    from lambda_emulator.log import LogStream
 
-__all__ = ["Function", "Result"]
+__all__ = ["Function", "Result", "Throttled"]
 
 ACCOUNT_ID = "123456789012"
-# How many environments may continue after their client has left; beyond that, the oldest is ended.
-MOST_ABANDONED = 3
-
 # The Invoke API's status for each type of invocation, also if the function fails.
 STATUSES = {"RequestResponse": 200, "Event": 202, "DryRun": 204}
 
@@ -51,13 +49,10 @@ BOOTSTRAP = Path(__file__).resolve().parent.parent.parent / "bootstrap"
 
 
 class Function:
-    """A Lambda function with one execution environment, which handles one invocation at a time.
+    """A Lambda function: up to ``concurrency`` execution environments with one invocation each.
 
-    When the client of an invocation leaves, the invocation continues, and the next event gets a new
-    environment instead of waiting for it.
-
-    ``with`` starts the function, including the init phase, and ends it with all its processes. ``invoke`` may
-    be called from many threads; events are handled in the order of the calls.
+    ``with`` starts the function, including the first init phase, and ends it with all its processes.
+    ``invoke`` may be called from many threads; it raises Throttled if all environments are busy.
     """
 
     def __init__(
@@ -71,6 +66,7 @@ class Function:
         invocation_ids: bool = True,
         response_grace_s: float = 1.0,
         reload: bool = False,
+        record: bool = True,
         log: Callable[[bytes], None] | None = None,
         request_log: Callable[[str], None] | None = None,
         **settings: Any,
@@ -83,8 +79,9 @@ class Function:
         the phase before a snapshot.
         ``invocation_ids``: send an id with each delivery of an event and reject responses with another id.
         ``response_grace_s``: how long a response waits for the runtime to request the next event before it is
-        passed to the caller.
-        ``reload``: restart the environment when a source file has changed.
+        passed to the caller; how long an event waits for that if all environments are busy.
+        ``reload``: use new environments when a source file has changed.
+        ``record``: keep the runtime's requests in ``requests``, and the whole log.
         ``log``: called with each piece of the log; ``request_log``: called with a line for each request to
         the Invoke API or the function URL.
         """
@@ -101,20 +98,18 @@ class Function:
         self._init_timeout_s = usual_s if init_timeout_s is None else init_timeout_s
         self._invocation_ids = invocation_ids
         self._response_grace_s = response_grace_s
-        self._source_watcher = SourceWatcher(self._configuration.task_root) if reload else None
-        self._log = Log(log)
+        self._log = Log(log, keep=record)
         self._request_log = request_log
-        self._platform = platform_log(self._log, self._configuration)
-        self._environment: Environment | None = None
-        self._starts = 0
+        self._platform = platform_log(self._log.stream(), self._configuration)
+        self._record = self.requests.append if record else _forget
         self._memory_exceeded = False
-        self._pid: int | None = None
-        self._exit_status: int | None = None
-        self._queue: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
-        self._worker = threading.Thread(target=self._work, name="function", daemon=True)
-        self._left: dict[Environment, threading.Thread] = {}  # whose clients have left, oldest first
-        self._lock = threading.Lock()  # protects `_left`, and keeps it empty after close()
-        self._closed = False
+        self._pool = Pool(
+            self._configuration,
+            self._new_environment,
+            self._platform.warning,
+            grace_s=response_grace_s,
+            watcher=SourceWatcher(self._configuration.task_root) if reload else None,
+        )
 
     @property
     def configuration(self) -> Configuration:
@@ -122,29 +117,29 @@ class Function:
 
     @property
     def initialized(self) -> bool:
-        """Whether the current environment has completed its init phase."""
-        return self._environment is not None and self._environment.init_outcome == COMPLETED
+        """Whether the newest environment has completed its init phase."""
+        newest = self._pool.newest
+        return newest is not None and newest.init_outcome == COMPLETED
 
     @property
     def restarts(self) -> int:
-        """How often a new environment has replaced another."""
-        return max(0, self._starts - 1)
+        """How many environments have been started after the first."""
+        return max(0, self._pool.starts - 1)
 
     @property
     def pid(self) -> int | None:
-        """Process id of the runtime (or of the last one if it has ended); None if none could be started."""
-        return self._pid
+        """Process id of the newest environment, even if it has ended; None if it could not be started."""
+        return self._pool.newest.pid if self._pool.newest is not None else None
 
     @property
     def exit_status(self) -> int | None:
         """Exit status of the last process that has ended, negative for a signal; None if none has."""
-        if self._environment is not None and self._environment.exit_status is not None:
-            return self._environment.exit_status
-        return self._exit_status
+        newest = self._pool.newest
+        return self._pool.exit_status if newest is None or newest.exit_status is None else newest.exit_status
 
     def log_text(self) -> str:
         """Return the whole log, including init phases and platform lines."""
-        return self._log.since(0).decode("utf-8", "replace")
+        return self._log.text().decode("utf-8", "replace")
 
     def log_error(self, text: str, request_id: str = "") -> None:
         """Log an error that happened between the function and its callers."""
@@ -169,23 +164,12 @@ class Function:
         self.close()
 
     def start(self) -> None:
-        """Start the environment and wait for the end of its init phase, successful or not."""
-        self._start_environment(self._init_timeout_s)
-        self._worker.start()
+        """Start the first environment and wait for the end of its init phase, successful or not."""
+        self._pool.open().initialize(self._init_timeout_s)
 
     def close(self) -> None:
-        """End the environment, even during an invocation; callers that wait get an error."""
-        with self._lock:
-            self._closed = True
-            left = dict(self._left)
-        self._queue.put(None)
-        for environment in [*left, self._environment]:
-            if environment is not None:
-                environment.end()
-        for worker in [*left.values(), self._worker]:
-            if worker.is_alive():
-                worker.join()
-        self._stop_environment(self._environment)
+        """End all environments, even during an invocation; callers that wait get an error."""
+        self._pool.close()
 
     def arn(self, name: str | None = None, qualifier: str | None = None) -> str:
         """Return the function's ARN, by default with its own name and without a qualifier."""
@@ -219,51 +203,59 @@ class Function:
             invocation.settle(FunctionResponse(b""))
             invocation.finished.set()
         else:
-            self._queue.put(invocation)
+            self._begin(invocation)
         if call.invocation_type == "RequestResponse":
             invocation.wait_for_response()
         status = STATUSES[call.invocation_type]
-        return Result(invocation, self._configuration.version, self._log, self._response_grace_s, status)
+        return Result(invocation, self._configuration.version, self._response_grace_s, status)
 
-    # The following methods run on the thread that handles the queue.
+    def _begin(self, invocation: Invocation) -> None:
+        """Handle an invocation on a thread; raise Throttled if no environment is free."""
+        try:
+            environment = self._pool.acquire(invocation)
+        except Stopped:
+            invocation.settle(platform_error("Sandbox.Failure", "The function has been stopped"))
+            invocation.finished.set()
+            return
+        threading.Thread(
+            target=self._work, args=(invocation, environment), name="invocation", daemon=True
+        ).start()
 
-    def _work(self) -> None:
-        while threading.current_thread() is self._worker:
-            invocation = self._queue.get()
-            if invocation is None:
-                return
-            if self._closed:
-                invocation.settle(platform_error("Sandbox.Failure", "The function has been stopped"))
-                invocation.finished.set()
-                continue
-            try:
-                self._handle(invocation)
-            except Exception as error:  # a bug in the emulator; fail the invocation, so that no caller hangs
-                reason = f"the emulator has failed: {describe(error)}"
-                self._platform.error(reason, invocation.request_id)
-                message = f"RequestId: {invocation.request_id} Error: {reason}"
-                invocation.settle(platform_error("Sandbox.Failure", message))
-                self._stop_environment(self._environment)
-                invocation.finished.set()
+    # The following methods run on the invocation's thread.
 
-    def _handle(self, invocation: Invocation) -> None:
-        """Handle one invocation, from the queue to its REPORT line."""
-        environment = self._ready_environment()
-        invocation.log_start = len(self._log) if environment.used else environment.log_start
-        self._platform.start(invocation)
+    def _work(self, invocation: Invocation, environment: Environment) -> None:
+        try:
+            self._handle(invocation, environment)
+        except Exception as error:  # a bug in the emulator; fail the invocation, so that no caller hangs
+            reason = f"the emulator has failed: {describe(error)}"
+            self._platform.error(reason, invocation.request_id)
+            message = f"RequestId: {invocation.request_id} Error: {reason}"
+            invocation.settle(platform_error("Sandbox.Failure", message))
+            self._pool.discard(self._pool.environment_of(invocation))
+        superfluous = self._pool.release(invocation)
+        invocation.finished.set()
+        if superfluous is not None:
+            self._pool.dispose(superfluous)
+
+    def _handle(self, invocation: Invocation, environment: Environment) -> None:
+        """Handle one invocation up to its REPORT line."""
+        environment.initialize(self._init_timeout_s)
+        invocation.begin_log(environment.log, len(environment.log) if environment.used else 0)
+        environment.platform.start(invocation)
         began = time.monotonic()
         timeout_s = self._configuration.timeout_s
         if environment.init_outcome == TIMED_OUT:
             # Lambda repeats an init phase that timed out within the first invocation, and within its timeout.
-            environment = self._start_environment(timeout_s)
+            environment = self._pool.replace(environment, invocation)
+            environment.initialize(timeout_s)
             timeout_s -= time.monotonic() - began
 
         outcome = environment.init_outcome
         if outcome == COMPLETED:
-            outcome = environment.run(invocation, timeout_s, lambda: self._make_room(invocation, environment))
+            outcome = environment.run(invocation, timeout_s)
         ended = environment.api.idle_since if outcome == COMPLETED else time.monotonic()
-        if outcome != COMPLETED or environment is not self._environment:
-            self._stop_environment(environment)
+        if outcome != COMPLETED:
+            self._pool.discard(environment)
 
         invocation.report = Report(
             duration_ms=(ended - began) * 1000,
@@ -274,12 +266,12 @@ class Function:
         )
         environment.used = True
         self._explain(outcome, invocation, environment)
-        self._platform.end(invocation)
-        invocation.log = self._log.since(invocation.log_start)
+        environment.platform.end(invocation)
+        invocation.end_log()
+        environment.log.forget(len(environment.log))
         if environment.max_memory_mb > self._configuration.memory_mb and not self._memory_exceeded:
             self._memory_exceeded = True  # warn once: a peak never decreases
             self._platform.warning("More memory was used than the function has: Lambda would have killed it.")
-        invocation.finished.set()
 
     def _explain(self, outcome: str, invocation: Invocation, environment: Environment) -> None:
         """Explain a failed invocation in the log, the report and the response (if there is none yet)."""
@@ -288,7 +280,7 @@ class Function:
             return
         if outcome == TIMED_OUT:
             message = f"Task timed out after {self._configuration.timeout_s:.2f} seconds"
-            self._platform.timed_out(invocation, message)
+            environment.platform.timed_out(invocation, message)
             failure = platform_error("Sandbox.Timedout", f"RequestId: {request_id} Error: {message}")
         elif outcome == RESTORE_TIMED_OUT:
             limit = f"{self._configuration.restore_timeout_s:.2f} seconds"
@@ -298,60 +290,15 @@ class Function:
             failure = environment.init_error
         else:
             message, error_type = environment.exit_reason()
-            self._platform.exited(invocation, message, error_type)
+            environment.platform.exited(invocation, message, error_type)
             failure = platform_error(error_type, f"RequestId: {request_id} Error: {message}")
         report.status = "timeout" if outcome in (TIMED_OUT, RESTORE_TIMED_OUT) else "error"
         report.error_type = "" if outcome == TIMED_OUT else failure.error_type
         invocation.settle(failure)
 
-    def _make_room(self, invocation: Invocation, environment: Environment) -> None:
-        """Start another thread and environment for the next event if the client of this one has left.
+    def _new_environment(self, log: LogStream | None) -> Environment:
+        return Environment(self._configuration, log or self._log.stream(), self.frames, self._record)
 
-        This is what Lambda does: the function continues, and other clients get other environments.
-        """
-        with self._lock:
-            waiting = not self._queue.empty() and not self._closed and environment is self._environment
-            if not waiting or not invocation.unwanted:
-                return
-            self._left[environment] = self._worker
-            self._environment = None
-            self._worker = threading.Thread(target=self._work, name="function", daemon=True)
-            self._worker.start()
-            surplus = list(self._left)[:-MOST_ABANDONED]
-        self._platform.warning(
-            f"The client of RequestId {invocation.request_id} has left. The function continues, as on Lambda;"
-            " the next event gets a new environment."
-        )
-        for oldest in surplus:
-            oldest.end()
 
-    def _ready_environment(self) -> Environment:
-        """Return the environment for the next invocation: the current one, or a new one."""
-        changed = self._source_watcher.changed() if self._source_watcher is not None else []
-        if changed:
-            self._stop_environment(self._environment)
-            files = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
-            self._platform.warning(f"A source file has changed: {files}. A new environment starts.")
-        return self._environment or self._start_environment(self._init_timeout_s)
-
-    def _start_environment(self, init_timeout_s: float) -> Environment:
-        """Replace the current environment by a new one, and wait for the end of its init phase."""
-        self._stop_environment(self._environment)
-        environment = Environment(self._configuration, self._log, self._platform, self.frames, self.requests)
-        self._environment = environment
-        self._starts += 1
-        self._pid = environment.pid
-        if self._closed:  # close() may have run before this environment was known
-            environment.end()
-        environment.init(init_timeout_s)
-        return environment
-
-    def _stop_environment(self, environment: Environment | None) -> None:
-        if environment is None:
-            return
-        if environment is self._environment:
-            self._environment = None
-        environment.stop()
-        self._exit_status = environment.exit_status
-        with self._lock:
-            self._left.pop(environment, None)
+def _forget(_record: Recorded) -> None:
+    pass

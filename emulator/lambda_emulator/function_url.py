@@ -26,7 +26,8 @@ from lambda_emulator.http_server import (
     text_reply,
 )
 from lambda_emulator.invocation import Call, new_trace_id
-from lambda_emulator.invoke_api import READ_LIMIT, SYNCHRONOUS_LIMIT
+from lambda_emulator.invoke_api import READ_LIMIT, SYNCHRONOUS_LIMIT, too_many_requests
+from lambda_emulator.pool import Throttled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class FunctionUrl:
         except InvalidResponse as problem:
             self._function.log_error(f"the function URL responded with 502, because {problem}", request_id)
             response = text_reply(502, "Internal Server Error")
+        except Throttled as throttled:
+            return too_many_requests(throttled).response()
         response.headers.append(("x-amzn-RequestId", request_id))
         return response
 

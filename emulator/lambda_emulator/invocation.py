@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lambda_emulator.http_server import Fields
-    from lambda_emulator.log import Log
+    from lambda_emulator.log import LogStream
 
 # How many bytes of the log X-Amz-Log-Type: Tail returns.
 LOG_TAIL_BYTES = 4096
@@ -94,9 +94,10 @@ class Invocation:
         self.deadline_ms = 0  # Unix time, milliseconds; known when the event is handed over
         self.stream = ResponseStream() if call.streaming else None  # for the body of a successful response
         self.response: FunctionResponse | None = None
-        self.report = Report(0, None, 0, 0)  # valid once `finished` is set, like `log`
-        self.log = b""
-        self.log_start = 0
+        self.report = Report(0, None, 0, 0)  # valid once `finished` is set
+        self._log: LogStream | None = None  # that of its environment
+        self._log_start = 0
+        self._whole_log = b""
         self.responded = threading.Event()
         self.finished = threading.Event()
 
@@ -112,6 +113,17 @@ class Invocation:
             self.stream.wait_for_begin()
         else:
             self.responded.wait()
+
+    @property
+    def log(self) -> bytes:
+        """What was logged so far."""
+        return self._whole_log or (self._log.since(self._log_start) if self._log is not None else b"")
+
+    def begin_log(self, log: LogStream, start: int) -> None:
+        self._log, self._log_start = log, start
+
+    def end_log(self) -> None:
+        self._whole_log, self._log = self.log, None
 
     def settle(self, response: FunctionResponse) -> None:
         """Set the response, unless one is set already. A streamed one is set at the end of the stream."""
@@ -130,14 +142,11 @@ class Result:
     end, or `close` it. Until then, the properties about errors describe a success.
     """
 
-    def __init__(
-        self, invocation: Invocation, executed_version: str, log: Log, grace_s: float, status: int = 200
-    ) -> None:
+    def __init__(self, invocation: Invocation, executed_version: str, grace_s: float, status: int) -> None:
         self.status = status  # 200, also for function errors; 202 for Event, 204 for DryRun
         self.request_id = invocation.request_id
         self.executed_version = executed_version
         self._invocation = invocation
-        self._log = log
         self._grace_s = grace_s
         self._parts = iter(invocation.stream or ())
 
@@ -203,7 +212,7 @@ class Result:
     def log(self) -> bytes:
         """The log from START (or the init phase before it) to REPORT, or as much of it as is available."""
         self.wait_for_end()
-        return self._invocation.log or self._log.since(self._invocation.log_start)
+        return self._invocation.log
 
     @property
     def log_tail(self) -> bytes:

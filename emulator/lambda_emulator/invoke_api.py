@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 from lambda_emulator.event_stream import CONTENT_TYPE, invoke_complete, payload_chunk
 from lambda_emulator.http_server import BodyTooLarge, HttpServer, Request, Response, TruncatedBody
 from lambda_emulator.invocation import Call
+from lambda_emulator.pool import Throttled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ CLIENT_CONTEXT_LIMIT = 3583
 
 # A longer body is not read to its end. Shorter ones are, even if too large, because AWS's SDKs expect that.
 READ_LIMIT = 64 * 1024 * 1024
+
+# When a throttled client may try again, seconds.
+RETRY_AFTER_S = 1
 
 INVOCATION_TYPES = ("RequestResponse", "Event", "DryRun")
 STREAMING_INVOCATION_TYPES = ("RequestResponse", "DryRun")
@@ -52,24 +56,37 @@ _FUNCTION = re.compile(
 
 
 class ApiError(Exception):
-    """A request is rejected before it reaches the function. ``hint`` appears only in the emulator's log."""
+    """A request is rejected before it reaches the function.
 
-    def __init__(self, status: int, name: str, message: str, hint: str = "") -> None:
+    ``reason`` explains why the function is throttled; ``hint`` appears only in the emulator's log.
+    """
+
+    def __init__(self, status: int, name: str, message: str, hint: str = "", reason: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.name = name
         self.hint = hint
+        self.reason = reason
 
     def response(self) -> Response:
         """Return the service's response. Some exceptions capitalise the key of the message."""
         key = "Message" if self.name in ("ResourceNotFoundException", "ServiceException") else "message"
-        body = json.dumps({"Type": "User", key: str(self)}).encode()
+        members = {"Reason": self.reason, "Type": "User", key: str(self)}
+        body = json.dumps({name: value for name, value in members.items() if value}).encode()
         headers = [
             ("Content-Type", "application/json"),
             ("x-amzn-RequestId", str(uuid.uuid4())),
             ("x-amzn-ErrorType", self.name),
         ]
+        if self.reason:
+            headers.append(("Retry-After", str(RETRY_AFTER_S)))
         return Response(self.status, body, headers, note=f"{self.name}: {self}{self.hint}")
+
+
+def too_many_requests(throttled: Throttled) -> ApiError:
+    """Return the service's error for an event that found all slots busy."""
+    hint = f" ({throttled})"
+    return ApiError(429, "TooManyRequestsException", "Rate Exceeded.", hint, throttled.reason)
 
 
 class Target(NamedTuple):
@@ -97,6 +114,8 @@ class InvokeApi:
     def _handle(self, request: Request) -> Response:
         try:
             return self._route(request)
+        except Throttled as throttled:
+            return too_many_requests(throttled).response()
         except ApiError as error:
             return error.response()
 

@@ -13,13 +13,57 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-class Log:
-    """Everything that a function has logged; an invocation's log is a slice of it."""
+# A line without an end is passed on in pieces of this size, as CloudWatch cuts it.
+LONGEST_LINE = 256 * 1024
 
-    def __init__(self, listener: Callable[[bytes], None] | None = None) -> None:
-        self._data = bytearray()
-        self._lock = threading.Lock()
+
+class Log:
+    """Everything that a function logs: the lines of its environments, in the order in which they end."""
+
+    def __init__(self, listener: Callable[[bytes], None] | None = None, *, keep: bool = True) -> None:
+        """``listener`` is called with each piece; without ``keep``, the log remembers nothing."""
         self._listener = listener
+        self._keep = keep
+        self._data = bytearray()
+        self._streams: list[LogStream] = []  # those with an unfinished line are the reason to know them
+        self._lock = threading.Lock()
+
+    def stream(self) -> LogStream:
+        """Open a stream for one writer, which ends with `close`."""
+        stream = LogStream(self)
+        with self._lock:
+            self._streams.append(stream)
+        return stream
+
+    def append(self, lines: bytes) -> None:
+        with self._lock:
+            if self._keep:
+                self._data += lines
+            if self._listener is not None and lines:
+                self._listener(lines)
+
+    def remove(self, stream: LogStream) -> None:
+        with self._lock:
+            self._streams.remove(stream)
+
+    def text(self) -> bytes:
+        """Return the whole log, including unfinished lines."""
+        with self._lock:
+            return b"".join([self._data, *(stream.unfinished for stream in self._streams)])
+
+
+class LogStream:
+    """The log of one environment; an invocation's log is a slice of it.
+
+    It passes whole lines on to the function's log, so that those of several environments do not mix.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self.unfinished = b""
+        self._log = log
+        self._data = bytearray()
+        self._forgotten = 0  # bytes that were logged before those in ``_data``
+        self._lock = threading.Lock()
 
     def write(self, data: bytes) -> None:
         """Append output of the function, unchanged."""
@@ -29,22 +73,38 @@ class Log:
     def write_line(self, text: str) -> None:
         """Append a line of the platform, on a new line even if the function's last one is unfinished."""
         with self._lock:
-            fresh = not self._data or self._data.endswith(b"\n")
-            self._append(b"" if fresh else b"\n")
-            self._append(text.encode("utf-8", "replace") + b"\n")
+            line = text.encode("utf-8", "replace") + b"\n"
+            self._append(b"\n" + line if self.unfinished else line)
 
     def __len__(self) -> int:
-        return len(self._data)
+        return self._forgotten + len(self._data)
 
     def since(self, start: int) -> bytes:
-        """Return what was logged after the log was ``start`` bytes long."""
+        """Return what was logged after the log was ``start`` bytes long, unless it is forgotten."""
         with self._lock:
-            return bytes(self._data[start:])
+            return bytes(self._data[max(0, start - self._forgotten) :])
+
+    def forget(self, end: int) -> None:
+        """Drop the first ``end`` bytes: no slice begins there any more."""
+        with self._lock:
+            del self._data[: max(0, end - self._forgotten)]
+            self._forgotten = max(self._forgotten, end)
+
+    def close(self) -> None:
+        with self._lock:
+            self._log.append(self.unfinished)
+            self.unfinished = b""
+        self._log.remove(self)
 
     def _append(self, data: bytes) -> None:
         self._data += data
-        if self._listener is not None and data:
-            self._listener(data)
+        self.unfinished += data
+        end = self.unfinished.rfind(b"\n") + 1
+        if not end and len(self.unfinished) > LONGEST_LINE:
+            end = len(self.unfinished)
+        if end:
+            lines, self.unfinished = self.unfinished[:end], self.unfinished[end:]
+            self._log.append(lines)
 
 
 class Frame(NamedTuple):
@@ -65,7 +125,7 @@ class FrameDecoder:
 
     HEAD = struct.Struct(">IIQ")
 
-    def __init__(self, frames: list[Frame], log: Log) -> None:
+    def __init__(self, frames: list[Frame], log: LogStream) -> None:
         self._frames = frames
         self._log = log
         self._buffer = b""

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from lambda_emulator.configuration import Configuration
     from lambda_emulator.http_server import Request, Response
     from lambda_emulator.invocation import Invocation
-    from lambda_emulator.log import Log
+    from lambda_emulator.log import LogStream
 
 SUCCESS = "success"  # other statuses are "error" and "timeout"
 RUNTIME_VERSION = "provided:al2023"
 
 
-def platform_log(log: Log, configuration: Configuration) -> PlatformLog:
+def platform_log(log: LogStream, configuration: Configuration) -> PlatformLog:
     """Return the platform log in the function's log format."""
     return JsonLog(log, configuration) if configuration.logs_json else PlatformLog(log, configuration)
 
@@ -35,7 +35,7 @@ def platform_log(log: Log, configuration: Configuration) -> PlatformLog:
 class PlatformLog:
     """The platform's log as lines of text."""
 
-    def __init__(self, log: Log, configuration: Configuration) -> None:
+    def __init__(self, log: LogStream, configuration: Configuration) -> None:
         self._log = log
         self._configuration = configuration
 

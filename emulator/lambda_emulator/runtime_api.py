@@ -107,7 +107,7 @@ class RuntimeApi:
         self,
         configuration: Configuration,
         *,
-        requests: list[Recorded],
+        record: Callable[[Recorded], None],
         on_pause: Callable[[], None],
         on_restore: Callable[[], None],
         on_error: Callable[[str], None],
@@ -120,7 +120,7 @@ class RuntimeApi:
         self.closed = False  # responses are no longer accepted
         self.extensions = Extensions(configuration)
         self.idle_since = 0.0  # when the runtime last called `next`, by the monotonic clock
-        self._requests = requests
+        self._record = record
         self._on_pause = on_pause
         self._on_restore = on_restore
         self._configuration = configuration
@@ -157,7 +157,7 @@ class RuntimeApi:
 
     def _handle(self, request: Request) -> Response | None:
         record = Recorded(request.method, request.target, request.headers)
-        self._requests.append(record)
+        self._record(record)
         response = self._route(request, record)
         if response is not None:
             if request.unread and not response.close:

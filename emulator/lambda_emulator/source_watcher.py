@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 
 class SourceWatcher:
@@ -10,11 +11,13 @@ class SourceWatcher:
 
     def __init__(self, root: str) -> None:
         self._root = root
+        self._lock = threading.Lock()
         self._seen = self._look()
 
     def changed(self) -> list[str]:
         """Return the files added, removed or written since the last call, relative to the folder."""
-        previous, self._seen = self._seen, self._look()
+        with self._lock:
+            previous, self._seen = self._seen, self._look()
         differing = {path for path, _ in self._seen.items() ^ previous.items()}
         return sorted(os.path.relpath(path, self._root) for path in differing)
 

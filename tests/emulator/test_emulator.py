@@ -216,35 +216,12 @@ class AnInvocation(EmulatorTestCase):
         self.assertSucceeds(function.invoke(), 1)
         self.assertLess(time.monotonic() - began, 5)
 
-    def test_waits_for_earlier_invocations(self) -> None:
-        function = self.start(
-            "while True:\n"
-            "    request_id, event, headers = take()\n"
-            "    time.sleep(0.02)\n"
-            "    print('event', event)\n"
-            "    respond(request_id, event)"
-        )
-        results: dict[int, Result] = {}
-
-        def invoke(number: int) -> None:
-            results[number] = function.invoke(str(number).encode())
-
-        threads = [threading.Thread(target=invoke, args=(number,)) for number in range(5)]
-        for thread in threads:
-            thread.start()
-            time.sleep(0.005)
-        for thread in threads:
-            thread.join()
-        self.assertEqual([0, 1, 2, 3, 4], [json.loads(results[number].payload) for number in range(5)])
-        self.assertEqual(["0", "1", "2", "3", "4"], re.findall(r"event (\d)", function.log_text()))
-        self.assertEqual(0, function.restarts)
-
     def test_of_type_event_returns_immediately(self) -> None:
         function = self.start("while True:\n  r, event, _ = take(); time.sleep(0.3); respond(r, event)")
         result = function.invoke(b'"later"', invocation_type="Event")
         self.assertNotIn("response", [call for call, _ in self.statuses(function)])
         self.assertEqual((202, b""), (result.status, result.payload))
-        self.assertSucceeds(function.invoke(b'"now"'), "now")
+        self.wait_for_log(function, "REPORT ")
         self.assertIn(b'"later"', [request.body for request in function.requests])
 
     def test_of_type_dry_run_does_not_call_the_function(self) -> None:
@@ -556,18 +533,18 @@ class AFailure(EmulatorTestCase):
         )
         self.assertTrue(self.holds(lock))
         results: list[Result] = []
-        threads = [threading.Thread(target=lambda: results.append(function.invoke())) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        time.sleep(0.1)
+        thread = threading.Thread(target=lambda: results.append(function.invoke()))
+        thread.start()
+        self.wait_for_log(function, "START ")
         function.close()
-        for thread in threads:
-            thread.join(5)
+        thread.join(5)
+        results.append(function.invoke())
         deadline = time.monotonic() + 5  # killed immediately, but the kernel may need some time to clean up
         while self.holds(lock) and time.monotonic() < deadline:
             time.sleep(0.01)
         self.assertFalse(self.holds(lock))
-        self.assertEqual(["Unhandled"] * 3, [result.function_error for result in results])
+        self.assertFunctionError(results[0], "Runtime.ExitError")
+        self.assertFunctionError(results[1], "Sandbox.Failure", "stopped")
         self.assertEqual(0, function.restarts)
 
 
@@ -1317,6 +1294,23 @@ class TheCommandLine(EmulatorTestCase):
         for complaint, words in cases:
             with self.subTest(words):
                 done = self.emulate("run", *self.options, *words)
+                self.assertEqual((2, b""), (done.returncode, done.stdout))
+                self.assertIn(complaint, done.stderr.decode())
+
+    def test_explains_an_invalid_option_of_the_server_and_exits_with_2(self) -> None:
+        cases = [
+            *(
+                (f"'{given}' is not a concurrency; expected a number of environments from 1 to 1000", option)
+                for given, option in ((given, f"--concurrency={given}") for given in ("0", "x", "1001"))
+            ),
+            *(
+                (f"'{given}' is not a duration; expected a number of seconds above 0", f"--idle={given}")
+                for given in ("0", "-1", "inf", "soon")
+            ),
+        ]
+        for complaint, option in cases:
+            with self.subTest(option):
+                done = self.emulate("serve", *self.options, option)
                 self.assertEqual((2, b""), (done.returncode, done.stdout))
                 self.assertIn(complaint, done.stderr.decode())
 

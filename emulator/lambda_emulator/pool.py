@@ -1,0 +1,269 @@
+"""Own a function's environments: start them, hand out their slots, recycle them.
+
+An environment in service takes new invocations. It leaves the service when its process has ended, when a
+source file has changed, when it was idle for long, or when its client has left and its place is needed; it is
+closed as soon as it has no invocation any more.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from lambda_emulator.environment import Environment
+from lambda_emulator.source_watcher import SourceWatcher
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Optional
+
+    from lambda_emulator.configuration import Configuration
+    from lambda_emulator.invocation import Invocation
+    from lambda_emulator.log import LogStream
+
+    Start = Callable[[Optional[LogStream]], Environment]
+
+# How long an event waits for an environment that has responded and only finishes its work, before it gets a
+# new environment. A client that sends one request after the other would otherwise need two environments.
+PATIENCE_S = 0.1
+
+
+class Throttled(Exception):
+    """All environments are busy, so the event is rejected; ``reason`` is Lambda's name for the limit."""
+
+    reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
+
+
+class Stopped(Exception):
+    """The pool has been closed."""
+
+
+class Pool:
+    """The environments of one function, at most ``configuration.concurrency`` in service."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        start: Start,
+        warn: Callable[[str], None],
+        *,
+        grace_s: float,
+        watcher: SourceWatcher | None,
+    ) -> None:
+        """``start``: create an environment that continues a log stream, or opens one if it is None.
+
+        ``grace_s``: how long an event waits at the limit for an environment that has already responded.
+        """
+        self.starts = 0
+        self.newest: Environment | None = None
+        self.exit_status: int | None = None  # that of the last process that has been ended
+        self._limit = configuration.concurrency
+        self._idle_s = configuration.idle_s
+        self._start = start
+        self._warn = warn
+        self._grace_s = grace_s
+        self._watcher = watcher
+        self._known: list[Environment] = []  # not yet closed, oldest first
+        self._in_service: list[Environment] = []
+        self._left: list[Environment] = []  # taken out of service because their clients have left
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self._recycler = threading.Thread(target=self._recycle, name="recycler", daemon=True)
+
+    def open(self) -> Environment:
+        """Start the first environment."""
+        with self._changed:
+            environment = self._add()
+        self._recycler.start()
+        return environment
+
+    def close(self) -> None:
+        """End all environments. The invocations that run in them fail, and close them."""
+        with self._changed:
+            self._closing.set()
+            self._in_service.clear()
+            known = list(self._known)
+            self._changed.notify_all()
+        _in_parallel([environment.end for environment in known])
+        with self._changed:
+            self._changed.wait_for(lambda: not any(environment.active for environment in known))
+        for environment in known:
+            self.dispose(environment)
+        if self._recycler.is_alive():
+            self._recycler.join()
+
+    @property
+    def environments(self) -> list[Environment]:
+        return list(self._known)
+
+    def acquire(self, invocation: Invocation) -> Environment:
+        """Reserve a slot: of the idle environment that was used last, or of a new one.
+
+        Raise Throttled if all are busy. `release` the slot at the end of the invocation.
+        """
+        if self._watcher is not None:
+            self._retire_changed(self._watcher)
+        surplus: list[Environment] = []
+        with self._changed:
+            patience_s = self._grace_s if self._is_full() else min(self._grace_s, PATIENCE_S)
+            self._changed.wait_for(
+                lambda: self._closing.is_set() or self._idle() is not None or not self._is_ending(),
+                patience_s,
+            )
+            if self._closing.is_set():
+                raise Stopped
+            environment = self._idle()
+            if environment is None and self._is_full():
+                surplus = self._make_room()
+            if environment is None and not self._is_full():
+                environment = self._add()
+            if environment is not None:
+                environment.active.append(invocation)
+        _in_parallel([oldest.end for oldest in surplus])
+        if environment is None:
+            busy = "the only environment is" if self._limit == 1 else f"all {self._limit} environments are"
+            raise Throttled(f"{busy} busy; --concurrency sets the limit")
+        return environment
+
+    def replace(self, environment: Environment, invocation: Invocation) -> Environment:
+        """Move an invocation to a new environment, which continues the log of the old one."""
+        self.discard(environment)
+        with self._changed:
+            environment.active.remove(invocation)
+            self._known.remove(environment)
+            successor = self._add(environment.log)
+            successor.active.append(invocation)
+            if self._closing.is_set():  # close() does not know it
+                successor.end()
+        return successor
+
+    def discard(self, environment: Environment) -> None:
+        """Take an environment out of service and end its process."""
+        with self._changed:
+            if environment in self._in_service:
+                self._in_service.remove(environment)
+        self._stop(environment)
+
+    def environment_of(self, invocation: Invocation) -> Environment:
+        with self._changed:
+            return next(one for one in self._known if invocation in one.active)
+
+    def release(self, invocation: Invocation) -> Environment | None:
+        """Free the slot; return its environment if it is out of service, so must be disposed of."""
+        environment = self.environment_of(invocation)
+        with self._changed:
+            environment.active.remove(invocation)
+            environment.last_used = time.monotonic()
+            if environment in self._left:
+                self._left.remove(environment)
+            self._changed.notify_all()
+            return None if environment in self._in_service or environment.active else environment
+
+    def dispose(self, environment: Environment) -> None:
+        """End an environment without invocations for good; nothing happens the second time."""
+        self._stop(environment)
+        with self._changed:
+            if environment not in self._known:
+                return
+            self._known.remove(environment)
+        environment.log.close()
+
+    def _stop(self, environment: Environment) -> None:
+        environment.stop()
+        self.exit_status = environment.exit_status
+
+    # The following are called with the lock held.
+
+    def _add(self, log: LogStream | None = None) -> Environment:
+        environment = self._start(log)
+        self.starts += 1
+        self.newest = environment
+        self._known.append(environment)
+        self._in_service.append(environment)
+        return environment
+
+    def _is_full(self) -> bool:
+        return len(self._in_service) >= self._limit
+
+    def _idle(self) -> Environment | None:
+        """Return the idle environment that was used last."""
+        idle = [environment for environment in self._in_service if not environment.active]
+        return max(idle, key=lambda environment: environment.last_used, default=None)
+
+    def _is_ending(self) -> bool:
+        """Return whether an environment has responded and will soon be idle."""
+        return any(
+            invocation.responded.is_set()
+            for environment in self._in_service
+            for invocation in environment.active
+        )
+
+    def _make_room(self) -> list[Environment]:
+        """Take an environment out of service whose client has left; return those that must end for it.
+
+        On Lambda too, the function continues without its client. Here it does not count any more, but not
+        more environments continue than may be in service.
+        """
+        for environment in self._in_service:
+            for invocation in environment.active:
+                if invocation.unwanted:
+                    self._in_service.remove(environment)
+                    self._left.append(environment)
+                    self._warn(
+                        f"The client of RequestId {invocation.request_id} has left. The function continues,"
+                        " as on Lambda; the next event gets a new environment."
+                    )
+                    surplus = self._left[: -self._limit]
+                    del self._left[: -self._limit]
+                    return surplus
+        return []
+
+    # Recycling.
+
+    def _retire_changed(self, watcher: SourceWatcher) -> None:
+        """After a change of the source, let only new environments handle new events."""
+        changed = watcher.changed()
+        if not changed:
+            return
+        with self._changed:
+            idle = [environment for environment in self._in_service if not environment.active]
+            self._in_service.clear()
+        self._dispose_all(idle)
+        files = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
+        self._warn(f"A source file has changed: {files}. A new environment starts.")
+
+    def _recycle(self) -> None:
+        """End environments that were idle for long."""
+        while True:
+            with self._changed:
+                now = time.monotonic()
+                idle = [environment for environment in self._in_service if not environment.active]
+                expired = [one for one in idle if one.last_used + self._idle_s <= now]
+                self._in_service = [one for one in self._in_service if one not in expired]
+                waiting = [one.last_used + self._idle_s - now for one in idle if one not in expired]
+            if expired:
+                self._dispose_all(expired)
+                self._warn(_recycled(len(expired), self._idle_s))
+            if self._closing.wait(min([self._idle_s, *waiting, threading.TIMEOUT_MAX])):
+                return
+
+    def _dispose_all(self, environments: Iterable[Environment]) -> None:
+        _in_parallel([lambda one=one: self.dispose(one) for one in environments])  # type: ignore[misc]
+
+
+def _recycled(count: int, idle_s: float) -> str:
+    what = "An environment was" if count == 1 else f"{count} environments were"
+    return f"{what} idle for {idle_s:g} seconds and ended, as on Lambda."
+
+
+def _in_parallel(calls: list[Callable[[], None]]) -> None:
+    """Make several calls that may wait, and wait for all."""
+    if len(calls) == 1:
+        calls[0]()
+        return
+    threads = [threading.Thread(target=call, daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

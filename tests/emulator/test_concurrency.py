@@ -1,0 +1,231 @@
+"""Several invocations at once: environments, their limit, their reuse and their end."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from lambda_emulator.function import Function, Result, Throttled
+from lambda_emulator.function_url import FunctionUrl
+from lambda_emulator.invoke_api import InvokeApi
+
+from tests.emulator.test_emulator import ECHO, EmulatorTestCase
+from tests.emulator.test_emulator_shutdown import EXTENSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Responds with its process id. An event names a file for which the runtime waits.
+WAITING = """
+print("loaded")
+while True:
+    request_id, event, headers = take()
+    print("event", event)
+    while json.loads(event) and not os.path.exists(json.loads(event)):
+        time.sleep(0.002)
+    respond(request_id, os.getpid())
+"""
+
+
+class ConcurrencyTestCase(EmulatorTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.callers = ThreadPoolExecutor(40)
+        self.addCleanup(self.callers.shutdown)
+
+    def begin(self, function: Function, event: object, **details: Any) -> Future[Result]:
+        """Invoke on another thread, and wait until the runtime has the event."""
+        text = json.dumps(event)
+        times = function.log_text().count(f"event {text}\n")
+        future = self.callers.submit(function.invoke, text.encode(), **details)
+        self.wait_for_log(function, f"event {text}\n", times + 1)
+        return future
+
+    def let(self, name: str) -> None:
+        (self.folder / name).touch()
+
+    def pid(self, result: Result) -> int:
+        self.assertIsNone(result.function_error, result.payload)
+        return int(result.payload)
+
+
+class Environments(ConcurrencyTestCase):
+    def test_handle_as_many_events_at_once_as_the_limit_allows(self) -> None:
+        function = self.start(WAITING, concurrency=3, timeout_s=60)
+        waiting = [self.begin(function, "go") for _ in range(3)]
+        self.assertRaisesRegex(Throttled, "all 3 environments are busy", function.invoke)
+        self.let("go")
+        self.assertEqual(3, len({self.pid(future.result()) for future in waiting}))
+        self.assertEqual(2, function.restarts)
+
+    def test_have_separate_logs(self) -> None:
+        function = self.start(WAITING, concurrency=2, timeout_s=60)
+        first, second = self.begin(function, "one"), self.begin(function, "two")
+        self.let("one")
+        self.let("two")
+        for future, event in ((first, "one"), (second, "two")):
+            log = re.sub(r"\b[0-9a-f-]{36}\b", "ID", future.result().log.decode())
+            expected = f'loaded\nSTART RequestId: ID Version: $LATEST\nevent "{event}"\nEND RequestId: ID\n'
+            self.assertEqual(expected, log[: len(expected)])
+            self.assertRegex(log[len(expected) :], r"^REPORT .*Init Duration: .*\t\n$")
+
+    def test_do_not_mix_their_lines(self) -> None:
+        function = self.start(
+            """
+            while True:
+                r, *_ = take()
+                for n in range(300):
+                    os.write(1, b"<"); os.write(2, b"%d " % os.getpid()); os.write(1, b"x" * 200 + b">\\n")
+                respond(r, 1)
+            """,
+            concurrency=4,
+            timeout_s=60,
+        )
+        for future in [self.callers.submit(function.invoke) for _ in range(4)]:
+            self.assertSucceeds(future.result(), 1)
+        lines = [line for line in function.log_text().splitlines() if line[0] in "<x"]
+        self.assertEqual(1200, len(lines))
+        self.assertEqual([], [line for line in lines if not re.fullmatch("<[0-9]+ x{200}>", line)])
+
+    def test_are_reused_the_one_that_was_used_last_first(self) -> None:
+        function = self.start(WAITING, concurrency=3, timeout_s=60)
+        waiting = {name: self.begin(function, name) for name in ("a", "b", "c")}
+        pids = {}
+        for name in ("b", "c", "a"):
+            self.let(name)
+            pids[name] = self.pid(waiting[name].result())
+        for _ in range(3):
+            self.assertEqual(pids["a"], self.pid(function.invoke(b'""')))
+        self.begin(function, "d")
+        self.assertEqual(pids["c"], self.pid(function.invoke(b'""')))
+        self.let("d")
+
+    def test_serve_a_client_that_does_not_wait_for_the_end_of_an_invocation(self) -> None:
+        function = self.start(
+            "while True:\n  r, event, _ = take(); respond(r, os.getpid()); time.sleep(json.loads(event))",
+            concurrency=2,
+            timeout_s=60,
+        )
+        api = self.serve(function)
+        pids = {api(b"0.01")[1] for _ in range(10)}
+        self.assertEqual((1, 0), (len(pids), function.restarts))
+        api(b"3")
+        self.assertNotIn(api(b"0")[1], pids, "it does not wait as long for the first one")
+
+    def test_are_waited_for_at_the_limit_if_they_have_responded(self) -> None:
+        function = self.start(
+            "while True:\n  r, event, _ = take(); respond(r, 1); time.sleep(json.loads(event))",
+            response_grace_s=60,
+            timeout_s=60,
+        )
+        api = self.serve(function)
+        self.assertEqual((200, b"1"), api(b"0.4")[:2])
+        self.assertEqual((200, b"1"), api(b"0")[:2])
+        self.assertEqual(0, function.restarts)
+
+    def test_end_together_when_the_function_is_closed(self) -> None:
+        function = self.start(
+            EXTENSION + "kept = ready(register()[2])\n"
+            "on_sigterm(lambda: os.write(1, b'asked\\n'))\n"
+            "while True:\n  r, *_ = take(); print('event'); respond(r, os.getpid()); time.sleep(0.3)",
+            concurrency=5,
+            shutdown_grace_s=0.6,
+            timeout_s=60,
+        )
+        for future in [self.callers.submit(function.invoke) for _ in range(5)]:
+            future.result()
+        began = time.monotonic()
+        function.close()
+        self.assertLess(time.monotonic() - began, 2.5)
+        self.assertEqual(5, function.log_text().count("asked\n"))
+
+    def test_end_after_they_were_idle(self) -> None:
+        function = self.start(
+            EXTENSION + "kept = ready(register()[2])\n"
+            "on_sigterm(lambda: (print('bye'), os._exit(7)))\n"
+            "while True:\n  r, event, _ = take(); time.sleep(json.loads(event)); respond(r, os.getpid())",
+            shutdown_grace_s=60,
+            timeout_s=60,
+            idle_s=0.5,
+        )
+        first = self.pid(function.invoke(b"0.8"))
+        self.assertNotIn("idle", function.log_text(), "it was busy")
+        self.assertEqual(first, self.pid(function.invoke(b"0")))
+        self.wait_for_log(function, "bye\nAn environment was idle for 0.5 seconds and ended, as on Lambda.\n")
+        self.assertEqual((7, 0), (function.exit_status, function.restarts))
+        self.assertNotEqual(first, self.pid(function.invoke(b"0")))
+
+    def test_finish_their_event_when_a_source_file_has_changed(self) -> None:
+        function = self.start(WAITING, concurrency=1, reload=True, timeout_s=60)
+        waiting = self.begin(function, "go")
+        (self.folder / "hello.py").touch()
+        second = self.pid(function.invoke(b'""'))  # does not wait for the old one
+        self.let("go")
+        first = self.pid(waiting.result())
+        self.assertNotEqual(first, second)
+        self.assertEqual(second, self.pid(function.invoke(b'""')))
+        self.wait_until(lambda: function.exit_status == -9)
+
+    def test_forget_what_was_logged_and_requested_unless_they_record_it(self) -> None:
+        function = self.start("while True: r, *_ = take(); print('#' * 10_000); respond(r, 1)", record=False)
+        results = [function.invoke() for _ in range(3)]
+        self.assertEqual([10_000] * 3, [result.log.count(b"#") for result in results])
+        self.assertEqual(("", []), (function.log_text(), function.requests))
+        self.assertEqual(0, sum(len(one.log.since(0)) for one in function._pool.environments))
+
+    def serve(self, function: Function) -> Any:
+        """Return a function that posts an event to the Invoke API: status, body, headers."""
+        api = InvokeApi(function)
+        self.addCleanup(api.close)
+
+        def post(event: bytes) -> tuple[int, bytes, http.client.HTTPMessage]:
+            connection = http.client.HTTPConnection(api.url[len("http://") :], timeout=20)
+            self.addCleanup(connection.close)
+            connection.request("POST", "/2015-03-31/functions/function/invocations", event)
+            reply = connection.getresponse()
+            return reply.status, reply.read(), reply.headers
+
+        return post
+
+    def test_reject_further_events_as_lambda_does(self) -> None:
+        shown: list[str] = []
+        function = self.start(WAITING, timeout_s=60, request_log=shown.append)
+        api, url = self.serve(function), FunctionUrl(function)
+        self.addCleanup(url.close)
+        self.begin(function, "go")
+        connection = http.client.HTTPConnection(url.url[len("http://") : -1], timeout=20)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/")
+        reply = connection.getresponse()
+        for status, body, headers in (api(b'""'), (reply.status, reply.read(), reply.headers)):
+            self.assertEqual((429, "TooManyRequestsException"), (status, headers["x-amzn-ErrorType"]))
+            self.assertEqual("1", headers["Retry-After"])
+            reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
+            expected = {"Reason": reason, "Type": "User", "message": "Rate Exceeded."}
+            self.assertEqual(expected, json.loads(body))
+        self.let("go")
+        self.wait_until(lambda: len(shown) == 2)
+        for line in shown:
+            self.assertIn("Rate Exceeded. (the only environment is busy; --concurrency sets the limit)", line)
+        self.assertEqual(1, function.log_text().count("START "), "none of these reaches the function")
+
+    def test_are_not_disturbed_by_many_callers(self) -> None:
+        function = self.start(ECHO, concurrency=8, response_grace_s=60, timeout_s=60)
+        throttled = threading.Semaphore(0)
+
+        def call(number: int) -> None:
+            for turn in range(10):
+                try:
+                    self.assertSucceeds(function.invoke(b"[%d, %d]" % (number, turn)), [number, turn])
+                except Throttled:
+                    throttled.release()
+
+        for future in [self.callers.submit(call, number) for number in range(8)]:
+            future.result()
+        self.assertFalse(throttled.acquire(blocking=False))
+        self.assertLess(function.restarts, 8)
