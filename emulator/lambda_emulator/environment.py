@@ -14,7 +14,7 @@ import time
 from lambda_emulator.configuration import variables
 from lambda_emulator.invocation import exit_reason
 from lambda_emulator.log import FrameDecoder, Pipe, PipeReader
-from lambda_emulator.peak_memory import peak_memory_kb
+from lambda_emulator.memory import MemoryGauge
 from lambda_emulator.platform_log import platform_log
 from lambda_emulator.runtime_api import RuntimeApi
 
@@ -55,7 +55,7 @@ class Environment:
         self.platform = platform_log(log, configuration)
         self.active: list[Invocation] = []  # in its slots; the pool's lock protects it
         self.exit_status: int | None = None  # negative: the signal
-        self.max_memory_mb = 0  # stays 0 if the runtime ends before its first call
+        self.memory = MemoryGauge()
         self.started = time.monotonic()
         self.init_ms = 0.0
         self.restore_ms: float | None = None  # None without a snapshot
@@ -98,6 +98,7 @@ class Environment:
                 pass_fds=passed,
                 start_new_session=True,  # a separate process group, which can be killed as a whole
             )
+            self.memory.watch(self._process.pid)
         except OSError as error:
             self.start_error = error
         for pipe in self._pipes:
@@ -108,6 +109,10 @@ class Environment:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
+
+    @property
+    def max_memory_mb(self) -> int:
+        return self.memory.max_kb // 1024
 
     @property
     def init_error(self) -> FunctionResponse | None:
@@ -224,8 +229,7 @@ class Environment:
         """Log the process's output and measure its memory, while the process waits for us."""
         for pipe in self._pipes:
             pipe.drain()
-        if self._process is not None:
-            self.max_memory_mb = max(self.max_memory_mb, peak_memory_kb(self._process.pid) // 1024)
+        self.memory.sample()
 
     def _watch(self) -> None:
         """Wait for the end of the process, then read its last requests and its output."""

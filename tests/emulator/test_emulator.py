@@ -253,6 +253,22 @@ class TheLog(EmulatorTestCase):
         self.assertTrue(100 <= report.max_memory_mb < 400, report)
         self.assertLess(report.duration_ms + (report.init_ms or 0), report.billed_ms + 1)
 
+    def test_reports_what_processes_share_once(self) -> None:
+        function = self.start(
+            "block = bytearray(100_000_000)\n"
+            "children = []\n"
+            "for _ in range(4):\n"
+            "    child = os.fork()\n"
+            "    if child == 0: time.sleep(60)\n"
+            "    children.append(child)\n"
+            "r, event, _ = take(); respond(r, 1)\n"
+            "r, event, _ = take(); [os.kill(child, 9) for child in children]; [os.wait() for _ in children]\n"
+            "respond(r, 1); take()",
+            timeout_s=60,
+        )
+        for _ in range(2):  # the maximum does not fall
+            self.assertTrue(100 <= function.invoke().report.max_memory_mb < 200)
+
     def test_warns_when_the_function_exceeds_its_memory(self) -> None:
         source = "block = bytearray(200_000_000)\nwhile True: r, *_ = take(); respond(r, 1)"
         for memory_mb, times in [(1024, 0), (128, 1)]:
