@@ -8,12 +8,13 @@ To read the code, start with ``function.py``, which follows an invocation from s
 these two::
 
     SDK ───── HTTP ─ invoke_api ───┐
-    browser ─ HTTP ─ function_url ─┴─ function ─ environment ─ runtime_api ─ HTTP ─ the function's process
-                                         │            └─────── log ───────── pipe ──────────┘
+    browser ─ HTTP ─ function_url ─┴─ function ─ pool ─ environment ─ runtime_api ─ HTTP ─ a process
+                                         │                    └─────── log ───────── pipe ────┘
                                       terminal
 
-``platform_log`` writes the platform's own log lines. ``response_stream`` carries a streamed response from
-``runtime_api`` to the caller.
+``pool`` decides which environment handles an event. ``managed_api`` replaces ``runtime_api`` on managed
+instances. ``platform_log`` writes the platform's own log lines. ``response_stream`` carries a streamed
+response from ``runtime_api`` to the caller.
 """
 
 import sys

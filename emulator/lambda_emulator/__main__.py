@@ -26,7 +26,7 @@ from lambda_emulator.terminal import Terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from lambda_emulator.invocation import Result
@@ -36,7 +36,10 @@ DEFAULT_EVENT = '{"name": "world"}'
 # Lambda's limits: whole seconds; megabytes, where more than 10240 need managed instances.
 LONGEST_TIMEOUT = 900
 LEAST_MEMORY, MOST_MEMORY = 128, 32_768
+MANAGED_MEMORY = 2048  # the least on managed instances
 MOST_ENVIRONMENTS = 1000  # the default quota of an account
+MOST_SLOTS = 1600
+DEFAULT_CONCURRENCY = 10
 MEMORY_RANGE = f"{LEAST_MEMORY} to 10240 MB (on managed instances up to {MOST_MEMORY} MB)"
 
 # Exit statuses.
@@ -221,11 +224,13 @@ def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
             f"folder {task_root.absolute()} does not exist;"
             " set --task-root to the folder that contains the handler's file"
         )
+    check_managed(options)
     environment, inherit = read_variables(options.env)
     if options.log_format:
         environment["AWS_LAMBDA_LOG_FORMAT"] = options.log_format
     if options.log_level:
         environment["AWS_LAMBDA_LOG_LEVEL"] = options.log_level
+    serving = options.command == "serve"
     return Function(
         options.handler,
         task_root,
@@ -234,18 +239,39 @@ def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
         inherit=inherit,
         credentials=options.credentials,
         name=options.name or default_name(options.handler),
-        memory_mb=options.memory,
+        memory_mb=options.memory or (MANAGED_MEMORY if options.managed else LEAST_MEMORY),
+        managed=options.managed,
+        vcpus=options.vcpus,
         timeout_s=options.timeout,
         initialization_type="snap-start" if options.snap_start else "on-demand",
-        concurrency=getattr(options, "concurrency", 1),
-        idle_s=getattr(options, "idle", math.inf),
-        reload=getattr(options, "reload", False),
+        concurrency=getattr(options, "concurrency", None) or (DEFAULT_CONCURRENCY if serving else 1),
+        idle_s=options.idle if serving else math.inf,
+        reload=serving and options.reload,
         record=False,
         # `run` waits for the end of the invocation, including what runs after the response.
-        response_grace_s=options.timeout + 1 if options.command == "run" else 1.0,
+        response_grace_s=1.0 if serving else options.timeout + 1,
         log=terminal.log,
         request_log=terminal.line,
     )
+
+
+def check_managed(options: argparse.Namespace) -> None:
+    """Raise UsageError for options that contradict --managed."""
+    if options.vcpus and not options.managed:
+        raise UsageError("--vcpus works only together with --managed; add for example --managed 16")
+    if options.managed and options.snap_start:
+        raise UsageError("managed instances have no SnapStart; use either --managed or --snap-start")
+    if options.managed and getattr(options, "concurrency", None):
+        raise UsageError(
+            "--managed has one environment with several slots, --concurrency several environments with one;"
+            " use one of them"
+        )
+    if options.vcpus:
+        count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+        if not count:
+            raise UsageError("--vcpus needs Linux, where a process can be bound to processors")
+        if options.vcpus > count:
+            raise UsageError(f"--vcpus {options.vcpus} is more than the {count} processors of this machine")
 
 
 def find_command(options: argparse.Namespace) -> list[str]:
@@ -354,14 +380,27 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--memory",
         type=_memory,
-        default=LEAST_MEMORY,
         metavar="MB",
-        help=f"the memory setting that the function sees, {MEMORY_RANGE} (default: {LEAST_MEMORY})",
+        help=f"the memory setting that the function sees, {MEMORY_RANGE}"
+        f" (default: {LEAST_MEMORY}; with --managed {MANAGED_MEMORY})",
     )
     add(
         "--snap-start",
         action="store_true",
         help="emulate SnapStart: run the hooks before the snapshot and after the restore",
+    )
+    add(
+        "--managed",
+        type=_count("slots", MOST_SLOTS),
+        default=0,
+        metavar="N",
+        help="emulate managed instances: one environment that handles up to N events at the same time",
+    )
+    add(
+        "--vcpus",
+        type=_count("processors", 192),
+        metavar="K",
+        help="with --managed: how many processors the function sees (default: all)",
     )
     add("--log-format", choices=("Text", "JSON"), help="the function's log format (default: Text)")
     add(
@@ -408,10 +447,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve_parser.add_argument(
         "--concurrency",
-        type=_concurrency,
-        default=10,
+        type=_count("environments", MOST_ENVIRONMENTS),
         metavar="N",
-        help="how many environments handle events at the same time; more events get 429 (default: 10)",
+        help="how many environments handle events at the same time; more events get 429"
+        f" (default: {DEFAULT_CONCURRENCY})",
     )
     serve_parser.add_argument(
         "--idle",
@@ -447,11 +486,15 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _concurrency(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_ENVIRONMENTS:
-        expected = f"expected a number of environments from 1 to {MOST_ENVIRONMENTS}"
-        raise argparse.ArgumentTypeError(f"{text!r} is not a concurrency; {expected}")
-    return int(text)
+def _count(what: str, most: int) -> Callable[[str], int]:
+    """Return a reader of numbers from 1 to ``most``."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of {what}; expected 1 to {most}")
+        return int(text)
+
+    return read
 
 
 def _memory(text: str) -> int:

@@ -71,16 +71,29 @@ class Configuration:
     timeout_s: float = 3.0
     concurrency: int = 1  # how many environments, with one invocation each
     idle_s: float = 300.0  # after how long an idle environment ends
+    managed: int = 0  # on managed instances: the slots of the one environment
+    vcpus: int | None = None  # how many processors the function sees; None: all
     initialization_type: str = "on-demand"
+    init_timeout_s: float = 0.0  # 0 is Lambda's limit
     restore_timeout_s: float = 10.0
     # From SIGTERM to SIGKILL with an extension; Lambda grants 0.3 seconds if one of them is external.
     shutdown_grace_s: float = 0.5
     telemetry: bool = False
     max_response_bytes: int = 6_291_556
+    max_error_bytes: int = 6_291_556
     early_413: bool = False  # reject an oversized response before reading it, as managed instances do
     max_stream_bytes: int = 209_715_200
     # Bytes per second of a streamed response after its first 6 MiB; Lambda's limit is 2 MiB.
     bandwidth: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.managed:
+            self.initialization_type = "lambda-managed-instances"
+            self.early_413 = True
+            self.max_error_bytes = 1024 * 1024
+        if not self.init_timeout_s:
+            on_demand = self.initialization_type == "on-demand"
+            self.init_timeout_s = 10.0 if on_demand else min(max(self.timeout_s, 130.0), 900.0)
 
     @property
     def snap_start(self) -> bool:
@@ -128,6 +141,9 @@ def variables(configuration: Configuration, runtime_api: str) -> dict[str, str]:
         day = time.strftime("%Y/%m/%d", time.gmtime())
         result["AWS_LAMBDA_LOG_GROUP_NAME"] = f"/aws/lambda/{configuration.name}"
         result["AWS_LAMBDA_LOG_STREAM_NAME"] = f"{day}/[{configuration.version}]{uuid.uuid4().hex}"
+    if configuration.managed:
+        result["AWS_LAMBDA_MAX_CONCURRENCY"] = str(configuration.managed)
+        result["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
     if not _is_installed(LANG):
         # CPython would set this itself, as on Lambda (PEP 538). PyPy 3.11 fails to start without it.
         result["LC_CTYPE"] = "C.UTF-8"

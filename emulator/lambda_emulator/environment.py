@@ -1,6 +1,7 @@
 """Run the function's process the way Lambda does, from its start to its end.
 
-An environment serves many invocations, one after the other. `pool` decides which and for how long.
+An environment serves many invocations: one after the other, or on managed instances several at the same time.
+`pool` decides which and for how long.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 
 from lambda_emulator.configuration import variables
 from lambda_emulator.invocation import exit_reason
 from lambda_emulator.log import FrameDecoder, Pipe, PipeReader
+from lambda_emulator.managed_api import ManagedRuntimeApi
 from lambda_emulator.memory import MemoryGauge
+from lambda_emulator.output_socket import OutputSocket
 from lambda_emulator.platform_log import platform_log
 from lambda_emulator.runtime_api import RuntimeApi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
     from lambda_emulator.configuration import Configuration
     from lambda_emulator.invocation import FunctionResponse, Invocation
@@ -50,7 +55,15 @@ class Environment:
         log: LogStream,
         frames: list[Frame],
         record: Callable[[Recorded], None],
+        *,
+        on_room: Callable[[], None],
+        on_exit: Callable[[Environment], None],
     ) -> None:
+        """Start the process.
+
+        ``on_room`` is called when one of several slots is free again, ``on_exit`` when the process has ended,
+        before its callers learn of it.
+        """
         self.log = log
         self.platform = platform_log(log, configuration)
         self.active: list[Invocation] = []  # in its slots; the pool's lock protects it
@@ -68,43 +81,64 @@ class Environment:
         self._stopping = threading.Lock()
         self._stopped = False
         self._ended = threading.Event()  # the process has exited; its last requests may still be in flight
-        self._pipes = [Pipe(log.write)]
+        self._on_exit = on_exit
+        output = Pipe(log.write)
         telemetry = Pipe(FrameDecoder(frames, log).write) if configuration.telemetry else None
-        if telemetry is not None:
-            self._pipes.append(telemetry)
-        self.api = RuntimeApi(
-            configuration,
-            record=record,
-            on_pause=self._take_stock,
-            on_restore=self._restore,
-            on_error=self.platform.error,
-        )
+        workers = OutputSocket(log.write) if configuration.managed and OutputSocket.available else None
+        pipes = [output] if telemetry is None else [output, telemetry]
+        self._outputs: list[Pipe | OutputSocket] = [*pipes] if workers is None else [*pipes, workers]
+        callbacks: dict[str, Any] = {
+            "record": record,
+            "on_pause": self._take_stock,
+            "on_restore": self._restore,
+            "on_error": self.platform.error,
+        }
+        if configuration.managed:
+            callbacks["on_room"] = on_room
+        self.api = (ManagedRuntimeApi if configuration.managed else RuntimeApi)(configuration, **callbacks)
         environment = variables(configuration, self.api.address)
-        passed: tuple[int, ...] = ()
         if telemetry is not None:
             environment["_LAMBDA_TELEMETRY_LOG_FD"] = str(telemetry.writer)
-            passed = (telemetry.writer,)
-        self._reader = PipeReader(self._pipes)
+        if workers is not None:
+            environment["_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET"] = workers.path
+        self._reader = PipeReader(self._outputs)
         self.start_error: OSError | None = None
         self._process: subprocess.Popen[bytes] | None = None
         try:
-            self._process = subprocess.Popen(
-                configuration.command,
-                cwd=configuration.task_root,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=self._pipes[0].writer,
-                stderr=self._pipes[0].writer,
-                pass_fds=passed,
-                start_new_session=True,  # a separate process group, which can be killed as a whole
-            )
+            with _affinity(configuration.vcpus):
+                self._process = subprocess.Popen(
+                    configuration.command,
+                    cwd=configuration.task_root,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output.writer,
+                    stderr=output.writer,
+                    pass_fds=() if telemetry is None else (telemetry.writer,),
+                    start_new_session=True,  # a separate process group, which can be killed as a whole
+                )
             self.memory.watch(self._process.pid)
         except OSError as error:
             self.start_error = error
-        for pipe in self._pipes:
+        for pipe in pipes:
             pipe.close_writer()
         self._watcher = threading.Thread(target=self._watch, name="exit", daemon=True)
         self._watcher.start()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether an event can be handled now, or would explain why none can. Read with the pool's lock."""
+        if not isinstance(self.api, ManagedRuntimeApi):
+            return not self.active
+        promised = sum(not invocation.delivered for invocation in self.active)
+        waits = self.init_outcome != COMPLETED or self.api.closed or self.api.waiting > promised
+        return waits and len(self.active) < self._configuration.managed
+
+    @property
+    def has_room_soon(self) -> bool:
+        """Whether a slot has responded, and is expected to call `next`."""
+        if self._configuration.managed:
+            return len(self.active) < self._configuration.managed
+        return any(invocation.responded.is_set() for invocation in self.active)
 
     @property
     def pid(self) -> int | None:
@@ -113,6 +147,11 @@ class Environment:
     @property
     def max_memory_mb(self) -> int:
         return self.memory.max_kb // 1024
+
+    def forget_log(self) -> None:
+        """Drop what no invocation needs any more."""
+        starts = [invocation.log_start for invocation in list(self.active)]
+        self.log.forget(min([len(self.log), *(start for start in starts if start is not None)]))
 
     @property
     def init_error(self) -> FunctionResponse | None:
@@ -148,7 +187,7 @@ class Environment:
         return self.api.ready or self.api.init_error is not None or self.api.closed
 
     def _report_init(self) -> None:
-        """Log the outcome of a restore; log an init phase without restore only if it failed."""
+        """Log the outcome of the init phase, unless the REPORT line does: a success without a restore."""
         status, error_type = "success", ""
         if self.init_outcome in (TIMED_OUT, RESTORE_TIMED_OUT):
             status = "timeout"
@@ -157,7 +196,7 @@ class Environment:
             error_type = self.init_error.error_type if self.init_error is not None else self.exit_reason()[1]
         if self.restore_ms is not None:
             self.platform.restore_report(self.restore_ms, status, error_type)
-        elif self.init_outcome != COMPLETED:
+        elif self.init_outcome != COMPLETED or self._configuration.managed:
             self.platform.init_report(self.init_ms, status, error_type)
 
     def _restore(self) -> None:
@@ -168,7 +207,7 @@ class Environment:
         self.platform.restore_start()
 
     def run(self, invocation: Invocation, timeout_s: float) -> str:
-        """Pass one event to the runtime and wait until it requests the next.
+        """Pass one event to the runtime and wait until it is done with it.
 
         Return COMPLETED, EXITED or TIMED_OUT.
         """
@@ -178,12 +217,12 @@ class Environment:
                 return EXITED
             invocation.deadline_ms = int((time.time() + timeout_s) * 1000)
             api.offer(invocation)
-            api.changed.wait_for(lambda: api.invocation is None or api.closed, timeout_s)
-            if api.invocation is None:
+            api.changed.wait_for(lambda: api.is_done(invocation) or api.closed, timeout_s)
+            if api.is_done(invocation):
                 return COMPLETED
             if api.closed:
                 return EXITED
-            api.closed = True  # reject a response from now on: it is too late
+            api.expire(invocation)
             self._take_stock()
             return TIMED_OUT
 
@@ -227,8 +266,8 @@ class Environment:
 
     def _take_stock(self) -> None:
         """Log the process's output and measure its memory, while the process waits for us."""
-        for pipe in self._pipes:
-            pipe.drain()
+        for output in self._outputs:
+            output.drain()
         self.memory.sample()
 
     def _watch(self) -> None:
@@ -242,4 +281,21 @@ class Environment:
             self.api.settle(SETTLE_S)
             self._take_stock()
             self.exit_status = code
-        self.api.hang_up()
+        try:
+            self._on_exit(self)
+        finally:
+            self.api.hang_up()
+
+
+@contextmanager
+def _affinity(vcpus: int | None) -> Iterator[None]:
+    """Let processes that this thread starts run on ``vcpus`` of its processors."""
+    if vcpus is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:vcpus])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -49,7 +49,8 @@ BOOTSTRAP = Path(__file__).resolve().parent.parent.parent / "bootstrap"
 
 
 class Function:
-    """A Lambda function: up to ``concurrency`` execution environments with one invocation each.
+    """A Lambda function: up to ``concurrency`` execution environments with one invocation each, or on managed
+    instances one environment with ``managed`` slots.
 
     ``with`` starts the function, including the first init phase, and ends it with all its processes.
     ``invoke`` may be called from many threads; it raises Throttled if all environments are busy.
@@ -62,7 +63,6 @@ class Function:
         command: Sequence[str | os.PathLike[str]] | None = None,
         arguments: Sequence[str] = (),
         *,
-        init_timeout_s: float | None = None,
         invocation_ids: bool = True,
         response_grace_s: float = 1.0,
         reload: bool = False,
@@ -75,8 +75,6 @@ class Function:
 
         ``command``: the runtime, by default this interpreter with the repository's ``bootstrap``.
         ``settings``: further attributes of Configuration, for example ``timeout_s`` or ``environment``.
-        ``init_timeout_s``: 10 by default; with the ``initialization_type`` "snap-start", Lambda's limit for
-        the phase before a snapshot.
         ``invocation_ids``: send an id with each delivery of an event and reject responses with another id.
         ``response_grace_s``: how long a response waits for the runtime to request the next event before it is
         passed to the caller; how long an event waits for that if all environments are busy.
@@ -94,8 +92,6 @@ class Function:
         )
         self.requests: list[Recorded] = []
         self.frames: list[Frame] = []
-        usual_s = max(self._configuration.timeout_s, 130.0) if self._configuration.snap_start else 10.0
-        self._init_timeout_s = usual_s if init_timeout_s is None else init_timeout_s
         self._invocation_ids = invocation_ids
         self._response_grace_s = response_grace_s
         self._log = Log(log, keep=record)
@@ -165,7 +161,7 @@ class Function:
 
     def start(self) -> None:
         """Start the first environment and wait for the end of its init phase, successful or not."""
-        self._pool.open().initialize(self._init_timeout_s)
+        self._pool.open().initialize(self._configuration.init_timeout_s)
 
     def close(self) -> None:
         """End all environments, even during an invocation; callers that wait get an error."""
@@ -239,12 +235,13 @@ class Function:
 
     def _handle(self, invocation: Invocation, environment: Environment) -> None:
         """Handle one invocation up to its REPORT line."""
-        environment.initialize(self._init_timeout_s)
+        environment.initialize(self._configuration.init_timeout_s)
         invocation.begin_log(environment.log, len(environment.log) if environment.used else 0)
         environment.platform.start(invocation)
         began = time.monotonic()
         timeout_s = self._configuration.timeout_s
-        if environment.init_outcome == TIMED_OUT:
+        managed = bool(self._configuration.managed)
+        if environment.init_outcome == TIMED_OUT and not managed:
             # Lambda repeats an init phase that timed out within the first invocation, and within its timeout.
             environment = self._pool.replace(environment, invocation)
             environment.initialize(timeout_s)
@@ -253,13 +250,17 @@ class Function:
         outcome = environment.init_outcome
         if outcome == COMPLETED:
             outcome = environment.run(invocation, timeout_s)
-        ended = environment.api.idle_since if outcome == COMPLETED else time.monotonic()
-        if outcome != COMPLETED:
+        ended = invocation.ended if outcome == COMPLETED else time.monotonic()
+        survives = outcome == COMPLETED or (
+            outcome == TIMED_OUT and managed and environment.init_outcome == COMPLETED
+        )
+        if not survives:
             self._pool.discard(environment)
 
+        snap_start = self._configuration.snap_start
         invocation.report = Report(
             duration_ms=(ended - began) * 1000,
-            init_ms=None if environment.used or self._configuration.snap_start else environment.init_ms,
+            init_ms=None if environment.used or snap_start or managed else environment.init_ms,
             restore_ms=None if environment.used else environment.restore_ms,
             memory_mb=self._configuration.memory_mb,
             max_memory_mb=environment.max_memory_mb,
@@ -268,7 +269,7 @@ class Function:
         self._explain(outcome, invocation, environment)
         environment.platform.end(invocation)
         invocation.end_log()
-        environment.log.forget(len(environment.log))
+        environment.forget_log()
         if environment.max_memory_mb > self._configuration.memory_mb and not self._memory_exceeded:
             self._memory_exceeded = True  # warn once: a peak never decreases
             self._platform.warning("More memory was used than the function has: Lambda would have killed it.")
@@ -280,6 +281,8 @@ class Function:
             return
         if outcome == TIMED_OUT:
             message = f"Task timed out after {self._configuration.timeout_s:.2f} seconds"
+            if self._configuration.managed and environment.init_outcome == TIMED_OUT:
+                message = f"Init timed out after {self._configuration.init_timeout_s:.2f} seconds"
             environment.platform.timed_out(invocation, message)
             failure = platform_error("Sandbox.Timedout", f"RequestId: {request_id} Error: {message}")
         elif outcome == RESTORE_TIMED_OUT:
@@ -297,7 +300,14 @@ class Function:
         invocation.settle(failure)
 
     def _new_environment(self, log: LogStream | None) -> Environment:
-        return Environment(self._configuration, log or self._log.stream(), self.frames, self._record)
+        return Environment(
+            self._configuration,
+            log or self._log.stream(),
+            self.frames,
+            self._record,
+            on_room=self._pool.notify_room,
+            on_exit=self._pool.succeed,
+        )
 
 
 def _forget(_record: Recorded) -> None:

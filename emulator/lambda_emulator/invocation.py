@@ -92,11 +92,13 @@ class Invocation:
         self.trace_id = new_trace_id() if call.trace_id is None else call.trace_id
         self.invocation_id: str | None = None  # one for each delivery, if the emulator sends any
         self.deadline_ms = 0  # Unix time, milliseconds; known when the event is handed over
+        self.delivered = False  # to a runtime with several slots
+        self.ended = 0.0  # when the runtime was ready for another event, by the monotonic clock
         self.stream = ResponseStream() if call.streaming else None  # for the body of a successful response
         self.response: FunctionResponse | None = None
         self.report = Report(0, None, 0, 0)  # valid once `finished` is set
         self._log: LogStream | None = None  # that of its environment
-        self._log_start = 0
+        self.log_start: int | None = None  # until its log is complete
         self._whole_log = b""
         self.responded = threading.Event()
         self.finished = threading.Event()
@@ -117,13 +119,13 @@ class Invocation:
     @property
     def log(self) -> bytes:
         """What was logged so far."""
-        return self._whole_log or (self._log.since(self._log_start) if self._log is not None else b"")
+        return self._whole_log or (self._log.since(self.log_start or 0) if self._log is not None else b"")
 
     def begin_log(self, log: LogStream, start: int) -> None:
-        self._log, self._log_start = log, start
+        self._log, self.log_start = log, start
 
     def end_log(self) -> None:
-        self._whole_log, self._log = self.log, None
+        self._whole_log, self._log, self.log_start = self.log, None, None
 
     def settle(self, response: FunctionResponse) -> None:
         """Set the response, unless one is set already. A streamed one is set at the end of the stream."""

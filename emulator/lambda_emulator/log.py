@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lambda_emulator.output_socket import OutputSocket
+
 
 # A line without an end is passed on in pieces of this size, as CloudWatch cuts it.
 LONGEST_LINE = 256 * 1024
@@ -184,7 +186,7 @@ class Pipe:
 class PipeReader:
     """A thread that drains pipes continuously, so that the function never blocks on a full one."""
 
-    def __init__(self, pipes: Sequence[Pipe]) -> None:
+    def __init__(self, pipes: Sequence[Pipe | OutputSocket]) -> None:
         self._pipes = pipes
         self._wake_reader, self._wake_writer = os.pipe()
         self._thread = threading.Thread(target=self._read, name="log", daemon=True)

@@ -7,6 +7,7 @@ closed as soon as it has no invocation any more.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 
@@ -30,9 +31,18 @@ PATIENCE_S = 0.1
 
 
 class Throttled(Exception):
-    """All environments are busy, so the event is rejected; ``reason`` is Lambda's name for the limit."""
+    """All slots are busy, so the event is rejected; ``reason`` is Lambda's name for the limit."""
 
-    reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
+    def __init__(self, configuration: Configuration) -> None:
+        if configuration.managed:
+            self.reason = "ConcurrentInvocationLimitExceeded"
+            text = f"no slot of {configuration.managed} is free; --managed sets their number"
+        else:
+            self.reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
+            count = configuration.concurrency
+            busy = "the only environment is" if count == 1 else f"all {count} environments are"
+            text = f"{busy} busy; --concurrency sets the limit"
+        super().__init__(text)
 
 
 class Stopped(Exception):
@@ -40,7 +50,7 @@ class Stopped(Exception):
 
 
 class Pool:
-    """The environments of one function, at most ``configuration.concurrency`` in service."""
+    """The environments of one function: at most ``concurrency`` in service, on managed instances one."""
 
     def __init__(
         self,
@@ -58,8 +68,9 @@ class Pool:
         self.starts = 0
         self.newest: Environment | None = None
         self.exit_status: int | None = None  # that of the last process that has been ended
-        self._limit = configuration.concurrency
-        self._idle_s = configuration.idle_s
+        self._configuration = configuration
+        self._limit = 1 if configuration.managed else configuration.concurrency
+        self._idle_s = math.inf if configuration.managed else configuration.idle_s
         self._start = start
         self._warn = warn
         self._grace_s = grace_s
@@ -108,12 +119,12 @@ class Pool:
         with self._changed:
             patience_s = self._grace_s if self._is_full() else min(self._grace_s, PATIENCE_S)
             self._changed.wait_for(
-                lambda: self._closing.is_set() or self._idle() is not None or not self._is_ending(),
+                lambda: self._closing.is_set() or self._free() is not None or not self._is_ending(),
                 patience_s,
             )
             if self._closing.is_set():
                 raise Stopped
-            environment = self._idle()
+            environment = self._free()
             if environment is None and self._is_full():
                 surplus = self._make_room()
             if environment is None and not self._is_full():
@@ -122,8 +133,7 @@ class Pool:
                 environment.active.append(invocation)
         _in_parallel([oldest.end for oldest in surplus])
         if environment is None:
-            busy = "the only environment is" if self._limit == 1 else f"all {self._limit} environments are"
-            raise Throttled(f"{busy} busy; --concurrency sets the limit")
+            raise Throttled(self._configuration)
         return environment
 
     def replace(self, environment: Environment, invocation: Invocation) -> Environment:
@@ -173,6 +183,32 @@ class Pool:
         environment.stop()
         self.exit_status = environment.exit_status
 
+    def notify_room(self) -> None:
+        """Let events that wait for a slot look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def succeed(self, environment: Environment) -> None:
+        """After the process of a managed instance has ended by itself, start another.
+
+        One that ended before it was used is left to fail the next event: its successor would end as well.
+        """
+        with self._changed:
+            useful = environment.used or environment.active
+            if not self._configuration.managed or not useful or environment not in self._in_service:
+                return
+            self._in_service.remove(environment)
+            successor = self._add()
+            idle = not environment.active
+
+        def initialize() -> None:
+            if idle:
+                self.dispose(environment)
+            successor.initialize(self._configuration.init_timeout_s)
+            self.notify_room()
+
+        threading.Thread(target=initialize, name="successor", daemon=True).start()
+
     # The following are called with the lock held.
 
     def _add(self, log: LogStream | None = None) -> Environment:
@@ -186,18 +222,14 @@ class Pool:
     def _is_full(self) -> bool:
         return len(self._in_service) >= self._limit
 
-    def _idle(self) -> Environment | None:
-        """Return the idle environment that was used last."""
-        idle = [environment for environment in self._in_service if not environment.active]
-        return max(idle, key=lambda environment: environment.last_used, default=None)
+    def _free(self) -> Environment | None:
+        """Return an environment with a free slot, the one that was used last."""
+        free = [environment for environment in self._in_service if environment.has_room]
+        return max(free, key=lambda environment: environment.last_used, default=None)
 
     def _is_ending(self) -> bool:
-        """Return whether an environment has responded and will soon be idle."""
-        return any(
-            invocation.responded.is_set()
-            for environment in self._in_service
-            for invocation in environment.active
-        )
+        """Return whether a slot will soon be free."""
+        return any(environment.has_room_soon for environment in self._in_service)
 
     def _make_room(self) -> list[Environment]:
         """Take an environment out of service whose client has left; return those that must end for it.
@@ -205,7 +237,7 @@ class Pool:
         On Lambda too, the function continues without its client. Here it does not count any more, but not
         more environments continue than may be in service.
         """
-        for environment in self._in_service:
+        for environment in [] if self._configuration.managed else self._in_service:
             for invocation in environment.active:
                 if invocation.unwanted:
                     self._in_service.remove(environment)

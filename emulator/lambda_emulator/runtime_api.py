@@ -1,5 +1,7 @@
 """Serve the Runtime API to one execution environment, and enforce the order of its calls.
 
+`managed_api` does so for many invocations at the same time.
+
 Statuses and bodies are those of Lambda's own server, which AWS publishes in the Runtime Interface Emulator.
 AWS's developer guide describes the calls under "Using the Lambda runtime API".
 """
@@ -57,6 +59,13 @@ TRANSITIONS = {
     INIT_ERROR: {},
     RESTORE_ERROR: {},
 }
+
+# The calls that respond to an invocation, by the last part of their path.
+RESPONSE_CALLS = {"response": "InvocationResponse", "error": "InvocationErrorResponse"}
+
+# Why the platform fails an invocation for an invalid response.
+INVALID_MODE = "Runtime.InvalidResponseModeHeader"
+TRUNCATED = "Runtime.TruncatedResponse"
 
 # Bytes of a streamed response: how many pass before `bandwidth` applies, and how many `Recorded` keeps.
 BURST = 6 * 1024 * 1024
@@ -119,7 +128,6 @@ class RuntimeApi:
         self.abandoned = False  # the process has exited; its last requests are still read
         self.closed = False  # responses are no longer accepted
         self.extensions = Extensions(configuration)
-        self.idle_since = 0.0  # when the runtime last called `next`, by the monotonic clock
         self._record = record
         self._on_pause = on_pause
         self._on_restore = on_restore
@@ -133,10 +141,20 @@ class RuntimeApi:
         """Whether the init phase is over: the runtime and every extension wait for an event."""
         return self.state == READY and self.extensions.ready
 
+    # How the environment hands over an event. Call these with ``changed`` held.
+
     def offer(self, invocation: Invocation) -> None:
-        """Give the runtime its next event. Call with ``changed`` held."""
+        """Give the runtime its next event."""
         self.invocation = invocation
         self.changed.notify_all()
+
+    def is_done(self, invocation: Invocation) -> bool:
+        """Return whether the runtime has responded and called `next`."""
+        return self.invocation is not invocation
+
+    def expire(self, invocation: Invocation) -> None:
+        """Reject a response from now on: it is too late."""
+        self.closed = True
 
     def settle(self, timeout_s: float) -> None:
         """Handle the last requests of a process that has exited."""
@@ -168,7 +186,7 @@ class RuntimeApi:
     def _route(self, request: Request, record: Recorded) -> Response | None:
         call = (request.method, request.path)
         if call == ("GET", _BASE + "/invocation/next"):
-            return self._next()
+            return self._next(request)
         if call == ("POST", _BASE + "/init/error"):
             return self._init_error("InitError", request, record)
         if self._configuration.snap_start and call == ("GET", _BASE + "/restore/next"):
@@ -182,15 +200,17 @@ class RuntimeApi:
         named = _RESPONSE_PATH.fullmatch(request.path)
         if named is not None and request.method == "POST":
             request_id, kind = named.groups()
-            denied = self._begin_response(request, request_id, kind)
-            if denied is not None:
-                return denied
-            return self._response(request, record) if kind == "response" else self._error(request, record)
+            invocation = self._begin_response(request, request_id, kind)
+            if isinstance(invocation, Response):
+                return invocation
+            if kind == "response":
+                return self._response(request, record, invocation)
+            return self._error(request, record, invocation)
         return Response(404, b"404 page not found\n", [("Content-Type", "text/plain; charset=utf-8")])
 
     # The calls of the Runtime API.
 
-    def _next(self) -> Response | None:
+    def _next(self, request: Request) -> Response | None:
         """Handle ``GET /invocation/next``: finish the previous invocation, wait for the next event."""
         self._on_pause()
         with self.changed:
@@ -200,24 +220,25 @@ class RuntimeApi:
             denied = self._move("Ready")
             if denied is not None:
                 return denied
-            if responded:
+            if responded and self.invocation is not None:
+                self.invocation.ended = time.monotonic()
                 self.invocation = None
-            self.idle_since = time.monotonic()
             self.changed.notify_all()
             self.changed.wait_for(lambda: self.abandoned or (self.invocation is not None and not self.closed))
             if self.abandoned or self.invocation is None:
                 return None
             self.state = RUNNING
-            return _event(self.invocation)
+            return event_reply(self.invocation)
 
-    def _response(self, request: Request, record: Recorded) -> Response:
+    def _response(self, request: Request, record: Recorded, invocation: Invocation) -> Response:
         """Handle ``POST /invocation/{id}/response``: the function's result, buffered or streamed."""
         mode = request.header("Lambda-Runtime-Function-Response-Mode")
         if mode not in ("", "streaming"):
-            return refusal(400, "InvalidFunctionResponseMode", "Invalid function response mode")
-        invocation = self.invocation
-        if invocation is not None and invocation.stream is not None and (mode or request.chunked):
-            return self._stream(request, record, invocation.stream)
+            return self._reject(
+                invocation, "InvalidFunctionResponseMode", "Invalid function response mode", INVALID_MODE
+            )
+        if invocation.stream is not None and (mode or request.chunked):
+            return self._stream(request, record, invocation, invocation.stream)
         limit = self._configuration.max_response_bytes
         try:
             if self._configuration.early_413:
@@ -225,22 +246,23 @@ class RuntimeApi:
             else:
                 _skim(request, record, keep=limit)
         except BodyTooLarge:
-            return self._too_large(limit, close=True)
+            return self._too_large(invocation, limit, close=True)
         if request.truncated:
-            return refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+            return self._reject_truncated(invocation)
         if record.body_size > limit:
-            return self._too_large(limit, close=False)
+            return self._too_large(invocation, limit, close=False)
         response = FunctionResponse(record.body, _content_type(request), response_mode=mode or "buffered")
         response.trailers = record.trailers
         if mode == "streaming":
             _apply_error_trailers(response, request)
-        if invocation is not None and invocation.stream is not None:
+        if invocation.stream is not None:
             invocation.stream.open(response.content_type, "buffered")
             invocation.stream.write(response.body)
-        self._finish_response(response)
-        return accepted()
+        return self._finish_response(invocation, response)
 
-    def _stream(self, request: Request, record: Recorded, stream: ResponseStream) -> Response:
+    def _stream(
+        self, request: Request, record: Recorded, invocation: Invocation, stream: ResponseStream
+    ) -> Response:
         """Pass a response to a streaming caller as it arrives.
 
         A chunked request is streamed even if no header asks for it, as on the service.
@@ -255,38 +277,35 @@ class RuntimeApi:
                 record.body_size += len(part)
                 self._throttle(record.body_size, len(part))
                 stream.write(passed)
-                if self.closed:
+                if self._is_late(invocation):
                     return refusal(410, "InvokeTimeout", "Invoke timeout", close=True)
                 if record.body_size > limit:
-                    return self._too_large(limit, close=True)
+                    return self._too_large(invocation, limit, close=True)
         except TruncatedBody:
             # If the process is about to exit, that explains the failure better: see `_move`.
             self._truncated = True
-            return refusal(400, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+            return self._reject_truncated(invocation)
         response.trailers = record.trailers = request.trailers
         _apply_error_trailers(response, request)
-        self._finish_response(response)
-        return accepted()
+        return self._finish_response(invocation, response)
 
     def _throttle(self, size: int, part_size: int) -> None:
         """After the burst, sleep as long as a part takes at the given bandwidth."""
         if self._configuration.bandwidth is not None and size > BURST:
             time.sleep(min(part_size, size - BURST) / self._configuration.bandwidth)
 
-    def _error(self, request: Request, record: Recorded) -> Response | None:
+    def _error(self, request: Request, record: Recorded, invocation: Invocation) -> Response | None:
         """Handle ``POST /invocation/{id}/error``: the function's exception; the body is not validated."""
         try:
-            complete = _read(request, record, self._configuration.max_response_bytes)
+            complete = _read(request, record, self._configuration.max_error_bytes)
         except BodyTooLarge:
-            complete = False
+            return self._reject_large_error(invocation)
         if not complete:
             return None  # like Lambda's server: no reply, and the runtime is stuck
         error_type = request.header(_ERROR_TYPE)
         content_type = request.header("Content-Type") or "application/json"
-        self._finish_response(
-            FunctionResponse(record.body, content_type, is_error=True, error_type=error_type)
-        )
-        return accepted()
+        response = FunctionResponse(record.body, content_type, is_error=True, error_type=error_type)
+        return self._finish_response(invocation, response)
 
     def _init_error(self, call: str, request: Request, record: Recorded) -> Response | None:
         """Handle ``POST /init/error`` and ``/restore/error``: the function cannot be initialized."""
@@ -343,7 +362,7 @@ class RuntimeApi:
         following = TRANSITIONS[self.state].get(call)
         if following is None:
             if self._truncated and self.invocation is not None:
-                self.invocation.settle(platform_error("Runtime.TruncatedResponse", "Response truncated"))
+                self.invocation.settle(platform_error(TRUNCATED, "Response truncated"))
             message = (
                 f"State transition from {self.state} to {call} failed for runtime."
                 " Error: State transition is not allowed"
@@ -352,35 +371,58 @@ class RuntimeApi:
         self.state = following
         return None
 
-    def _begin_response(self, request: Request, request_id: str, kind: str) -> Response | None:
-        """Return None if the runtime may respond to this invocation now, otherwise a refusal."""
+    def _begin_response(self, request: Request, request_id: str, kind: str) -> Invocation | Response:
+        """Return the invocation if the runtime may respond to it now, otherwise a refusal."""
         with self.changed:
             invocation = self.invocation
             if invocation is None or request_id != invocation.request_id:
                 return refusal(400, "InvalidRequestID", "Invalid request ID")
-            echoed = request.header("Lambda-Runtime-Invocation-Id")
-            stale = bool(echoed and invocation.invocation_id and echoed != invocation.invocation_id)
-            if stale or self.closed:
+            if is_stale(request, invocation) or self.closed:
                 return refusal(410, "InvokeTimeout", "Invoke timeout")
-            return self._move("InvocationResponse" if kind == "response" else "InvocationErrorResponse")
+            return self._move(RESPONSE_CALLS[kind]) or invocation
 
-    def _finish_response(self, response: FunctionResponse) -> None:
+    def _finish_response(self, invocation: Invocation, response: FunctionResponse) -> Response:
         self._on_pause()  # log all output that was written before the response
         with self.changed:
             self.state = RESPONSE_SENT
-            if self.invocation is not None and not self.closed:
-                self.invocation.settle(response)
+            if not self.closed:
+                invocation.settle(response)
             self.changed.notify_all()
+        return accepted()
 
-    def _too_large(self, limit: int, *, close: bool) -> Response:
+    def _is_late(self, invocation: Invocation) -> bool:
+        return self.closed
+
+    def _reject(self, invocation: Invocation, error_type: str, message: str, failure: str) -> Response:
+        """Reject an invalid response with 400: the runtime is stuck.
+
+        ``failure`` is the error type of the invocation, on managed instances, which are not stuck.
+        """
+        return refusal(400, error_type, message)
+
+    def _reject_truncated(self, invocation: Invocation) -> Response:
+        return self._reject(
+            invocation, "TruncatedHTTPRequest", "HTTP request detected as truncated", TRUNCATED
+        )
+
+    def _reject_large_error(self, invocation: Invocation) -> Response | None:
+        return None  # like an incomplete one
+
+    def _too_large(self, invocation: Invocation, limit: int, *, close: bool) -> Response:
         """Fail the invocation on the platform's behalf; the runtime cannot respond any more."""
         message = f"Response payload size exceeded maximum allowed payload size ({limit} bytes)."
-        self._finish_response(platform_error("Function.ResponseSizeTooLarge", message))
+        self._finish_response(invocation, platform_error("Function.ResponseSizeTooLarge", message))
         reason = f"Exceeded maximum allowed payload size ({limit} bytes)."
         return refusal(413, "RequestEntityTooLarge", reason, close=close)
 
 
-def _event(invocation: Invocation) -> Response:
+def is_stale(request: Request, invocation: Invocation) -> bool:
+    """Return whether a response is to an earlier delivery of the event."""
+    echoed = request.header("Lambda-Runtime-Invocation-Id")
+    return bool(echoed and invocation.invocation_id and echoed != invocation.invocation_id)
+
+
+def event_reply(invocation: Invocation) -> Response:
     """Return the reply to `next`, without the headers that would be empty."""
     call = invocation.call
     headers = [

@@ -694,7 +694,7 @@ class ARuntime(EmulatorTestCase):
             "    print(call('POST', f'invocation/{r}/error', b'x' * 1001))\n"
             "except (http.client.HTTPException, OSError) as error:\n"
             "    api.close(); print('lost', call('GET', 'invocation/next')[0])",
-            max_response_bytes=1000,
+            max_error_bytes=1000,
         )
         self.assertIn(b"lost 403\n", function.invoke().log)
 
@@ -1316,17 +1316,25 @@ class TheCommandLine(EmulatorTestCase):
     def test_explains_an_invalid_option_of_the_server_and_exits_with_2(self) -> None:
         cases = [
             *(
-                (f"'{given}' is not a concurrency; expected a number of environments from 1 to 1000", option)
-                for given, option in ((given, f"--concurrency={given}") for given in ("0", "x", "1001"))
+                (f"'{given}' is not a number of environments; expected 1 to 1000", f"--concurrency={given}")
+                for given in ("0", "x", "1001")
+            ),
+            *(
+                (f"'{given}' is not a number of slots; expected 1 to 1600", f"--managed={given}")
+                for given in ("0", "x", "1601", "-1")
             ),
             *(
                 (f"'{given}' is not a duration; expected a number of seconds above 0", f"--idle={given}")
                 for given in ("0", "-1", "inf", "soon")
             ),
+            ("emulator: --vcpus works only together with --managed", "--vcpus=1"),
+            ("emulator: --vcpus 192 is more than the", "--managed=2 --vcpus=192"),
+            ("emulator: --managed has one environment with several slots", "--managed=2 --concurrency=2"),
+            ("emulator: managed instances have no SnapStart", "--managed=2 --snap-start"),
         ]
         for complaint, option in cases:
             with self.subTest(option):
-                done = self.emulate("serve", *self.options, option)
+                done = self.emulate("serve", *self.options, *option.split())
                 self.assertEqual((2, b""), (done.returncode, done.stdout))
                 self.assertIn(complaint, done.stderr.decode())
 
