@@ -248,11 +248,27 @@ def make_function(options: argparse.Namespace, terminal: Terminal) -> Function:
         idle_s=options.idle if serving else math.inf,
         reload=serving and options.reload,
         record=False,
+        retry_delay_s=options.retry_delay if serving else 0,
+        dead_letter=check_dead_letter(options.dead_letter) if serving else None,
         # `run` waits for the end of the invocation, including what runs after the response.
         response_grace_s=1.0 if serving else options.timeout + 1,
         log=terminal.log,
         request_log=terminal.line,
     )
+
+
+def check_dead_letter(path: str | None) -> str | None:
+    """Return the absolute path of a file that can be appended to, or None."""
+    if path is not None:
+        try:
+            with open(path, "a", encoding="utf-8"):
+                return os.path.abspath(path)
+        except OSError as error:
+            raise UsageError(
+                f"--dead-letter {path} cannot be written: {(error.strerror or '').lower()};"
+                " use a file in an existing folder"
+            ) from error
+    return None
 
 
 def check_managed(options: argparse.Namespace) -> None:
@@ -458,6 +474,18 @@ def _parser() -> argparse.ArgumentParser:
         default=300.0,
         metavar="SECONDS",
         help="end an environment that has been idle for so long (default: 300)",
+    )
+    serve_parser.add_argument(
+        "--retry-delay",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="retry asynchronous events that failed after so long, then after twice as long (default: 60)",
+    )
+    serve_parser.add_argument(
+        "--dead-letter",
+        metavar="FILE",
+        help="append asynchronous events that failed for good to this file, one JSON object per line",
     )
     serve_parser.add_argument(
         "--no-reload", dest="reload", action="store_false", help="do not restart when a .py file changes"

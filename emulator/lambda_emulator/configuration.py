@@ -75,6 +75,8 @@ class Configuration:
     vcpus: int | None = None  # how many processors the function sees; None: all
     initialization_type: str = "on-demand"
     init_timeout_s: float = 0.0  # 0 is Lambda's limit
+    retry_delay_s: float = 60.0  # before the first of two retries of an asynchronous event
+    dead_letter: str | None = None  # the file for asynchronous events that failed for good
     restore_timeout_s: float = 10.0
     # From SIGTERM to SIGKILL with an extension; Lambda grants 0.3 seconds if one of them is external.
     shutdown_grace_s: float = 0.5

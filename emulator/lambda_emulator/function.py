@@ -22,6 +22,7 @@ from lambda_emulator.environment import (
     TIMED_OUT,
     Environment,
 )
+from lambda_emulator.event_queue import EventQueue
 from lambda_emulator.http_server import describe
 from lambda_emulator.invocation import Call, FunctionResponse, Invocation, Report, Result, platform_error
 from lambda_emulator.log import Frame, Log
@@ -45,7 +46,14 @@ ACCOUNT_ID = "123456789012"
 # The Invoke API's status for each type of invocation, also if the function fails.
 STATUSES = {"RequestResponse": 200, "Event": 202, "DryRun": 204}
 
+# How long an asynchronous event waits for a free environment before it counts as throttled.
+EVENT_PATIENCE_S = 1.0
+
 BOOTSTRAP = Path(__file__).resolve().parent.parent.parent / "bootstrap"
+
+
+def _ignore(_value: object) -> None:
+    pass
 
 
 class Function:
@@ -97,7 +105,7 @@ class Function:
         self._log = Log(log, keep=record)
         self._request_log = request_log
         self._platform = platform_log(self._log.stream(), self._configuration)
-        self._record = self.requests.append if record else _forget
+        self._record = self.requests.append if record else _ignore
         self._memory_exceeded = False
         self._pool = Pool(
             self._configuration,
@@ -106,6 +114,8 @@ class Function:
             grace_s=response_grace_s,
             watcher=SourceWatcher(self._configuration.task_root) if reload else None,
         )
+
+        self._events = EventQueue(self._configuration, self._begin_event, self.log_error)
 
     @property
     def configuration(self) -> Configuration:
@@ -165,6 +175,7 @@ class Function:
 
     def close(self) -> None:
         """End all environments, even during an invocation; callers that wait get an error."""
+        self._events.close()
         self._pool.close()
 
     def arn(self, name: str | None = None, qualifier: str | None = None) -> str:
@@ -188,38 +199,51 @@ class Function:
         return self.call(Call(event, streaming=True, **details))
 
     def call(self, call: Call) -> Result:
-        """Queue one event and, unless it is an ``Event``, wait until its response is known or begins.
+        """Invoke the function and wait until its response is known or begins, while it may still be running.
 
-        The function may still be running then.
+        An ``Event`` is queued. Raise Throttled if all environments are busy.
         """
-        invocation = Invocation(call, call.arn or self.arn(qualifier=call.qualifier))
-        if self._invocation_ids:
-            invocation.invocation_id = str(uuid.uuid4())
-        if call.invocation_type == "DryRun":
+        invocation = self._invocation(call)
+        if call.invocation_type == "Event":
+            call.request_id, call.trace_id = invocation.request_id, invocation.trace_id  # of all tries
+            call.arn = invocation.arn
+            self._events.put(call)
+        elif call.invocation_type == "DryRun":
             invocation.settle(FunctionResponse(b""))
             invocation.finished.set()
         else:
-            self._begin(invocation)
-        if call.invocation_type == "RequestResponse":
+            try:
+                self._begin(invocation)
+            except Stopped:
+                invocation.settle(platform_error("Sandbox.Failure", "The function has been stopped"))
+                invocation.finished.set()
             invocation.wait_for_response()
         status = STATUSES[call.invocation_type]
         return Result(invocation, self._configuration.version, self._response_grace_s, status)
 
-    def _begin(self, invocation: Invocation) -> None:
-        """Handle an invocation on a thread; raise Throttled if no environment is free."""
-        try:
-            environment = self._pool.acquire(invocation)
-        except Stopped:
-            invocation.settle(platform_error("Sandbox.Failure", "The function has been stopped"))
-            invocation.finished.set()
-            return
+    def _invocation(self, call: Call) -> Invocation:
+        invocation = Invocation(call, call.arn or self.arn(qualifier=call.qualifier))
+        if self._invocation_ids:
+            invocation.invocation_id = str(uuid.uuid4())
+        return invocation
+
+    def _begin(
+        self, invocation: Invocation, done: Callable[[Invocation], None] = _ignore, patience_s: float = 0.0
+    ) -> None:
+        """Handle an invocation on a thread, which calls ``done`` at the end; raise Throttled or Stopped."""
+        environment = self._pool.acquire(invocation, patience_s)
         threading.Thread(
-            target=self._work, args=(invocation, environment), name="invocation", daemon=True
+            target=self._work, args=(invocation, environment, done), name="invocation", daemon=True
         ).start()
+
+    def _begin_event(self, call: Call, done: Callable[[Invocation], None]) -> None:
+        self._begin(self._invocation(call), done, EVENT_PATIENCE_S)
 
     # The following methods run on the invocation's thread.
 
-    def _work(self, invocation: Invocation, environment: Environment) -> None:
+    def _work(
+        self, invocation: Invocation, environment: Environment, done: Callable[[Invocation], None]
+    ) -> None:
         try:
             self._handle(invocation, environment)
         except Exception as error:  # a bug in the emulator; fail the invocation, so that no caller hangs
@@ -230,6 +254,7 @@ class Function:
             self._pool.discard(self._pool.environment_of(invocation))
         superfluous = self._pool.release(invocation)
         invocation.finished.set()
+        done(invocation)
         if superfluous is not None:
             self._pool.dispose(superfluous)
 
@@ -308,7 +333,3 @@ class Function:
             on_room=self._pool.notify_room,
             on_exit=self._pool.succeed,
         )
-
-
-def _forget(_record: Recorded) -> None:
-    pass

@@ -108,20 +108,25 @@ class Pool:
     def environments(self) -> list[Environment]:
         return list(self._known)
 
-    def acquire(self, invocation: Invocation) -> Environment:
+    def acquire(self, invocation: Invocation, patience_s: float = 0.0) -> Environment:
         """Reserve a slot: of the idle environment that was used last, or of a new one.
 
-        Raise Throttled if all are busy. `release` the slot at the end of the invocation.
+        Raise Throttled if all are busy, after ``patience_s``. `release` the slot in the end.
         """
         if self._watcher is not None:
             self._retire_changed(self._watcher)
         surplus: list[Environment] = []
         with self._changed:
-            patience_s = self._grace_s if self._is_full() else min(self._grace_s, PATIENCE_S)
+            full = self._is_full()
             self._changed.wait_for(
                 lambda: self._closing.is_set() or self._free() is not None or not self._is_ending(),
-                patience_s,
+                self._grace_s if full else min(self._grace_s, PATIENCE_S),
             )
+            if full and patience_s:
+                self._changed.wait_for(
+                    lambda: self._closing.is_set() or self._free() is not None or not self._is_full(),
+                    patience_s,
+                )
             if self._closing.is_set():
                 raise Stopped
             environment = self._free()

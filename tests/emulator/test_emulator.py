@@ -1327,6 +1327,11 @@ class TheCommandLine(EmulatorTestCase):
                 (f"'{given}' is not a duration; expected a number of seconds above 0", f"--idle={given}")
                 for given in ("0", "-1", "inf", "soon")
             ),
+            (
+                "--dead-letter /no/such/file cannot be written: no such file or directory; use a file in an",
+                "--dead-letter=/no/such/file",
+            ),
+            ("'x' is not a duration", "--retry-delay=x"),
             ("emulator: --vcpus works only together with --managed", "--vcpus=1"),
             ("emulator: --vcpus 192 is more than the", "--managed=2 --vcpus=192"),
             ("emulator: --managed has one environment with several slots", "--managed=2 --concurrency=2"),
