@@ -138,7 +138,7 @@ class Environment:
         """Whether a slot has responded, and is expected to call `next`."""
         if self._configuration.managed:
             return len(self.active) < self._configuration.managed
-        return any(invocation.responded.is_set() for invocation in self.active)
+        return any(invocation.satisfied for invocation in self.active)
 
     @property
     def pid(self) -> int | None:

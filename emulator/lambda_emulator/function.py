@@ -85,7 +85,7 @@ class Function:
         ``settings``: further attributes of Configuration, for example ``timeout_s`` or ``environment``.
         ``invocation_ids``: send an id with each delivery of an event and reject responses with another id.
         ``response_grace_s``: how long a response waits for the runtime to request the next event before it is
-        passed to the caller; how long an event waits for that if all environments are busy.
+        passed to the caller.
         ``reload``: use new environments when a source file has changed.
         ``record``: keep the runtime's requests in ``requests``, and the whole log.
         ``log``: called with each piece of the log; ``request_log``: called with a line for each request to
@@ -111,8 +111,7 @@ class Function:
             self._configuration,
             self._new_environment,
             self._platform.warning,
-            grace_s=response_grace_s,
-            watcher=SourceWatcher(self._configuration.task_root) if reload else None,
+            SourceWatcher(self._configuration.task_root) if reload else None,
         )
 
         self._events = EventQueue(self._configuration, self._begin_event, self.log_error)

@@ -105,9 +105,15 @@ class Invocation:
 
     @property
     def unwanted(self) -> bool:
-        """Whether the client left before it received the response. An ``Event`` has no client that waits."""
-        waited_for = self.response is None and self.call.invocation_type != "Event"
-        return waited_for and self.call.client_has_left()
+        """Whether the caller left before it received the response. An ``Event`` has no caller that waits."""
+        if self.response is not None or self.call.invocation_type == "Event":
+            return False
+        return (self.stream is not None and self.stream.abandoned) or self.call.client_has_left()
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether the caller waits for nothing any more, so the invocation will probably end soon."""
+        return self.responded.is_set() or (self.stream is not None and self.stream.abandoned)
 
     def wait_for_response(self) -> None:
         """Wait until the response is known or, if it is streamed, begins."""

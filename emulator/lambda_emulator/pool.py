@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     Start = Callable[[Optional[LogStream]], Environment]
 
-# How long an event waits for an environment that has responded and only finishes its work, before it gets a
-# new environment. A client that sends one request after the other would otherwise need two environments.
+# How long an event waits for an environment that has responded and only finishes its work. Otherwise a client
+# that sends one request after the other would need two environments, or get 429 at the limit.
 PATIENCE_S = 0.1
+PATIENCE_AT_LIMIT_S = 1.0
 
 
 class Throttled(Exception):
@@ -57,14 +58,9 @@ class Pool:
         configuration: Configuration,
         start: Start,
         warn: Callable[[str], None],
-        *,
-        grace_s: float,
         watcher: SourceWatcher | None,
     ) -> None:
-        """``start``: create an environment that continues a log stream, or opens one if it is None.
-
-        ``grace_s``: how long an event waits at the limit for an environment that has already responded.
-        """
+        """``start``: create an environment that continues a log stream, or opens one if it is None."""
         self.starts = 0
         self.newest: Environment | None = None
         self.exit_status: int | None = None  # that of the last process that has been ended
@@ -73,7 +69,6 @@ class Pool:
         self._idle_s = math.inf if configuration.managed else configuration.idle_s
         self._start = start
         self._warn = warn
-        self._grace_s = grace_s
         self._watcher = watcher
         self._known: list[Environment] = []  # not yet closed, oldest first
         self._in_service: list[Environment] = []
@@ -120,7 +115,7 @@ class Pool:
             full = self._is_full()
             self._changed.wait_for(
                 lambda: self._closing.is_set() or self._free() is not None or not self._is_ending(),
-                self._grace_s if full else min(self._grace_s, PATIENCE_S),
+                PATIENCE_AT_LIMIT_S if full else PATIENCE_S,
             )
             if full and patience_s:
                 self._changed.wait_for(

@@ -30,7 +30,7 @@ class ResponseStream:
         self._waiting = 0  # bytes in ``_parts``
         self._opened = False
         self._ended = False
-        self._abandoned = False
+        self.abandoned = False
         self._changed = threading.Condition()
 
     # The runtime's side.
@@ -46,8 +46,8 @@ class ResponseStream:
     def write(self, part: bytes) -> None:
         """Append a part; wait while the queue is full, drop the part if the stream ended or was abandoned."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting < CAPACITY or self._ended or self._abandoned)
-            if self._ended or self._abandoned or not part:
+            self._changed.wait_for(lambda: self._waiting < CAPACITY or self._ended or self.abandoned)
+            if self._ended or self.abandoned or not part:
                 return
             self._parts.append(part)
             self._waiting += len(part)
@@ -70,7 +70,7 @@ class ResponseStream:
         """Yield the parts as they arrive, until the stream ends or is abandoned."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._parts or self._ended or self._abandoned)
+                self._changed.wait_for(lambda: self._parts or self._ended or self.abandoned)
                 if not self._parts:
                     return
                 part = self._parts.popleft()
@@ -81,6 +81,6 @@ class ResponseStream:
     def abandon(self) -> None:
         """Drop the parts from now on: the caller has left."""
         with self._changed:
-            self._abandoned = True
+            self.abandoned = True
             self._parts.clear()
             self._changed.notify_all()

@@ -120,7 +120,6 @@ class Environments(ConcurrencyTestCase):
     def test_are_waited_for_at_the_limit_if_they_have_responded(self) -> None:
         function = self.start(
             "while True:\n  r, event, _ = take(); respond(r, 1); time.sleep(json.loads(event))",
-            response_grace_s=60,
             timeout_s=60,
         )
         api = self.serve(function)
@@ -215,7 +214,7 @@ class Environments(ConcurrencyTestCase):
         self.assertEqual(1, function.log_text().count("START "), "none of these reaches the function")
 
     def test_are_not_disturbed_by_many_callers(self) -> None:
-        function = self.start(ECHO, concurrency=8, response_grace_s=60, timeout_s=60)
+        function = self.start(ECHO, concurrency=8, timeout_s=60)
         throttled = threading.Semaphore(0)
 
         def call(number: int) -> None:

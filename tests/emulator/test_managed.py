@@ -89,7 +89,7 @@ class AnEnvironment(ManagedTestCase):
         self.assertEqual(expected, {name: variables[name] for name in expected})
 
     def test_is_ready_when_the_first_slot_waits_and_rejects_what_the_others_cannot_take_yet(self) -> None:
-        function = self.start("work(1); wait('all'); work(3)", response_grace_s=0.1)
+        function = self.start("work(1); wait('all'); work(3)")
         self.assertTrue(function.initialized)
         waiting = [self.begin(function, "go")]
         self.assertRaises(Throttled, function.invoke, b'""')
@@ -108,7 +108,6 @@ class AnEnvironment(ManagedTestCase):
             "work(2, late)",
             managed=2,
             timeout_s=0.5,
-            response_grace_s=0.1,
         )
         began = time.monotonic()
         result = self.begin(function, "go").result()
@@ -326,7 +325,7 @@ class TheRuntime(ManagedTestCase):
             "def handler(event, context):\n"
             "    return [event, os.environ['_X_AMZN_TRACE_ID'], context.aws_request_id]"
         )
-        function = Function("hello.handler", self.folder, managed=4, timeout_s=60, response_grace_s=60)
+        function = Function("hello.handler", self.folder, managed=4, timeout_s=60)
         self.addCleanup(function.close)
         function.start()
 
