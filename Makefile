@@ -5,6 +5,7 @@ HANDLER ?= hello.handler
 TASK_ROOT ?= examples
 EVENT ?= {"name": "Lambda"}
 PORT ?= 9000
+CONFIG ?=
 OPTIONS ?=
 BYTECODE ?=
 REQUIREMENTS ?= requirements.txt
@@ -55,8 +56,8 @@ help: ## list the targets and their variables
 run: ## invoke HANDLER once with EVENT in the local emulator
 	@$(EMULATOR) run $(FUNCTION) --event "$$EVENT" $(OPTIONS)
 
-serve: ## serve HANDLER on PORT for AWS CLI, boto3 and curl
-	@$(EMULATOR) serve $(FUNCTION) --port '$(PORT)' $(OPTIONS)
+serve: ## serve HANDLER, or the functions in CONFIG, on PORT for AWS CLI, boto3 and curl
+	@$(EMULATOR) serve $(if $(CONFIG),--config '$(CONFIG)',$(FUNCTION)) --port '$(PORT)' $(OPTIONS)
 
 test: ## run the tests with PYTHON
 	@$(PYTHON) -m tests

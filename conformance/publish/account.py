@@ -206,7 +206,7 @@ class Running:
             init_timeout_s=INIT_TIMEOUT_S,
         )
         self.function.__enter__()
-        self.api = InvokeApi(self.function, "127.0.0.1", 0)
+        self.api = InvokeApi(self.function)
         self._url: FunctionUrl | None = None
 
     def open_url(self, invoke_mode: str) -> str:

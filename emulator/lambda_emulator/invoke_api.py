@@ -1,7 +1,7 @@
 """Serve Lambda's Invoke API to AWS CLI, the SDKs and curl.
 
 AWS's Lambda API reference describes the operations under "Invoke", "InvokeAsync" and
-"InvokeWithResponseStream". The emulator serves one function by its name. ARNs may have any account, region
+"InvokeWithResponseStream". The emulator serves functions by their names. ARNs may have any account, region
 and qualifier, because the emulator does not deploy functions.
 """
 
@@ -22,7 +22,7 @@ from lambda_emulator.pool import Throttled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lambda_emulator.function import Function, Result
 
@@ -92,20 +92,22 @@ def too_many_requests(throttled: Throttled) -> ApiError:
 class Target(NamedTuple):
     """The function that a request names."""
 
+    function: Function
     arn: str
     qualifier: str | None
 
 
 class InvokeApi:
-    """An Invoke API in front of one function."""
+    """An Invoke API in front of one or several functions."""
 
     def __init__(
-        self, function: Function, host: str = "127.0.0.1", port: int = 0, function_url: str = ""
+        self, *functions: Function, host: str = "127.0.0.1", port: int = 0, urls: Sequence[str] = ()
     ) -> None:
-        """Start listening; raise OSError if the address is in use. The start page shows ``function_url``."""
-        self._function = function
-        self._function_url = function_url
-        self._server = HttpServer(self._handle, function.log_error, host, port, function.log_request)
+        """Start listening; raise OSError if the address is in use. The start page shows ``urls``."""
+        self._functions = {function.configuration.name: function for function in functions}
+        self._urls = urls
+        first = functions[0]
+        self._server = HttpServer(self._handle, first.log_error, host, port, first.log_request)
         self.url = f"http://{self._server.address}"
 
     def close(self) -> None:
@@ -140,30 +142,30 @@ class InvokeApi:
         raise ApiError(404, "UnknownOperationException", f"{found} is not supported; use {operations}")
 
     def _invoke(self, request: Request, name: str) -> Response:
-        call = self._read(request, name, INVOCATION_TYPES)
-        return _response(self._function.call(call), _log_type(request))
+        function, call = self._read(request, name, INVOCATION_TYPES)
+        return _response(function.call(call), _log_type(request))
 
     def _invoke_async(self, request: Request, name: str) -> Response:
         """Handle the deprecated InvokeAsync: an ``Event`` with fewer options."""
-        target = find_target(self._function, name, "")
+        target = find_target(self._functions, name, "")
         payload = _read_payload(request)
         if len(payload) > INVOKE_ASYNC_LIMIT:
             message = f"Request must be smaller than {INVOKE_ASYNC_LIMIT} bytes for the InvokeAsync operation"
             raise ApiError(413, "RequestEntityTooLargeException", message)
         call = Call(check_payload(payload), "Event", qualifier=target.qualifier, arn=target.arn)
-        return _response(self._function.call(call), "None")
+        return _response(target.function.call(call), "None")
 
     def _invoke_streaming(self, request: Request, name: str) -> Response:
-        call = self._read(request, name, STREAMING_INVOCATION_TYPES)
+        function, call = self._read(request, name, STREAMING_INVOCATION_TYPES)
         call.streaming = True
-        return _streaming_response(self._function.call(call), _log_type(request))
+        return _streaming_response(function.call(call), _log_type(request))
 
-    def _read(self, request: Request, name: str, types: tuple[str, ...]) -> Call:
+    def _read(self, request: Request, name: str, types: tuple[str, ...]) -> tuple[Function, Call]:
         """Read and check a request, with the service's error messages."""
         invocation_type = one_of(request, "X-Amz-Invocation-Type", "invocationType", types)
-        target = find_target(self._function, name, parse_qs(request.query).get("Qualifier", [""])[0])
+        target = find_target(self._functions, name, parse_qs(request.query).get("Qualifier", [""])[0])
         _log_type(request)
-        return Call(
+        call = Call(
             check_payload(_read_payload(request), invocation_type),
             invocation_type,
             client_context=_client_context(request),
@@ -174,18 +176,19 @@ class InvokeApi:
             arn=target.arn,
             client_has_left=request.client_has_left,
         )
+        return target.function, call
 
     def _welcome(self) -> str:
-        configuration = self._function.configuration
-        name = configuration.name
-        lines = [
-            f"A local AWS Lambda emulator, running {configuration.handler} from {configuration.task_root}.",
-            f"To invoke the function: curl -d '{{}}' {self.url}/2015-03-31/functions/{name}/invocations",
+        lines = ["A local AWS Lambda emulator, running"]
+        for name, function in self._functions.items():
+            configuration = function.configuration
+            lines.append(f"  {name}: {configuration.handler} from {configuration.task_root}")
+        lines += [
+            f"To invoke a function: curl -d '{{}}' {self.url}/2015-03-31/functions/{name}/invocations",
             "To stream the response, use boto3's invoke_with_response_stream, which posts to",
             f"  {self.url}/2021-11-15/functions/{name}/response-streaming-invocations",
+            *(f"The function URL: {url}" for url in self._urls),
         ]
-        if self._function_url:
-            lines.append(f"The function URL: {self._function_url}")
         return "\n".join([*lines, ""])
 
 
@@ -219,8 +222,8 @@ def check_payload(payload: bytes, invocation_type: str = "RequestResponse") -> b
     return payload
 
 
-def find_target(function: Function, named: str, qualifier: str) -> Target:
-    """Read the FunctionName and Qualifier of a request; raise ApiError if they do not name the function."""
+def find_target(functions: Mapping[str, Function], named: str, qualifier: str) -> Target:
+    """Read the FunctionName and Qualifier of a request; raise ApiError if they do not name a function."""
     match = _FUNCTION.fullmatch(named)
     if match is None:
         message = (
@@ -233,14 +236,15 @@ def find_target(function: Function, named: str, qualifier: str) -> Target:
         message = "The derived qualifier from the function name does not match the specified qualifier."
         raise ApiError(400, "InvalidParameterValueException", message)
     qualifier = own_qualifier or qualifier
-    name, arn = match.group("name"), function.arn(match.group("name"), qualifier)
+    name = match.group("name")
+    function = functions.get(name)
+    arn = next(iter(functions.values())).arn(name, qualifier)
     if match.group("prefix").startswith("arn:"):
         arn = match.group("prefix") + name + (f":{qualifier}" if qualifier else "")
-    served = function.configuration.name
-    if name != served:
-        hint = f" (this emulator serves {served!r}; --name changes that)"
+    if function is None:
+        hint = f" (this emulator serves {', '.join(map(repr, functions))}; --name changes that)"
         raise ApiError(404, "ResourceNotFoundException", f"Function not found: {arn}", hint)
-    return Target(arn, qualifier or None)
+    return Target(function, arn, qualifier or None)
 
 
 def one_of(request: Request, header: str, member: str, values: tuple[str, ...]) -> str:

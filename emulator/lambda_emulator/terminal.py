@@ -35,14 +35,16 @@ class Terminal:
     """Text for a person on one stream, a terminal or a file.
 
     ``logs_json``: messages around the log are JSON objects too, so that the output stays machine-readable.
+    ``label``: a name before each line of the log, unless it is a JSON object.
     """
 
     # Whether the last line on the screen, which all streams share, is an unfinished line of a response.
     _interrupted = False
 
-    def __init__(self, stream: TextIO, *, logs_json: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, logs_json: bool = False, label: str = "") -> None:
         self._stream = stream
         self._logs_json = logs_json
+        self._label = label
         # NO_COLOR: see no-color.org
         self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
         self._line = b""  # the unfinished last line
@@ -53,7 +55,8 @@ class Terminal:
         for line in lines:
             # Lambda's runtimes join the lines of one record with a carriage return; CloudWatch breaks them.
             text = line.decode("utf-8", "replace").rstrip("\r").replace("\r", "\n")
-            self.line(text)
+            label = f"{self._label} | " if self._label and not text.startswith("{") else ""
+            self.message(label + text.replace("\n", f"\n{label}"), self._style(text))
 
     def line(self, text: str) -> None:
         """Show a line of the log in the colour of its kind."""
