@@ -12,9 +12,10 @@ these two::
                                          │                    └─────── log ───────── pipe ────┘
                                       terminal
 
-``pool`` decides which environment handles an event. ``managed_api`` replaces ``runtime_api`` on managed
-instances. ``platform_log`` writes the platform's own log lines. ``response_stream`` carries a streamed
-response from ``runtime_api`` to the caller.
+``pool`` decides which environment handles an event; ``event_queue`` retries asynchronous ones. On managed
+instances, ``managed_api`` takes the place of ``runtime_api``. ``platform_log`` writes the platform's own log
+lines. ``response_stream`` carries a streamed response from ``runtime_api`` to the caller. ``__main__`` runs
+the functions that ``options``, ``builder`` and ``config_file`` describe.
 """
 
 import sys

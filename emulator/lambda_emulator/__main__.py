@@ -21,6 +21,7 @@ from lambda_emulator.http_event import typed_request
 from lambda_emulator.http_response import INTEGRATION_TYPE, InvalidResponse, read_prelude
 from lambda_emulator.invoke_api import ApiError, InvokeApi, check_payload
 from lambda_emulator.options import DEFAULT_EVENT, UsageError, make_parser
+from lambda_emulator.status_line import Status, StatusLine
 from lambda_emulator.terminal import Terminal
 
 TYPE_CHECKING = False
@@ -149,6 +150,9 @@ def serve(options: argparse.Namespace, words: list[str]) -> int:
         for function in functions:
             stack.enter_context(function)
         _introduce(terminal, described, functions, api.url, urls)
+        stack.enter_context(
+            StatusLine(sys.stderr, lambda: sum((one.status() for one in functions), Status()))
+        )
         while not threading.Event().wait(0.2):
             pass  # wake up regularly: Python runs signal handlers only on this, the main thread
     return 0

@@ -30,6 +30,7 @@ from lambda_emulator.platform_log import platform_log
 from lambda_emulator.pool import Pool, Stopped, Throttled
 from lambda_emulator.runtime_api import Recorded
 from lambda_emulator.source_watcher import SourceWatcher
+from lambda_emulator.status_line import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Function:
         self._platform = platform_log(self._log.stream(), self._configuration)
         self._record = self.requests.append if record else _ignore
         self._memory_exceeded = False
+        self._succeeded = self._failed = self._throttled = 0
+        self._counting = threading.Lock()
         self._pool = Pool(
             self._configuration,
             self._new_environment,
@@ -145,6 +148,21 @@ class Function:
     def log_text(self) -> str:
         """Return the whole log, including init phases and platform lines."""
         return self._log.text().decode("utf-8", "replace")
+
+    def status(self) -> Status:
+        """Count events, and measure what the environments use now."""
+        environments = self._pool.environments
+        usage = [environment.memory.now() for environment in environments]
+        return Status(
+            busy=sum(len(environment.active) for environment in environments),
+            slots=self._configuration.managed or self._configuration.concurrency,
+            succeeded=self._succeeded,
+            failed=self._failed,
+            throttled=self._throttled,
+            environments=len(environments),
+            processes=sum(processes for processes, _ in usage),
+            memory_kb=sum(kb for _, kb in usage),
+        )
 
     def log_error(self, text: str, request_id: str = "") -> None:
         """Log an error that happened between the function and its callers."""
@@ -230,7 +248,12 @@ class Function:
         self, invocation: Invocation, done: Callable[[Invocation], None] = _ignore, patience_s: float = 0.0
     ) -> None:
         """Handle an invocation on a thread, which calls ``done`` at the end; raise Throttled or Stopped."""
-        environment = self._pool.acquire(invocation, patience_s)
+        try:
+            environment = self._pool.acquire(invocation, patience_s)
+        except Throttled:
+            with self._counting:
+                self._throttled += 1
+            raise
         threading.Thread(
             target=self._work, args=(invocation, environment, done), name="invocation", daemon=True
         ).start()
@@ -251,6 +274,10 @@ class Function:
             message = f"RequestId: {invocation.request_id} Error: {reason}"
             invocation.settle(platform_error("Sandbox.Failure", message))
             self._pool.discard(self._pool.environment_of(invocation))
+        with self._counting:
+            failed = invocation.response is not None and invocation.response.is_error
+            self._failed += failed
+            self._succeeded += not failed
         superfluous = self._pool.release(invocation)
         invocation.finished.set()
         done(invocation)

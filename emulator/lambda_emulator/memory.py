@@ -29,6 +29,8 @@ class MemoryGauge:
         self._pid = 0
         self._next = 0.0
         self._lock = threading.Lock()
+        self._now = (0, 0)
+        self._now_until = 0.0
 
     def watch(self, pid: int) -> None:
         self._pid = pid
@@ -51,9 +53,13 @@ class MemoryGauge:
             self.max_kb = max(self.max_kb, _peak_kb(self._pid))
 
     def now(self) -> tuple[int, int]:
-        """Return how many processes there are, and the memory that they use now in KiB."""
-        pids = process_tree(self._pid) if self._pid else []
-        return len(pids), pss_kb(pids)
+        """Return how many processes there are, and the memory in KiB that they use now, or did recently."""
+        began = time.monotonic()
+        if began >= self._now_until:
+            pids = process_tree(self._pid) if self._pid else []
+            self._now = len(pids), pss_kb(pids)
+            self._now_until = time.monotonic() + (time.monotonic() - began) / SHARE
+        return self._now
 
 
 def process_tree(pid: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 
 from lambda_emulator.platform_log import encode
 
@@ -17,6 +18,7 @@ _RED = "\x1b[31m"
 _YELLOW = "\x1b[33m"
 _BOLD = "\x1b[1m"
 _PLAIN = "\x1b[0m"
+_ERASE = b"\x1b[K"  # from the cursor to the end of the line
 
 # The beginnings of lines, and their style.
 _STYLES = (
@@ -31,15 +33,39 @@ _OBJECT = re.compile(r'\{"time":"[^"]+","type":"((?:platform|emulator)\.\w+)"')
 _OBJECT_STYLES = {"platform.runtimeDone": _RED, "emulator.error": _RED, "emulator.warning": _YELLOW}
 
 
+class Screen:
+    """What the streams of one process share if they are the same terminal: its last line."""
+
+    lock = threading.RLock()
+    unfinished = False  # whether it is an unfinished line of a response
+    _status = b""  # the status line that stands there
+    _stream: TextIO | None = None
+
+    @classmethod
+    def write_status(cls, stream: TextIO, line: bytes) -> None:
+        """Replace the status line, unless it is the same or a response stands there."""
+        with cls.lock:
+            if line != cls._status and not cls.unfinished:
+                cls._status, cls._stream = line, stream
+                stream.buffer.write(b"\r" + line + _ERASE)
+                stream.flush()
+
+    @classmethod
+    def erase_status(cls) -> None:
+        """Make room for other text; the status line comes back with its next turn."""
+        with cls.lock:
+            if cls._status and cls._stream is not None:
+                cls._status = b""
+                cls._stream.buffer.write(b"\r" + _ERASE)
+                cls._stream.flush()
+
+
 class Terminal:
     """Text for a person on one stream, a terminal or a file.
 
     ``logs_json``: messages around the log are JSON objects too, so that the output stays machine-readable.
     ``label``: a name before each line of the log, unless it is a JSON object.
     """
-
-    # Whether the last line on the screen, which all streams share, is an unfinished line of a response.
-    _interrupted = False
 
     def __init__(self, stream: TextIO, *, logs_json: bool = False, label: str = "") -> None:
         self._stream = stream
@@ -64,8 +90,8 @@ class Terminal:
 
     def message(self, text: str = "", style: str = "") -> None:
         line = f"{style}{text}{_PLAIN}\n" if style and self._colour else text + "\n"
-        if Terminal._interrupted and self._stream.isatty():
-            Terminal._interrupted = False
+        if Screen.unfinished and self._stream.isatty():
+            Screen.unfinished = False
             line = "\n" + line
         self._write(line.encode("utf-8", "replace"))
 
@@ -81,12 +107,12 @@ class Terminal:
     def part(self, data: bytes) -> None:
         """Write a piece of a response, unchanged and at once."""
         if data and self._stream.isatty():
-            Terminal._interrupted = not data.endswith(b"\n")
+            Screen.unfinished = not data.endswith(b"\n")
         self._write(data)
 
     def end_parts(self) -> None:
         """Finish the last line on a terminal."""
-        if Terminal._interrupted and self._stream.isatty():
+        if Screen.unfinished and self._stream.isatty():
             self.part(b"\n")
 
     def payload(self, payload: bytes) -> None:
@@ -114,7 +140,10 @@ class Terminal:
 
     def _write(self, data: bytes) -> None:
         try:
-            self._stream.buffer.write(data)
-            self._stream.flush()
+            with Screen.lock:
+                if self._stream.isatty():
+                    Screen.erase_status()
+                self._stream.buffer.write(data)
+                self._stream.flush()
         except (OSError, ValueError):
             pass  # the reader is gone, which must not disturb the function
