@@ -114,7 +114,7 @@ class EventQueue:
 
     def _finish(self, event: QueuedEvent, invocation: Invocation) -> None:
         event.last = invocation
-        if invocation.response is None or not invocation.response.is_error:
+        if self._closed or invocation.response is None or not invocation.response.is_error:
             return
         event.errors += 1
         if event.errors > MOST_RETRIES:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from lambda_emulator.output_socket import OutputSocket
 
 
+READ_SIZE = 64 * 1024
+# How much data a pipe or a socket may hold: by default 64 or 208 KiB, at most 1 MiB without privileges.
+PIPE_LIMIT = 1024 * 1024
+
 # A line without an end is passed on in pieces of this size, as CloudWatch cuts it.
 LONGEST_LINE = 256 * 1024
 
@@ -163,15 +167,18 @@ class Pipe:
     def drain(self) -> bool:
         """Pass the available data to the sink; return False once the pipe has ended."""
         with self._lock:
-            while not self._closed:
+            # At most what fits into a pipe: it was written before, and other processes may go on writing.
+            for _ in range(PIPE_LIMIT // READ_SIZE):
+                if self._closed:
+                    return False
                 try:
-                    data = os.read(self.reader, 65536)
+                    data = os.read(self.reader, READ_SIZE)
                 except BlockingIOError:
                     return True
                 if not data:
-                    break
+                    return False
                 self._sink(data)
-            return False
+            return True
 
     def close_writer(self) -> None:
         """Close the writing end, once the process has its own copy."""

@@ -13,6 +13,8 @@ import socket
 import tempfile
 import threading
 
+from lambda_emulator.log import PIPE_LIMIT
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +37,7 @@ class OutputSocket:
         self._listener.listen(128)
         self._listener.setblocking(False)
         self._unfinished: dict[socket.socket, bytes] = {}  # the last line of each connection
-        self._connections = {self._listener.fileno(): self._listener}
+        self._connections: dict[int, socket.socket] = {}
         self._epoll = select.epoll()
         self._epoll.register(self._listener, select.EPOLLIN)
         self.reader = self._epoll.fileno()  # readable when one of them is
@@ -44,12 +46,12 @@ class OutputSocket:
     def drain(self) -> bool:
         """Pass on what has arrived; return True, because more workers may connect."""
         with self._lock:
-            while not self._epoll.closed:
-                ready = self._epoll.poll(0)
-                if not ready:
-                    break
-                for descriptor, _ in ready:
-                    self._read(self._connections[descriptor])
+            if not self._epoll.closed:
+                self._accept()
+                # Once is enough for what was written before, and a worker may go on writing.
+                for descriptor, _ in self._epoll.poll(0):
+                    if descriptor in self._connections:
+                        self._read(self._connections[descriptor])
         return True
 
     def close(self) -> None:
@@ -60,19 +62,20 @@ class OutputSocket:
             self._listener.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _read(self, connection: socket.socket) -> None:
-        if connection is self._listener:
+    def _accept(self) -> None:
+        while True:
             try:
-                accepted, _ = connection.accept()
+                accepted, _ = self._listener.accept()
             except OSError:
-                return  # the worker has ended already
+                return  # no more, or it has ended already
             accepted.setblocking(False)
             self._unfinished[accepted] = b""
             self._connections[accepted.fileno()] = accepted
             self._epoll.register(accepted, select.EPOLLIN)
-            return
+
+    def _read(self, connection: socket.socket) -> None:
         try:
-            data = connection.recv(65536)
+            data = connection.recv(PIPE_LIMIT)
         except OSError:  # a reset
             data = b""
         if not data:

@@ -23,7 +23,15 @@ _ERASE = b"\x1b[K"  # from the cursor to the end of the line
 # The beginnings of lines, and their style.
 _STYLES = (
     (("START RequestId: ", "END RequestId: ", "REPORT RequestId: ", "INIT_REPORT "), _DIM),
-    (("A source file has changed: ", "More memory was used ", "The client of RequestId "), _YELLOW),
+    (
+        (
+            "A source file has changed: ",
+            "More memory was used ",
+            "The client of RequestId ",
+            "An environment was ",
+        ),
+        _YELLOW,
+    ),
     (("[ERROR]", "[CRITICAL]", "RequestId: ", "Error: ", "Runtime."), _RED),
     (("[WARNING]",), _YELLOW),
 )

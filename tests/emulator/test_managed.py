@@ -215,6 +215,17 @@ class AnEnvironment(ManagedTestCase):
         expected = [f"<{letter * 100}>" for letter in "abcd" for _ in range(300)]
         self.assertEqual(expected, sorted(lines))
 
+    def test_is_not_held_up_by_a_process_that_writes_without_a_pause(self) -> None:
+        function = self.start(
+            "if os.fork() == 0:\n"
+            "    while True: os.write(1, b'x' * 60_000 + b'\\n')\n"
+            "work()",
+            record=False,
+            log=lambda data: time.sleep(0.002),  # the pipe is never empty
+        )
+        for _ in range(3):
+            self.assertIsNone(self.callers.submit(function.invoke, b'""').result(8).function_error)
+
     def test_logs_objects_for_each_invocation(self) -> None:
         function = self.start("work()")
         first = [json.loads(line) for line in function.log_text().splitlines()]
