@@ -209,10 +209,10 @@ CASES = (
     ),
     Case(
         "Event",
-        "function.count",
+        "function.echo",
         (
-            Step(call(None, invocation_type="Event"), accepted(202), ("synchronous",)),
-            Step(call(None), succeeds(2)),
+            Step(call(1, invocation_type="Event"), accepted(202), ("synchronous",)),
+            Step(call(2), succeeds(2)),
         ),
     ),
     Case(
