@@ -131,14 +131,13 @@ class Environment:
             return not self.active
         promised = sum(not invocation.delivered for invocation in self.active)
         waits = self.init_outcome != COMPLETED or self.api.closed or self.api.waiting > promised
-        return waits and len(self.active) < self._configuration.managed
+        return waits and self.has_room_soon
 
     @property
     def has_room_soon(self) -> bool:
-        """Whether a slot has responded, and is expected to call `next`."""
-        if self._configuration.managed:
-            return len(self.active) < self._configuration.managed
-        return any(invocation.satisfied for invocation in self.active)
+        """Whether a slot is free, or expected to be soon, because its caller waits for nothing any more."""
+        busy = sum(not invocation.satisfied for invocation in self.active)
+        return busy < (self._configuration.managed or len(self.active) or 1)
 
     @property
     def pid(self) -> int | None:

@@ -10,6 +10,7 @@ import time
 import unittest
 
 from lambda_emulator.function import Function, Throttled
+from lambda_emulator.invocation import Call
 
 from tests.emulator.test_concurrency import ConcurrencyTestCase
 from tests.emulator.test_emulator_shutdown import EXTENSION
@@ -217,9 +218,7 @@ class AnEnvironment(ManagedTestCase):
 
     def test_is_not_held_up_by_a_process_that_writes_without_a_pause(self) -> None:
         function = self.start(
-            "if os.fork() == 0:\n"
-            "    while True: os.write(1, b'x' * 60_000 + b'\\n')\n"
-            "work()",
+            "if os.fork() == 0:\n    while True: os.write(1, b'x' * 60_000 + b'\\n')\nwork()",
             record=False,
             log=lambda data: time.sleep(0.002),  # the pipe is never empty
         )
@@ -341,9 +340,10 @@ class TheRuntime(ManagedTestCase):
         function.start()
 
         def call(number: int) -> None:
-            for turn in range(10):
+            for turn in range(60):
                 trace, event = f"Root={number}-{turn}", f"[{number}, {turn}]".encode()
-                result = function.invoke(event, trace_id=trace)
+                # Like a client over HTTP, do not wait until the invocation has been reported.
+                result = function.call(Call(event, trace_id=trace))
                 self.assertSucceeds(result, [[number, turn], trace, result.request_id])
 
         for future in [self.callers.submit(call, number) for number in range(4)]:
