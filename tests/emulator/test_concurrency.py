@@ -79,17 +79,22 @@ class Environments(ConcurrencyTestCase):
             """
             while True:
                 r, *_ = take()
-                for n in range(300):
-                    os.write(1, b"<"); os.write(2, b"%d " % os.getpid()); os.write(1, b"x" * 200 + b">\\n")
+                while not os.path.exists("go"): time.sleep(0.002)
+                for n in range(40):
+                    os.write(1, b"<"); time.sleep(0.001); os.write(2, b"%d " % os.getpid())
+                    time.sleep(0.001); os.write(1, b"x" * 200 + b">\\n")
                 respond(r, 1)
             """,
             concurrency=4,
             timeout_s=60,
         )
-        for future in [self.callers.submit(function.invoke) for _ in range(4)]:
+        waiting = [self.callers.submit(function.invoke) for _ in range(4)]
+        self.wait_for_log(function, "START ", 4)
+        self.let("go")
+        for future in waiting:
             self.assertSucceeds(future.result(), 1)
         lines = [line for line in function.log_text().splitlines() if line[0] in "<x"]
-        self.assertEqual(1200, len(lines))
+        self.assertEqual(160, len(lines))
         self.assertEqual([], [line for line in lines if not re.fullmatch("<[0-9]+ x{200}>", line)])
 
     def test_are_reused_the_one_that_was_used_last_first(self) -> None:

@@ -91,13 +91,15 @@ class TheStatusLine(EmulatorTestCase):
         self.addCleanup(server.kill)
         written = self.read(ours, "curl -N ")
         address = re.findall(r"ready at http://(\S+)", written)[0]
+        if not piped:
+            written += self.read(ours, "▸")
         for _ in range(3):
             connection = http.client.HTTPConnection(address, timeout=20)
             connection.request("POST", "/2015-03-31/functions/hello/invocations", b"1")
             connection.getresponse().read()
             connection.close()
         if not piped:
-            written += self.read(ours, "3 ok" if columns > 40 else "▸")
+            written += self.read(ours, "3 ok" if columns > 40 else "▸ ")
         server.terminate()
         if piped:
             assert server.stderr is not None
@@ -131,6 +133,7 @@ class TheStatusLine(EmulatorTestCase):
         without = SHOWN.sub("", written).replace("\r\x1b[K", "")
         self.assertNotIn("▸", without)
         self.assertEqual(3, without.count("\r\nhandled\r\n"), without)
+        self.assertNotRegex(written, "▸[^\r\n\x1b]*\x1b\\[K[^\r]", "nothing is written beside it")
         self.assertRegex(written[written.rindex("▸") :], "^[^\r\n]*\r\x1b\\[K", "it is erased at the end")
 
     def test_is_cut_to_the_width_of_the_terminal(self) -> None:
