@@ -140,6 +140,11 @@ class Environment:
         return busy < (self._configuration.managed or len(self.active) or 1)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether it is initialized and has nothing to do. Read with the pool's lock."""
+        return bool(self.init_outcome) and not self.active
+
+    @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
 
@@ -161,6 +166,7 @@ class Environment:
         with self._initializing:
             if not self.init_outcome:
                 self.init_outcome = self._initialize(timeout_s)
+                self.last_used = time.monotonic()
                 self._report_init()
 
     def _initialize(self, timeout_s: float) -> str:

@@ -270,7 +270,7 @@ class Pool:
         while True:
             with self._changed:
                 now = time.monotonic()
-                idle = [environment for environment in self._in_service if not environment.active]
+                idle = [environment for environment in self._in_service if environment.is_idle]
                 expired = [one for one in idle if one.last_used + self._idle_s <= now]
                 self._in_service = [one for one in self._in_service if one not in expired]
                 waiting = [one.last_used + self._idle_s - now for one in idle if one not in expired]

@@ -164,6 +164,10 @@ class Environments(ConcurrencyTestCase):
         self.assertEqual((7, 0), (function.exit_status, function.restarts))
         self.assertNotEqual(first, self.pid(function.invoke(b"0")))
 
+    def test_do_not_end_during_their_init_phase(self) -> None:
+        function = self.start("time.sleep(0.6)\n" + ECHO, idle_s=0.2, timeout_s=60)
+        self.assertTrue(function.initialized, function.log_text())
+
     def test_finish_their_event_when_a_source_file_has_changed(self) -> None:
         function = self.start(WAITING, concurrency=1, reload=True, timeout_s=60)
         waiting = self.begin(function, "go")

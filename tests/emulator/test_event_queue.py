@@ -22,7 +22,8 @@ while True:
     ids = [headers["Lambda-Runtime-" + name] for name in ("Trace-Id", "Invocation-Id")]
     print("try", json.dumps([time.time(), r, *ids]))
     tries = int(open("tries").read()) if os.path.exists("tries") else 0
-    open("tries", "w").write(str(tries + 1))
+    with open("tries", "w") as file:
+        file.write(str(tries + 1))
     if event == "exit":
         os._exit(3)
     if event == "sleep":
