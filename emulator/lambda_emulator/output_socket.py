@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+SOCKET_LIMIT_BYTES = 262_144
+
+
 class OutputSocket:
     """A socket that can be drained like a pipe: any thread passes all available output to ``sink``.
 
@@ -48,7 +51,6 @@ class OutputSocket:
         with self._lock:
             if not self._epoll.closed:
                 self._accept()
-                # Once is enough for what was written before, and a worker may go on writing.
                 for descriptor, _ in self._epoll.poll(0):
                     if descriptor in self._connections:
                         self._read(self._connections[descriptor])
@@ -74,17 +76,24 @@ class OutputSocket:
             self._epoll.register(accepted, select.EPOLLIN)
 
     def _read(self, connection: socket.socket) -> None:
-        try:
-            data = connection.recv(PIPE_LIMIT)
-        except OSError:  # a reset
-            data = b""
-        if not data:
-            self._end(connection)
-            return
+        data = b""
+        closed = False
+        # A socket holds no more than that; the worker may go on writing.
+        while not closed and len(data) < SOCKET_LIMIT_BYTES:
+            try:
+                piece = connection.recv(PIPE_LIMIT)
+            except BlockingIOError:
+                break
+            except OSError:  # a reset
+                piece = b""
+            data += piece
+            closed = not piece
         lines, end, rest = (self._unfinished[connection] + data).rpartition(b"\n")
         self._unfinished[connection] = rest
         if end:
             self._sink(lines + end)
+        if closed:
+            self._end(connection)
 
     def _end(self, connection: socket.socket) -> None:
         self._epoll.unregister(connection)
