@@ -39,12 +39,13 @@ CONFORMANCE = .environments/conformance/bin/python
 VENDORS = .environments/vendors/bin/python
 WEB = .environments/web/bin/python
 PUBLISH = .environments/publish/bin/python
+BENCHMARK = .environments/benchmark-$(shell $(PYTHON) -c 'import platform; print(platform.python_version())')
 SUITES = conformance vendors web publish
 LINT = .environments/tools/bin
 # The oldest Python that installs each list of packages, and the list. FILE.in has what we ask for and why.
 LOCKED = 3.11:conformance/requirements 3.11:conformance/vendors/requirements 3.11:conformance/web/requirements \
-    3.11:conformance/publish/requirements 3.11:tools/requirements 3.11:tools/build-requirements \
-    3.11:tools/coverage-requirements 3.8:tools/packaging-requirements
+    3.11:conformance/publish/requirements 3.11:benchmarks/requirements 3.11:tools/requirements \
+    3.11:tools/build-requirements 3.11:tools/coverage-requirements 3.8:tools/packaging-requirements
 
 .DEFAULT_GOAL := help
 
@@ -85,7 +86,7 @@ verify-layer: ## check ZIP (one zip, or several that are deployed together) for 
 conformance: $(SUITES:%=.environments/%/ready) ## compare with AWS's emulator, runtime, CLI, SDK and SAM; test vendors' tools
 	@$(CONFORMANCE) conformance/fetch_rie.py
 	@status=0; \
-	for suite in "$(CONFORMANCE) -m tests Throttled Uvloop" "$(CONFORMANCE) -m pytest -q conformance/differential" \
+	for suite in "$(CONFORMANCE) -m tests Throttled Uvloop Benchmark" "$(CONFORMANCE) -m pytest -q conformance/differential" \
 	    "$(CONFORMANCE) -m pytest -q -n auto conformance/emulators" "$(CONFORMANCE) -m pytest -q conformance/streaming" \
 	    "$(VENDORS) -m pytest -q conformance/vendors" "$(VENDORS) -m pytest -q -n auto conformance/sandbox" \
 	    "$(WEB) -m pytest -q conformance/web" "$(CONFORMANCE) -m pytest -q conformance/layers" \
@@ -102,6 +103,10 @@ coverage: .environments/coverage/ready ## measure the branch coverage of runtime
 
 benchmark: .environments/conformance/ready ## compare start time, memory and speed with AWS's runtime
 	@$(CONFORMANCE) -m benchmarks
+
+benchmark-concurrency: ## the same for 16 invocations at once in one environment, with PYTHON
+	@$(MAKE) --no-print-directory $(BENCHMARK)/ready
+	@$(BENCHMARK)/bin/python -m benchmarks.concurrency $(OPTIONS)
 
 lint: .environments/tools/ready ## check style and types, Dockerfiles, shell scripts and workflows
 	@$(LINT)/ruff check --quiet .
@@ -152,11 +157,18 @@ clean: ## remove everything that the targets have built
 .environments/packaging/ready: tools/packaging-requirements.txt
 .environments/publish/ready: conformance/publish/requirements.txt
 # Each list is complete. So pip need not search for what the packages need, which pip 23.2 cannot with extras and hashes.
-.environments/%/ready:
-	@echo "Installing $< into .environments/$* (once)"
-	@rm -rf .environments/$*
-	@$(PYTHON) -m venv .environments/$*
-	@.environments/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
+define install
+	@echo "Installing $< into .environments/$(notdir $(@D)) (once)"
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	@touch $@
+endef
 
-.PHONY: help run serve test test-all soak dist dist-python dist-deps dist-function verify-layer conformance coverage benchmark lint explore-lambda-environment package publish deploy requirements clean
+.environments/%/ready:
+	$(install)
+
+.environments/benchmark-%/ready: benchmarks/requirements.txt
+	$(install)
+
+.PHONY: help run serve test test-all soak dist dist-python dist-deps dist-function verify-layer conformance coverage benchmark benchmark-concurrency lint explore-lambda-environment package publish deploy requirements clean

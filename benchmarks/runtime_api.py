@@ -1,4 +1,4 @@
-"""A fast Runtime API for one process that records when requests arrive."""
+"""A fast Runtime API, for one process or for several slots, that records when requests arrive."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:123456789012:funct
 Lambda-Runtime-Trace-Id: Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0\r
 Date: Sun, 22 Nov 2026 12:00:00 GMT\r
 """
+REQUEST_ID = b"8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+DEADLINE_MS = b"4102444800000"
+NEXT_TARGET = b"GET /2018-06-01/runtime/invocation/next"
+RESPONSE_TARGET = b"POST /2018-06-01/runtime/invocation/%s/response" % REQUEST_ID
 ACCEPTED = b"""HTTP/1.1 202 Accepted\r
 Content-Type: application/json\r
 Date: Sun, 22 Nov 2026 12:00:00 GMT\r
@@ -74,7 +78,7 @@ class RuntimeApi:
 
     def wait_for_next(self) -> Request:
         if self.waiting is None:
-            self.waiting = self.receive(b"GET /2018-06-01/runtime/invocation/next")
+            self.waiting = self.receive(NEXT_TARGET)
         return self.waiting
 
     def invoke(self, event: bytes) -> tuple[Times, Request]:
@@ -83,9 +87,7 @@ class RuntimeApi:
         message = event_message(event)
         sent_s = time.perf_counter()
         waiting.connection.sendall(message)
-        response = self.receive(
-            b"POST /2018-06-01/runtime/invocation/8476a536-e9f4-11e8-9739-2dfe598c3fcd/response"
-        )
+        response = self.receive(RESPONSE_TARGET)
         response.connection.sendall(ACCEPTED)
         following = self.wait_for_next()
         return Times(response.arrived_s - sent_s, following.arrived_s - sent_s), response
@@ -128,13 +130,104 @@ class RuntimeApi:
         self.connections.append(connection)
 
 
-def event_message(event: bytes) -> bytes:
+class SharedRuntimeApi(RuntimeApi):
+    """A server for all slots of an environment, on the measuring thread as well."""
+
+    def __init__(self, exit_status: Callable[[], int | None]) -> None:
+        super().__init__(exit_status)
+        self.idle: list[Request] = []  # the open calls of `next`
+        self.responses: list[Request] = []
+        self.expected: set[bytes] = set()  # the targets of the responses that are missing
+        self.count = 0  # of all events
+        self.poll = select.epoll()
+        self.poll.register(self.listener, select.EPOLLIN)
+        self.by_descriptor: dict[int, socket.socket] = {}
+
+    def close(self) -> None:
+        super().close()
+        self.poll.close()
+
+    def wait_until_idle(self, count: int) -> float:
+        """Wait until ``count`` slots have asked for an event. Returns when the last of them did."""
+        while len(self.idle) < count:
+            self.receive_some()
+        return self.idle[count - 1].arrived_s
+
+    def invoke_each(self, event: bytes) -> list[bytes]:
+        """Send ``event`` once to each idle slot. Returns the responses when all are idle again."""
+        count = len(self.idle)
+        self.responses.clear()
+        self.send_to_idle(event)
+        self.wait_until_idle(count)
+        return [response.body for response in self.responses]
+
+    def invoke_for(self, event: bytes, seconds: float) -> tuple[float, list[bytes]]:
+        """Keep all idle slots busy. Returns the responses per second, and all of them with the last ones."""
+        count = len(self.idle)
+        self.responses.clear()
+        began_s = time.perf_counter()
+        until_s = began_s + seconds
+        while time.perf_counter() < until_s:
+            self.send_to_idle(event)
+            self.receive_some()
+        self.wait_until_idle(count)
+        in_time = sum(response.arrived_s < until_s for response in self.responses)
+        return in_time / seconds, [response.body for response in self.responses]
+
+    def send_to_idle(self, event: bytes) -> None:
+        deadline_ms = b"%d" % ((time.time() + TIMEOUT_S) * 1000)
+        head = EVENT_HEAD.replace(DEADLINE_MS, deadline_ms)
+        for request in self.idle:
+            self.count += 1
+            request_id = b"%s%012x" % (REQUEST_ID[:-12], self.count)
+            self.expected.add(RESPONSE_TARGET.replace(REQUEST_ID, request_id))
+            request.connection.sendall(event_message(event, head.replace(REQUEST_ID, request_id)))
+        self.idle.clear()
+
+    def receive_some(self) -> None:
+        """Wait for requests, and handle those that have arrived."""
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while True:
+            ready = self.poll.poll(PATIENCE_S)
+            if ready:
+                break
+            self.check_patience(NEXT_TARGET, deadline_s)
+        for descriptor, _ in ready:
+            if descriptor == self.listener.fileno():
+                self.accept()
+                connection = self.connections[-1]
+                self.by_descriptor[connection.fileno()] = connection
+                self.poll.register(connection, select.EPOLLIN)
+            else:
+                self.handle(self.by_descriptor[descriptor])
+
+    def handle(self, connection: socket.socket) -> None:
+        """Handle the request on ``connection``, or that the runtime has closed it."""
+        request = read_request(connection)
+        if request is None:
+            del self.by_descriptor[connection.fileno()]
+            self.connections.remove(connection)
+            connection.close()
+        elif request.target == NEXT_TARGET:
+            self.idle.append(request)
+        elif request.target in self.expected:
+            self.expected.remove(request.target)
+            connection.sendall(ACCEPTED)
+            self.responses.append(request)
+        else:
+            raise UnexpectedRequest(
+                f"expected {NEXT_TARGET.decode()} or a response that is missing, found "
+                f"{request.target.decode()} with {request.body[:500]!r}"
+            )
+
+
+def event_message(event: bytes, head: bytes = EVENT_HEAD) -> bytes:
     """Return the whole reply to `next`, to be sent at once."""
     if len(event) < CHUNKED_FROM_BYTES:
-        return b"%sContent-Length: %d\r\n\r\n%s" % (EVENT_HEAD, len(event), event)
+        return b"%sContent-Length: %d\r\n\r\n%s" % (head, len(event), event)
     pieces = [event[start : start + CHUNK_BYTES] for start in range(0, len(event), CHUNK_BYTES)]
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
-    return b"%sTransfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n" % (EVENT_HEAD, chunks)
+    return b"%sTransfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n" % (head, chunks)
 
 
 def read_request(connection: socket.socket) -> Request | None:
