@@ -64,6 +64,21 @@ class Fork(WorkerTestCase):
         environment.send("b")
         self.assertEqual(set(environment.responses(2)), {"a", "b"})
 
+    @unittest.skipIf(PYPY, "PyPy's json and select are written in Python")
+    def test_a_worker_has_only_small_modules_that_the_function_does_not_import(self) -> None:
+        source = """
+            import sys
+            loaded = sorted(sys.modules)
+            def handler(event, context): return loaded
+            """
+        environment = self.launch(source, 2, command=["-S", str(BOOTSTRAP)])
+        environment.wait_until_idle(2)
+        environment.send("a")
+        loaded = set(environment.responses(1)["a"])
+        self.assertEqual(
+            loaded & {"asyncio", "collections", "enum", "functools", "re", "signal", "threading"}, set()
+        )
+
     def test_the_parent_imports_the_modules_of_the_standard_library_for_the_others(self) -> None:
         source = """
             import sys

@@ -15,9 +15,9 @@ LAMBDA_RUNTIME_WORKERS selects the mode:
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # `signal` adds enum, to the memory of each worker
 import _socket
 import os
-import signal
 import sys
 import time
 
@@ -25,6 +25,7 @@ from .. import process_exit
 from ..connection import Connection
 from ..errors import Fault, RuntimeApiError
 from ..logs import replace_standard_streams
+from ..stdlib_import import load_stdlib
 from .shared_stream import SharedStream
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
 STABLE_S = 60.0
 
 _REQUEST_ID_BYTES = 64
-_END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_END_SIGNALS = (_signal.SIGTERM, _signal.SIGINT)
 
 
 class Worker:
@@ -205,14 +206,17 @@ class _Parent:
         """Start the workers and replace those that die. This returns in them only."""
         import select
 
-        self._before = [(number, signal.getsignal(number)) for number in (*_END_SIGNALS, signal.SIGCHLD)]
+        if hasattr(os, "O_ASYNC"):
+            import fcntl  # noqa: F401 - here once, so that the workers share it, see `_end_with`
+
+        self._before = [(number, _signal.getsignal(number)) for number in (*_END_SIGNALS, _signal.SIGCHLD)]
         for number in _END_SIGNALS:
-            signal.signal(number, lambda number, frame: self._end_all(number))
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)  # so that the next line works
+            _signal.signal(number, lambda number, frame: self._end_all(number))
+        _signal.signal(_signal.SIGCHLD, lambda number, frame: None)  # so that the next line works
         self._alarm = os.pipe()
         for descriptor in self._alarm:
             os.set_blocking(descriptor, False)
-        self._previous_wakeup = signal.set_wakeup_fd(self._alarm[1], warn_on_full_buffer=False)
+        self._previous_wakeup = _signal.set_wakeup_fd(self._alarm[1], warn_on_full_buffer=False)
         if self.mode == "preload":
             _freeze()
         while self._running or self._due:
@@ -242,7 +246,7 @@ class _Parent:
             requests = _share_memory(slots * _REQUEST_ID_BYTES)
             (reader, writer), (life, watched) = os.pipe(), os.pipe()
             os.set_blocking(reader, False)
-            signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)  # while `_running` may be incomplete
+            _signal.pthread_sigmask(_signal.SIG_BLOCK, _END_SIGNALS)  # while `_running` may be incomplete
             try:
                 pid = os.fork()
                 if pid == 0:
@@ -255,7 +259,7 @@ class _Parent:
                 os.close(life)
                 self._replace(index, f"A worker cannot be started: {error.strerror}")
             finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
+                _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _END_SIGNALS)
             os.close(writer)
             os.close(watched)
         return False
@@ -264,9 +268,9 @@ class _Parent:
         self, worker: Worker, index: int, writer: int, requests: Any, inherited: list[int]
     ) -> None:
         """Prepare a new process to be a worker."""
-        signal.set_wakeup_fd(self._previous_wakeup)
+        _signal.set_wakeup_fd(self._previous_wakeup)
         for number, handler in self._before:
-            signal.signal(number, handler)
+            _signal.signal(number, handler)
         for process in self._running.values():
             inherited += [process.life, process.reader]
         for descriptor in (*self._alarm, *inherited):
@@ -350,7 +354,8 @@ class _Parent:
             else:
                 number = os.WTERMSIG(status)
                 self._status = 128 + number
-                reason = f"Worker {pid} was killed by signal {number} ({signal.Signals(number).name})"
+                name = load_stdlib("signal").Signals(number).name
+                reason = f"Worker {pid} was killed by signal {number} ({name})"
             requests = process.requests[:].replace(b"\0", b" ").decode("utf-8", "replace").split()
             if requests:
                 reason += f" during request {', '.join(requests)}"
@@ -381,7 +386,7 @@ class _Parent:
         while rest and time.monotonic() < until:
             time.sleep(0.002)
             rest = [pid for pid in rest if not _has_ended(pid)]
-        _signal_all(rest, signal.SIGKILL)
+        _signal_all(rest, _signal.SIGKILL)
         os._exit(128 + number)
 
 
