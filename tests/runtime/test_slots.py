@@ -9,7 +9,7 @@ import signal
 import time
 import unittest
 
-from tests.support import PATIENCE_S
+from tests.support import BOOTSTRAP, PATIENCE_S
 from tests.workers import WorkerTestCase
 
 # Each invocation waits until all others have begun; then all show what they see.
@@ -256,6 +256,23 @@ class Process(WorkerTestCase):
             r"\(asyncio\.to_thread\), or set LAMBDA_RUNTIME_WORKERS=fork",
         )
         self.assertEqual(log.count("blocked"), 1)
+
+    def test_the_event_loop_is_loaded_for_the_first_coroutine_of_a_thread(self) -> None:
+        source = """
+            import sys
+            async def later(event):
+                import asyncio
+                await asyncio.sleep(0.1)
+                return event
+            def handler(event, context):
+                return later(event) if event else "asyncio" in sys.modules
+            """
+        environment = self.launch(source, 4, "thread", command=["-S", str(BOOTSTRAP)])
+        environment.send("before")
+        self.assertEqual(environment.responses(1), {"before": False})
+        for request_id in "abcd":  # all at once
+            environment.send(request_id, request_id)
+        self.assertEqual(environment.responses(4), {request_id: request_id for request_id in "abcd"})
 
     def test_a_function_that_stops_or_closes_the_loop_or_runs_its_own(self) -> None:
         source = """

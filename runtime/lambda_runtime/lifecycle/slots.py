@@ -30,7 +30,9 @@ threading = load_stdlib("threading")
 BLOCKED_S = 0.25  # a loop that does not begin a coroutine for so long is reported
 GRACE_S = 1.0  # after its deadline, an awaited coroutine is cancelled, and any invocation is reported
 # What the runtime may import later. It does so here, because two threads must not do it at the same time.
-MODULES = ("asyncio", "binascii", "concurrent", "json", "re", "traceback", "warnings")
+MODULES = ("binascii", "json", "re", "select", "traceback", "warnings")
+# The same for coroutines. Other functions save 6 MB.
+LOOP_MODULES = ("asyncio", "concurrent")
 TICK_S = 1.0  # how often the main thread looks for invocations after their deadline
 
 _request_id: Any = ContextVar("lambda_runtime.request_id", default="")
@@ -56,7 +58,7 @@ class Slots:
 
     def serve(self, process: Callable[[LambdaRuntimeClient, int], NoReturn]) -> NoReturn:
         """Run ``process`` in a thread for each slot. Raises the error with which one of them ends."""
-        for name in MODULES:
+        for name in (*MODULES, *LOOP_MODULES) if self._loop_wanted else MODULES:
             load_stdlib(name)
         process_exit.is_shared = True
         event_loop.submit, event_loop.main_thread = self.submit, process_exit.get_ident()
@@ -89,6 +91,8 @@ class Slots:
 
     def _run_loop(self) -> None:
         """Run the loop until a slot has ended, or the function stops it: then the caller runs it again."""
+        for name in LOOP_MODULES:  # in this thread, while the slots that need it wait
+            load_stdlib(name)
         self._loop = event_loop.current()
         self._loop_ready.set()
         self._tick(self._loop)
@@ -102,12 +106,12 @@ class Slots:
 
     def submit(self, awaitable: Any) -> Any:
         """Let the loop of the main thread await ``awaitable``, and wait for the result in this thread."""
-        asyncio = load_stdlib("asyncio")
         if not self._loop_wanted:
             self._loop_wanted = True
             self._wake.set()
         self._loop_ready.wait()
         assert self._loop is not None
+        asyncio = load_stdlib("asyncio")
         call = _Call(awaitable)
         future = asyncio.run_coroutine_threadsafe(call.run(), self._loop)
         timed_out = load_stdlib("concurrent").futures.TimeoutError
