@@ -274,6 +274,35 @@ class Process(WorkerTestCase):
             environment.send(request_id, request_id)
         self.assertEqual(environment.responses(4), {request_id: request_id for request_id in "abcd"})
 
+    def test_a_task_that_cannot_begin_is_an_error_of_its_invocation(self) -> None:
+        source = """
+            import asyncio
+            async def handler(event, context):
+                if event == "fail":
+                    asyncio.get_running_loop().set_task_factory(fail)
+                if event == "cancel":
+                    asyncio.get_running_loop().set_task_factory(cancel)
+                return event
+            def fail(loop, coroutine, **options):
+                loop.set_task_factory(None)
+                coroutine.close()
+                raise ValueError("no task")
+            def cancel(loop, coroutine, **options):
+                loop.set_task_factory(None)
+                task = asyncio.Task(coroutine, loop=loop, **options)
+                task.cancel()
+                return task
+            """
+        environment = self.launch(source, 2)
+        for event, error in (("fail", "ValueError"), ("cancel", "CancelledError")):
+            environment.send(event, event)
+            self.assertEqual(environment.responses(1), {event: event})
+            environment.send("a", "a")
+            path, body = environment.next_response()
+            self.assertEqual((path, body["errorType"]), ("invocation/a/error", error))
+            environment.send("b", "b")
+            self.assertEqual(environment.responses(1), {"b": "b"})
+
     def test_a_function_that_stops_or_closes_the_loop_or_runs_its_own(self) -> None:
         source = """
             import asyncio

@@ -31,8 +31,7 @@ BLOCKED_S = 0.25  # a loop that does not begin a coroutine for so long is report
 GRACE_S = 1.0  # after its deadline, an awaited coroutine is cancelled, and any invocation is reported
 # What the runtime may import later. It does so here, because two threads must not do it at the same time.
 MODULES = ("binascii", "json", "re", "select", "traceback", "warnings")
-# The same for coroutines. Other functions save 6 MB.
-LOOP_MODULES = ("asyncio", "concurrent")
+LOOP_MODULES = ("asyncio",)  # the same for coroutines; other functions save 6 MB
 TICK_S = 1.0  # how often the main thread looks for invocations after their deadline
 
 _request_id: Any = ContextVar("lambda_runtime.request_id", default="")
@@ -111,32 +110,26 @@ class Slots:
             self._wake.set()
         self._loop_ready.wait()
         assert self._loop is not None
-        asyncio = load_stdlib("asyncio")
-        call = _Call(awaitable)
-        future = asyncio.run_coroutine_threadsafe(call.run(), self._loop)
-        timed_out = load_stdlib("concurrent").futures.TimeoutError
-        try:
-            future.result(BLOCKED_S)
-        except timed_out:
+        call = _Call(awaitable, self._loop)
+        self._loop.call_soon_threadsafe(call.begin)  # with less CPU than run_coroutine_threadsafe
+        if not call.ended.acquire(timeout=BLOCKED_S):
             if not call.begun:
                 self._warn_of_blocked_loop()
-            try:
-                future.result(self._time_left())
-            except timed_out:
-                future.cancel()
+            if not call.ended.acquire(timeout=self._time_left()):
+                self._loop.call_soon_threadsafe(call.cancel)
                 raise TimeoutError(
                     f"Cancelled, because it was still running {GRACE_S:g} s after the deadline"
-                ) from None
+                )
         return call.result()
 
-    def _time_left(self) -> float | None:
-        """The seconds that the invocation of this thread may still be awaited, None without a limit."""
+    def _time_left(self) -> float:
+        """The seconds that the invocation of this thread may still be awaited, -1 without a limit."""
         client = self._client_of.get(process_exit.get_ident())
         invocation = client.invocation if client is not None else None
         if invocation is None or not invocation.deadline_ms:
-            return None
+            return -1
         left_s = invocation.deadline_ms / 1000 + GRACE_S - time.time()
-        return max(0.0, left_s) if left_s < 1e6 else None
+        return max(0.0, left_s) if left_s < 1e6 else -1
 
     def _warn_of_blocked_loop(self) -> None:
         """Report once what blocks the event loop while other invocations wait."""
@@ -187,21 +180,45 @@ def _request_of(task: Any) -> str:
 class _Call:
     """One awaited object. Its exception is a value: SystemExit would otherwise end the loop of all slots."""
 
-    def __init__(self, awaitable: Any) -> None:
+    def __init__(self, awaitable: Any, loop: AbstractEventLoop) -> None:
         self.begun = False
+        self.ended = threading.Lock()  # released at the end
+        self.ended.acquire()
         self._awaitable = awaitable
+        self._loop = loop
+        self._task: Any = None
         self._value: Any = None
         self._error: BaseException | None = None
 
-    async def run(self) -> None:
+    def begin(self) -> None:
+        """Create the task, on the loop, in the context of the thread that waits."""
+        try:
+            self._task = self._loop.create_task(self._run())
+            self._task.set_name(_request_id.get())  # for the warning and for debuggers
+            self._task.add_done_callback(self._end)
+        except BaseException as error:  # in the function's task factory
+            self._error = error
+            self.ended.release()
+
+    def cancel(self) -> None:
+        """Cancel the task, on the loop."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
         self.begun = True
-        load_stdlib("asyncio").current_task().set_name(_request_id.get())  # for the warning and for debuggers
         try:
             self._value = await self._awaitable
         except BaseException as error:
             self._error = error
 
+    def _end(self, task: Any) -> None:
+        if task.cancelled():  # before it began
+            self._error = load_stdlib("asyncio").CancelledError()
+        self.ended.release()
+
     def result(self) -> Any:
+        """The result of the awaitable. Raises its exception."""
         if self._error is not None:
             raise self._error
         return self._value
