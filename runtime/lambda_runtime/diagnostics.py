@@ -181,7 +181,7 @@ def describe(exception: BaseException) -> Diagnostic:
     global reserve
     try:
         diagnostic = _describe(exception, set(), CHAIN_LIMIT)
-        diagnostic.notes += _advice(exception, diagnostic.message)
+        diagnostic.notes += _advice(exception)
         return diagnostic
     except BaseException:
         reserve = None
@@ -198,18 +198,11 @@ def keep_reserve() -> None:
             pass
 
 
-def _advice(exception: BaseException, message: str) -> list[str]:
-    """Return notes if the handler setting seems to name something other than a handler."""
-    advice = []
+def _advice(exception: BaseException) -> list[str]:
+    """Return a note if the handler setting seems to name something other than a handler."""
     if type(exception) is TypeError and _is_from_our_call(exception.__traceback__):
-        advice.append("Lambda calls a handler with two arguments: def handler(event, context)")
-        if "'send'" in message:  # the third parameter of every ASGI application
-            advice.append(
-                "For an ASGI application: from lambda_runtime import asgi; handler = asgi.handler(app)"
-            )
-    elif type(exception) is KeyError and message.startswith(("'wsgi.", "'werkzeug.")):
-        advice.append("For a WSGI application: from lambda_runtime import wsgi; handler = wsgi.handler(app)")
-    return advice
+        return ["Lambda calls a handler with two arguments: def handler(event, context)"]
+    return []
 
 
 def _is_from_our_call(trace: TracebackType | None) -> bool:

@@ -276,23 +276,6 @@ class Chains(FunctionTestCase):
             payload = self.error(function, "raise ExceptionGroup('many', [ValueError()] * 24)")
             self.assertEqual(payload["notes"], ["4 more exceptions of this group are left out"])
 
-    def test_an_application_named_as_handler_gets_a_note_about_the_bridge(self) -> None:
-        rows = [
-            ("async def handler(scope, receive, send): pass", "asgi.handler(app)"),
-            (
-                "class App:\n  async def __call__(self, scope, receive, send): 1\nhandler = App()",
-                "asgi.handler",
-            ),
-            ("def handler(environ, start_response): return environ['wsgi.input']", "wsgi.handler(app)"),
-            ("def handler(event, context, more): pass", None),
-            ("def handler(event, context): return event['wsgi']", None),
-        ]
-        for source, advice in rows:
-            with self.subTest(source):
-                notes = " ".join(self.error(self.start(source), {}).get("notes", []))
-                self.assertIn(advice or "", notes)
-                self.assertEqual("gi.handler" in notes, advice is not None, notes)
-
     @unittest.skipIf(sys.version_info < (3, 11), "exception groups came with Python 3.11")
     def test_the_exceptions_of_a_group_are_reported(self) -> None:
         function = self.start(
