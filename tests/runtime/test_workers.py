@@ -187,6 +187,32 @@ class Fork(WorkerTestCase):
                 broken = [line for line in lines if not re.fullmatch(r"< \d+ (x{200}|y{200}) \d+ >\n", line)]
                 self.assertEqual(broken[:5], [])
 
+    def test_lines_that_a_pipe_does_not_take_in_one_piece_are_not_mixed_either(self) -> None:
+        source = """
+            import os, sys, time
+
+            def handler(event, context):
+                time.sleep(0.2)  # so that all workers have an event
+                for number in range(100):
+                    print("<", event * 20_000, ">")
+                    print("<", event * 10, ">", file=sys.stderr)
+                print(event)
+            """
+        for mode in ("fork", "preload", "thread"):
+            with self.subTest(mode):
+                reader, writer = os.pipe()
+                environment = self.launch(source, 4, mode, output=writer)
+                os.close(writer)
+                for request_id in "abcd":
+                    environment.send(request_id, request_id)
+                lines: list[str] = []
+                with open(reader, encoding="utf-8") as output:
+                    while len(lines) < 804:
+                        lines.append(output.readline())
+                whole = re.compile("|".join(f"< ({one}{{20000}}|{one}{{10}}) >|{one}" for one in "abcd"))
+                broken = [line[:80] for line in lines if not whole.fullmatch(line.rstrip("\n"))]
+                self.assertEqual(broken[:5], [])
+
     def test_a_worker_survives_that_the_function_closes_and_reuses_descriptors(self) -> None:
         source = """
             import os, tempfile

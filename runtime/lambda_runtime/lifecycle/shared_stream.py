@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from _thread import RLock
+
 from .. import process_exit
 from ..logs import UnbufferedStream
 
@@ -10,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-LONGEST_PART_CHARACTERS = 8192  # of a line that has no end yet
+LONGEST_PART_CHARACTERS = 262_144  # of a line that has no end yet
 writer: Callable[[], object] = process_exit.get_ident  # whose part of a line it is; `slots` replaces it
+_turn: Any = RLock()  # so that a signal handler can write, too
 
 
 class SharedStream(UnbufferedStream):
@@ -20,6 +24,7 @@ class SharedStream(UnbufferedStream):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._parts: dict[object, str] = {}  # by writer
+        self._lock = _pipe_lock(self.fileno())
 
     def write(self, text: str) -> int:
         """Write the lines that are complete."""
@@ -29,7 +34,7 @@ class SharedStream(UnbufferedStream):
         if end < len(line):
             self._parts[who] = line[end:]
         if end:
-            super().write(line[:end])
+            self._write_in_one_piece(line[:end])
         return len(text)
 
     def flush(self) -> None:
@@ -41,5 +46,49 @@ class SharedStream(UnbufferedStream):
     def finish(self) -> None:
         """Write what an invocation has left at its end."""
         part = self._parts.pop(writer(), "")
-        super().write(f"{part}\n" if part and process_exit.is_shared else part)
+        if part:
+            self._write_in_one_piece(f"{part}\n" if process_exit.is_shared else part)
         super().flush()
+
+    def _write_in_one_piece(self, text: str) -> None:
+        """Write ``text`` while no other thread writes, nor another worker if the file is a pipe."""
+        with _turn:
+            if self._lock is None:
+                super().write(text)
+                return
+            self._lock(True)
+            try:
+                super().write(text)
+            finally:
+                self._lock(False)
+
+
+def _pipe_lock(descriptor: int) -> Callable[[bool], None] | None:
+    """What locks and unlocks a pipe, or None if the file is not one.
+
+    A pipe takes up to 4 KiB in one piece (pipe(7), PIPE_BUF). Of longer lines, it may take a part, then
+    lines of other processes. A record lock on the pipe itself prevents that (fcntl(2); Linux locks any file),
+    and ends with the process that holds it.
+    """
+    import stat
+
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        return None
+    import fcntl
+
+    def lock(wanted: bool) -> None:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX if wanted else fcntl.LOCK_UN)
+        except OSError:
+            pass  # the function has closed it, or the system cannot lock it
+
+    return lock
+
+
+def _renew_turn() -> None:
+    """Another thread of the parent process may have had the turn when the function forked this process."""
+    global _turn
+    _turn = RLock()
+
+
+os.register_at_fork(after_in_child=_renew_turn)
