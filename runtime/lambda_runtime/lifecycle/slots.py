@@ -114,7 +114,7 @@ class Slots:
         self._loop.call_soon_threadsafe(call.begin)  # with less CPU than run_coroutine_threadsafe
         if not call.ended.acquire(timeout=BLOCKED_S):
             if not call.begun:
-                self._warn_of_blocked_loop()
+                self._warn_of_blocked_loop(call)
             if not call.ended.acquire(timeout=self._time_left()):
                 self._loop.call_soon_threadsafe(call.cancel)
                 raise TimeoutError(
@@ -131,27 +131,38 @@ class Slots:
         left_s = invocation.deadline_ms / 1000 + GRACE_S - time.time()
         return max(0.0, left_s) if left_s < 1e6 else -1
 
-    def _warn_of_blocked_loop(self) -> None:
-        """Report once what blocks the event loop while other invocations wait."""
-        if self._warned:
+    def _warn_of_blocked_loop(self, call: _Call) -> None:
+        """Report once what blocks the event loop while ``call`` waits to begin.
+
+        A machine that is busy delays everything. So the function must be there before and after another wait.
+        """
+        before = self._running_task(), bool(self._place_in_function())
+        process_exit.sleep(BLOCKED_S / 5)
+        task, place = self._running_task(), self._place_in_function()
+        if self._warned or call.begun or not place or (task, True) != before:
             return
         self._warned = True
-        frame = sys._current_frames().get(threading.main_thread().ident)
-        place = "unknown"
-        while frame is not None:
-            path = frame.f_code.co_filename
-            if path.startswith(os.environ.get("LAMBDA_TASK_ROOT", "/")):
-                place = f"{path}, line {frame.f_lineno}, in {frame.f_code.co_name}"
-                break
-            frame = frame.f_back
-        task = load_stdlib("asyncio").current_task(self._loop)
         request_id = _request_of(task)
         self._log.write_runtime_message(
             f"The event loop has been blocked for {BLOCKED_S * 1000:.0f} ms while other invocations wait: "
-            f"{place}, during request {request_id}. Await instead of blocking (asyncio.to_thread), or set "
-            "LAMBDA_RUNTIME_WORKERS=fork",
+            f"{place}{request_id and f', during request {request_id}'}. Await instead of blocking "
+            "(asyncio.to_thread), or set LAMBDA_RUNTIME_WORKERS=fork",
             "WARNING",
         )
+
+    def _running_task(self) -> Any:
+        """The task that the loop executes now, or None."""
+        return load_stdlib("asyncio").current_task(self._loop)
+
+    def _place_in_function(self) -> str:
+        """The line of the function that the main thread executes, or "" if it is not in the function."""
+        frame = sys._current_frames().get(threading.main_thread().ident)
+        while frame is not None:
+            path = frame.f_code.co_filename
+            if path.startswith(os.environ.get("LAMBDA_TASK_ROOT", "/")):
+                return f"{path}, line {frame.f_lineno}, in {frame.f_code.co_name}"
+            frame = frame.f_back
+        return ""
 
     def _report_overruns(self) -> None:
         """Log each invocation that is still running after its deadline: its slot is not free."""
