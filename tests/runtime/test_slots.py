@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import textwrap
 import time
 import unittest
 
@@ -443,6 +444,23 @@ class Shutdown(WorkerTestCase):
                 self.assertEqual(environment.process.wait(PATIENCE_S), 128 + signal.SIGTERM)
                 self.assertEqual(environment.log(), "told\nat exit\n")
 
+    def test_a_handler_that_exits_or_fails_does_not_end_invocations_in_progress(self) -> None:
+        for call, status in (("sys.exit(3)", 3), ("1 / 0", 1)):
+            for mode, source in (("thread", self.SYNC), ("async", self.ASYNC)):
+                with self.subTest(call, mode=mode):
+                    hook = self.HOOK.replace('print("told", flush=True)', call)
+                    source = textwrap.dedent(hook) + source
+                    environment = self.launch(source, 3, mode)
+                    environment.wait_until_idle(3)
+                    for request_id in "ab":
+                        environment.send(request_id, 0.1)
+                    time.sleep(0.05)
+                    environment.process.send_signal(signal.SIGTERM)
+                    self.assertEqual(environment.responses(2), {"a": 0.1, "b": 0.1})
+                    self.assertEqual(environment.process.wait(PATIENCE_S), 128 + signal.SIGTERM)
+                    self.assertIn("at exit\n", environment.log())
+                    self.assertEqual("ZeroDivisionError" in environment.log(), status == 1)
+
     def test_an_idle_process_ends_soon(self) -> None:
         for mode, source in (("thread", self.SYNC), ("async", self.ASYNC)):
             with self.subTest(mode):
@@ -486,8 +504,6 @@ class Shutdown(WorkerTestCase):
                 self.assertEqual(environment.server.open_connections, open_before)
 
     def dedented(self, source: str) -> str:
-        import textwrap
-
         return textwrap.dedent(self.HOOK) + source
 
 

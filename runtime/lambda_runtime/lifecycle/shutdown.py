@@ -92,11 +92,24 @@ class Termination:
             process_exit.start_new_thread(self._exit_in_time, ())
         except RuntimeError:
             pass  # no thread can be started; the main thread usually exits in time
-        if self._is_busy() or process_exit.is_shared:
+        if process_exit.is_shared:
+            self._call_while_shared(number, frame)
+        elif self._is_busy():
             # The hook may return, and the invocation continues, or raise an exception in the handler.
             self._hook(number, frame)
         else:
             process_exit.exit_now(self._call_while_idle(number, frame))
+
+    def _call_while_shared(self, number: int, frame: FrameType | None) -> None:
+        """Call the hook. Its exception, even SystemExit, does not end the invocations in progress.
+
+        They run in other threads, which end the process: see `exit_if_begun` and `_exit_in_time`.
+        """
+        try:
+            self._hook(number, frame)
+        except BaseException as error:
+            if not isinstance(error, SystemExit):
+                self._log.write_error(diagnostics.describe(error))
 
     def _is_busy(self) -> bool:
         """Whether an invocation has no response yet."""
