@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from tests.support import BOOTSTRAP, PATIENCE_S, FunctionTestCase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
     from typing import Any
 
 
@@ -146,13 +147,12 @@ class WorkerTestCase(FunctionTestCase):
         }
         with open(log, "wb") as opened:
             process = subprocess.Popen(
-                [*prefix, sys.executable, *command],
+                [*prefix, *pinned(cpus), sys.executable, *command],
                 cwd=root,
                 env=environment,
                 stdout=output or opened,
                 stderr=output or opened,
                 start_new_session=True,
-                preexec_fn=affinity(cpus),
             )
 
         def stop() -> None:
@@ -176,12 +176,18 @@ class WorkerTestCase(FunctionTestCase):
         self.assertEqual([worker for worker in workers if is_alive(worker)], [])
 
 
-def affinity(cpus: int) -> Callable[[], None] | None:
-    """What makes a child process use only so many CPUs, where the system can do that."""
-    if not hasattr(os, "sched_setaffinity"):
-        return None
-    chosen = sorted(os.sched_getaffinity(0))[:cpus]
-    return lambda: os.sched_setaffinity(0, chosen)
+def pinned(cpus: int) -> list[str]:
+    """The command that makes a program use only so many CPUs, where the system has it."""
+    if shutil.which("taskset") is None:
+        return []
+    return ["taskset", "-c", ",".join(map(str, usable_cpus()[:cpus]))]
+
+
+def usable_cpus() -> list[int]:
+    """The numbers of the CPUs that this process may use. PyPy has no `os.sched_getaffinity`."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def is_alive(process: int) -> bool:

@@ -11,7 +11,7 @@ import time
 import unittest
 
 from tests.support import BOOTSTRAP, PATIENCE_S, PYPY
-from tests.workers import WorkerTestCase
+from tests.workers import WorkerTestCase, usable_cpus
 
 SLOW = """
     import os, time
@@ -153,7 +153,7 @@ class Fork(WorkerTestCase):
             ("hybrid", "", 2, 2),
             ("process", "thread", 1, 1),
         ]:
-            if cpus > len(os.sched_getaffinity(0)):
+            if cpus > len(usable_cpus()):
                 continue
             with self.subTest(aws_mode, mode=mode):
                 variables = {"AWS_LAMBDA_CONCURRENCY_MODE": aws_mode}

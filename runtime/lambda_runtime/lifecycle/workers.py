@@ -423,9 +423,14 @@ def cpu_count() -> int:
         return max(1, -(-int(quota) // int(period)))
     except (OSError, ValueError):  # no cgroup version 2, or "max"
         pass
-    try:
+    if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
-    except (AttributeError, OSError):
+    try:  # PyPy: a list such as 0-3,8
+        with open("/proc/self/status") as file:
+            allowed = next(line.split()[1] for line in file if line.startswith("Cpus_allowed_list"))
+        ranges = [one.partition("-") for one in allowed.split(",")]
+        return sum(int(last or first) - int(first) + 1 for first, _, last in ranges)
+    except (OSError, StopIteration):
         return os.cpu_count() or 1
 
 
