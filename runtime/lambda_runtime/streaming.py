@@ -120,12 +120,15 @@ class ResponseStream:
         self._client = client
         self._invocation = invocation
         self._has_body = False
+        self._is_over = False
 
     def write(self, chunk: Any) -> Exception | None:
         """Queue a chunk; the first one begins the response. Returns what is wrong with it, if anything."""
         stop_child()
         first = self._invocation.stream is None
         try:
+            if self._is_over:
+                raise ValueError("The response has ended: the invocation was cancelled after its deadline")
             if isinstance(chunk, str):
                 data = chunk.encode()
             elif isinstance(chunk, (bytes, bytearray, memoryview)):
@@ -168,11 +171,13 @@ class ResponseStream:
 
     def end(self) -> bool:
         """Complete the response. Returns whether Lambda accepted it. Raises RuntimeApiError."""
+        self._is_over = True
         self.upload.add(http1.format_last_chunk(()))
         return self._client.finish_response(self._invocation, self.upload)
 
     def fail(self, diagnostic: Diagnostic) -> bool:
         """End an incomplete response, with the error in trailers. Returns whether Lambda accepted it."""
+        self._is_over = True
         error_type = diagnostic.header_type
         room = TRAILERS_LIMIT_BYTES - len(error_type)
         body = diagnostic.payload(self._invocation.request_id, room * 3 // 4)

@@ -220,6 +220,24 @@ class Process(WorkerTestCase):
         environment.send("b", 0)
         self.assertEqual(environment.responses(1), {"b": None})
 
+    def test_a_stream_that_is_cancelled_ends_before_its_error(self) -> None:
+        source = """
+            import asyncio
+            async def handler(event, context):
+                try:
+                    while True:
+                        yield "x"
+                        await asyncio.sleep(0.01)
+                finally:
+                    await asyncio.sleep(0.3)
+                    print("cleaned up")
+            """
+        environment = self.launch(source, 2)
+        environment.send("a", None, deadline(0.2))
+        self.assertRegex(environment.next_response()[1], rb"^x+$")
+        self.assertIn("cleaned up", environment.log())
+        self.assertIn("TimeoutError", environment.log())
+
     def test_a_thread_that_continues_after_its_deadline_is_named(self) -> None:
         source = """
             import time

@@ -29,6 +29,7 @@ threading = load_stdlib("threading")
 
 BLOCKED_S = 0.25  # a loop that does not begin a coroutine for so long is reported
 GRACE_S = 1.0  # after its deadline, an awaited coroutine is cancelled, and any invocation is reported
+CANCEL_S = 1.0  # for what it does then
 # What the runtime may import later. It does so here, because two threads must not do it at the same time.
 MODULES = ("binascii", "json", "re", "select", "traceback", "warnings")
 LOOP_MODULES = ("asyncio",)  # the same for coroutines; other functions save 6 MB
@@ -52,7 +53,7 @@ class Slots:
         self._loop_ready = threading.Event()
         self._wake = threading.Event()  # the main thread has something to do
         self._error: BaseException | None = None  # what ended a slot
-        self._reported: set[str] = set()  # requests after their deadline
+        self._reported: set[str] = set()  # requests after their deadline that still run
         self._warned = False
 
     def serve(self, process: Callable[[LambdaRuntimeClient, int], NoReturn]) -> NoReturn:
@@ -117,6 +118,8 @@ class Slots:
                 self._warn_of_blocked_loop(call)
             if not call.ended.acquire(timeout=self._time_left()):
                 self._loop.call_soon_threadsafe(call.cancel)
+                if call.begun:  # it may be streaming, and its end must come before the error
+                    call.ended.acquire(timeout=CANCEL_S)
                 raise TimeoutError(
                     f"Cancelled, because it was still running {GRACE_S:g} s after the deadline"
                 )
@@ -167,12 +170,11 @@ class Slots:
     def _report_overruns(self) -> None:
         """Log each invocation that is still running after its deadline: its slot is not free."""
         now_ms = (time.time() - GRACE_S) * 1000
-        for client in self._clients:
-            invocation = client.invocation
-            if invocation is None or not 0 < invocation.deadline_ms < now_ms:
-                continue
-            if invocation.request_id not in self._reported:
-                self._reported.add(invocation.request_id)
+        running = [client.invocation for client in self._clients]
+        late = [one for one in running if one is not None and 0 < one.deadline_ms < now_ms]
+        reported, self._reported = self._reported, {one.request_id for one in late}
+        for invocation in late:
+            if invocation.request_id not in reported:
                 self._log.write_runtime_message(
                     f"Request {invocation.request_id} is still running {GRACE_S:g} s after its deadline, and "
                     "keeps its slot",
