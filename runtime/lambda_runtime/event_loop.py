@@ -7,6 +7,7 @@ loop while it was loaded and made it the current one, that loop is used.
 
 from __future__ import annotations
 
+import sys
 from time import monotonic
 
 from . import process_exit
@@ -26,6 +27,9 @@ _STOPPED = "Event loop stopped before Future completed."  # the message of async
 # Awaits on the loop of the main thread, for other threads; `slots` sets both.
 submit: Callable[[Any], Any] | None = None
 main_thread: int | None = None
+# What needs the loop and must wait until the function's process was forked; None if it will not be. `workers`
+# sets it.
+postponed: list[Callable[[], None]] | None = None
 _excluded: list[Any] = []
 _loop: AbstractEventLoop | None = None
 
@@ -141,3 +145,43 @@ async def wait_fd(descriptor: int) -> None:
     finally:
         loop.remove_writer(descriptor)
         loop.remove_reader(descriptor)
+
+
+def loops_to_renew() -> list[Any]:
+    """The event loops that exist before this process is forked, except those of uvloop."""
+    module = sys.modules.get("asyncio.selector_events")
+    kind = getattr(module, "BaseSelectorEventLoop", None)
+    if kind is None:
+        return []
+    objects = load_stdlib("gc").get_objects()
+    loops = [one for one in objects if issubclass(type(one), kind) and not one.is_closed()]
+    if loops and issubclass(type(current()), kind) and _loop not in loops:
+        loops.append(_loop)
+    return loops
+
+
+def renew_loops(loops: list[Any]) -> None:
+    """Give this process its own parts of loops that it shares with the process that forked it."""
+    for loop in loops:
+        _renew(loop)
+    if _loop is not None:
+        load_stdlib("asyncio").set_event_loop(_loop)  # since Python 3.12, asyncio forgets it
+
+
+def _renew(loop: Any) -> None:
+    """Replace the selector (epoll) and the sockets that wake it up.
+
+    If processes share them, the system wakes up one that waits, perhaps another one: then the result of a
+    thread is never noticed. asyncio has no public method for this.
+    """
+    signal = load_stdlib("signal")
+    selector = type(loop._selector)()
+    for key in list(loop._selector.get_map().values()):
+        selector.register(key.fileobj, key.events, key.data)
+    loop._selector.close()
+    loop._selector = selector
+    previous = loop._csock.fileno()
+    loop._close_self_pipe()
+    loop._make_self_pipe()
+    wakeup = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(loop._csock.fileno() if wakeup == previous else wakeup)

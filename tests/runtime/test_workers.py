@@ -255,6 +255,60 @@ class Preload(WorkerTestCase):
             self.assertEqual(events, [["before", loader], ["after", pid]])
         self.assertEqual(len({number for *_, number in responses}), 3)
 
+    def test_an_event_loop_that_was_created_while_loading_works_in_every_worker(self) -> None:
+        source = """
+            import asyncio, signal, time
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.add_signal_handler(signal.SIGUSR1, print, "told")
+
+            def handler(event, context):
+                loop.run_until_complete(loop.run_in_executor(None, time.sleep, 0.01))
+
+            async def awaited(event, context):
+                signal.raise_signal(signal.SIGUSR1)
+                await loop.run_in_executor(None, time.sleep, 0.01)
+            """
+        for name in ("handler", "awaited"):
+            with self.subTest(name):
+                variables = {"_HANDLER": f"function.{name}"}
+                environment = self.launch(source, 4, "preload", variables=variables)
+                for number in range(100):
+                    environment.send(f"r{number}")
+                self.assertEqual(len(environment.responses(100)), 100)
+                self.assertEqual(environment.log(), "told\n" * 100 * (name == "awaited"))
+
+    def test_the_startup_of_a_web_application_runs_in_each_worker(self) -> None:
+        source = """
+            import asyncio, os
+            from lambda_runtime import asgi
+
+            async def app(scope, receive, send):
+                if scope["type"] == "lifespan":
+                    await receive()
+                    scope["state"]["process"] = os.getpid()
+                    await send({"type": "lifespan.startup.complete"})
+                    await receive()
+                await asyncio.sleep(0.1)
+                headers = [(b"content-type", b"text/plain")]
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                body = f"{scope['state']['process']} {os.getpid()}"
+                await send({"type": "http.response.body", "body": body.encode()})
+
+            handler = asgi.handler(app, streaming=False)
+            """
+        environment = self.launch(source, 3, "preload")
+        environment.wait_until_idle(3)
+        http = {"method": "GET", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"}
+        event = {"version": "2.0", "rawPath": "/", "headers": {}, "requestContext": {"http": http}}
+        for request_id in "abc":
+            environment.send(request_id, event)
+        pairs = [body["body"].split() for body in environment.responses(3).values()]
+        self.assertEqual([one for one, other in pairs if one != other], [])
+        self.assertEqual(len({one for one, _ in pairs}), 3)
+        self.assertEqual(environment.log(), "")
+
     def test_a_hook_that_fails_is_an_init_error(self) -> None:
         for when in ("before_snapshot", "after_restore"):
             with self.subTest(when):

@@ -21,7 +21,7 @@ import os
 import sys
 import time
 
-from .. import process_exit
+from .. import event_loop, process_exit
 from ..connection import Connection
 from ..errors import Fault, RuntimeApiError
 from ..logs import replace_standard_streams
@@ -69,7 +69,9 @@ class Worker:
         self.requests: Any = None  # memory that is shared with the parent
         self.extension_id = "-"
         self._parent = _Parent(settings)
-        if self._parent.mode != "preload":
+        if self._parent.mode == "preload":
+            event_loop.postponed = []
+        else:
             self._parent.run(self)
         replace_standard_streams(SharedStream)
 
@@ -85,11 +87,16 @@ class Worker:
         from . import snapstart
 
         client.connection.close()
-        _warn_of_shared_state(log)
         snapstart.before_snapshot()
+        loops = event_loop.loops_to_renew()
+        _warn_of_shared_state(log, loops)
         self._parent.run(self)
+        event_loop.renew_loops(loops)
         client.connect()
         snapstart.after_restore()
+        postponed, event_loop.postponed = event_loop.postponed or [], None
+        for call in postponed:
+            call()
 
     def serve(
         self,
@@ -477,9 +484,10 @@ def _freeze() -> None:
         gc.freeze()
 
 
-def _warn_of_shared_state(log: FunctionLog) -> None:
-    """Log what the function has that does not survive a fork."""
+def _warn_of_shared_state(log: FunctionLog, loops: Iterable[Any]) -> None:
+    """Log what the function has that does not survive a fork, apart from event loops, which are renewed."""
     found = []
+    renewed = {sock.fileno() for loop in loops for sock in (loop._ssock, loop._csock)}
     threading = sys.modules.get("threading")
     if threading is not None and threading.active_count() > 1:
         names = ", ".join(one.name for one in threading.enumerate() if one is not threading.main_thread())
@@ -487,7 +495,8 @@ def _warn_of_shared_state(log: FunctionLog) -> None:
     sockets = 0
     for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
         try:
-            sockets += int(number) > 2 and os.readlink(f"/proc/self/fd/{number}").startswith("socket:")
+            if int(number) > 2 and int(number) not in renewed:
+                sockets += os.readlink(f"/proc/self/fd/{number}").startswith("socket:")
         except OSError:  # the one that lists them
             pass
     if sockets:

@@ -87,6 +87,12 @@ class Lifespan:
         """
         if self._choice == "off" or not _is_init_phase():
             return
+        if event_loop.postponed is not None:  # each worker has its own connections
+            event_loop.postponed.append(self._begin)
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
         event_loop.wait_for(self.state())
         if self._expected is SHUTDOWN and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             # If there is a handler, the runtime makes Lambda send SIGTERM, and then calls the `atexit`
