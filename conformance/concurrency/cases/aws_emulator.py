@@ -1,0 +1,79 @@
+"""Thousands of invocations by 32 callers in each mode: everything belongs to its invocation, nothing leaks.
+
+CONCURRENCY_INVOCATIONS sets their number in each mode; `make soak` uses 10,000.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.concurrency.account import Account, check_log, check_replies
+from conformance.concurrency.callers import Callers
+from conformance.concurrency.environment import SLOTS, modes
+from conformance.concurrency.harness import Harness
+from conformance.expectations import Mismatch
+from conformance.suite import Observation, Suite
+
+INVOCATIONS = int(os.environ.get("CONCURRENCY_INVOCATIONS", "2000"))
+WARM_UP = max(1000, INVOCATIONS // 2)  # after so many, memory and descriptors must be constant
+# Until a process has run some hundred invocations, it copies pages that it shared before.
+GROWTH_KIB, GROWTH_OF_PROCESS_KIB = 1024, 96
+KINDS = ("return", "return", "raise", "stream", "after")
+SIZES = (3, 300, 6000)  # characters: below and above what a pipe takes in one piece
+
+
+def events(seed: int) -> Iterator[dict[str, Any]]:
+    chance = random.Random(seed)
+    for number in itertools.count():
+        yield {
+            "token": f"{number:06x}{chance.getrandbits(32):08x}",
+            "kind": KINDS[number % len(KINDS)],
+            "pause_s": chance.choice((0, 0, 0.001, 0.02)),
+            "size": chance.choice(SIZES),
+        }
+
+
+def run(harness: Harness, handler: str, mode: str, log_format: str, count: int) -> Observation:
+    source = events(count)
+    with harness.environment(handler, mode, log_format=log_format) as server:
+        replies = Callers(server.port, itertools.islice(source, WARM_UP)).run()
+        before = server.usage()
+        replies += Callers(server.port, itertools.islice(source, count - WARM_UP)).run()
+        after = server.usage()
+    account = Account()
+    request_ids = check_replies(account, replies)
+    check_log(account, server.log.read_bytes().decode(errors="replace"), replies, request_ids)
+    if len(replies) != count:
+        account.add("lost", f"{count - len(replies)} have no reply")
+    account.check()
+    growth_kib = after.memory_kib - before.memory_kib
+    observed = f"{count} right, {after.processes} processes, PSS {before.memory_kib / 1024:.1f} MiB"
+    observed += f" {growth_kib:+} KiB, {before.descriptors} descriptors {after.descriptors - before.descriptors:+}"
+    if (before.processes, before.descriptors) != (after.processes, after.descriptors):
+        raise Mismatch(f"processes or descriptors have changed: {before}, {after}")
+    if growth_kib > GROWTH_KIB + GROWTH_OF_PROCESS_KIB * after.processes:
+        raise Mismatch(f"memory grows: {observed}")
+    return observed
+
+
+def collect() -> Suite[Harness]:
+    suite: Suite[Harness] = Suite()
+    for mode, handler in (*modes("mixed.handler", "mixed.awaited"), ("thread", "mixed.awaited")):
+        for log_format in ("JSON", "Text"):
+            if log_format == "Text" and (mode, handler) not in (("fork", "mixed.handler"), ("async", "mixed.awaited")):
+                continue
+            suite.add(
+                f"AWS's emulator, {SLOTS} slots",
+                f"{mode}, {handler}, {log_format} logs: everything belongs to its invocation, nothing leaks",
+                lambda harness, mode=mode, handler=handler, log_format=log_format: run(
+                    harness, handler, mode, log_format, INVOCATIONS
+                ),
+            )
+    return suite
+
+
+in_each_mode = collect()
