@@ -441,6 +441,21 @@ class Supervision(WorkerTestCase):
         )
         environment.wait_for_log(r"A worker cannot be started: .*\. A new one starts in 0.8 s\n")
 
+    def test_descriptors_that_run_out_are_logged_and_those_above_1023_work(self) -> None:
+        limited = (
+            "import os, resource, runpy, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0})); "
+            "os.dup2(0, {1}); os.closerange(3, {1}); [os.dup(0) for _ in range({1} - 3)]; "
+            "runpy.run_path(sys.argv[1], run_name='__main__')"
+        )
+        environment = self.launch(SLOW, 10, command=["-c", limited.format(20, 3), str(BOOTSTRAP)])
+        environment.send("a")
+        self.assertEqual(set(environment.responses(1)), {"a"})
+        environment.wait_for_log(r"A worker cannot be started: Too many open files\. A new one starts")
+        self.assertIsNone(environment.process.poll())
+        environment = self.launch(SLOW, 3, command=["-c", limited.format(2000, 1100), str(BOOTSTRAP)])
+        environment.wait_until_idle(3)
+        self.assertEqual(environment.log(), "")
+
     def test_the_parent_takes_its_workers_with_it(self) -> None:
         for mode in ("fork", "thread"):
             with self.subTest(mode):

@@ -141,7 +141,7 @@ def try_xray_around(harness: Harness, mode: str, handler: str) -> Observation:
         return f"{INVOCATIONS} subsegments, 0 wrong"
     # Known: in Lambda, the SDK keeps the open subsegment in a variable of the thread, which tasks share.
     if not account.counts:
-        raise Mismatch("aws-xray-sdk is right now; update docs/options.md and this case")
+        raise Mismatch("aws-xray-sdk is right now; update docs/concurrency.md and this case")
     return f"known: {dict(account.counts)}"
 
 
@@ -234,7 +234,7 @@ def try_datadog(harness: Harness, mode: str, handler: str) -> Observation:
         account.check()
         return f"{len(replies)} invocations, 0 wrong"
     if not account.counts:
-        raise Mismatch("datadog-lambda is right now; update docs/options.md and this case")
+        raise Mismatch("datadog-lambda is right now; update docs/concurrency.md and this case")
     return f"known: {dict(account.counts)} of {len(replies)}"
 
 

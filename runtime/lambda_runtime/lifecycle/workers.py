@@ -231,8 +231,10 @@ class _Parent:
                 return
             wait_s = max(0.0, min(self._due.values()) - time.monotonic()) if self._due else None
             readers = {process.reader: process for process in self._running.values() if process.reader >= 0}
-            readable, _, _ = select.select([self._alarm[0], *readers], (), (), wait_s)
-            for reader in readable:
+            poll = select.poll()  # `select.select` takes no descriptor above 1023
+            for reader in (self._alarm[0], *readers):
+                poll.register(reader, select.POLLIN)
+            for reader, _ in poll.poll(wait_s if wait_s is None else int(wait_s * 1000) + 1):
                 if reader in readers:
                     self._receive(readers[reader])
                 else:
@@ -250,25 +252,27 @@ class _Parent:
                 continue
             del self._due[index]
             slots = self.slots_of(index) if self.mode else self._slots
-            requests = _share_memory(slots * _REQUEST_ID_BYTES)
-            (reader, writer), (life, watched) = os.pipe(), os.pipe()
-            os.set_blocking(reader, False)
+            pipes: list[int] = []
             _signal.pthread_sigmask(_signal.SIG_BLOCK, _END_SIGNALS)  # while `_running` may be incomplete
             try:
+                requests = _share_memory(slots * _REQUEST_ID_BYTES)
+                pipes += os.pipe()
+                pipes += os.pipe()
+                reader, writer, life, watched = pipes
+                os.set_blocking(reader, False)
                 pid = os.fork()
                 if pid == 0:
                     _end_with(self._pid, watched)
                     self._become_worker(worker, index, writer, requests, [reader, life])
                     return True
                 self._running[pid] = _Process(index, reader, life, requests)
-            except OSError as error:  # there can be no more processes
-                os.close(reader)
-                os.close(life)
+                pipes = [writer, watched]
+            except OSError as error:  # there can be no more processes, or descriptors
                 self._replace(index, f"A worker cannot be started: {error.strerror}")
             finally:
                 _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _END_SIGNALS)
-            os.close(writer)
-            os.close(watched)
+            for descriptor in pipes:
+                os.close(descriptor)
         return False
 
     def _become_worker(
