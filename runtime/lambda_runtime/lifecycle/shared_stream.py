@@ -7,6 +7,7 @@ from _thread import RLock
 
 from .. import process_exit
 from ..logs import UnbufferedStream
+from ..stdlib_import import load_stdlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,11 +71,9 @@ def _pipe_lock(descriptor: int) -> Callable[[bool], None] | None:
     lines of other processes. A record lock on the pipe itself prevents that (fcntl(2); Linux locks any file),
     and ends with the process that holds it.
     """
-    import stat
-
-    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+    if not load_stdlib("stat").S_ISFIFO(os.fstat(descriptor).st_mode):
         return None
-    import fcntl
+    fcntl = load_stdlib("fcntl")
 
     def lock(wanted: bool) -> None:
         try:

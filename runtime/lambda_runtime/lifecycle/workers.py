@@ -15,7 +15,7 @@ LAMBDA_RUNTIME_WORKERS selects the mode:
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found] # `signal` adds enum, to the memory of each worker
+import _signal  # type: ignore[import-not-found] # `signal` adds enum to the memory of each worker
 import _socket
 import os
 import sys
@@ -51,6 +51,7 @@ FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
 STABLE_S = 60.0
 
 _REQUEST_ID_BYTES = 64
+_EARLY_MODULES = ("fcntl", "mmap", "select")  # that this module loads before the function
 _END_SIGNALS = (_signal.SIGTERM, _signal.SIGINT)
 
 
@@ -74,6 +75,9 @@ class Worker:
         else:
             self._parent.run(self)
         replace_standard_streams(SharedStream)
+        for name in _EARLY_MODULES:
+            if any(os.path.exists(f"{settings.task_root}/{name}{suffix}") for suffix in ("", ".py")):
+                sys.modules.pop(name, None)  # so that the function imports its own
 
     def check_settings(self) -> None:
         """Raise Fault if the environment variables for concurrency have values that cannot be used."""
@@ -211,10 +215,9 @@ class _Parent:
 
     def run(self, worker: Worker) -> None:
         """Start the workers and replace those that die. This returns in them only."""
-        import select
-
+        select = load_stdlib("select")
         if hasattr(os, "O_ASYNC"):
-            import fcntl  # noqa: F401 - here once, so that the workers share it, see `_end_with`
+            load_stdlib("fcntl")  # here once, so that the workers share it, see `_end_with`
 
         self._before = [(number, _signal.getsignal(number)) for number in (*_END_SIGNALS, _signal.SIGCHLD)]
         for number in _END_SIGNALS:
@@ -365,8 +368,7 @@ class _Parent:
             else:
                 number = os.WTERMSIG(status)
                 self._status = 128 + number
-                name = load_stdlib("signal").Signals(number).name
-                reason = f"Worker {pid} was killed by signal {number} ({name})"
+                reason = f"Worker {pid} was killed by signal {number}{_name_of_signal(number)}"
             requests = process.requests[:].replace(b"\0", b" ").decode("utf-8", "replace").split()
             if requests:
                 reason += f" during request {', '.join(requests)}"
@@ -474,9 +476,7 @@ def _stdlib_modules() -> list[str]:
 
 def _share_memory(size_bytes: int) -> Any:
     """Memory that a process shares with the children that it forks from now on."""
-    import mmap
-
-    return mmap.mmap(-1, size_bytes)
+    return load_stdlib("mmap").mmap(-1, size_bytes)
 
 
 def _freeze() -> None:
@@ -513,6 +513,13 @@ def _warn_of_shared_state(log: FunctionLog, loops: Iterable[Any]) -> None:
         )
 
 
+def _name_of_signal(number: int) -> str:
+    try:
+        return f" ({load_stdlib('signal').Signals(number).name})"
+    except ValueError:  # a real-time signal
+        return ""
+
+
 def _write(message: str) -> None:
     try:
         sys.stderr.write(f"LAMBDA_RUNTIME {message}\n")
@@ -544,8 +551,7 @@ def _end_with(parent: int, watched: int) -> None:
     """
     if not hasattr(os, "O_ASYNC"):
         return
-    import fcntl
-
+    fcntl = load_stdlib("fcntl")
     fcntl.fcntl(watched, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(watched, fcntl.F_SETFL, fcntl.fcntl(watched, fcntl.F_GETFL) | os.O_ASYNC)
     if os.getppid() != parent:
