@@ -99,9 +99,9 @@ def check_log(account: Account, text: str, replies: Iterable[Reply], request_ids
             else:
                 found[entry] += 1
     for entry, count in (expected - found).items():
-        account.add("not logged", f"{entry} × {count}")
+        account.add("not logged", f"{entry}, {count} times")
     for entry, count in (found - expected).items():
-        account.add("wrong in the log", f"{entry} × {count}")
+        account.add("wrong in the log", f"{entry}, {count} times")
 
 
 def read_line(line: str) -> tuple[str, str, str] | None:

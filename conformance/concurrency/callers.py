@@ -33,7 +33,7 @@ def trace_of(token: str) -> str:
 
 
 class Callers:
-    """Threads that send events until there are none left. AWS's emulator rejects an event without a free slot."""
+    """Threads that send events until there are none left. They retry those for which no slot was free."""
 
     def __init__(self, port: int, events: Iterable[Mapping[str, Any]]) -> None:
         self._port = port

@@ -77,7 +77,7 @@ class ManagedEnvironment(AwsManagedEmulator):
 
     def usage(self) -> Usage:
         """What the processes use, when all of them are idle."""
-        found = []
+        found: list[tuple[int, int]] = []
         until = time.monotonic() + QUIET_S
         while len(found) < 3 or len(set(found[-3:])) > 1:
             if time.monotonic() > until:

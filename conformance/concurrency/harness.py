@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from conformance.concurrency.environment import ManagedEnvironment, write_functions
 from conformance.sandbox import machine
 from conformance.sandbox.machine import Machine
-from conformance.servers import ROOT, Setup
+from conformance.servers import ROOT, OurEmulator, Server, Setup
 from conformance.suite import MissingRequirement
 
 TIMEOUT_S = 30
+
+
+class EmulatorWithOptions(OurEmulator):
+    """Our emulator with more options of its command line."""
+
+    def __init__(self, setup: Setup, log: Path, options: Sequence[str]) -> None:
+        super().__init__(setup, log)
+        self._options = options
+
+    def command(self) -> list[str]:
+        return [*super().command(), *self._options]
 
 
 class Harness:
@@ -23,7 +35,7 @@ class Harness:
         self._numbers = itertools.count()
         self._task_root = write_functions(folder / "task")
         self._machine: Machine | None = None
-        self._servers: list[ManagedEnvironment] = []
+        self._servers: list[Server] = []
 
     def environment(
         self,
@@ -56,6 +68,16 @@ class Harness:
             packages=packages,
             cpus=cpus,
         )
+        self._servers.append(server)
+        return server
+
+    def our_emulator(self, handler: str, mode: str, *options: str) -> OurEmulator:
+        """Return ``handler`` on our emulator, with ``options`` of its command line."""
+        folder = self._folder / str(next(self._numbers))
+        folder.mkdir()
+        setup = Setup(ROOT / "bootstrap", self._task_root, handler, TIMEOUT_S)
+        variables = ("--log-format", "JSON", "--no-reload", "--env", f"LAMBDA_RUNTIME_WORKERS={mode}")
+        server = EmulatorWithOptions(setup, folder / "log", [*variables, *options])
         self._servers.append(server)
         return server
 

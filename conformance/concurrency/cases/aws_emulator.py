@@ -9,6 +9,7 @@ import itertools
 import os
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from conformance.concurrency.account import Account, check_log, check_replies
@@ -51,8 +52,10 @@ def run(harness: Harness, handler: str, mode: str, log_format: str, count: int) 
         account.add("lost", f"{count - len(replies)} have no reply")
     account.check()
     growth_kib = after.memory_kib - before.memory_kib
-    observed = f"{count} right, {after.processes} processes, PSS {before.memory_kib / 1024:.1f} MiB"
-    observed += f" {growth_kib:+} KiB, {before.descriptors} descriptors {after.descriptors - before.descriptors:+}"
+    observed = (
+        f"{count} right, {after.processes} processes, PSS {before.memory_kib} {growth_kib:+} KiB, "
+        f"{before.descriptors} descriptors {after.descriptors - before.descriptors:+}"
+    )
     if (before.processes, before.descriptors) != (after.processes, after.descriptors):
         raise Mismatch(f"processes or descriptors have changed: {before}, {after}")
     if growth_kib > GROWTH_KIB + GROWTH_OF_PROCESS_KIB * after.processes:
@@ -62,17 +65,15 @@ def run(harness: Harness, handler: str, mode: str, log_format: str, count: int) 
 
 def collect() -> Suite[Harness]:
     suite: Suite[Harness] = Suite()
-    for mode, handler in (*modes("mixed.handler", "mixed.awaited"), ("thread", "mixed.awaited")):
-        for log_format in ("JSON", "Text"):
-            if log_format == "Text" and (mode, handler) not in (("fork", "mixed.handler"), ("async", "mixed.awaited")):
-                continue
-            suite.add(
-                f"AWS's emulator, {SLOTS} slots",
-                f"{mode}, {handler}, {log_format} logs: everything belongs to its invocation, nothing leaks",
-                lambda harness, mode=mode, handler=handler, log_format=log_format: run(
-                    harness, handler, mode, log_format, INVOCATIONS
-                ),
-            )
+    sync, asynchronous = "mixed.handler", "mixed.awaited"
+    runs = [(mode, handler, "JSON") for mode, handler in modes(sync, asynchronous)]
+    runs += [("thread", asynchronous, "JSON"), ("fork", sync, "Text"), ("async", asynchronous, "Text")]
+    for mode, handler, log_format in runs:
+        suite.add(
+            f"AWS's emulator, {SLOTS} slots",
+            f"{mode}, {handler}, {log_format} logs: everything belongs to its invocation, nothing leaks",
+            partial(run, handler=handler, mode=mode, log_format=log_format, count=INVOCATIONS),
+        )
     return suite
 
 

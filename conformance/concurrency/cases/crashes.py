@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from conformance.concurrency.callers import Callers
 from conformance.concurrency.harness import Harness
@@ -13,7 +14,9 @@ COUNT = 300
 DEATHS = 10
 SLOTS_AFTERWARDS = 16
 PAUSE_S = 0.02
-DEATH = re.compile(r"LAMBDA_RUNTIME Worker \d+ was killed by signal 9 \(SIGKILL\) during request (\S+)\. A new")
+DEATH = re.compile(
+    r"LAMBDA_RUNTIME Worker \d+ was killed by signal 9 \(SIGKILL\) during request (\S+)\. A new"
+)
 
 
 def run(harness: Harness, mode: str) -> Observation:
@@ -40,5 +43,5 @@ for mode in ("fork", "preload"):
     crashes.add(
         "AWS's emulator, workers that are killed",
         f"{mode}: others are right, each death is named with its request, and replaced",
-        lambda harness, mode=mode: run(harness, mode),
+        partial(run, mode=mode),
     )

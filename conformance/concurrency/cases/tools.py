@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from conformance.concurrency.account import Account
@@ -17,7 +18,7 @@ from conformance.expectations import Mismatch, expect
 from conformance.suite import Observation, Suite
 from conformance.vendors.receivers import PATIENCE_S, XRayDaemon
 
-INVOCATIONS = 640
+INVOCATIONS = 320
 PAUSE_S = 0.01
 SO_RCVBUFFORCE = 33  # Linux: asm-generic/socket.h; no datagram may be lost while the callers are busy
 MODES = modes("handler", "awaited")
@@ -100,6 +101,9 @@ class Daemon(XRayDaemon):
         self._thread = threading.Thread(target=self._receive)
         self._until = float("inf")  # by the monotonic clock
         self._thread.start()
+
+    def __enter__(self) -> Daemon:
+        return self
 
     def wait(self) -> list[dict[str, Any]]:
         """Return the segments, when all have arrived or after some seconds."""
@@ -209,7 +213,7 @@ def try_sentry(harness: Harness, mode: str, handler: str) -> Observation:
 
 
 def try_datadog(harness: Harness, mode: str, handler: str) -> Observation:
-    """Its wrapper keeps the response in an attribute, and its tracer sets SIGALRM: one invocation at a time."""
+    """Its wrapper keeps the response in an attribute, its tracer sets SIGALRM: one invocation at a time."""
     settings = {
         "DD_LAMBDA_HANDLER": f"tools.{handler}",
         "DD_FLUSH_TO_LOG": "true",
@@ -270,8 +274,4 @@ TRIES = (
 )
 for package, title, function in TRIES:
     for mode, handler in MODES:
-        tools.add(
-            package,
-            f"{mode}: {title}",
-            lambda harness, function=function, mode=mode, handler=handler: function(harness, mode, handler),
-        )
+        tools.add(package, f"{mode}: {title}", partial(function, mode=mode, handler=handler))
