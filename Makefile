@@ -88,6 +88,7 @@ conformance: $(SUITES:%=.environments/%/ready) ## compare with AWS's emulator, r
 	@status=0; \
 	for suite in "$(CONFORMANCE) -m tests Throttled Uvloop Benchmark" "$(CONFORMANCE) -m pytest -q conformance/differential" \
 	    "$(CONFORMANCE) -m pytest -q -n auto conformance/emulators" "$(CONFORMANCE) -m pytest -q conformance/streaming" \
+	    "$(CONFORMANCE) -m pytest -q conformance/concurrency" \
 	    "$(VENDORS) -m pytest -q conformance/vendors" "$(VENDORS) -m pytest -q -n auto conformance/sandbox" \
 	    "$(WEB) -m pytest -q conformance/web" "$(CONFORMANCE) -m pytest -q conformance/layers" \
 	    "$(PUBLISH) -m pytest -q conformance/explore" "$(PUBLISH) -m pytest -q conformance/publish" \
@@ -95,8 +96,10 @@ conformance: $(SUITES:%=.environments/%/ready) ## compare with AWS's emulator, r
 	    printf '\n== %s\n' "$${suite#*-m }"; $$suite || status=1; \
 	done; exit $$status
 
-soak: .environments/conformance/ready ## repeat the timing-sensitive tests on a throttled CPU, RUNS times (default: 500)
+soak: .environments/conformance/ready ## repeat the timing-sensitive tests RUNS times (default: 500); 10,000 invocations in each mode
 	@RUNS=$(or $(RUNS),500) $(CONFORMANCE) -m tests Throttled
+	@$(CONFORMANCE) conformance/fetch_rie.py
+	@CONCURRENCY_INVOCATIONS=10000 $(CONFORMANCE) -m pytest -q conformance/concurrency/cases/aws_emulator.py
 
 coverage: .environments/coverage/ready ## measure the branch coverage of runtime/ by tests/runtime
 	@.environments/coverage/bin/python tools/runtime_coverage.py
