@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from _thread import RLock
+from io import StringIO
 
 from .. import process_exit
 from ..logs import UnbufferedStream
@@ -24,32 +25,41 @@ class SharedStream(UnbufferedStream):
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self._parts: dict[object, str] = {}  # by writer
+        self._parts: dict[object, StringIO] = {}  # by writer
         self._lock = _pipe_lock(self.fileno())
 
     def write(self, text: str) -> int:
         """Write the lines that are complete."""
-        who = writer()
-        line = self._parts.pop(who, "") + text
-        end = line.rfind("\n") + 1 or len(line) * (len(line) > LONGEST_PART_CHARACTERS)
-        if end < len(line):
-            self._parts[who] = line[end:]
-        if end:
-            self._write_in_one_piece(line[:end])
+        end = text.rfind("\n") + 1
+        with _turn:
+            part = self._parts.pop(writer(), None)
+            if part is None:
+                part = StringIO()
+            part.write(text[:end] if end else text)
+            if end or part.tell() > LONGEST_PART_CHARACTERS:
+                self._write_in_one_piece(part.getvalue())
+                part = StringIO()
+                part.write(text[end:] if end else "")
+            if part.tell():
+                self._parts[writer()] = part
         return len(text)
 
     def flush(self) -> None:
         """Write the part of a line that there is, unless it could mix with lines of other invocations."""
         if not process_exit.is_shared:
-            super().write(self._parts.pop(writer(), ""))
+            super().write(self._take_part())
         super().flush()
 
     def finish(self) -> None:
         """Write what an invocation has left at its end."""
-        part = self._parts.pop(writer(), "")
+        part = self._take_part()
         if part:
             self._write_in_one_piece(f"{part}\n" if process_exit.is_shared else part)
         super().flush()
+
+    def _take_part(self) -> str:
+        part = self._parts.pop(writer(), None)
+        return "" if part is None else part.getvalue()
 
     def _write_in_one_piece(self, text: str) -> None:
         """Write ``text`` while no other thread writes, nor another worker if the file is a pipe."""
