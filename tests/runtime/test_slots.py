@@ -261,6 +261,7 @@ class Process(WorkerTestCase):
                 time.sleep(0.6)
             """
         environment = self.launch(source, 2)
+        environment.wait_until_idle(2)
         for number in range(2):
             environment.send(f"a{number}", 1)
             time.sleep(0.1)
