@@ -34,6 +34,7 @@ class SharedServer(RuntimeApiServer):
         self.responses: queue.Queue[tuple[str, Any]] = queue.Queue()
         self.idle = threading.Semaphore(0)  # released by each call of `next`
         self.registrations: list[int] = []  # their statuses
+        self.invocation_ids: dict[str, str | None] = {}  # of the responses, by request id
         self.extension_waits = threading.Semaphore(0)  # released by each call of the extension's `next`
         super().__init__(self._reply)
 
@@ -54,6 +55,9 @@ class SharedServer(RuntimeApiServer):
                 body = json.loads(request.body)
             except ValueError:
                 body = request.body
+            if "/invocation/" in request.path:
+                echoed = request.headers.get("lambda-runtime-invocation-id")
+                self.invocation_ids[request.path.split("/")[-2]] = echoed
             self.responses.put((request.path.partition("/runtime/")[2], body))
             return accepted().data
         self.idle.release()

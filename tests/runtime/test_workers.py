@@ -370,7 +370,12 @@ class Supervision(WorkerTestCase):
             with self.subTest(mode):
                 environment = self.launch(SLOW, 1, mode)
                 for number in range(3):
-                    environment.send(f"dead{number}", "die")
+                    environment.send(f"dead{number}", "die", f"Lambda-Runtime-Invocation-Id: i{number}")
+                    path, body = environment.next_response()
+                    self.assertEqual(path, f"invocation/dead{number}/error")
+                    self.assertEqual(body["errorType"], "Runtime.ExitError")
+                    self.assertRegex(body["errorMessage"], r"\AWorker \d+ exited with status 3\Z")
+                    self.assertEqual(environment.server.invocation_ids[f"dead{number}"], f"i{number}")
                     environment.send(f"r{number}")
                     self.assertEqual(set(environment.responses(1)), {f"r{number}"})
                 self.assertIsNone(environment.process.poll())
@@ -386,6 +391,21 @@ class Supervision(WorkerTestCase):
                         ("exited with status 3 during request dead2", "in 0.2 s"),
                     ],
                 )
+
+    def test_all_invocations_of_a_worker_that_dies_are_reported(self) -> None:
+        source = """
+            import os, threading, time
+            def handler(event, context):
+                time.sleep(0.3)
+                os._exit(3)
+            """
+        environment = self.launch(source, 3, "thread")
+        environment.wait_until_idle(3)
+        for request_id in ("a", "b", "c"):
+            environment.send(request_id)
+        paths = sorted(environment.next_response()[0] for _ in range(3))
+        self.assertEqual(paths, [f"invocation/{one}/error" for one in ("a", "b", "c")])
+        environment.wait_for_log(r"exited with status 3 during request \w, \w, \w\. A new one starts now")
 
     def test_an_idle_worker_that_is_killed_is_named_without_a_request(self) -> None:
         environment = self.launch(SLOW, 1)

@@ -50,7 +50,7 @@ GRACE_S = 0.3
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
 STABLE_S = 60.0
 
-_REQUEST_ID_BYTES = 64
+_NOTE_BYTES = 128  # for the two ids of an invocation
 _EARLY_MODULES = ("fcntl", "mmap", "select")  # that this module loads before the function
 _END_SIGNALS = (_signal.SIGTERM, _signal.SIGINT)
 
@@ -143,17 +143,18 @@ class Worker:
 
 
 class RequestNote:
-    """The request id of one slot, where the parent finds it if the worker dies."""
+    """The ids of the invocation in one slot, where the parent finds them if the worker dies."""
 
     def __init__(self, memory: Any, slot: int, stack_dump: StackDump | None) -> None:
         self._memory = memory
         self._stack_dump = stack_dump
-        self._place = slice(slot * _REQUEST_ID_BYTES, (slot + 1) * _REQUEST_ID_BYTES)
+        self._place = slice(slot * _NOTE_BYTES, (slot + 1) * _NOTE_BYTES)
 
     def begin(self, invocation: Invocation) -> None:
-        """Note the request."""
-        text = invocation.request_id.encode("utf-8", "replace")[:_REQUEST_ID_BYTES]
-        self._memory[self._place] = text.ljust(_REQUEST_ID_BYTES, b"\0")
+        """Note the ids."""
+        ids = f"{invocation.request_id} {invocation.invocation_id or ''}"
+        text = ids.encode("utf-8", "replace")[:_NOTE_BYTES]
+        self._memory[self._place] = text.ljust(_NOTE_BYTES, b"\0")
         if self._stack_dump is not None:
             self._stack_dump.begin(invocation)
 
@@ -161,7 +162,14 @@ class RequestNote:
         """Clear the note: the invocation is over."""
         if self._stack_dump is not None:
             self._stack_dump.end()
-        self._memory[self._place] = bytes(_REQUEST_ID_BYTES)
+        self._memory[self._place] = bytes(_NOTE_BYTES)
+
+
+class _Silence:
+    """A log for messages that say nothing new."""
+
+    def write_runtime_message(self, message: str, level: str = "ERROR") -> None:
+        """Drop the message."""
 
 
 class _Process:
@@ -258,7 +266,7 @@ class _Parent:
             pipes: list[int] = []
             _signal.pthread_sigmask(_signal.SIG_BLOCK, _END_SIGNALS)  # while `_running` may be incomplete
             try:
-                requests = _share_memory(slots * _REQUEST_ID_BYTES)
+                requests = _share_memory(slots * _NOTE_BYTES)
                 pipes += os.pipe()
                 pipes += os.pipe()
                 reader, writer, life, watched = pipes
@@ -369,9 +377,13 @@ class _Parent:
                 number = os.WTERMSIG(status)
                 self._status = 128 + number
                 reason = f"Worker {pid} was killed by signal {number}{_name_of_signal(number)}"
-            requests = process.requests[:].replace(b"\0", b" ").decode("utf-8", "replace").split()
-            if requests:
-                reason += f" during request {', '.join(requests)}"
+            memory = process.requests[:]
+            texts = [memory[start : start + _NOTE_BYTES] for start in range(0, len(memory), _NOTE_BYTES)]
+            notes = [text.rstrip(b"\0").decode("utf-8", "replace").split(" ") for text in texts if text[0]]
+            if notes and process.last_word != "lost":
+                self._post_errors(notes, reason)
+            if notes:
+                reason += f" during request {', '.join(note[0] for note in notes)}"
             if not self._is_ready and os.WIFEXITED(status):
                 pass  # the first worker has reported why, and Lambda reports the status
             elif process.last_word == "lost" or not self._is_ready:
@@ -380,6 +392,27 @@ class _Parent:
                 if time.monotonic() - process.started_at > STABLE_S:
                     self._delays_s.pop(process.index, None)
                 self._replace(process.index, reason)
+
+    def _post_errors(self, notes: list[list[str]], reason: str) -> None:
+        """Report the invocations of a worker that died: otherwise their callers would wait for the timeout.
+
+        If the worker has sent a response before, Lambda refuses this.
+        """
+        from ..diagnostics import Diagnostic
+        from ..http1 import Response
+        from ..runtime_api import Invocation, LambdaRuntimeClient
+
+        client = LambdaRuntimeClient(self._address, _Silence())  # type: ignore[arg-type]
+        for request_id, invocation_id in notes:
+            headers = {"lambda-runtime-aws-request-id": request_id}
+            if invocation_id:
+                headers["lambda-runtime-invocation-id"] = invocation_id
+            invocation = Invocation(Response(200, headers, keep_alive=False))
+            try:
+                client.post_invocation_error(invocation, Diagnostic("Runtime.ExitError", reason))
+            except RuntimeApiError:
+                pass  # the workers will notice that the Runtime API is gone
+        client.connection.close()
 
     def _replace(self, index: int, reason: str) -> None:
         """Start a worker anew, the first time at once, then after longer and longer waits."""
