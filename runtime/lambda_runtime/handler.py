@@ -54,7 +54,13 @@ def load(name: str) -> Handler:
             )
         found = getattr(found, step)
     if is_factory and callable(found):
-        found = found()
+        made = found()
+        if not callable(made):
+            raise Fault(
+                "Runtime.HandlerNotFound",
+                f"Handler '{name}()' returned {type(made).__name__}, expected a web application",
+            )
+        found = made
     if not callable(found):
         raise Fault(
             "Runtime.HandlerNotFound",

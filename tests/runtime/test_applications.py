@@ -133,7 +133,9 @@ class Handlers(ApplicationTestCase):
     def test_a_factory_that_fails_or_returns_something_else_is_an_init_error(self) -> None:
         self.assertInitError(self.serve("def create(): return 1 / 0", "create()"), "ZeroDivisionError")
         function = self.serve("def create(): return 5", "create()")
-        self.assertInitError(function, "Runtime.HandlerNotFound", "is not callable: found int")
+        self.assertInitError(
+            function, "Runtime.HandlerNotFound", r"create\(\)' returned int, expected a web application"
+        )
 
     def test_options_that_cannot_be_used_are_init_errors(self) -> None:
         for variables, message in [

@@ -270,7 +270,8 @@ class Process(WorkerTestCase):
         log = environment.log()
         self.assertRegex(
             log,
-            r"LAMBDA_RUNTIME The event loop has been blocked for 250 ms while other invocations wait: \S+"
+            r"\[WARNING\]\t\S+\ta0\tLAMBDA_RUNTIME The event loop has been blocked for 250 ms while other "
+            r"invocations wait: \S+"
             r"function\.py, line 8, in block, during request a0\. Await instead of blocking "
             r"\(asyncio\.to_thread\), or set LAMBDA_RUNTIME_WORKERS=fork",
         )

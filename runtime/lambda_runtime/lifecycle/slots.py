@@ -146,12 +146,18 @@ class Slots:
             return
         self._warned = True
         request_id = _request_of(task)
-        self._log.write_runtime_message(
+        self._warn(
+            request_id,
             f"The event loop has been blocked for {BLOCKED_S * 1000:.0f} ms while other invocations wait: "
             f"{place}{request_id and f', during request {request_id}'}. Await instead of blocking "
             "(asyncio.to_thread), or set LAMBDA_RUNTIME_WORKERS=fork",
-            "WARNING",
         )
+
+    def _warn(self, request_id: str, message: str) -> None:
+        """Log a warning about a request that is not the one of this thread."""
+        token = _request_id.set(request_id)
+        self._log.write_runtime_message(message, "WARNING")
+        _request_id.reset(token)
 
     def _running_task(self) -> Any:
         """The task that the loop executes now, or None."""
@@ -175,10 +181,10 @@ class Slots:
         reported, self._reported = self._reported, {one.request_id for one in late}
         for invocation in late:
             if invocation.request_id not in reported:
-                self._log.write_runtime_message(
+                self._warn(
+                    invocation.request_id,
                     f"Request {invocation.request_id} is still running {GRACE_S:g} s after its deadline, and "
                     "keeps its slot",
-                    "WARNING",
                 )
 
 
