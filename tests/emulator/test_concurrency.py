@@ -138,14 +138,14 @@ class Environments(ConcurrencyTestCase):
             "on_sigterm(lambda: os.write(1, b'asked\\n'))\n"
             "while True:\n  r, *_ = take(); print('event'); respond(r, os.getpid()); time.sleep(0.3)",
             concurrency=5,
-            shutdown_grace_s=0.6,
+            shutdown_grace_s=2,
             timeout_s=60,
         )
         for future in [self.callers.submit(function.invoke) for _ in range(5)]:
             future.result()
         began = time.monotonic()
         function.close()
-        self.assertLess(time.monotonic() - began, 2.5)
+        self.assertLess(time.monotonic() - began, 8)  # not 2 s for each
         self.assertEqual(5, function.log_text().count("asked\n"))
 
     def test_end_after_they_were_idle(self) -> None:
