@@ -52,7 +52,7 @@ def flush_output() -> None:
 
 def _flush(stream: Any) -> None:
     try:
-        getattr(stream, "finish", stream.flush)()  # `logs` defines `finish`
+        stream.flush()
     except Exception:  # the function closed or replaced it
         pass
 

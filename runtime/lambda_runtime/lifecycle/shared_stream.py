@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from _thread import RLock
 from io import StringIO
 
@@ -46,7 +47,7 @@ class SharedStream(UnbufferedStream):
 
     def flush(self) -> None:
         """Write the part of a line that there is, unless it could mix with lines of other invocations."""
-        if not process_exit.is_shared:
+        if process_exit.exiting or not process_exit.is_shared:
             super().write(self._take_part())
         super().flush()
 
@@ -72,6 +73,13 @@ class SharedStream(UnbufferedStream):
                 super().write(text)
             finally:
                 self._lock(False)
+
+
+def finish_lines() -> None:
+    """Write what an invocation has left of lines without an end."""
+    for stream in {id(one): one for one in (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__)}.values():
+        if isinstance(stream, SharedStream):
+            stream.finish()
 
 
 def _pipe_lock(descriptor: int) -> Callable[[bool], None] | None:

@@ -26,7 +26,7 @@ from ..connection import Connection
 from ..errors import Fault, RuntimeApiError
 from ..logs import replace_standard_streams
 from ..stdlib_import import load_stdlib
-from .shared_stream import SharedStream
+from .shared_stream import SharedStream, finish_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,7 +159,11 @@ class RequestNote:
             self._stack_dump.begin(invocation)
 
     def end(self) -> None:
-        """Clear the note: the invocation is over."""
+        """Clear the note and finish the lines: the invocation is over."""
+        try:
+            finish_lines()
+        except Exception:  # the function has closed them
+            pass
         if self._stack_dump is not None:
             self._stack_dump.end()
         self._memory[self._place] = bytes(_NOTE_BYTES)
