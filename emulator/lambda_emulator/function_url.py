@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from contextlib import suppress
 
 from lambda_emulator.http_event import Endpoint, make_event
 from lambda_emulator.http_response import (
@@ -111,6 +112,13 @@ class FunctionUrl:
             raise
         self._report_dropped(prelude, result.request_id)
         body = self._body(result, prelude, beginning, parts)
+        if not _has_body(request, prelude):
+            # The client has its response with the headers. It may send the next request then, for which the
+            # environment is free only at the end of the stream.
+            with suppress(CutShort):
+                for _ in body:
+                    pass
+            body = iter(())
         return Response(prelude.status, headers=_headers(request, prelude), parts=body, done=result.close)
 
     def _report_dropped(self, prelude: Prelude, request_id: str) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # How long an event waits for an environment that has responded and only finishes its work. Otherwise a client
 # that sends one request after the other would need two environments, or get 429 at the limit.
 PATIENCE_S = 0.1
-PATIENCE_AT_LIMIT_S = 1.0
+PATIENCE_AT_LIMIT_S = 3.0
 
 
 class Throttled(Exception):
