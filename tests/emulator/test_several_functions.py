@@ -44,9 +44,10 @@ class ServerTestCase(EmulatorTestCase):
         )
         self.server = server
         self.addCleanup(server.wait)
-        self.addCleanup(server.terminate)
         assert server.stdout is not None
-        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.stdout.close)  # the last one called is the first one added
+        self.addCleanup(server.wait)
+        self.addCleanup(server.terminate)
         output = ""
         while "It streams" not in output:
             output += server.stdout.readline()
