@@ -1,4 +1,4 @@
-"""Many callers at the same time, each with a connection of its own."""
+"""Many callers at the same time, each with its own connection."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def run(harness: Harness, mode: str, handler: str, option: str) -> Observation:
 
 
 def check_named(account: Account, log: Path, request_ids: Mapping[str, str]) -> None:
-    """Each record of `logging` has the id of its request. The emulator adds lines of its own."""
+    """Each record of `logging` has the id of its request. The emulator also writes lines."""
     found: Counter[tuple[str, str]] = Counter()
     for line in log.read_bytes().decode(errors="replace").split("\n"):
         if '"message": "logged ' in line:
