@@ -19,7 +19,7 @@ import time
 import unittest
 from pathlib import Path
 
-from lambda_emulator.function import Function, Result
+from lambda_emulator.functions.function import Function, Result
 
 from tests.scripted_server import Reply, ScriptedServer, accepted, event
 
@@ -28,13 +28,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, Union
 
-    from lambda_emulator.runtime_api import Recorded
+    from lambda_emulator.servers.runtime_api import Recorded
 
     from tests.scripted_server import Request
 
     Files = Mapping[str, Union[str, bytes]]
 
-__all__ = ["BOOTSTRAP", "PYPY", "ROOT", "Function", "FunctionTestCase", "Outcome", "Reply", "Result"]
+__all__ = [
+    "BOOTSTRAP",
+    "FREE_THREADED",
+    "PYPY",
+    "ROOT",
+    "Function",
+    "FunctionTestCase",
+    "Outcome",
+    "Reply",
+    "Result",
+]
 __all__ += ["SMALL_NURSERY", "accepted", "event", "joined", "own_log", "posts"]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +52,7 @@ BOOTSTRAP = ROOT / "bootstrap"
 EMULATOR = [sys.executable, "-m", "lambda_emulator"]  # with this environment:
 EMULATOR_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "emulator")}
 PYPY = platform.python_implementation() == "PyPy"
+FREE_THREADED = "t" in getattr(sys, "abiflags", "")
 
 # For tests that measure memory. PyPy's garbage collector first runs when half of the processor's L3 cache is
 # full, which may be 150 MB.
@@ -148,6 +159,7 @@ class FunctionTestCase(unittest.TestCase):
         source: str = ECHO,
         handler: str = "function.handler",
         environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = (),
         host: str = "127.0.0.1",
     ) -> Outcome:
         """Run a function against a Runtime API that sends these replies, one for each request.
@@ -162,7 +174,7 @@ class FunctionTestCase(unittest.TestCase):
                 "LAMBDA_TASK_ROOT": root,
                 **(environment or {}),
             }
-            outcome = self.run_bootstrap(environment=variables, cwd=root)
+            outcome = self.run_bootstrap(environment=variables, command=command, cwd=root)
         problem = server.problem
         if problem is not None:
             raise AssertionError(f"The script was not completed: {problem}; {outcome.errors}")

@@ -8,7 +8,7 @@ import time
 from http.client import HTTPConnection, IncompleteRead
 from urllib.parse import urlsplit
 
-from lambda_emulator.function_url import FunctionUrl
+from lambda_emulator.servers.function_url import FunctionUrl
 
 from tests.support import PATIENCE_S, Function, FunctionTestCase
 

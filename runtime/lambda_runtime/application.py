@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from .errors import Fault
+from .stdlib_import import load_stdlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ def adapt(found: Any, name: str) -> Any:
     interface = _interface_of(found)
     if not interface:
         return found
-    if os.environ.get("AWS_LAMBDA_LOG_LEVEL") in ("DEBUG", "TRACE"):
-        sys.stderr.write(f"LAMBDA_RUNTIME {name} is served as a web application ({interface})\n")
+    if os.environ.get("AWS_LAMBDA_LOG_LEVEL") in ("DEBUG", "TRACE"):  # else `logging` would be a slow import
+        logger = load_stdlib("logging").getLogger("LAMBDA_RUNTIME")
+        logger.debug("%s is served as a web application (%s)", name, interface.upper())
     if interface == "asgi":
         from . import asgi
 

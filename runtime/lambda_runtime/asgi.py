@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     _Coroutine = Coroutine[Any, Any, Any]
     Finish = Callable[[dict[str, Any], bytes], Any]
 
-    # A part, whether more will follow, what `send` waits for; None if the application has returned.
-    Offer = Optional[tuple[Any, bool, asyncio.Future[None]]]
+    # A part, whether more will follow, what `send` waits for, if it does; None if the application returned.
+    Offer = Optional[tuple[Any, bool, Optional[asyncio.Future[None]]]]
 else:
     _Coroutine = object
     asyncio = load_stdlib("asyncio")
@@ -79,24 +79,22 @@ def handler(
     The result can be returned, awaited or iterated, for every event source: see `PendingResponse`.
     """
     http_event.check_application(app, "ASGI", 3)
-    options = Options(
-        streaming=streaming,
-        base_path=base_path,
-        text_types=text_types,
-        events=events,
-        error_statuses=error_statuses,
-        compress=compress,
-    )
+    options = Options(base_path, text_types, events, error_statuses, streaming=streaming, compress=compress)
     lives = lifespan_of(app, lifespan)
     lives.begin_on_load()
 
     def handle(event: Any, context: Any) -> PendingResponse:
         request = options.read(event, context)
         scope = {**_scope(request), "aws.event": event, "aws.context": context}
+        served = app
+        if request.problem:
+            served = functools.partial(_refuse, 400, request.problem)
         # The Upgrade header is about the connection only, so it does not reach the function.
-        wants_websocket = any(name == b"sec-websocket-key" for name, _ in request.headers)
+        elif b"sec-websocket-key" in dict(request.headers):
+            served = functools.partial(
+                _refuse, 501, "WebSockets are not supported: this is a Lambda function."
+            )
         streamed = options.streams(request)
-        served = _refuse_websocket if wants_websocket else app
         exchange = Exchange(served, request, scope, options, streamed=streamed)
         finish = None if streamed else functools.partial(options.complete, request)
         return PendingResponse(exchange.respond(lives, context), finish)
@@ -195,19 +193,19 @@ async def _encode(parts: AsyncGenerator[Any, None], finish: Finish) -> AsyncGene
     yield codec.encode_response(await _collect(parts, finish))[0]
 
 
-async def _refuse_websocket(scope: Message, receive: Receive, send: Send) -> None:
-    """The application for WebSocket requests: Lambda receives requests, not connections."""
+async def _refuse(status: int, text: str, scope: Message, receive: Receive, send: Send) -> None:
+    """Respond in place of the application to what it cannot serve."""
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
-    await send({"type": START, "status": 501, "headers": headers})
-    await send({"type": BODY, "body": b"WebSockets are not supported: this is a Lambda function.\n"})
+    await send({"type": START, "status": status, "headers": headers})
+    await send({"type": BODY, "body": f"{text}\n".encode("utf-8", "backslashreplace")})
 
 
 class Exchange:
     """One request and its response: the application sends the parts, the runtime requests them.
 
-    The application runs in its own task. `send` returns when its part is sent to the client and the runtime
-    requests the next one. So the application is never ahead of a slow client, and if it then blocks the event
-    loop, the part is not delayed.
+    The application runs in its own task. `send` of a streamed response returns when its part is sent to the
+    client and the runtime requests the next one. So the application is never ahead of a slow client, and if
+    it then blocks the event loop, the part is not delayed. `send` of a buffered response does not wait.
     """
 
     def __init__(
@@ -249,7 +247,9 @@ class Exchange:
                     raise
                 _settle(sent)
                 complete = not more
-            if event_loop.is_running():
+            if task.done() and not task.cancelled() and task.exception() is None:
+                pass  # nothing continues after the response
+            elif event_loop.is_running():
                 context.after_response(lambda: task)
             else:
                 await task  # the function's own loop, for example in asyncio.run, ends with this response
@@ -301,9 +301,12 @@ class Exchange:
         part = self._read_start(message) if kind == START else self._read_body(message)
         more = kind == START or bool(message.get("more_body"))
         self._expected = BODY if more else ""
-        sent = asyncio.get_running_loop().create_future()
+        sent = asyncio.get_running_loop().create_future() if self._streamed else None
         self._offers.put_nowait((part, more, sent))
-        await sent
+        if sent is not None:
+            await sent
+        elif kind == BODY and more:
+            await asyncio.sleep(0)  # let other tasks run while an application sends part after part
 
     def _read_start(self, message: Message) -> dict[str, Any]:
         headers = []
@@ -325,9 +328,9 @@ class Exchange:
         )  # a response to HEAD has no body (RFC 9110, 9.3.2)
 
 
-def _settle(sent: asyncio.Future[None], error: ClientLeft | None = None) -> None:
+def _settle(sent: asyncio.Future[None] | None, error: ClientLeft | None = None) -> None:
     """Let `send` return, or raise ``error``, if it is still waiting."""
-    if sent.done():
+    if sent is None or sent.done():
         return
     if error is None:
         sent.set_result(None)

@@ -115,13 +115,29 @@ def encode_response(value: Any) -> tuple[bytes, str]:
 
     Raises Fault ``Runtime.MarshalError``; its notes name the place inside ``value`` that JSON cannot hold.
     """
-    if isinstance(value, bytes):
-        return value, "application/unknown"
     try:
+        if isinstance(value, bytes):
+            return value, "application/unknown"
+        if _is_plain_dict(type(value)) and not hasattr(value, "_asdict"):
+            value = dict(value.items())  # a subclass, such as a web response, would need the thorough path
         return _encode_long(value) or _encode_utf8(value), JSON
     except Exception as error:
         notes = error.notes if type(error) is _NotJson else ()
-        raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}", notes=notes) from None
+        message = f"Unable to marshal response: {_text(error)}"
+        raise Fault("Runtime.MarshalError", message, notes=notes) from None
+
+
+def _is_plain_dict(kind: type[Any]) -> bool:
+    """Return whether ``kind`` is a subclass of dict whose items are those of the dict."""
+    return kind is not dict and issubclass(kind, dict) and kind.items is dict.items
+
+
+def _text(error: Exception) -> str:
+    """The text of an error, which the value's own class may have raised."""
+    try:
+        return f"{error}"
+    except Exception:
+        return "an error without a text"
 
 
 def _encode_utf8(value: Any) -> bytes:

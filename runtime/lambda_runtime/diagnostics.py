@@ -50,7 +50,21 @@ RESERVE_BYTES = 4_194_304
 # returns a second time.
 reserve: bytes | None = bytes(RESERVE_BYTES)
 
+# Messages of asyncio.get_running_loop(), and of get_event_loop() since Python 3.14.
+_NO_EVENT_LOOP = ("no running event loop", "There is no current event loop in thread 'Main")
+
+# The interpreter's own fields of exceptions and classes. A class may override the attributes of the same
+# names by ones that raise or lie.
+_traceback = BaseException.__dict__["__traceback__"].__get__
+_cause = BaseException.__dict__["__cause__"].__get__
+_context = BaseException.__dict__["__context__"].__get__
+_suppress_context = BaseException.__dict__["__suppress_context__"].__get__
+_exit_code = SystemExit.__dict__["code"].__get__
+_class_name = type.__dict__["__name__"].__get__
+_bases = type.__dict__["__mro__"].__get__
+
 _OWN_FOLDER = os.path.join(os.path.dirname(__file__), "")
+_DEBUGGERS = [os.path.join(os.path.dirname(os.__file__), name) for name in ("bdb.py", "pdb.py")]
 _EVENT_LOOP_FOLDER = os.path.join(os.path.dirname(os.__file__), "asyncio", "")
 _PYPY_CONTEXT_FILE = os.path.join(os.path.dirname(os.__file__), "_contextvars.py")  # event loops call it
 _OWN_PATHS = (_OWN_FOLDER, _EVENT_LOOP_FOLDER, "uvloop/", _PYPY_CONTEXT_FILE, "<frozen importlib")
@@ -181,7 +195,7 @@ def describe(exception: BaseException) -> Diagnostic:
     global reserve
     try:
         diagnostic = _describe(exception, set(), CHAIN_LIMIT)
-        diagnostic.notes += _advice(exception)
+        diagnostic.notes += _advice(exception, diagnostic.frames)
         return diagnostic
     except BaseException:
         reserve = None
@@ -198,10 +212,20 @@ def keep_reserve() -> None:
             pass
 
 
-def _advice(exception: BaseException) -> list[str]:
-    """Return a note if the handler setting seems to name something other than a handler."""
+def _advice(exception: BaseException, frames: list[Frame]) -> list[str]:
+    """Return a note about mistakes that are common on Lambda, whose messages do not lead to them."""
     if type(exception) is TypeError and _is_from_our_call(exception.__traceback__):
         return ["Lambda calls a handler with two arguments: def handler(event, context)"]
+    if frames and frames[-1].path in _DEBUGGERS:  # BdbQuit, since 3.14 SystemExit
+        return [
+            "A debugger was ended by q, or because it had no terminal, as on Lambda. For a terminal, run the "
+            "function in the emulator with --debug; in the debugger, c continues"
+        ]
+    if type(exception) is RuntimeError and message_of(exception).startswith(_NO_EVENT_LOOP):
+        return [
+            "An event loop runs only while an async handler does. Create what needs one, such as "
+            "aiohttp.ClientSession, in the handler (async def) when it is first used, not at module level"
+        ]
     return []
 
 
@@ -227,13 +251,13 @@ def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnosti
         diagnostic = Diagnostic(
             _name(type(exception)), _shorten(message_of(exception), MESSAGE_LIMIT_CHARACTERS)
         )
-        diagnostic.frames = _trace(_attribute(exception, "__traceback__"))
+        diagnostic.frames = _trace(_traceback(exception))
         diagnostic.stack_trace = _format(diagnostic.frames)
     diagnostic.notes = _notes(exception) if fault is None else list(fault.notes)
-    cause = _attribute(exception, "__cause__")
-    if cause is None and not _attribute(exception, "__suppress_context__"):
-        cause = _attribute(exception, "__context__")
-    if isinstance(cause, BaseException) and id(cause) not in seen:
+    cause = _cause(exception)
+    if cause is None and not _suppress_context(exception):
+        cause = _context(exception)
+    if cause is not None and id(cause) not in seen:
         if depth == 0:
             diagnostic.notes.append("Further causes are left out")
             return diagnostic
@@ -241,27 +265,31 @@ def _describe(exception: BaseException, seen: set[int], depth: int) -> Diagnosti
         # The message of a fault repeats its cause, but does not say where in the function that was.
         if fault is None or (described.stack_trace and not diagnostic.stack_trace):
             diagnostic.cause = described
-    members = _attribute(exception, "exceptions") if _is_group(exception) else None
-    if isinstance(members, tuple):
-        shown = members[:MEMBERS_LIMIT] if depth else ()
-        diagnostic.exceptions = [_describe(one, seen, depth - 1) for one in shown if id(one) not in seen]
-        if len(members) > len(shown):
-            diagnostic.notes.append(f"{len(members) - len(shown)} more exceptions of this group are left out")
+    members = _members(exception)
+    shown = members[:MEMBERS_LIMIT] if depth else ()
+    diagnostic.exceptions = [_describe(one, seen, depth - 1) for one in shown if id(one) not in seen]
+    if len(members) > len(shown):
+        diagnostic.notes.append(f"{len(members) - len(shown)} more exceptions of this group are left out")
     return diagnostic
 
 
-def _attribute(exception: BaseException, name: str) -> Any:
-    """An attribute of an exception, None if reading it fails: its class may override anything."""
-    try:
-        return getattr(exception, name, None)
-    except BaseException:
-        return None
+def _members(exception: BaseException) -> tuple[BaseException, ...]:
+    """The members of an exception group, also of the class that the package `exceptiongroup` has for 3.10."""
+    for base in _bases(type(exception)):
+        if _name(base) == "BaseExceptionGroup":
+            try:
+                members = base.__dict__["exceptions"].__get__(exception)
+            except BaseException:
+                break
+            if type(members) is tuple and all(issubclass(type(one), BaseException) for one in members):
+                return members
+    return ()
 
 
 def message_of(exception: BaseException) -> str:
     """The text of the exception, or why there is none."""
     if issubclass(type(exception), SystemExit):
-        code = _represent(_attribute(exception, "code"))
+        code = _represent(_exit_code(exception))
         effect = (
             "does not end a process that others share" if process_exit.is_shared else "ends its environment"
         )
@@ -269,7 +297,12 @@ def message_of(exception: BaseException) -> str:
     try:
         return _plain(str(exception))
     except BaseException as error:
-        return f"<no message: str() of this {type(exception).__name__} raised {type(error).__name__}>"
+        problem = f"str() of this {_name(type(exception))} raised {_name(type(error))}"
+    try:
+        arguments = _plain(BaseException.__str__(exception))
+    except BaseException:
+        arguments = ""
+    return f"{arguments} <{problem}>" if arguments else f"<no message: {problem}>"
 
 
 def _plain(text: str) -> str:
@@ -281,28 +314,27 @@ def _represent(value: object) -> str:
     if value is None:
         return ""
     try:
-        return repr(value)
+        return _plain(repr(value))
     except BaseException:
-        return f"<{type(value).__name__}>"
+        return f"<{_name(type(value))}>"
 
 
-def _notes(exception: BaseException) -> list[str]:
-    notes = _attribute(exception, "__notes__")
-    if not isinstance(notes, (list, tuple)):
+def _notes(exception: Any) -> list[str]:
+    try:
+        notes = exception.__notes__
+        kind: Any = list if issubclass(type(notes), list) else tuple  # by whose methods, see `_plain`
+        shown, count = kind.__getitem__(notes, slice(NOTES_LIMIT)), kind.__len__(notes)
+    except BaseException:  # there are none
         return []
-    texts = [_shorten(_plain(note), 2000) for note in notes[:NOTES_LIMIT] if isinstance(note, str)]
-    if len(notes) > NOTES_LIMIT:
-        texts.append(f"{len(notes) - NOTES_LIMIT} more notes are left out")
+    texts = [_shorten(_plain(note), 2000) for note in shown if issubclass(type(note), str)]
+    if count > NOTES_LIMIT:
+        texts.append(f"{count - NOTES_LIMIT} more notes are left out")
     return texts
 
 
 def _name(kind: type) -> str:
     """The name of a class, even if its metaclass overrides ``__name__``."""
-    return _shorten(type.__dict__["__name__"].__get__(kind), NAME_LIMIT_CHARACTERS)
-
-
-def _is_group(exception: BaseException) -> bool:
-    return any(base.__name__ == "BaseExceptionGroup" for base in type(exception).__mro__)
+    return _shorten(_plain(_class_name(kind)), NAME_LIMIT_CHARACTERS)
 
 
 def _trace(trace: TracebackType | None) -> list[Frame]:
@@ -336,7 +368,7 @@ def _source_lines(path: str, module: dict[str, Any]) -> list[str]:
                 text = decode_source(data)
         except OSError:
             text = module["__loader__"].get_source(module["__name__"])
-        return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return _plain(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     except Exception:  # for example no file descriptor is left, or no memory
         return []
 
@@ -390,6 +422,8 @@ def _encode_xray(name: str, message: str, frames: list[Frame]) -> str:
         "paths": list(dict.fromkeys(frame.path for frame in frames)),
     }
     text = codec.encode_json(cause)
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(char if " " <= char <= "~" else _escape(char) for char in text)
 
 

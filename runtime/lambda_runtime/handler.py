@@ -50,7 +50,7 @@ def load(name: str) -> Handler:
             raise Fault(
                 "Runtime.HandlerNotFound",
                 f"Handler '{'.'.join(path)}' missing on module '{module.__name__ if inner else module_name}'",
-                notes=_explain_missing(step, found, module_name),
+                notes=_explain_missing(step, found, module_name, "()" if is_factory else ""),
             )
         found = getattr(found, step)
     if is_factory and callable(found):
@@ -121,8 +121,8 @@ def _import_fault(module_name: str, error: ImportError) -> Fault:
     return Fault("Runtime.ImportModuleError", message, notes=notes)
 
 
-def _explain_missing(name: str, owner: Any, module_name: str) -> list[str]:
-    """Suggest a handler setting, because ``owner`` has no attribute ``name``."""
+def _explain_missing(name: str, owner: Any, module_name: str, end: str) -> list[str]:
+    """Suggest a handler setting, because ``owner`` has no attribute ``name``; ``end``: what follows it."""
     try:
         from . import import_diagnosis  # late: handlers are rarely missing
 
@@ -133,6 +133,6 @@ def _explain_missing(name: str, owner: Any, module_name: str) -> list[str]:
                 "The handler setting must end with a function, not with a file name: "
                 f"use {module_name}.{function}, for example"
             ]
-        return import_diagnosis.did_you_mean(name, names)
+        return import_diagnosis.did_you_mean(name + end, [one + end for one in names])
     except Exception:
         return []

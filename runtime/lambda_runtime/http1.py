@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES = 1_114_112  # 1 MiB of context and trace headers, and room for the rest
 MAX_CHUNK_LINE_BYTES = 4096
+MAX_TRAILERS_BYTES = 4096
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 
 
@@ -77,19 +78,22 @@ class ResponseReader:
 
         Raises RuntimeApiError if the bytes cannot be HTTP.
         """
+        searched = 0
         if not self._buffer:
             self._buffer = data
         else:
+            searched = max(0, len(self._buffer) - 3)  # no earlier byte can begin the end of the headers
             if isinstance(self._buffer, bytes):
                 self._buffer = bytearray(self._buffer)
             self._buffer += data
         while self._response is None:
-            end = self._buffer.find(b"\r\n\r\n")
+            end = self._buffer.find(b"\r\n\r\n", searched)
             if end < 0:
                 self._check_beginning()
                 return None
             self._response = self._parse_head(bytes(self._buffer[:end]))
             self._buffer = self._buffer[end + 4 :]
+            searched = 0
         if self._chunked:
             return self._read_chunks(self._response)
         if self._length is None or len(self._buffer) < self._length:
@@ -133,6 +137,7 @@ class ResponseReader:
         if status < 200:
             return None
         headers: dict[str, str] = {}
+        repeated: dict[str, list[str]] = {}  # joined at the end, because joining two at a time is quadratic
         for line in lines:
             name, colon, value = line.partition(":")
             if not colon:
@@ -142,7 +147,12 @@ class ResponseReader:
             value = value.strip(" \t")
             if value:
                 name = name.lower()
-                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+                if name in headers:
+                    repeated.setdefault(name, [headers[name]]).append(value)
+                else:
+                    headers[name] = value
+        if repeated:
+            headers.update((name, ", ".join(values)) for name, values in repeated.items())
         self._decide_framing(status, headers)
         until_close = self._length is None and not self._chunked
         keep_alive = version == "HTTP/1.1 " and not until_close
@@ -188,6 +198,8 @@ class ResponseReader:
             if size == 0:
                 end = _end_of_trailers(buffer, line_end)
                 if end < 0:
+                    if len(buffer) - line_end > MAX_TRAILERS_BYTES:
+                        raise RuntimeApiError(f"The trailers are longer than {MAX_TRAILERS_BYTES} bytes")
                     break
                 self._buffer = buffer[end:]
                 response.body = bytes(self._body)

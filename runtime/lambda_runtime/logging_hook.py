@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from . import stdlib_import
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +26,10 @@ def add_root_handler_in_time(log: FunctionLog) -> None:
     if "logging" in sys.modules:
         _add_root_handler(log)
     else:
-        sys.meta_path.insert(0, _LoggingFinder(log))
+        finder = _LoggingFinder(log)
+        sys.meta_path.insert(0, finder)
+        # The runtime itself may import it first, with asyncio, and not through `sys.meta_path`.
+        stdlib_import.watchers["logging"] = finder.add_handler_after_execution
 
 
 class _LoggingFinder:
@@ -41,11 +46,11 @@ class _LoggingFinder:
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None:
-                self._add_handler_after_execution(spec)
+                self.add_handler_after_execution(spec)
                 return spec
         return None
 
-    def _add_handler_after_execution(self, spec: ModuleSpec) -> None:
+    def add_handler_after_execution(self, spec: ModuleSpec) -> None:
         if spec.origin is None or not spec.origin.startswith(os.path.dirname(os.__file__)):
             return  # the function's own logging.py
         loader: Any = spec.loader
@@ -55,6 +60,7 @@ class _LoggingFinder:
             execute(module)
             if self in sys.meta_path:
                 sys.meta_path.remove(self)
+                del stdlib_import.watchers["logging"]
                 _add_root_handler(self._log)
 
         loader.exec_module = execute_and_add_handler

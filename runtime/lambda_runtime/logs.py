@@ -96,17 +96,29 @@ class FunctionLog:
     def write_runtime_message(self, message: str, level: str = "ERROR") -> None:
         """Log a line of the runtime itself; ``level`` is ``"ERROR"`` or ``"WARNING"``."""
         if self.as_json:
-            entry = {
-                "timestamp": _timestamp(),
-                "level": level,
-                "message": message,
-                "logger": "LAMBDA_RUNTIME",
-                "requestId": self.ids.request_id,
-            }
-            text = codec.encode_json(entry) + "\n"
+            text = self._runtime_entry(message, level)
         else:
             text = f"[{level}]\t{_timestamp()}\t{self.ids.request_id}\tLAMBDA_RUNTIME {message}\n"
         self.write(text, self.frame_type(_LEVELS[level]))
+
+    def write_process_message(self, message: str) -> None:
+        """Write a line about a process to stderr: the log of the function may be gone with that process."""
+        text = self._runtime_entry(message, "ERROR") if self.as_json else f"LAMBDA_RUNTIME {message}\n"
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except Exception:  # the function closed or replaced it
+            pass
+
+    def _runtime_entry(self, message: str, level: str) -> str:
+        entry = {
+            "timestamp": _timestamp(),
+            "level": level,
+            "message": message,
+            "logger": "LAMBDA_RUNTIME",
+            "requestId": self.ids.request_id,
+        }
+        return codec.encode_json(entry) + "\n"
 
 
 class UnbufferedStream(io.TextIOWrapper):

@@ -8,6 +8,7 @@ header, create a context object, invoke the function handler, handle the respons
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found] # `signal` adds enum
+import os
 import sys
 
 from . import codec, diagnostics, environment, logging_hook, logs, process_exit, search_path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn, Union
 
+    from .bundle import Finder
     from .environment import Settings
     from .handler import Handler
     from .lifecycle.stack_dump import StackDump
@@ -37,7 +39,7 @@ _VALUES = frozenset((dict, str, list, tuple, int, float, bool, bytes, type(None)
 _OUT_OF_MEMORY = (MemoryError, SystemError)
 _WHAT_THIS_IS = """\
 AWS_LAMBDA_RUNTIME_API is not set: this program is a runtime that AWS Lambda starts.
-To run a function on your machine, use `make run` in the source folder of this runtime.
+To run a function on your machine, use `lambda-emulator run`, or `make run` in the source folder.
 """
 
 
@@ -63,17 +65,17 @@ def main(arguments: Sequence[str] = ()) -> int:
         if settings.dump_stacks_ms:
             from .lifecycle.stack_dump import StackDump
 
-            stack_dump = StackDump(settings.dump_stacks_ms)
+            stack_dump = StackDump(settings.dump_stacks_ms, environment.stacks_descriptor())
         if worker is not None:
             worker.serve(process_invocations, client, handler, log, stack_dump)
         process_invocations(client, handler, log, stack_dump)
     except BaseException as error:
         if in_child():
             raise  # the function forked this process: Python ends it as it ends any other
-        exit_now(_report_end(error, worker))
+        exit_now(_report_end(error, log, worker))
 
 
-def _report_end(error: BaseException, worker: Worker | None) -> int:
+def _report_end(error: BaseException, log: FunctionLog, worker: Worker | None) -> int:
     """Report an error of the Runtime API, or of a signal handler while idle; return the exit status.
 
     Python would report it too, but then wait for the function's threads.
@@ -84,7 +86,7 @@ def _report_end(error: BaseException, worker: Worker | None) -> int:
         if isinstance(error, RuntimeApiError):
             if worker is not None:
                 worker.note_api_lost()
-            sys.stderr.write(f"LAMBDA_RUNTIME {error}. The runtime exits.\n")
+            log.write_process_message(f"{error}. The runtime exits.")
         elif not isinstance(error, SystemExit):
             sys.excepthook(type(error), error, error.__traceback__)
     except BaseException:
@@ -105,7 +107,10 @@ def initialize(
             exec_wrapper.execute(settings)
         search_path.arrange(settings.task_root)
         client.connect()
+        bundles = _use_bundles(settings.task_root)
         handler = _get_handler(settings.handler)
+        for bundle in bundles:
+            bundle.close()
         stop_child()
         if worker is not None:
             worker.note_loaded(client, log)
@@ -131,6 +136,20 @@ def initialize(
         if worker is None or worker.is_first:  # otherwise the environment is serving
             client.post_init_error(diagnostic)
         exit_now(exit_status(error) or 1)  # not 0, even after sys.exit(0): the function cannot serve anything
+
+
+def _use_bundles(task_root: str) -> list[Finder]:
+    """Import packages from the bundles that ``BUNDLE=1`` has added to the function's zip and to a layer."""
+    finders = []
+    for root in (task_root.rstrip("/") or "/", search_path.LAYERS):
+        path = f"{root}/.lambda-bundle.{sys.implementation.cache_tag}"
+        if root in sys.path and os.path.exists(path):
+            from . import bundle
+
+            finder = bundle.install(path, root, is_layer=root == search_path.LAYERS)
+            if finder is not None:
+                finders.append(finder)
+    return finders
 
 
 def process_invocations(

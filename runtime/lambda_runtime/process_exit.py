@@ -66,10 +66,10 @@ def exit_status(error: BaseException) -> int:
     """The exit status after ``error``, as `sys.exit` defines it."""
     if not issubclass(type(error), SystemExit):
         return 1
-    code = getattr(error, "code", 1)
+    code = SystemExit.__dict__["code"].__get__(error)  # the class may override the attribute
     if code is None:
         return 0
-    return code if isinstance(code, int) else 1
+    return code if issubclass(type(code), int) else 1
 
 
 def exit_now(status: int) -> NoReturn:

@@ -43,6 +43,9 @@ _STREAMING = (
 )
 RESPONSE_LIMIT_BYTES = 6_291_556  # 6 MiB and 100 bytes
 STREAM_LIMIT_BYTES = 209_715_200  # 200 MiB
+# A server that refuses each response and sends the event again would keep the handler running. Lambda itself
+# delivers an asynchronous event up to three times.
+REFUSALS_LIMIT = 5
 
 
 class Invocation:
@@ -89,6 +92,7 @@ class LambdaRuntimeClient:
         self.siblings = [self]  # the clients of this process, one for each invocation at a time
         self.connection = Connection(address)
         self.log = log
+        self._refused = ("", 0)  # the path of the last response that was not accepted, and how often
         self._headers = [("Host", address), ("User-Agent", _USER_AGENT)]
         self._next = http1.format_request("GET", f"{_BASE}/invocation/next", self._headers)
 
@@ -224,7 +228,15 @@ class LambdaRuntimeClient:
         return response.status
 
     def _note_lost(self, path: str, error: RuntimeApiError) -> None:
-        self.log.write_runtime_message(f"POST {path}: {error}; continuing with the next invocation")
+        self._note_refused(path, f"POST {path}: {error}")
+
+    def _note_refused(self, path: str, message: str) -> None:
+        """Log why a response was not accepted. Raises RuntimeApiError if that happens again and again."""
+        refused, count = self._refused
+        self._refused = (path, count + 1 if refused == path else 1)
+        if self._refused[1] == REFUSALS_LIMIT:
+            raise RuntimeApiError(f"{message}. The same event was sent {REFUSALS_LIMIT} times")
+        self.log.write_runtime_message(f"{message}; continuing with the next invocation")
 
     def _check_status(
         self, path: str, response: http1.Response, size_bytes: int, *, streamed: bool = False
@@ -245,7 +257,7 @@ class LambdaRuntimeClient:
             else:
                 message += f": it has {size_bytes} bytes, the limit for a response is {RESPONSE_LIMIT_BYTES}"
             message += "; return less, or store it in S3 and return its key"
-        self.log.write_runtime_message(f"{message}; continuing with the next invocation")
+        self._note_refused(path, message)
 
     def _format_post(self, path: str, headers: Fields, body: bytes) -> bytes:
         return http1.format_request(

@@ -16,6 +16,8 @@ LAYERS = "/opt/python"
 
 def arrange(task_root: str) -> None:
     """Put the function's folders first and the runtime's folder last."""
+    if sys.version_info >= (3, 15):
+        stdlib_import.filter_lazy_imports()
     task_root = task_root.rstrip("/") or "/"
     runtime, *rest = sys.path  # where `bootstrap` has put it
     rest = [entry for entry in rest if entry not in ("", task_root)]
@@ -23,13 +25,15 @@ def arrange(task_root: str) -> None:
         f"{LAYERS}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages",
         LAYERS,
     ]
-    sys.path[:] = [task_root, *rest, runtime]
+    sys.path[:] = [task_root, *rest]
     before = len(sys.path)
     for folder in layers:
         if os.path.isdir(folder):
             _add_site_folder(folder)
     added = sys.path[before:]
-    sys.path[:] = [task_root, *added, *rest, runtime]
+    sys.path[:] = [task_root, *added, *rest]
+    if runtime not in sys.path:  # pip may have installed it into the task root or a layer's folder
+        sys.path.append(runtime)
     layered = [entry for entry in rest if entry.startswith(LAYERS)]
     stdlib_import.function_folders = [task_root, *added, *layered]
     stdlib_import.standard_folders = [entry for entry in rest if entry not in layered]

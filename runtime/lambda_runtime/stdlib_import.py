@@ -12,13 +12,14 @@ from _thread import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
 
 function_folders: list[str] = []  # the function's entries of `sys.path`, set by `search_path`
 standard_folders: list[str] = []  # the others
+watchers: dict[str, Callable[[ModuleSpec], None]] = {}  # called before a standard module is imported here
 _loaded: dict[str, Any] = {}
 
 
@@ -63,16 +64,46 @@ class isolated_imports:
                 del sys.modules[name]
         sys.modules.update(self._shadows)
 
+    def is_of_this_thread(self) -> bool:
+        return get_ident() == self._thread
+
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: object = None
     ) -> ModuleSpec | None:
         """Find a top-level module outside the function's folders."""
-        if path is not None or get_ident() != self._thread or name in sys.builtin_module_names:
+        if path is not None or not self.is_of_this_thread() or name in sys.builtin_module_names:
             return None  # for some built-in modules, PyPy also has files
         spec = PathFinder.find_spec(name, standard_folders)
         if spec is not None:
             self._found.add(name)
+            if name in watchers:
+                watchers[name](spec)
         return spec
+
+
+if sys.version_info >= (3, 15):
+
+    def filter_lazy_imports() -> None:
+        """Let the function import lazily (PEP 810), but not the runtime, which may lack the memory later.
+
+        Standard modules that the runtime imports do so only if the function has no file of that name, which
+        would be imported later, and not with ``PYTHON_LAZY_IMPORTS=all``.
+        """
+        from . import earlier_filter as earlier
+
+        def may_be_lazy(importing: str | None, imported: str, names: Sequence[str] | None) -> bool:
+            if str(importing).partition(".")[0] == "lambda_runtime":  # None: code that is executed by `exec`
+                return False
+            for finder in sys.meta_path:
+                if type(finder) is isolated_imports and finder.is_of_this_thread():
+                    name = imported.partition(".")[0]
+                    return (
+                        sys.get_lazy_imports() != "all"
+                        and PathFinder.find_spec(name, function_folders) is None
+                    )
+            return earlier is None or earlier(importing, imported, names)
+
+        sys.set_lazy_imports_filter(may_be_lazy)
 
 
 def _shadows_a_standard_module(name: str, module: ModuleType) -> bool:

@@ -34,6 +34,11 @@ JOINED_BYTES = 65_536  # a chunk below this size is sent in one piece with its f
 # AWS's emulator, a body of 4,000 bytes works and one of 4,080 does not.
 TRAILERS_LIMIT_BYTES = 3_800
 PRELUDE_KEYS = ("statusCode", "headers", "multiValueHeaders", "cookies")
+# The states of a response, in their order; it may skip _BODY.
+_NEW = 0  # nothing is sent: an error is still that of an ordinary invocation
+_BEGUN = 1  # the headers of the request are sent, and the prelude if there is one
+_BODY = 2  # a byte of the body is sent
+_OVER = 3  # the last chunk is sent: nothing can follow
 
 
 def send(chunks: Any, client: LambdaRuntimeClient, invocation: Invocation) -> None:
@@ -112,35 +117,34 @@ async def _refuse_awaited(problem: Exception, chunks: Any) -> NoReturn:
 
 
 class ResponseStream:
-    """The streamed response to one invocation; it is `Invocation.stream` once it has begun."""
+    """The streamed response to one invocation; it is `Invocation.stream` once it has left _NEW."""
 
-    upload: Upload
+    upload: Upload  # from _BEGUN on
 
     def __init__(self, client: LambdaRuntimeClient, invocation: Invocation) -> None:
         self._client = client
         self._invocation = invocation
-        self._has_body = False
-        self._is_over = False
+        self._state = _NEW
 
     def write(self, chunk: Any) -> Exception | None:
         """Queue a chunk; the first one begins the response. Returns what is wrong with it, if anything."""
         stop_child()
-        first = self._invocation.stream is None
         try:
-            if self._is_over:
+            if self._state == _OVER:
                 raise ValueError("The response has ended: the invocation was cancelled after its deadline")
             if isinstance(chunk, str):
                 data = chunk.encode()
             elif isinstance(chunk, (bytes, bytearray, memoryview)):
                 data = bytes(chunk)
-            elif first and isinstance(chunk, dict):
+            elif self._state == _NEW and isinstance(chunk, dict):
                 data = encode_prelude(chunk)
             else:
                 raise TypeError(_unexpected(chunk))
         except (TypeError, ValueError) as problem:
             return problem.with_traceback(None)
         self.begin(HTTP_RESPONSE if isinstance(chunk, dict) else BYTES)
-        self._has_body = self._has_body or bool(data and not isinstance(chunk, dict))
+        if data and not isinstance(chunk, dict):
+            self._state = _BODY
         if len(data) < JOINED_BYTES:
             self.upload.add(http1.format_chunk(data))
         else:
@@ -153,7 +157,7 @@ class ResponseStream:
         Without a body, the caller would get an empty response instead of the value that the author returned.
         """
         kind = type(value).__name__
-        if self._has_body:
+        if self._state == _BODY:
             self._client.log.write_runtime_message(
                 f"The generator returned a value of type {kind} after its chunks; it is ignored", "WARNING"
             )
@@ -165,19 +169,20 @@ class ResponseStream:
 
     def begin(self, content_type: str) -> None:
         """Send the headers of the request, unless they have been sent."""
-        if self._invocation.stream is None:
+        if self._state == _NEW:
             self.upload = self._client.begin_response(self._invocation, content_type)
-            self._invocation.stream = self  # last, because a stream without an upload cannot be ended
+            self._invocation.stream = self  # only now, because a stream without an upload cannot be ended
+            self._state = _BEGUN
 
     def end(self) -> bool:
         """Complete the response. Returns whether Lambda accepted it. Raises RuntimeApiError."""
-        self._is_over = True
+        self._state = _OVER
         self.upload.add(http1.format_last_chunk(()))
         return self._client.finish_response(self._invocation, self.upload)
 
     def fail(self, diagnostic: Diagnostic) -> bool:
         """End an incomplete response, with the error in trailers. Returns whether Lambda accepted it."""
-        self._is_over = True
+        self._state = _OVER
         error_type = diagnostic.header_type
         room = TRAILERS_LIMIT_BYTES - len(error_type)
         body = diagnostic.payload(self._invocation.request_id, room * 3 // 4)

@@ -21,6 +21,7 @@ from .web.options import Options, from_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import functools
     import io
     from collections.abc import Callable, Collection, Iterator
     from typing import Any
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     # Django has no annotations, so type checkers do not infer Iterable[bytes] for its applications.
     Application = Callable[[Any, Any], Any]
 else:
-    io = load_stdlib("io")
+    functools, io = load_stdlib("functools"), load_stdlib("io")
 
 
 def handler(
@@ -52,25 +53,19 @@ def handler(
     The environ is that of PEP 3333, with ``aws.event`` and ``aws.context``, and without request headers that
     have an underscore in their name.
 
-    The handler's result can be returned, or used with ``yield from``, for every event source: it is a
-    generator of the prelude and the blocks, or an `http_event.Envelope`.
+    The handler's result can be returned, or used with ``yield from``, for every HTTP event: it is a generator
+    of the prelude and the blocks, or an `http_event.Envelope`.
     """
     http_event.check_application(app, "WSGI", 2)
-    options = Options(
-        streaming=streaming,
-        base_path=base_path,
-        text_types=text_types,
-        events=events,
-        error_statuses=error_statuses,
-        compress=compress,
-    )
+    options = Options(base_path, text_types, events, error_statuses, streaming=streaming, compress=compress)
 
     def handle(event: Any, context: Any) -> Any:
         request = options.read(event, context)
         environ = _environ(request)
         environ.update({"aws.event": event, "aws.context": context})
         streamed = options.streams(request)
-        parts = _respond(app, Response(app, request, options, streamed=streamed), environ)
+        served = _refuse(request.problem) if request.problem else app
+        parts = _respond(served, Response(app, request, options, streamed=streamed), environ)
         if streamed:
             return parts
         prelude, *chunks = parts
@@ -82,6 +77,16 @@ def handler(
 def serve(app: Application) -> Callable[[Any, Any], Any]:
     """Return the same for an application that the handler setting names; options are variables."""
     return handler(app, **from_environment("wsgi"))
+
+
+def _refuse(text: str) -> Application:
+    """The application for a request that cannot be served."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("400 Bad Request", [("content-type", "text/plain; charset=utf-8")])
+        return [f"{text}\n".encode("utf-8", "backslashreplace")]
+
+    return app
 
 
 def _respond(app: Application, response: Response, environ: dict[str, Any]) -> Iterator[Any]:
@@ -192,13 +197,21 @@ def _environ(request: Request) -> dict[str, Any]:
         "wsgi.run_once": False,
     }
     for name, value in request.headers:
-        if b"_" in name:
-            continue  # it would look like the header with hyphens, which a proxy may have set or checked
-        key = f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
-        text = value.decode("latin-1")
-        environ[key] = f"{environ[key]},{text}" if key in environ else text
+        key, text = _variable(name), value.decode("latin-1")
+        if key in environ:
+            environ[key] = f"{environ[key]},{text}"
+        elif key:
+            environ[key] = text
     if "HTTP_CONTENT_TYPE" in environ:
         environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE")
     if environ.pop("HTTP_CONTENT_LENGTH", None) is not None or request.body:
         environ["CONTENT_LENGTH"] = str(len(request.body))
     return environ
+
+
+@functools.lru_cache(maxsize=200)  # requests have mostly the same headers
+def _variable(name: bytes) -> str:
+    """Return the variable of the environ for a request header, "" for one that has none."""
+    if b"_" in name:
+        return ""  # it would look like the header with hyphens, which a proxy may have set or checked
+    return f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"

@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 from urllib.request import urlopen
 
-from lambda_emulator.invoke_api import InvokeApi
+from lambda_emulator.servers.invoke_api import InvokeApi
 
 from tests.scripted_server import CLOSE, refusal
 from tests.support import PATIENCE_S, FunctionTestCase, Reply, accepted, event, joined, own_log

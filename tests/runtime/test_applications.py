@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import unittest
 
+from lambda_runtime.web.http_event import compress, post_event, read
 from lambda_runtime.web.options import Options, from_environment
 
 from tests.support import own_log
@@ -31,9 +33,10 @@ ASGI = """
     async def respond(send, method, path, body, headers):
         status = int(path[1:]) if path[1:].isdigit() else 200
         text = json.dumps([method, path, body, headers.get("x-amz-tenant-id")])
-        if path == "/large":
-            text = "large " * 1000
-        fields = [(b"content-type", b"text/plain"), (b"etag", b'"1"')]
+        if path in ("/large", "/empty"):
+            text = "large " * 1000 if path == "/large" else ""
+        kind = b"application/own" if path.endswith("/own") else b"text/plain"
+        fields = [(b"content-type", kind), (b"etag", b'"1"')]
         await send({"type": "http.response.start", "status": status, "headers": fields})
         await send({"type": "http.response.body", "body": text.encode()})
 
@@ -61,9 +64,10 @@ WSGI = """
         body = environ["wsgi.input"].read().decode()
         tenant = environ.get("HTTP_X_AMZ_TENANT_ID")
         text = json.dumps([environ["REQUEST_METHOD"], path, body, tenant])
-        if path == "/large":
-            text = "large " * 1000
-        start_response(status, [("Content-Type", "text/plain"), ("ETag", '"1"')])
+        if path in ("/large", "/empty"):
+            text = "large " * 1000 if path == "/large" else ""
+        kind = "application/own" if path == "/own" else "text/plain"
+        start_response(status, [("Content-Type", kind), ("ETag", '"1"')])
         return [text.encode()]
 
     class Application:
@@ -125,10 +129,16 @@ class Handlers(ApplicationTestCase):
         self.assertInitError(self.serve(ASGI, application="flask"), "Runtime.InvalidConfiguration", message)
 
     def test_it_is_logged_at_level_debug(self) -> None:
-        for level, count in (("DEBUG", 1), ("INFO", 0)):
-            function = self.start(WSGI, "function.app", environment={"AWS_LAMBDA_LOG_LEVEL": level})
-            line = "LAMBDA_RUNTIME function.app is served as a web application (wsgi)\n"
-            self.assertEqual(function.log_text().count(line), count)
+        message = "function.app is served as a web application (WSGI)"
+        for log_format, level, expected in (
+            ("Text", "DEBUG", rf"\[DEBUG\]\t\S+Z\t\t{re.escape(message)}\n"),
+            ("JSON", "TRACE", rf'"DEBUG", "message": "{re.escape(message)}", "logger": "LAMBDA_RUNTIME"'),
+            ("JSON", "INFO", None),
+        ):
+            with self.subTest(log_format, level=level):
+                environment = {"AWS_LAMBDA_LOG_FORMAT": log_format, "AWS_LAMBDA_LOG_LEVEL": level}
+                text = self.start(WSGI, "function.app", environment=environment).log_text()
+                self.assertRegex(text, expected) if expected else self.assertNotIn(message, text)
 
     def test_a_factory_that_fails_or_returns_something_else_is_an_init_error(self) -> None:
         self.assertInitError(self.serve("def create(): return 1 / 0", "create()"), "ZeroDivisionError")
@@ -140,13 +150,37 @@ class Handlers(ApplicationTestCase):
     def test_options_that_cannot_be_used_are_init_errors(self) -> None:
         for variables, message in [
             ({"streaming": "maybe"}, "LAMBDA_RUNTIME_STREAMING is 'maybe', expected true or false"),
-            ({"base_path": "shop"}, "base_path is 'shop', expected one that begins with a slash: '/shop'"),
-            ({"events": "events"}, "events is 'events', expected one that begins with a slash: '/events'"),
-            ({"error_statuses": "5xx"}, "error_statuses contains '5xx', expected a status or a range"),
+            (
+                {"base_path": "shop"},
+                r"BASE_PATH\) is 'shop', expected a path that begins with a slash: '/shop'",
+            ),
+            (
+                {"events": "events"},
+                r"EVENTS\) is 'events', expected a path that begins with a slash: '/events'",
+            ),
+            (
+                {"error_statuses": "5xx"},
+                r"STATUSES\) contains '5xx', expected a status or a range",
+            ),
             ({"lifespan": "maybe"}, "lifespan is 'maybe'"),
         ]:
             with self.subTest(message):
                 self.assertInitError(self.serve(ASGI, **variables), "ValueError", message)
+
+    def test_variables_set_the_options(self) -> None:
+        for interface, source in BOTH:
+            with self.subTest(interface):
+                variables = {"base_path": "/shop", "text_types": "a/b, application/own", "streaming": "off"}
+                function = self.serve(source, **variables)
+                mapped = json.loads(json.dumps(EVENTS["HTTP API"]).replace('"/a"', '"/shop/own"'))
+                response = self.response(function, mapped)
+                path = "/shop/own" if interface == "asgi" else "/own"  # without SCRIPT_NAME
+                self.assertEqual(json.loads(response["body"])[:2], ["GET", path])
+                self.assertEqual(response["isBase64Encoded"], False)
+                self.assertEqual(response["headers"]["content-type"], "application/own")
+
+    def test_a_variable_demands_the_lifespan(self) -> None:
+        self.assertInitError(self.serve(ASGI, lifespan="on"), "RuntimeError", "no lifespan")
 
     def response(self, function: Function, event: object, **settings: Any) -> Any:
         return self.call(function, event, **settings)
@@ -165,6 +199,11 @@ class Events(ApplicationTestCase):
                 self.assertEqual((method, path, json.loads(body)), ("POST", "/events", SQS))
                 payload = self.invoke(function, EVENTS["load balancer"]).payload
                 self.assertEqual(json.loads(json.loads(payload)["body"])[:2], ["GET", "/a"])
+
+    def test_an_empty_body_is_null(self) -> None:
+        for interface, source in BOTH:
+            with self.subTest(interface):
+                self.assertResponse(self.serve(source, events="/empty"), SQS, None)
 
     def test_without_the_option_it_is_an_error(self) -> None:
         for interface, source in BOTH:
@@ -204,6 +243,7 @@ class Responses(ApplicationTestCase):
                 ("br;q=1.0, GZIP;q=0.5", True),
                 ("*", True),
                 ("gzip;q=0", False),
+                ("*, gzip;q=0", False),
                 ("br", False),
                 ("", False),
             ):
@@ -256,12 +296,26 @@ class Values(unittest.TestCase):
         Options(**usual)
         Options(**{**usual, "base_path": "/shop", "text_types": ["application/pdf"]})
         for name, value, pattern in [
-            ("base_path", "shop", "base_path is 'shop', expected one .* slash: '/shop'"),
+            ("base_path", "shop", "is 'shop', expected a path .* slash: '/shop'"),
             ("text_types", "a/b", r"text_types is 'a/b', expected a tuple: \('a/b',\)"),
-            ("error_statuses", "x-5", "error_statuses contains 'x-5'"),
+            ("error_statuses", "x-5", r"STATUSES\) contains 'x-5'"),
         ]:
             with self.subTest(name), self.assertRaisesRegex((ValueError, TypeError), pattern):
                 Options(**{**usual, name: value})
+
+    def test_a_posted_event_states_its_length(self) -> None:
+        request = post_event(SQS, "/events")
+        headers = dict(request.headers)
+        self.assertEqual(headers[b"content-length"], str(len(request.body)).encode())
+
+    def test_a_part_of_a_file_is_not_compressed(self) -> None:
+        request = read(url_event(headers={"accept-encoding": "gzip"}))
+        text = {"content-type": "text/plain"}
+        whole = {"statusCode": 200, "headers": {**text}}
+        part = {"statusCode": 206, "headers": {**text, "content-range": "bytes 0-1999/6000"}}
+        body = b"a" * 2000
+        self.assertLess(len(compress(request, whole, body)), len(body))
+        self.assertEqual(compress(request, part, body), body)
 
     def test_without_variables_there_are_no_options(self) -> None:
         self.assertEqual((from_environment("asgi"), from_environment("wsgi")), ({}, {}))

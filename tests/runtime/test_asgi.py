@@ -220,6 +220,20 @@ class Responses(AsgiTestCase):
         )
         self.assertStillWorks(self.function)
 
+    def test_an_error_of_the_application_after_a_buffered_response_is_logged(self) -> None:
+        app = """
+            async def app(scope, receive, send):
+                await respond(send)
+                await body(send, b"fine")
+                raise ValueError("too late")
+        """
+        url = self.serve(app, ", streaming=False", "BUFFERED")
+        for _ in range(2):  # the error is logged before the second one
+            self.assertEqual(self.request(url).text, "fine")
+        log = self.function.log_text()
+        self.assertIn("[ERROR] ValueError: too late", log)
+        self.assertIn("Raised by the web application after its response; the caller already has it", log)
+
     def test_responses_and_parts_may_be_empty(self) -> None:
         url = self.serve(
             """
@@ -313,6 +327,24 @@ class Buffered(AsgiTestCase):
         result = self.invoke(self.function, url_event())
         self.assertEqual(result.response_mode, "buffered")
         self.assertEqual(own_log(result), "afterwards\n")
+
+    def test_other_tasks_run_while_a_buffered_response_is_sent_in_parts(self) -> None:
+        app = """
+            import asyncio, contextlib
+
+            async def parts(send):
+                while True:
+                    await body(send, b"-", True)
+
+            async def app(scope, receive, send):
+                await respond(send)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(parts(send), 0.05)
+                await body(send, b"end")
+        """
+        url = self.serve(app, ", streaming=False", "BUFFERED")
+        text = self.request(url).text
+        self.assertRegex(text, "^-+end$", self.function.log_text())
 
     def test_event_sources_that_cannot_stream_get_a_buffered_response(self) -> None:
         function = self.start_app(self.APP)

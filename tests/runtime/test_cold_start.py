@@ -1,11 +1,15 @@
-"""The modules that are loaded before the first event."""
+"""What the runtime costs: the modules before the first event, the requests and system calls of each."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
+import tempfile
 import unittest
+from collections import Counter
 
 from tests.support import BOOTSTRAP, PYPY, ROOT, FunctionTestCase, accepted, event
 
@@ -52,6 +56,14 @@ RECORD = """
 # The same without the runtime. -S excludes modules that `site` or a .pth file loads; otherwise one that the
 # runtime also loads could go unnoticed.
 BARE = "import io, os, sys; loaded = sorted(sys.modules); import json; print(json.dumps(loaded))"
+
+
+def can_trace() -> bool:
+    """Return whether strace works here: containers may forbid it."""
+    try:
+        return subprocess.run(["strace", "-o", os.devnull, "true"], stderr=subprocess.DEVNULL).returncode == 0
+    except OSError:
+        return False
 
 
 class Modules(FunctionTestCase):
@@ -131,6 +143,31 @@ class Requests(FunctionTestCase):
         self.assertEqual(post.head.partition(b"\r\n")[0].split()[0], b"POST")
         self.assertEqual(sorted(post.headers), ["content-length", "content-type", "host", "user-agent"])
         self.assertRegex(get.headers["host"], r"\A127\.0\.0\.1:\d+\Z")
+
+
+class SystemCalls(FunctionTestCase):
+    """Each is some microseconds of every invocation. They are counted by strace."""
+
+    # For each of the two requests: whether this is the process that fetched the event, whether the connection
+    # is ours and open, the request, its response.
+    EXPECTED = {"getpid": 2, "getsockopt": 2, "recvfrom": 4, "sendto": 2}
+
+    def counts(self, invocations: int) -> Counter[str]:
+        replies = [reply for number in range(invocations) for reply in (event(f"r{number}"), accepted())]
+        with tempfile.NamedTemporaryFile() as trace:
+            strace = ["strace", "-f", "-o", trace.name]
+            self.play(*replies, command=[*strace, sys.executable, "-B", str(BOOTSTRAP)])
+            names = re.findall(r"(?m)^\d+ +(?:<\.\.\. )?(\w+)", trace.read().decode("utf-8", "replace"))
+        return Counter(names)
+
+    @unittest.skipUnless(can_trace(), "needs strace, and the permission to use it")
+    def test_an_invocation_needs_ten(self) -> None:
+        few, many = self.counts(20), self.counts(70)
+        few.pop("sched_yield", None)
+        many.pop("sched_yield", None)  # CPython 3.13t, while it waits for the lock of a stream that it holds
+        # Pauses of the garbage collector and of other threads add some that are not of each invocation.
+        found = {name: (many[name] - few[name]) // 50 for name in many}
+        self.assertEqual({name: number for name, number in found.items() if number > 0}, self.EXPECTED)
 
 
 if __name__ == "__main__":

@@ -424,5 +424,37 @@ class Chunks(unittest.TestCase):
         self.assertTrue(response.keep_alive)
 
 
+class LongHeads(unittest.TestCase):
+    """What a server may send within the limits takes time in proportion to its length."""
+
+    def test_many_headers_of_one_name_are_joined_at_once(self) -> None:
+        count = 200_000
+        began = time.process_time()
+        response = ResponseReader().feed(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + b"a:b\r\n" * count + b"\r\n"
+        )
+        assert response is not None
+        self.assertEqual(response.headers["a"].count("b"), count)
+        self.assertLess(time.process_time() - began, 3)
+
+    def test_headers_in_small_pieces_are_searched_once(self) -> None:
+        reader = ResponseReader()
+        piece = b"a:" + b"b" * 12 + b"\r\n"
+        began = time.process_time()
+        self.assertIsNone(reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"))
+        for _ in range(60_000):
+            self.assertIsNone(reader.feed(piece))
+        self.assertIsNone(reader.feed(b"\r"))
+        self.assertIsNotNone(reader.feed(b"\n"))
+        self.assertLess(time.process_time() - began, 3)
+
+    def test_trailers_without_end_are_refused(self) -> None:
+        reader = ResponseReader()
+        reader.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+        with self.assertRaisesRegex(RuntimeApiError, "trailers are longer than 4096 bytes"):
+            for _ in range(5000):
+                reader.feed(b"a: b\r\n")
+
+
 if __name__ == "__main__":
     unittest.main()

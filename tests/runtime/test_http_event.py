@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
 import unittest
 from urllib.parse import unquote_to_bytes
 
+from lambda_runtime import asgi, wsgi
+from lambda_runtime.context import LambdaContext
 from lambda_runtime.web.http_event import (
     MAY_STREAM,
     NoHttpRequest,
@@ -300,10 +303,71 @@ class Requests(unittest.TestCase):
             with self.subTest(host):
                 self.assertEqual(read(url_event(headers={"host": host})).server, server)
 
+    def test_a_malformed_request_gets_400_instead_of_an_error(self) -> None:
+        def unreachable(*arguments: Any) -> Any:
+            raise AssertionError("the application must not be called")
+
+        async def application(scope: Any, receive: Any, send: Any) -> None:
+            unreachable()
+
+        def respond(handler: Any, event: Event) -> Any:
+            return handler(event, None)
+
+        def respond_async(handler: Any, event: Event) -> Any:
+            async def collect() -> Any:
+                return await handler(event, LambdaContext)
+
+            return asyncio.run(collect())
+
+        changes: list[Event] = [
+            {"headers": {"host": "a:" + "1" * 5000}},
+            {"headers": {"x-forwarded-port": "123456"}},
+            {"headers": {"x-forwarded-port": "65536"}},
+            {"headers": {"a\ud800": "b"}},
+            {"headers": {"a": "\ud800"}},
+            {"cookies": ["\ud800"]},
+            {"rawPath": "/\ud800", "path": "/\ud800"},
+            {"rawQueryString": "\udcff", "queryStringParameters": {"\udcff": "1"}},
+            {"body": "\ud800"},
+            {"body": "a", "isBase64Encoded": True},
+            # No event source makes the following ones.
+            {"headers": 7},
+            {"headers": {"a": 7}},
+            {"rawPath": 7, "path": 7},
+            {"rawQueryString": 7, "queryStringParameters": {"a": 7}},
+            {"body": {"a": 1}},
+        ]
+        for change in changes:
+            for event in (url_event(**change), rest_event(**change), balancer_event(**change)):
+                with self.subTest(change=str(change)[:40], keys=len(event)):
+                    if "cookies" in change and "version" not in event:
+                        continue  # other sources have no such member
+                    for name in ("multiValueHeaders", "multiValueQueryStringParameters"):
+                        event.pop(name, None)
+                    for response in (
+                        respond(wsgi.handler(unreachable, streaming=False), event),
+                        respond_async(asgi.handler(application, streaming=False, lifespan="off"), event),
+                    ):
+                        self.assertEqual(response["statusCode"], 400)
+                        self.assertRegex(response["body"], r"\AThe (request|event) is malformed: ")
+        for method in ("G T", "\xb5", "", 7):
+            url = url_event()
+            url["requestContext"]["http"]["method"] = method
+            response = respond(wsgi.handler(unreachable, streaming=False), url)
+            self.assertEqual(response["statusCode"], 400, method)
+        url = url_event()
+        url["requestContext"]["http"]["sourceIp"] = "\u0663"
+        self.assertEqual(respond(wsgi.handler(unreachable, streaming=False), url)["statusCode"], 400)
+
     def test_http_2_has_no_minor_version(self) -> None:
         event = url_event()
         event["requestContext"]["http"]["protocol"] = "HTTP/2.0"
         self.assertEqual(read(event).http_version, "2")
+
+    def test_an_unknown_protocol_counts_as_http_1_1(self) -> None:
+        event = url_event()
+        event["requestContext"]["http"]["protocol"] = "HTTP/\u0661\r\n"
+        self.assertEqual(read(event).http_version, "1.1")
 
     def test_other_events_are_refused_with_the_type_that_was_found(self) -> None:
         websocket = {"connectionId": "abc=", "routeKey": "$connect", "eventType": "CONNECT"}
@@ -312,7 +376,10 @@ class Requests(unittest.TestCase):
                 {"name": "Ada", "n": 1},
                 r"not an HTTP request: found keys 'name', 'n'; expected .* function URL",
             ),
-            ({"name": "Ada"}, r"HTTP method\. To try one, .*: make run EVENT='GET /'$"),
+            (
+                {"name": "Ada"},
+                r"HTTP method\. To post other events .* To try a request, .*: make run EVENT='GET /'$",
+            ),
             ({}, "not an HTTP request: found no keys;"),
             ({"httpMethod": None, "requestContext": {}}, "found keys 'httpMethod', 'requestContext'"),
             ([1], "not an HTTP request: found list;"),

@@ -12,6 +12,8 @@ from tests.support import PYPY, FunctionTestCase, accepted
 
 HANDLER = "\ndef handler(event, context): return 'never'\n"
 
+NO_LOOP = "There is no current event loop in thread 'MainThread'."  # asyncio.get_event_loop on Python 3.14
+
 # name, the module's code before its handler, type, pattern of the message
 EXCEPTIONS = [
     ("an exception", "raise ValueError('bad thing')", "ValueError", r"\Abad thing\Z"),
@@ -265,6 +267,7 @@ class Suggestions(FunctionTestCase):
         for handler, name in [
             ("shop.creat", "create"),
             ("shop.Create", "create"),
+            ("shop.creat()", "create()"),  # a factory keeps its parentheses
             ("shop.handler", None),
             ("shop.limits", None),
             ("app/orders.craete", "create"),
@@ -275,6 +278,29 @@ class Suggestions(FunctionTestCase):
             with self.subTest(handler):
                 suggestions = [note for note in self.notes(handler) if note.startswith("Did you mean")]
                 self.assertEqual(suggestions, [f"Did you mean {name!r}?"] if name else [])
+
+    def test_what_needs_an_event_loop_before_there_is_one_is_explained(self) -> None:
+        needs_loop = "import asyncio, sys\ndef connect(): return asyncio.get_running_loop()\n"
+        sources = {
+            "in a module": f"{needs_loop}loop = connect()",
+            "in a module it imports": "import other",
+            "of Python 3.14": f"raise RuntimeError({NO_LOOP!r})",
+        }
+        for name, source in sources.items():
+            with self.subTest(name):
+                function = self.start(source, files={"other.py": f"{needs_loop}loop = connect()"})
+                (note,) = self.assertInitError(function, "RuntimeError")["notes"]
+                self.assertRegex(note, r"\AAn event loop runs only while .* aiohttp\.ClientSession, in ")
+                self.assertIn(note, function.log_text())
+        function = self.start(f"{needs_loop}def handler(event, context): connect()")
+        self.assertEqual([note], self.error(function)["notes"])
+
+    def test_a_debugger_without_a_terminal_gets_a_note(self) -> None:
+        function = self.start("def handler(event, context):\n    breakpoint()\n    return 1")
+        (note,) = self.error(function)["notes"]
+        self.assertIn("emulator with --debug", note)
+        function = self.start("raise RuntimeError('no running engine')")
+        self.assertNotIn("notes", self.assertInitError(function, "RuntimeError"))
 
     def test_a_file_name_as_handler_is_explained(self) -> None:
         for handler, better in [("app/orders.py", "app/orders.create"), ("shop.py", "shop.handler")]:

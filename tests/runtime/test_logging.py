@@ -154,6 +154,7 @@ class RootHandler(LogTestCase):
             "import logging.handlers",
             "import logging.config",
             "import concurrent.futures",
+            "from lambda_runtime import asgi",  # which imports it with asyncio
             "import importlib\nimportlib.import_module('logging')",
             "import importlib.util\nimportlib.util.find_spec('logging')\nimportlib.util.find_spec('logging')",
             "import threading\n"
@@ -172,6 +173,8 @@ class RootHandler(LogTestCase):
         for _ in range(2):
             text = self.logged(function, "import logging\nlogging.warning('late')")
             self.assertRegex(text, r"\A\[WARNING\]\t[^\n]*\tr1\tlate\n\Z")
+        function = self.start("async def handler(e, c):\n    import logging\n    logging.warning('late')")
+        self.assertRegex(self.logged(function, ""), r"\A\[WARNING\]\t[^\n]*\tr1\tlate\n\Z")
 
     def test_basic_config_has_no_effect(self) -> None:
         configuration = "import logging\nlogging.basicConfig(level='DEBUG', format='mine')"

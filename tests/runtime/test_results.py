@@ -33,6 +33,8 @@ CLASSES = (
         __str__ = __repr__
     class Items(list): pass
     class Members(dict): pass
+    class Doubled(dict):
+        def items(self): return [*super().items(), *super().items()]
     class Amount(Decimal): pass
     class Bytes(bytes): pass
     Point = namedtuple("Point", "x y")
@@ -43,6 +45,10 @@ CLASSES = (
         def _asdict(self): return self.fields
     class Failing:
         def _asdict(self): raise KeyError("lost")
+    class Untold(Exception):
+        def __str__(self): raise self
+    class FailingUntold:
+        def _asdict(self): raise Untold
     class ForJson:
         def for_json(self): return 1
     @dataclasses.dataclass
@@ -92,6 +98,7 @@ VALUES = [
     ("an OrderedDict", "OrderedDict(b=1, a=2)", '{"b": 1, "a": 2}'),
     ("a defaultdict", "defaultdict(list, a=[1])", '{"a": [1]}'),
     ("a dict's subclass", "[Members(a=1)]", '[{"a": 1}]'),
+    ("a dict's subclass with its own items", "Doubled(a=1)", '{"a": 1, "a": 1}'),
     ("a Counter", "collections.Counter('aab')", '{"a": 2, "b": 1}'),
     ("text of a subclass", "[Text('a'), {Text('k'): 1}]", '["a", {"k": 1}]'),
     ("an integer of a subclass", "[Whole(7), {Whole(7): 1}]", '[7, {"7": 1}]'),
@@ -180,6 +187,7 @@ REFUSED = [
     ("a hundred thousand lists in each other", "nested(100_000)", TOO_DEEP),
     ("the same with a Decimal inside", "nested(20_000, Decimal('1'))", TOO_DEEP),
     ("a failing _asdict()", "[Failing()]", "lost"),
+    ("an _asdict() whose error fails", "[FailingUntold()]", "an error without a text"),
 ]  # fmt: skip
 
 

@@ -639,7 +639,7 @@ class SlowHooks(ShutdownTestCase):
 class Throttled(ShutdownTestCase):
     """On a slow machine: 7 ms of CPU time in 100 ms, as a function with 128 MB may get.
 
-    RUNS is the number of repetitions of each test (`make soak`: 500).
+    RUNS is the number of repetitions of each test (`make test-repeatedly`: 500).
     """
 
     RUNS = int(os.environ.get("RUNS", "2"))

@@ -277,6 +277,29 @@ class Process(WorkerTestCase):
         )
         self.assertEqual(log.count("blocked"), 1)
 
+    def test_a_blocked_event_loop_is_reported_to_invocations_that_have_begun(self) -> None:
+        source = """
+            import asyncio, time
+            async def handler(event, context):
+                if event == "block":
+                    time.sleep(2.4)
+                elif event == "wait":
+                    await asyncio.sleep(0.3)
+            """
+        environment, lonely = self.launch(source, 2), self.launch(source, 2)
+        lonely.wait_until_idle(2)
+        lonely.send("a", "block")
+        environment.wait_until_idle(2)
+        environment.send("a", "wait")
+        time.sleep(0.1)
+        environment.send("b", "block")
+        environment.responses(2)
+        lonely.responses(1)
+        self.assertNotIn("blocked", lonely.log())
+        self.assertRegex(
+            environment.log(), r"function\.py, line 5, in handler, during request b\. Await instead"
+        )
+
     def test_the_event_loop_is_loaded_for_the_first_coroutine_of_a_thread(self) -> None:
         source = """
             import sys

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from lambda_emulator.function import Function
+    from lambda_emulator.functions.function import Function
 
 HOOKS = """
     import snapshot_restore_py as hooks
@@ -129,7 +129,8 @@ class SnapStart(FunctionTestCase):
         self.assertResponse(function, None, False)
 
     def assertReported(self, function: Function, path: str, header: str, error_type: str) -> None:
-        self.assertEnds(function)
+        status = self.assertEnds(function)
+        self.assertEqual(len(posts(function)), 1, f"status {status}, log: {function.log_text()}")
         (report,) = posts(function)
         self.assertTrue(report.path.endswith(path), report.path)
         self.assertEqual(report.header("Lambda-Runtime-Function-Error-Type"), header)

@@ -98,7 +98,10 @@ class StackDump(FunctionTestCase):
         shown = {"block_here": "block_here", "stream_here": "stream_here", "put_off": "sleep_here"}
         for event, name in {**shown, "hang": "run_until_complete"}.items():
             with self.subTest(event):
-                self.invoke(function, event)
+                for _ in range(5):
+                    self.invoke(function, event)
+                    if "<invalid frame>" not in self.dump(function):
+                        break  # since 3.15: the stack was changing while it was read
                 self.assertShows(self.dump(function), name)
         self.assertStillWorks(function)
 

@@ -6,7 +6,7 @@ import json
 import re
 import unittest
 
-from tests.scripted_server import Reply, refusal, reply_bytes
+from tests.scripted_server import CLOSE, Reply, refusal, reply_bytes
 from tests.support import FunctionTestCase, Outcome, accepted, event
 
 RETURN = "def handler(event, context): return event"
@@ -82,6 +82,21 @@ class Responses(FunctionTestCase):
     """Statuses of posted results and of posted errors."""
 
     KINDS = (("response", RETURN), ("error", FAIL))
+
+    def test_a_server_that_repeats_an_event_does_not_keep_the_runtime_busy(self) -> None:
+        stale = refusal(400, "InvalidRequestID", "Invalid request ID")
+        for kind, source in (*self.KINDS, ("response", "def handler(event, context): yield b'x'")):
+            for name, reply in (("refused", stale), ("lost", Reply(b"", CLOSE))):
+                with self.subTest(kind, source=source, reply=name):
+                    outcome = self.play(*[event(), reply] * 20, source=source)
+                    self.assertEqual(outcome.calls, ["next", f"r1/{kind}"] * 5)
+                    self.assertEqual(outcome.status, 1)
+                    self.assertIn("The same event was sent 5 times. The runtime exits.\n", outcome.errors)
+
+    def test_an_event_that_lambda_tries_three_times_does_not_end_the_runtime(self) -> None:
+        late = refusal(410, "InvokeTimeout", "Invoke timeout")
+        outcome = self.play(*[event(), late] * 3, *[event("r2"), late] * 3, event("r3"), accepted())
+        self.assertEqual(outcome.calls[-2:], ["r3/response", "next"])
 
     def test_every_2xx_is_an_acceptance(self) -> None:
         for kind, source in self.KINDS:

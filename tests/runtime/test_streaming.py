@@ -350,13 +350,16 @@ class ErrorsMidway(StreamingTestCase):
     def test_a_signal_handler_that_raises_at_any_time_leaves_a_complete_response(self) -> None:
         function = self.start(
             """
-            import signal
+            import gc, signal
 
             def late(number, frame): raise TimeoutError("late")
 
             signal.signal(signal.SIGALRM, late)
 
             def handler(event, context):
+                # An import leaves a weak reference whose callback runs with the next garbage collection on
+                # PyPy. Python ignores what is raised there, by a signal handler too.
+                gc.collect()
                 signal.setitimer(signal.ITIMER_REAL, event or 0)
                 try:
                     for number in range(10**6 if event else 1): yield "%09d" % number
@@ -845,7 +848,7 @@ class OnUvloop(StreamingTestCase):
 
     def test_a_web_application_is_streamed(self) -> None:
         function = self.start(joined(self.LOOP, self.APPLICATION))
-        self.check(function, url_event("/"), 24 * 1_048_576)
+        self.check(function, url_event(), 24 * 1_048_576)
 
     def test_an_error_midway_and_a_refusal_are_handled(self) -> None:
         function = self.start(joined(self.LOOP, self.CHUNKS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -395,6 +396,22 @@ class Supervision(WorkerTestCase):
                         ("exited with status 3 during request dead2", "in 0.2 s"),
                     ],
                 )
+
+    def test_a_log_in_json_stays_json_when_a_worker_or_the_runtime_ends(self) -> None:
+        environment = self.launch(SLOW, 1, "fork", variables={"AWS_LAMBDA_LOG_FORMAT": "JSON"})
+        environment.send("dead", "die")
+        environment.next_response()
+        environment.send("r")
+        environment.responses(1)
+        environment.wait_until_idle(3)  # at the start, after the death, and now
+        environment.server.close()
+        environment.process.wait(30)
+        entries = [json.loads(line) for line in environment.log().splitlines()]
+        died, lost, ended = (entry["message"] for entry in entries)
+        self.assertRegex(died, r"\AWorker \d+ exited with status 3 during request dead\. A new one starts")
+        self.assertIn("The runtime exits", lost)
+        self.assertRegex(ended, r"\AWorker \d+ exited with status 1\. It is not replaced\Z")
+        self.assertEqual({entry["logger"] for entry in entries}, {"LAMBDA_RUNTIME"})
 
     def test_all_invocations_of_a_worker_that_dies_are_reported(self) -> None:
         source = """

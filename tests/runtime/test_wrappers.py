@@ -9,7 +9,7 @@ from tests.support import BOOTSTRAP, FunctionTestCase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lambda_emulator.function import Function
+    from lambda_emulator.functions.function import Function
 
 SHOW = """
     import os

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from _thread import RLock
 from io import StringIO
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
 LONGEST_PART_CHARACTERS = 262_144  # of a line that has no end yet
 writer: Callable[[], object] = process_exit.get_ident  # whose part of a line it is; `slots` replaces it
+_streams: list[SharedStream] = []  # all that exist
 _turn: Any = RLock()  # so that a signal handler can write, too
 
 
@@ -28,6 +28,7 @@ class SharedStream(UnbufferedStream):
         super().__init__(*arguments, **keywords)
         self._parts: dict[object, StringIO] = {}  # by writer
         self._lock = _pipe_lock(self.fileno())
+        _streams.append(self)
 
     def write(self, text: str) -> int:
         """Write the lines that are complete."""
@@ -47,16 +48,15 @@ class SharedStream(UnbufferedStream):
 
     def flush(self) -> None:
         """Write the part of a line that there is, unless it could mix with lines of other invocations."""
-        if process_exit.exiting or not process_exit.is_shared:
+        if self._parts and (process_exit.exiting or not process_exit.is_shared):
             super().write(self._take_part())
         super().flush()
 
     def finish(self) -> None:
-        """Write what an invocation has left at its end."""
-        part = self._take_part()
+        """Write the part of a line that an invocation has left at its end."""
+        part = self._take_part() if self._parts else ""
         if part:
             self._write_in_one_piece(f"{part}\n" if process_exit.is_shared else part)
-        super().flush()
 
     def _take_part(self) -> str:
         part = self._parts.pop(writer(), None)
@@ -77,9 +77,11 @@ class SharedStream(UnbufferedStream):
 
 def finish_lines() -> None:
     """Write what an invocation has left of lines without an end."""
-    for stream in {id(one): one for one in (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__)}.values():
-        if isinstance(stream, SharedStream):
+    for stream in _streams:
+        try:
             stream.finish()
+        except (OSError, ValueError):  # the function has closed it
+            pass
 
 
 def _pipe_lock(descriptor: int) -> Callable[[bool], None] | None:

@@ -55,6 +55,7 @@ class Slots:
         self._error: BaseException | None = None  # what ended a slot
         self._reported: set[str] = set()  # requests after their deadline that still run
         self._warned = False
+        self._tick_due = float("inf")  # by the monotonic clock
 
     def serve(self, process: Callable[[LambdaRuntimeClient, int], NoReturn]) -> NoReturn:
         """Run ``process`` in a thread for each slot. Raises the error with which one of them ends."""
@@ -102,7 +103,9 @@ class Slots:
     def _tick(self, loop: AbstractEventLoop) -> None:
         """Let Python call signal handlers from time to time, and look for overruns."""
         self._report_overruns()
-        self._ticking = loop.call_later(self._clients[0].look_up_s or TICK_S, self._tick, loop)
+        wait_s = self._clients[0].look_up_s or TICK_S
+        self._tick_due = time.monotonic() + wait_s
+        self._ticking = loop.call_later(wait_s, self._tick, loop)
 
     def submit(self, awaitable: Any) -> Any:
         """Let the loop of the main thread await ``awaitable``, and wait for the result in this thread."""
@@ -115,8 +118,8 @@ class Slots:
         self._loop.call_soon_threadsafe(call.begin)  # with less CPU than run_coroutine_threadsafe
         if not call.ended.acquire(timeout=BLOCKED_S):
             if not call.begun:
-                self._warn_of_blocked_loop(call)
-            if not call.ended.acquire(timeout=self._time_left()):
+                self._warn_of_blocked_loop(lambda: not call.begun)
+            if not self._wait_for_end(call):
                 self._loop.call_soon_threadsafe(call.cancel)
                 if call.begun:  # it may be streaming, and its end must come before the error
                     call.ended.acquire(timeout=CANCEL_S)
@@ -124,6 +127,23 @@ class Slots:
                     f"Cancelled, because it was still running {GRACE_S:g} s after the deadline"
                 )
         return call.result()
+
+    def _wait_for_end(self, call: _Call) -> bool:
+        """Wait until a call has ended or its time is over; from time to time, look whether the loop turns."""
+        while not self._warned:
+            left_s = self._time_left()
+            if 0 <= left_s <= TICK_S:
+                break
+            if call.ended.acquire(timeout=TICK_S):
+                return True
+            if self._is_overdue() and sum(client.invocation is not None for client in self._clients) > 1:
+                self._warn_of_blocked_loop(self._is_overdue)
+        ended: bool = call.ended.acquire(timeout=self._time_left())
+        return ended
+
+    def _is_overdue(self) -> bool:
+        """Whether the loop has not turned when it should have."""
+        return time.monotonic() > self._tick_due + BLOCKED_S
 
     def _time_left(self) -> float:
         """The seconds that the invocation of this thread may still be awaited, -1 without a limit."""
@@ -134,15 +154,15 @@ class Slots:
         left_s = invocation.deadline_ms / 1000 + GRACE_S - time.time()
         return max(0.0, left_s) if left_s < 1e6 else -1
 
-    def _warn_of_blocked_loop(self, call: _Call) -> None:
-        """Report once what blocks the event loop while ``call`` waits to begin.
+    def _warn_of_blocked_loop(self, is_blocked: Callable[[], bool]) -> None:
+        """Report once what blocks the event loop while other invocations wait to begin or to continue.
 
         A machine that is busy delays everything. So the function must be there before and after another wait.
         """
         before = self._running_task(), bool(self._place_in_function())
         process_exit.sleep(BLOCKED_S / 5)
         task, place = self._running_task(), self._place_in_function()
-        if self._warned or call.begun or not place or (task, True) != before:
+        if self._warned or not is_blocked() or not place or (task, True) != before:
             return
         self._warned = True
         request_id = _request_of(task)

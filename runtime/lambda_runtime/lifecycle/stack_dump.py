@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 class StackDump:
     """A timer for the invocations of this process."""
 
-    def __init__(self, before_deadline_ms: int) -> None:
+    def __init__(self, before_deadline_ms: int, descriptor: int | None) -> None:
+        """``descriptor``: where to write, None for stderr."""
+        self._descriptor = descriptor
         self._before_deadline_ms = before_deadline_ms
         self._faulthandler = load_stdlib("faulthandler")
         self._due_ms: dict[int, float] = {}  # when to write, by the thread that handles the invocation
@@ -50,7 +52,8 @@ class StackDump:
         if not waits_ms:
             return
         try:
-            self._faulthandler.dump_traceback_later(min(waits_ms) / 1000, file=sys.__stderr__)
+            file = sys.__stderr__ if self._descriptor is None else self._descriptor
+            self._faulthandler.dump_traceback_later(min(waits_ms) / 1000, file=file)
             self._is_set = True
         except (OSError, ValueError, AttributeError, RuntimeError):  # stderr is closed, or not a file
             pass

@@ -24,7 +24,7 @@ import time
 from .. import event_loop, process_exit
 from ..connection import Connection
 from ..errors import Fault, RuntimeApiError
-from ..logs import replace_standard_streams
+from ..logs import FunctionLog, replace_standard_streams
 from ..stdlib_import import load_stdlib
 from .shared_stream import SharedStream, finish_lines
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from ..environment import Settings
     from ..handler import Handler
-    from ..logs import FunctionLog
     from ..runtime_api import Invocation, LambdaRuntimeClient
     from .stack_dump import StackDump
 
@@ -148,7 +147,7 @@ class RequestNote:
     def __init__(self, memory: Any, slot: int, stack_dump: StackDump | None) -> None:
         self._memory = memory
         self._stack_dump = stack_dump
-        self._place = slice(slot * _NOTE_BYTES, (slot + 1) * _NOTE_BYTES)
+        self._place = slice(slot * _NOTE_BYTES, (slot + 1) * _NOTE_BYTES)  # empty if it begins with 0
 
     def begin(self, invocation: Invocation) -> None:
         """Note the ids."""
@@ -160,13 +159,10 @@ class RequestNote:
 
     def end(self) -> None:
         """Clear the note and finish the lines: the invocation is over."""
-        try:
-            finish_lines()
-        except Exception:  # the function has closed them
-            pass
+        finish_lines()
         if self._stack_dump is not None:
             self._stack_dump.end()
-        self._memory[self._place] = bytes(_NOTE_BYTES)
+        self._memory[self._place.start] = 0
 
 
 class _Silence:
@@ -195,6 +191,7 @@ class _Parent:
     def __init__(self, settings: Settings) -> None:
         self.mode = ""  # one of MODES or "hybrid"; empty until the first worker knows the handler
         self.fault: Fault | None = None
+        self._log = FunctionLog(settings)
         self._address = settings.runtime_api
         self._output_path = settings.worker_output_path
         self._slots = 1  # of all processes together
@@ -345,7 +342,7 @@ class _Parent:
             try:
                 self._extension = shutdown.wait_for_event(extension_id, Connection(self._address))
             except (RuntimeApiError, OSError) as error:
-                _write(f"The SIGTERM handler may never be called: {error}")
+                self._log.write_process_message(f"The SIGTERM handler may never be called: {error}")
         for name in modules.split(",") if modules else ():
             try:
                 __import__(name)
@@ -391,7 +388,7 @@ class _Parent:
             if not self._is_ready and os.WIFEXITED(status):
                 pass  # the first worker has reported why, and Lambda reports the status
             elif process.last_word == "lost" or not self._is_ready:
-                _write(f"{reason}. It is not replaced")
+                self._log.write_process_message(f"{reason}. It is not replaced")
             else:
                 if time.monotonic() - process.started_at > STABLE_S:
                     self._delays_s.pop(process.index, None)
@@ -423,7 +420,8 @@ class _Parent:
         delay_s = self._delays_s.get(index, 0.0)
         self._delays_s[index] = min(LONGEST_DELAY_S, max(FIRST_DELAY_S, 2 * delay_s))
         self._due[index] = time.monotonic() + delay_s
-        _write(f"{reason}. A new one starts {f'in {delay_s:g} s' if delay_s else 'now'}")
+        when = f"in {delay_s:g} s" if delay_s else "now"
+        self._log.write_process_message(f"{reason}. A new one starts {when}")
 
     def _end_all(self, number: int) -> NoReturn:
         """Forward a signal to the workers, wait until they have exited, and exit.
@@ -555,14 +553,6 @@ def _name_of_signal(number: int) -> str:
         return f" ({load_stdlib('signal').Signals(number).name})"
     except ValueError:  # a real-time signal
         return ""
-
-
-def _write(message: str) -> None:
-    try:
-        sys.stderr.write(f"LAMBDA_RUNTIME {message}\n")
-        sys.stderr.flush()
-    except (OSError, ValueError, AttributeError):
-        pass  # stderr is closed
 
 
 def _signal_all(workers: Iterable[int], signal_number: int) -> None:

@@ -48,6 +48,8 @@ PATH_DECODED = (HTTP_API, HTTP_API_1)
 QUERY_DECODED = (HTTP_API_1, REST_API)
 MAY_STREAM = (FUNCTION_URL, REST_API)
 
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 9.1
+_VERSION = re.compile("[0-9](?:[.][0-9])?")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 # RFC 3986: bytes to encode in a path; in a name or value of a query; in text that is encoded already.
 _NOT_IN_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/]")
@@ -142,6 +144,7 @@ class Request:
         "http_version",
         "method",
         "path",
+        "problem",
         "query",
         "raw_path",
         "root_path",
@@ -155,9 +158,13 @@ class Request:
         payload_2 = source in PAYLOAD_2
         http: dict[str, Any] = context["http"] if payload_2 else context
         self.source = source
-        self.method: str = (http["method"] if payload_2 else event["httpMethod"]).upper()
+        self.problem = ""  # why the request cannot be served, see `_read_request`
+        method: str = http["method"] if payload_2 else event["httpMethod"]
+        if not _METHOD.fullmatch(method):
+            raise ValueError(f"{method!r} is not a method of HTTP")
+        self.method = method.upper()
         version: str = (http.get("protocol") or "HTTP/1.1").rpartition("/")[2]
-        self.http_version = "2" if version == "2.0" else version
+        self.http_version = "2" if version == "2.0" else version if _VERSION.fullmatch(version) else "1.1"
         self.headers = _read_headers(event)  # names in lower case
         first = dict(reversed(self.headers))
         root, self.path, path = _read_path(event, source, base_path)  # the path begins with the root
@@ -171,7 +178,8 @@ class Request:
             "elb" in context
         ):  # the load balancer appends the address that it sees to those that the client claims
             address = first.get(b"x-forwarded-for", b"").rpartition(b",")[2].strip().decode("latin-1")
-        self.client = (address, 0) if address else None  # no event contains the port
+        # No event contains the port. WSGI has text of Latin-1 only, which this checks.
+        self.client = (address.encode("latin-1").decode("latin-1"), 0) if address else None
         port = first.get(b"x-forwarded-port", b"")
         if not port.isdigit():
             port = b"80" if self.scheme == "http" else b"443"
@@ -215,7 +223,8 @@ def make_prelude(
     if not 200 <= status <= 599:
         raise ApplicationError(app, f"has given the status {status}, expected 200 to 599")
     for name, value in headers:
-        if any(byte in name + value for byte in b"\r\n"):
+        line = name + value
+        if b"\r" in line or b"\n" in line:
             found = f"{_text(name)!r} with a line break: {_text(value)!r}"
             raise ApplicationError(app, f"has given the header {found}")
     has_body = request.method != "HEAD" and status != 304  # else the length is about the body of a GET
@@ -242,13 +251,42 @@ def _is_for_client(name: bytes, has_body: bool) -> bool:
 
 def post_event(event: Any, path: str) -> Request:
     """Return a POST request with the JSON of an event that is not HTTP, such as one from SQS."""
-    request = Request.__new__(Request)
-    request.source = EVENT
-    request.method, request.http_version, request.scheme = "POST", "1.1", "https"
-    request.headers = [(b"content-type", b"application/json"), (b"host", b"localhost")]
-    request.root_path, request.path, request.raw_path, request.query = "", path.encode(), path.encode(), b""
+    request = _without_client(EVENT, "POST", path)
     request.body = codec.encode_response(event)[0]
+    length = str(len(request.body)).encode()  # without it, Django REST Framework finds no body
+    request.headers = [
+        (b"host", b"localhost"),
+        (b"content-type", b"application/json"),
+        (b"content-length", length),
+    ]
+    return request
+
+
+def _without_client(source: str, method: str, path: str) -> Request:
+    """Return a request that no client has sent."""
+    request = Request.__new__(Request)
+    request.source, request.problem = source, ""
+    request.method, request.http_version, request.scheme = method, "1.1", "https"
+    request.root_path, request.path, request.raw_path, request.query = "", path.encode(), path.encode(), b""
+    request.headers, request.body = [], b""
     request.client, request.server = None, ("localhost", 443)
+    return request
+
+
+def _read_request(event: dict[str, Any], source: str, base_path: str) -> Request:
+    """Return the request in ``event``, or one with a ``problem`` if HTTP has no such request.
+
+    Examples are a lone surrogate, a body that is not base64, a port of 5,000 digits, and, in an event that no
+    event source has made, a number in place of text. The caller gets 400.
+    """
+    try:
+        return Request(event, source, base_path)
+    except ValueError as error:
+        problem = f"The request is malformed: {error}"
+    except (AttributeError, KeyError, TypeError) as error:
+        problem = f"The event is malformed: a member is missing or has another type than expected: {error}"
+    request = _without_client(source, "GET", "/")
+    request.problem = problem
     return request
 
 
@@ -262,11 +300,12 @@ def read(event: Any, base_path: str = "") -> Request:
     if isinstance(context, dict):
         if isinstance(context.get("http"), dict) and "method" in context["http"]:
             at_function_url = ".lambda-url." in str(context.get("domainName"))
-            return Request(event, FUNCTION_URL if at_function_url else HTTP_API, base_path)
+            return _read_request(event, FUNCTION_URL if at_function_url else HTTP_API, base_path)
         if event.get("httpMethod") and "elb" in context:
-            return Request(event, BALANCER_LISTS if "multiValueHeaders" in event else BALANCER, base_path)
+            source = BALANCER_LISTS if "multiValueHeaders" in event else BALANCER
+            return _read_request(event, source, base_path)
         if event.get("httpMethod"):
-            return Request(event, HTTP_API_1 if "version" in event else REST_API, base_path)
+            return _read_request(event, HTTP_API_1 if "version" in event else REST_API, base_path)
         if "connectionId" in context:
             raise NoHttpRequest(
                 f"The event is from a WebSocket API, route {context.get('routeKey')!r}: each message is a "
@@ -277,8 +316,9 @@ def read(event: Any, base_path: str = "") -> Request:
         found = f"keys {', '.join(map(repr, event))}" if event else "no keys"
     raise NoHttpRequest(
         f"The event is not an HTTP request: found {found}; expected an event of a function URL, API Gateway "
-        "or an Application Load Balancer, with requestContext and the HTTP method. To try one, use in this "
-        "runtime's source folder: make run EVENT='GET /'"
+        "or an Application Load Balancer, with requestContext and the HTTP method. To post other events to "
+        "the application, set LAMBDA_RUNTIME_EVENTS=/path, or events='/path'. To try a request, use "
+        "lambda-emulator run --event 'GET /', or in this runtime's source folder: make run EVENT='GET /'"
     )
 
 
@@ -306,6 +346,7 @@ def compress(
     if (
         len(body) < _COMPRESSED_FROM_BYTES
         or values.get("content-encoding")
+        or values.get("content-range")  # which counts the bytes of the uncompressed body
         or not _is_text(values.get("content-type", ""), text_types)
         or not _accepts_gzip(request)
     ):
@@ -330,11 +371,10 @@ def compress(
 def _accepts_gzip(request: Request) -> bool:
     """Whether the client accepts gzip (RFC 9110, 12.5.3)."""
     text = ",".join(_text(value) for name, value in request.headers if name == b"accept-encoding")
-    for item in text.lower().split(","):
-        coding, _, weight = item.replace(" ", "").partition(";q=")
-        if coding in ("gzip", "x-gzip", "*"):
-            return weight.strip("0.") != "" if weight else True
-    return False
+    items = [item.partition(";q=") for item in text.lower().replace(" ", "").split(",")]
+    weights = {coding: weight for coding, _, weight in items}
+    weight = weights.get("gzip", weights.get("*", "0"))
+    return weight == "" or weight.strip("0.") != ""
 
 
 def complete(prelude: dict[str, Any], body: bytes, text_types: Collection[str] = ()) -> Envelope:
@@ -407,14 +447,16 @@ def _read_query(event: dict[str, Any], source: str) -> bytes:
 def _read_headers(event: dict[str, Any]) -> list[Header]:
     """The headers in order, with all cookies in one header (RFC 6265, 5.4)."""
     fields = event.get("multiValueHeaders") or event.get("headers") or {}
-    headers, cookies = [], list(event.get("cookies") or ())
-    for name, values in fields.items():
-        for value in _as_list(values):
-            if name.lower() != "cookie":
-                headers.append((_bytes(name.lower()), _bytes(value)))
-            elif not event.get("cookies"):
-                cookies.append(value)
-    return [*headers, (b"cookie", _bytes("; ".join(cookies)))] if cookies else headers
+    headers = [
+        (name.lower().encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape"))
+        for name, values in fields.items()
+        for value in (values if isinstance(values, list) else (values or "",))
+    ]
+    cookies = [_bytes(cookie) for cookie in event.get("cookies") or ()]
+    if b"cookie" in dict(headers):
+        cookies = cookies or [value for name, value in headers if name == b"cookie"]
+        headers = [header for header in headers if header[0] != b"cookie"]
+    return [*headers, (b"cookie", b"; ".join(cookies))] if cookies else headers
 
 
 def _read_body(event: dict[str, Any]) -> bytes:
@@ -430,6 +472,8 @@ def _split_host(host: bytes, default_port: bytes) -> tuple[str, int]:
     name, colon, port = host.rpartition(b":")
     if not colon or not port.isdigit():
         name, port = host, default_port
+    if len(port) > 5 or int(port) > 65535:
+        raise ValueError("a port is above 65535")
     return name.decode("latin-1"), int(port)
 
 

@@ -171,6 +171,7 @@ class Lifespan:
             raise ApplicationError(self._app, f"has sent {kind}, expected {expected}")
         # Any other message, at the start, is a reply too: the application treats this scope as a request.
         self._replies.put_nowait(message)
+        await asyncio.sleep(0)  # let the reply be read, even if the application sends without end
 
     async def _request(self, message_type: str) -> Message:
         self._inbox.put_nowait({"type": message_type})

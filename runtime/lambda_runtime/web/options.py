@@ -25,18 +25,21 @@ class Options:
 
     def __init__(
         self,
-        *,
-        streaming: bool,
         base_path: str,
         text_types: Collection[str],
         events: str,
         error_statuses: str,
+        *,
+        streaming: bool,
         compress: bool,
     ) -> None:
         """Raise ValueError or TypeError if an option has a value that would have no effect."""
         for name, path in (("base_path", base_path), ("events", events)):
             if path and not path.startswith("/"):
-                raise ValueError(f"{name} is {path!r}, expected one that begins with a slash: '/{path}'")
+                raise ValueError(
+                    f"{name} (LAMBDA_RUNTIME_{name.upper()}) is {path!r}, expected a path that begins with a "
+                    f"slash: '/{path}'"
+                )
         if isinstance(text_types, str):
             raise TypeError(f"text_types is {text_types!r}, expected a tuple: ({text_types!r},)")
         self._streaming = streaming
@@ -55,7 +58,8 @@ class Options:
                 raise
             request = http_event.post_event(event, self._events)
         # A client's header of this name would look as if it came from Lambda.
-        request.headers = [header for header in request.headers if header[0] != _TENANT_HEADER]
+        if _TENANT_HEADER in dict(request.headers):
+            request.headers = [header for header in request.headers if header[0] != _TENANT_HEADER]
         tenant_id = getattr(context, "tenant_id", None)
         if tenant_id:
             request.headers.append((_TENANT_HEADER, str(tenant_id).encode()))
@@ -76,10 +80,14 @@ class Options:
             )
 
     def complete(self, request: Request, prelude: dict[str, Any], body: bytes) -> Any:
-        """Build a buffered response, see `http_event.complete`; for an event that is not HTTP, the body."""
+        """Build a buffered response, see `http_event.complete`.
+
+        For an event that is not HTTP, it is the body. An empty body becomes null, the response of functions
+        that return nothing: it is JSON, and means that a batch has succeeded.
+        """
         self.check_status(request, prelude["statusCode"], body)
         if request.source is http_event.EVENT:
-            return body
+            return body or None
         if self._compress:
             body = http_event.compress(request, prelude, body, self._text_types)
         return http_event.complete(prelude, body, self._text_types)
@@ -91,7 +99,10 @@ def _read_statuses(text: str) -> frozenset[int]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         first, _, last = part.partition("-")
         if not (first.isdecimal() and (last or first).isdecimal()):
-            raise ValueError(f"error_statuses contains {part!r}, expected a status or a range: '500,502-504'")
+            raise ValueError(
+                f"error_statuses (LAMBDA_RUNTIME_ERROR_STATUSES) contains {part!r}, expected a status or a "
+                "range: '500,502-504'"
+            )
         found.update(range(int(first), int(last or first) + 1))
     return frozenset(found)
 

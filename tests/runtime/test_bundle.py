@@ -1,0 +1,193 @@
+"""Packages that are imported from the bundle of `make dist-function BUNDLE=1`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from tests.support import PYPY, FunctionTestCase
+from tools.build import bundling, compilation
+from tools.build.lambda_os import TASK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lambda_emulator.functions.function import Function
+
+NAME = f"{bundling.NAME}{sys.implementation.cache_tag}"
+RECORD = "pkg-1.0.dist-info/RECORD"
+FILES = {
+    "app.py": """\
+import sys
+opened = []
+sys.addaudithook(lambda event, arguments: opened.append(str(arguments[0])) if event == "open" else None)
+import pkg.inner
+import own
+
+def handler(event, context):
+    return eval(event)
+""",
+    "own.py": "value = 1\n",
+    "pkg/__init__.py": "value = 1\n",
+    "pkg/inner.py": """\
+def answer():
+    return 42
+
+def fail():
+    raise ValueError("failed here")
+""",
+    "pkg/later.py": "",
+    "pkg/data.txt": "some data",
+    RECORD: "pkg/__init__.py,,\npkg/inner.py,,\npkg/later.py,,\npkg/data.txt,,\n",
+}
+# What a function sees of its modules.
+ATTRIBUTES = """[
+    (m.__file__, m.__package__, list(getattr(m, "__path__", [])), m.__spec__.name,
+     m.__spec__.origin, m.__spec__.cached, m.__spec__.has_location, m.__spec__.parent,
+     m.__spec__.submodule_search_locations, m.__loader__ is m.__spec__.loader, m.__loader__.name,
+     m.__loader__.path, sorted(vars(m)))
+    for m in (pkg, pkg.inner)]"""
+SERVED = "[type(m.__loader__).__module__ == 'lambda_runtime.bundle' for m in (pkg, pkg.inner, own)]"
+
+
+@unittest.skipIf(PYPY, "a bundle contains the bytecode of CPython")
+class Bundles(FunctionTestCase):
+    tree: Path
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="bundle-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.tree = Path(folder.name).resolve() / "task"
+        for name, content in FILES.items():
+            path = cls.tree / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        compilation.compile_folder(sys.executable, cls.tree, TASK)
+        bundling.add(cls.tree, sys.executable, "app.handler", task_root=cls.tree)
+
+    def copy(self) -> Path:
+        """Return a copy of the function's folder, which the test may change."""
+        root = Path(self.write({}), "task")
+        shutil.copytree(self.tree, root)
+        return root
+
+    def run_in(self, root: Path, **settings: Any) -> Function:
+        return self.start(handler="app.handler", task_root=str(root), **settings)
+
+    def assertServed(self, root: Path, served: bool, log: str = "", **settings: Any) -> None:
+        """Expect that the package does or does not come from the bundle, and at most one line in the log."""
+        function = self.run_in(root, **settings)
+        result = self.invoke(function, SERVED)
+        self.assertEqual(result.payload, f"[{served}, {served}, False]".lower().encode())
+        lines = [line for line in function.log_text().splitlines() if "LAMBDA_RUNTIME" in line]
+        self.assertEqual(len(lines), bool(log), lines)
+        self.assertIn(log, "".join(lines))
+
+    def test_modules_of_packages_come_from_it_and_those_of_the_function_do_not(self) -> None:
+        self.assertServed(self.tree, True)
+
+    def test_after_the_init_phase_python_finds_modules_as_usual(self) -> None:
+        finders = "[getattr(one, '__module__', '') for one in sys.meta_path]"
+        self.assertNotIn("lambda_runtime.bundle", self.call(self.run_in(self.tree), finders))
+
+    def test_a_function_may_close_all_files_while_it_loads(self) -> None:
+        root = self.copy()
+        lines = ["import os", "os.closerange(3, 64)", "files = [open(os.devnull) for _ in range(60)]"]
+        app = (root / "app.py").read_text()
+        (root / "app.py").write_text("\n".join([*lines, app]))
+        shutil.rmtree(root / "__pycache__")
+        function = self.run_in(root)
+        self.assertResponse(function, "len({os.fstat(one.fileno()).st_rdev for one in files})", 1)
+
+    def test_modules_look_as_if_they_came_from_their_files(self) -> None:
+        root = self.copy()
+        function = self.run_in(root)
+        bundled = self.call(function, ATTRIBUTES)
+        resource = "__import__('importlib.resources').resources.read_text(pkg, 'data.txt')"
+        self.assertResponse(function, resource, "some data")
+        self.assertResponse(
+            function, "pkg.__loader__.get_data(pkg.__path__[0] + '/data.txt').decode()", "some data"
+        )
+        names = "[one.name for one in __import__('pkgutil').iter_modules(pkg.__path__)]"
+        self.assertResponse(function, names, ["inner", "later"])
+        source = "__import__('inspect').getsource(pkg.inner.answer)"
+        self.assertResponse(function, source, "def answer():\n    return 42\n")
+        self.assertResponse(function, "pkg.inner.__loader__.get_code('pkg.inner').co_name", "<module>")
+        self.assertResponse(function, "__import__('importlib').reload(pkg.inner).answer()", 42)
+        self.assertResponse(function, "__import__('pkg.later').later.__name__", "pkg.later")
+        (root / NAME).unlink()
+        function.close()
+        self.assertEqual(bundled, self.call(self.run_in(root), ATTRIBUTES))
+
+    def test_tracebacks_show_the_lines_of_the_source(self) -> None:
+        trace = self.error(self.run_in(self.tree), "pkg.inner.fail()")["stackTrace"]
+        self.assertIn(
+            f'{self.tree}/pkg/inner.py", line 5, in fail\n    raise ValueError("failed here")', trace[-1]
+        )
+
+    def test_it_works_when_warnings_are_errors(self) -> None:
+        self.assertServed(self.tree, True, environment={"PYTHONWARNINGS": "error"})
+
+    def test_only_the_bundle_is_opened_for_its_modules(self) -> None:
+        opened = self.call(self.run_in(self.tree), "opened")
+        self.assertEqual([one for one in opened if "/pkg/" in one], [])
+
+    def test_another_version_of_a_package_is_imported_from_its_files(self) -> None:
+        for case in ("another version", "another size", "another version beside it"):
+            with self.subTest(case):
+                root = self.copy()
+                if case == "another size":
+                    (root / RECORD).write_text("pkg/__init__.py,,\n")
+                elif case == "another version beside it":  # as `pip install --upgrade --target` leaves it
+                    (root / "Pkg-1.1.dist-info").mkdir()
+                else:
+                    (root / "pkg-1.0.dist-info").rename(root / "pkg-1.1.dist-info")
+                self.assertServed(root, False)
+
+    def test_a_folder_that_is_searched_first_wins(self) -> None:
+        root = self.copy()
+        (root / "first" / "pkg").mkdir(parents=True)
+        (root / "first" / "pkg" / "__init__.py").write_text("")
+        (root / "first" / "pkg" / "inner.py").write_text("")
+        app = (root / "app.py").read_text()
+        (root / "app.py").write_text(f"import sys\nsys.path.insert(0, {str(root / 'first')!r})\n{app}")
+        shutil.rmtree(root / "__pycache__")
+        self.assertServed(root, False)
+
+    def test_a_bundle_that_does_not_fit_is_ignored_with_one_line_in_the_log(self) -> None:
+        data = (self.tree / NAME).read_bytes()
+        for log, content in (
+            ("its bytecode is not for this Python", b"\0\0\r\n" + data[4:]),
+            ("its format is 3, expected 2", data[:4] + struct.pack("<I", 3) + data[8:]),
+            (f"it has {len(data) - 1} bytes, expected {len(data)}", data[:-1]),
+            ("its bytecode is not for this Python", b""),
+            ("is ignored", data[:16] + bytes(len(data) - 16)),
+        ):
+            with self.subTest(log, size=len(content)):
+                root = self.copy()
+                (root / NAME).write_bytes(content)
+                self.assertServed(root, False, f"{root}/{NAME} is ignored: " if log == "is ignored" else log)
+
+    def test_damaged_code_is_loaded_from_the_file(self) -> None:
+        root = self.copy()
+        data = (root / NAME).read_bytes()
+        index_size = struct.unpack_from("<I", data, 12)[0]
+        (root / NAME).write_bytes(data[: 16 + index_size] + bytes(len(data) - 16 - index_size))
+        self.assertResponse(self.run_in(root), "pkg.inner.answer()", 42)
+
+    def test_it_is_not_used_with_another_level_of_optimization(self) -> None:
+        self.assertServed(self.tree, False, environment={"PYTHONOPTIMIZE": "1"})
+
+    def test_without_a_bundle_its_code_is_not_imported(self) -> None:
+        root = self.copy()
+        os.unlink(root / NAME)
+        function = self.run_in(root)
+        self.assertResponse(function, "'lambda_runtime.bundle' in sys.modules", False)
+        self.assertResponse(function, "[one for one in opened if 'bundle' in one]", [])
