@@ -3,19 +3,26 @@
     python3 -m lambda_emulator run --handler hello.handler --task-root examples
     python3 -m lambda_emulator serve --handler hello.handler --task-root examples
 
-To read the code, start with ``function.py``, which follows an invocation from start to end;
-``runtime_api.py`` holds the table of the calls that a runtime may make next. The other modules support
-these two::
+To read the code, start with ``functions/function.py``, which follows an invocation from start to end;
+``servers/runtime_api.py`` holds the table of the calls that a runtime may make next::
 
     SDK ───── HTTP ─ invoke_api ───┐
     browser ─ HTTP ─ function_url ─┴─ function ─ pool ─ environment ─ runtime_api ─ HTTP ─ a process
                                          │                    └─────── log ───────── pipe ────┘
                                       terminal
 
-``pool`` decides which environment handles an event; ``event_queue`` retries asynchronous ones. On managed
-instances, ``managed_api`` takes the place of ``runtime_api``. ``platform_log`` writes the platform's own log
-lines. ``response_stream`` carries a streamed response from ``runtime_api`` to the caller. ``__main__`` runs
-the functions that ``options``, ``builder`` and ``config_file`` describe.
+``__main__`` runs the functions that ``options``, ``builder`` and ``config_file`` describe. The folders:
+
+``servers``     what callers and runtimes connect to, and HTTP itself; on managed instances, ``managed_api``
+                takes the place of ``runtime_api``
+``functions``   the life of a function: ``pool`` decides which environment handles an event, ``event_queue``
+                retries asynchronous ones, ``platform_log`` writes the platform's own log lines
+``deployment``  the archives that would be uploaded, the interpreter, and a sandbox like Lambda's
+``terminal``    what a person sees
+``profiling``   what makes the init phase slow
+
+``testing`` is for the tests of functions: it starts one and returns ``responses``; ``pytest_plugin`` has its
+fixture. ``unit_context`` makes a context without a process, ``sample_events`` the events of AWS services.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Read the functions that a TOML file describes.
 
-A key is an option of ``serve`` without its dashes. Those at the top are for all functions::
+A key is an option of ``serve`` without its dashes; ``layers`` is a list. Those at the top are for all::
 
     timeout = 10
     task-root = "src"
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     Table = Dict[str, Any]
 
 # Keys that only one of the two kinds of table can have.
-FOR_ALL = {"host", "port"}
+FOR_ALL = {"allowed-host", "host", "port"}
 FOR_ONE = {"handler", "url-port"}
 # The options that have no key.
-WITHOUT_KEY = {"command", "config", "name"}
+WITHOUT_KEY = {"ansi", "command", "config", "debug", "layer", "name"}
+LAYERS = "layers"
 # Paths are relative to the file.
-PATHS = {"task-root", "bootstrap", "dead-letter"}
+PATHS = {"task-root", "bootstrap", "dead-letter", "env-file"}
 
 
 def read_config(
@@ -42,23 +44,29 @@ def read_config(
 
     The command line's ``words`` take precedence over the file.
     """
-    document = _load(path)
+    document = _with_dashes(_load(path))
     functions = document.pop("functions", {})
     if not isinstance(functions, dict) or not functions:
-        raise UsageError(f"{path} describes no function; add for example [functions.hello] with a handler")
+        others = f" It has [{', '.join(document)}]." if document else ""
+        raise UsageError(
+            f"{path} describes no function.{others} Add for example [functions.hello] with a handler"
+        )
     tables: dict[str, Table] = {"": document}
     for name, table in functions.items():
         if not isinstance(table, dict) or not isinstance(table.get("handler"), str):
+            handler = table.get("handler") if isinstance(table, dict) else table
+            problem = "has no handler" if handler is None else f"has the handler {handler!r}, expected a text"
             example = 'handler = "hello.handler"'
-            raise UsageError(f"{path}: [functions.{name}] needs a handler, for example {example}")
-        tables[name] = table
+            raise UsageError(f"{path}: [functions.{name}] {problem}. Use for example {example}")
+        tables[name] = functions[name] = _with_dashes(table)
     defaults = {name.replace("_", "-"): value for name, value in vars(parser.parse_args(["serve"])).items()}
-    _check_keys(path, tables, set(defaults) - WITHOUT_KEY)
+    _check_keys(path, tables, {*defaults, LAYERS} - WITHOUT_KEY)
 
     folder = os.path.dirname(os.path.abspath(path))
     common = [f"--task-root={folder}", *_words(path, "", document, defaults, folder)]
     with errors_name(path):
         server = parser.parse_args(["serve", *common, *words])
+    common_layers = _layers(path, "", document, folder)
     found = []
     for name, table in functions.items():
         given = _words(path, name, table, defaults, folder)
@@ -66,8 +74,18 @@ def read_config(
             options = parser.parse_args(["serve", *common, *given, *words])
         options.handler, options.name = table["handler"], name
         options.url_port = int(table["url-port"]) if "url-port" in table else None
+        layers = _layers(path, name, table, folder) if LAYERS in table else common_layers
+        options.layer = server.layer or layers
         found.append(options)
     return server, found
+
+
+def _layers(path: str, name: str, table: Table, folder: str) -> list[str]:
+    value = table.get(LAYERS, [])
+    if not isinstance(value, list) or not all(isinstance(layer, str) for layer in value):
+        where = f"[functions.{name}] " if name else ""
+        raise UsageError(f'{path}: {where}{LAYERS} is {value!r}; expected a list such as ["deps.zip"]')
+    return [os.path.join(folder, layer) for layer in value]
 
 
 def _load(path: str) -> Table:
@@ -86,6 +104,11 @@ def _load(path: str) -> Table:
     return document
 
 
+def _with_dashes(table: Table) -> Table:
+    """Return the table with the names of its keys as on the command line: task_root is task-root."""
+    return {key.replace("_", "-"): value for key, value in table.items()}
+
+
 def _check_keys(path: str, tables: dict[str, Table], known: set[str]) -> None:
     """Raise one UsageError that lists all unknown keys."""
     unknown = []
@@ -97,7 +120,7 @@ def _check_keys(path: str, tables: dict[str, Table], known: set[str]) -> None:
         keys = ", ".join(sorted(known - FOR_ALL))
         raise UsageError(
             f"{path} has unknown keys: {', '.join(unknown)}. A function's keys are {keys};"
-            f" those at the top, for all functions, also {' and '.join(sorted(FOR_ALL))}"
+            f" those at the top, for all functions, also {', '.join(sorted(FOR_ALL))}"
         )
 
 
@@ -105,13 +128,17 @@ def _words(path: str, name: str, table: Table, defaults: Table, folder: str) -> 
     """Return a table as words of the command line, without those of `FOR_ONE`."""
     words = []
     for key, value in table.items():
-        if key in PATHS and isinstance(value, str):
-            value = os.path.join(folder, value)
+        if isinstance(value, str):
+            value = _located(key, value, folder)
+        if key == LAYERS:
+            continue
         if key == "env" and isinstance(value, dict):
             words += [f"--env={variable}={text}" for variable, text in value.items()]
         elif isinstance(defaults[key], bool) and isinstance(value, bool):
             if value != defaults[key]:
                 words.append(f"--{key}" if value else f"--no-{key}")
+        elif key == "credentials" and isinstance(value, bool):
+            words.append("--credentials" if value else "--no-credentials")
         elif isinstance(defaults[key], bool) or isinstance(value, (bool, dict, list)):
             expected = "true or false" if isinstance(defaults[key], bool) else "text or a number"
             expected = 'a table such as { TABLE = "orders" }' if key == "env" else expected
@@ -120,3 +147,13 @@ def _words(path: str, name: str, table: Table, defaults: Table, folder: str) -> 
         elif key != "handler":
             words.append(f"--{key}={value}")
     return words
+
+
+def _located(key: str, value: str, folder: str) -> str:
+    """Return a value with its paths, which are relative to ``folder``, as absolute ones."""
+    if key in PATHS or (key == "python" and os.sep in value):  # without a separator, it is a name on PATH
+        return os.path.join(folder, value)
+    if key == "runtime":
+        words = ((word, os.path.join(folder, word)) for word in shlex.split(value))
+        return shlex.join(path if os.path.isfile(path) else word for word, path in words)
+    return value

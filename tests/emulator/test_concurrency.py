@@ -9,9 +9,9 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from lambda_emulator.function import Function, Result, Throttled
-from lambda_emulator.function_url import FunctionUrl
-from lambda_emulator.invoke_api import InvokeApi
+from lambda_emulator.functions.function import Function, Result, Throttled
+from lambda_emulator.servers.function_url import FunctionUrl
+from lambda_emulator.servers.invoke_api import InvokeApi
 
 from tests.emulator.test_emulator import ECHO, EmulatorTestCase
 from tests.emulator.test_emulator_shutdown import EXTENSION
@@ -201,7 +201,7 @@ class Environments(ConcurrencyTestCase):
         return post
 
     def test_reject_further_events_as_lambda_does(self) -> None:
-        shown: list[str] = []
+        shown: list[dict[str, Any]] = []
         function = self.start(WAITING, timeout_s=60, request_log=shown.append)
         api, url = self.serve(function), FunctionUrl(function)
         self.addCleanup(url.close)
@@ -216,10 +216,18 @@ class Environments(ConcurrencyTestCase):
             reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
             expected = {"Reason": reason, "Type": "User", "message": "Rate Exceeded."}
             self.assertEqual(expected, json.loads(body))
+        gateway = FunctionUrl(function, source="rest-api")
+        self.addCleanup(gateway.close)
+        connection = http.client.HTTPConnection(gateway.url[len("http://") : -1], timeout=20)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/")
+        self.assertEqual(500, connection.getresponse().status, "API Gateway reports what Lambda rejects so")
         self.let("go")
-        self.wait_until(lambda: len(shown) == 2)
-        for line in shown:
-            self.assertIn("Rate Exceeded. (the only environment is busy; --concurrency sets the limit)", line)
+        self.wait_until(lambda: len(shown) == 3)
+        for record in shown:
+            reason = "Rate Exceeded. (the only environment is busy; --concurrency sets the limit)"
+            self.assertIn(reason, record["note"])
+            self.assertEqual("function", record["function"])
         self.assertEqual(1, function.log_text().count("START "), "none of these reaches the function")
 
     def test_are_not_disturbed_by_many_callers(self) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 import unittest
 
-from lambda_emulator.function import Function
+from lambda_emulator.functions.function import Function
 
 from tests.emulator.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
 from tests.support import EMULATOR, EMULATOR_ENVIRONMENT
@@ -281,7 +281,7 @@ class ARestore(ExtensionTestCase):
             import socket
             host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
             before = socket.create_connection((host, int(port)))
-            before.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+            before.sendall(b"GET / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
             found = before.recv(1000).split()[1].decode()
             kept = ready(register()[2])
             _, _, headers = call("GET", "restore/next")

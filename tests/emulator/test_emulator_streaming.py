@@ -9,13 +9,15 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 from unittest import mock
 
-from lambda_emulator.function import Function, Result, Throttled
-from lambda_emulator.invoke_api import InvokeApi
-from lambda_emulator.terminal import Terminal
+from lambda_emulator.functions import pool
+from lambda_emulator.functions.function import Function, Result, Throttled
+from lambda_emulator.servers.invoke_api import InvokeApi
+from lambda_emulator.terminal.terminal import Terminal
 
 from tests.emulator.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
 from tests.support import EMULATOR, EMULATOR_ENVIRONMENT
@@ -24,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from lambda_emulator.runtime_api import Recorded
+    from lambda_emulator.servers.runtime_api import Recorded
 
 # Continues the client of test_emulator. `wait_for` lets a test decide when the runtime continues.
 STREAMING = """
@@ -38,7 +40,7 @@ class Stream:
         host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
         self.socket = socket.create_connection((host, int(port)))
         path = f"/2018-06-01/runtime/invocation/{request_id}/response"
-        lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Type: {content_type}"]
+        lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Type: {content_type}"]
         lines += [*(headers or (MODE, TRAILER)), "Transfer-Encoding: chunked", "", ""]
         self.socket.sendall("\\r\\n".join(lines).encode())
 
@@ -269,7 +271,7 @@ class AClientThatLeaves(StreamingTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.shown: list[str] = []
+        self.shown: list[dict[str, Any]] = []
         self.started = self.start(self.RUNTIME, timeout_s=60, request_log=self.shown.append)
         self.api = InvokeApi(self.started)
         self.addCleanup(self.api.close)
@@ -279,7 +281,7 @@ class AClientThatLeaves(StreamingTestCase):
         host, port = self.api.url[len("http://") :].split(":")
         began = self.started.log_text().count("START ")
         with socket.create_connection((host, int(port)), 10) as client:
-            head = f"POST {operation} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(event)}\r\n\r\n"
+            head = f"POST {operation} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(event)}\r\n\r\n"
             client.sendall(head.encode() + event)
             if event == b'"stream"':
                 client.recv(12)
@@ -300,7 +302,7 @@ class AClientThatLeaves(StreamingTestCase):
         self.wait_for_log(self.started, "REPORT ", 3)
         self.assertNextIsServed(1)
         self.wait_until(lambda: self.shown != [])
-        self.assertRegex(self.shown[0], "^POST .* 200 in [0-9]+ ms, RequestId: .*: the client has left$")
+        self.assertEqual((200, "the client has left"), (self.shown[0]["status"], self.shown[0]["note"]))
 
     def test_does_not_stop_its_invocation_and_the_next_one_runs(self) -> None:
         self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
@@ -314,6 +316,14 @@ class AClientThatLeaves(StreamingTestCase):
         self.let("finish")
         self.wait_for_log(self.started, "REPORT ")
         self.assertNextIsServed(0)
+
+    def test_near_the_end_of_its_invocation_the_next_one_waits_for_the_end(self) -> None:
+        self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
+        finish = threading.Timer(0.2, self.let, ["finish"])
+        finish.start()
+        self.addCleanup(finish.join)
+        with mock.patch.object(pool, "PATIENCE_S", 10):
+            self.assertNextIsServed(0)
 
     def test_is_not_looked_for_after_an_asynchronous_event(self) -> None:
         self.started.invoke(b'"wait"', invocation_type="Event", client_has_left=lambda: True)

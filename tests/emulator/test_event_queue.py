@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from lambda_emulator.function import Function
+    from lambda_emulator.functions.function import Function
 
 # Fails as often as the event says, and notes when it was called with which ids.
 FAILING = """
@@ -55,7 +55,7 @@ class AnEvent(ConcurrencyTestCase):
         self.assertGreaterEqual(second - first, 0.3)
         self.assertGreaterEqual(third - second, 0.6)
         log = function.log_text()
-        self.assertIn("the asynchronous event failed; it is tried again in 0.6 seconds\n", log)
+        self.assertIn("the asynchronous event failed; it is tried again in 0.6 s\n", log)
         self.assertNotIn("dropped", log)
 
     def test_that_succeeds_is_not_tried_again(self) -> None:
@@ -137,5 +137,5 @@ class AnEvent(ConcurrencyTestCase):
         self.wait_for_log(function, "REPORT ")
         self.wait_until(lambda: function._events._due != [])
         function.close()
-        lost = "Error: 1 asynchronous events still waited for another try and are lost\n"
+        lost = "Error: asynchronous events that waited for another try and are lost: 1\n"
         self.assertIn(lost, function.log_text())

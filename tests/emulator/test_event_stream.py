@@ -10,8 +10,8 @@ import struct
 import unittest
 import zlib
 
-from lambda_emulator.event_stream import encode_frame, invoke_complete, payload_chunk
-from lambda_emulator.invoke_api import InvokeApi
+from lambda_emulator.servers.event_stream import encode_frame, invoke_complete, payload_chunk
+from lambda_emulator.servers.invoke_api import InvokeApi
 
 from tests.emulator.test_emulator_streaming import StreamingTestCase
 
@@ -126,7 +126,7 @@ class TheStreamingInvokeApi(StreamingTestCase):
         host, port = self.address.split(":")
         with socket.create_connection((host, int(port)), 10) as client:
             path = "/2021-11-15/functions/hello/response-streaming-invocations"
-            client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            client.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             body = b"".join(iter(lambda: client.recv(65536), b"")).partition(b"\r\n\r\n")[2]
         frames = [payload_chunk(b"one "), payload_chunk(b"two"), invoke_complete()]
         chunks = [b"%x\r\n%b\r\n" % (len(frame), frame) for frame in frames]
@@ -182,7 +182,7 @@ class TheStreamingInvokeApi(StreamingTestCase):
         host, port = self.address.split(":")
         with socket.create_connection((host, int(port)), 10) as client:
             path = "/2021-11-15/functions/hello/response-streaming-invocations"
-            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n"
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n\r\n"
             client.sendall(f'{head}"much"'.encode())
             client.recv(12)
         self.let("arrived")

@@ -9,10 +9,11 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
 
-from lambda_emulator.function_url import BUFFERED, RESPONSE_STREAM, FunctionUrl
+from lambda_emulator.servers.function_url import BUFFERED, RESPONSE_STREAM, FunctionUrl
 
 from tests.emulator.test_emulator_streaming import StreamingTestCase
 
@@ -20,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from lambda_emulator.function import Function
+    from lambda_emulator.functions.function import Function
 
 PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response"
 
@@ -143,27 +144,29 @@ class AnEvent(UrlTestCase):
             ("/?a=%C3%A9+b&a=&c", "/", "a=%C3%A9+b&a=&c", {"a": "é b,", "c": ""}),
             ("/\xc3\xa9?\xff=1", "/%C3%A9", "%FF=1", {"\ufffd": "1"}),
             ("/a?b=c?d", "/a", "b=c?d", {"b": "c?d"}),
-            ("http://a:81/b%20c?d=1", "/b%20c", "d=1", {"d": "1"}),  # as sent to a proxy
-            ("HTTPS://a?d", "/", "d", {"d": ""}),
+            ("http://localhost:81/b%20c?d=1", "/b%20c", "d=1", {"d": "1"}),  # as sent to a proxy
+            ("HTTPS://localhost?d", "/", "d", {"d": ""}),
             ("/http://a/b", "/http://a/b", "", None),
         ]
         for target, path, query, parameters in cases:
             with self.subTest(target):
-                reply = self.send(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                reply = self.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 event = json.loads(re.findall(rb"(?s)\r\n(\{.*\})\r\n", reply)[0])
                 self.assertEqual((path, query), (event["rawPath"], event["rawQueryString"]))
                 self.assertEqual(parameters, event.get("queryStringParameters"))
 
     def test_takes_the_host_from_an_absolute_target(self) -> None:
         self.open(ECHO)
-        reply = self.send("GET http://u:p@a.b:81/c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        reply = self.send(
+            "GET http://u:p@localhost:81/c HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
         event = json.loads(re.findall(rb"(?s)\r\n(\{.*\})\r\n", reply)[0])
-        self.assertEqual("a.b:81", event["headers"]["host"])
+        self.assertEqual("localhost:81", event["headers"]["host"])
 
     def test_joins_headers_and_splits_cookies(self) -> None:
         self.open(ECHO)
         reply = self.send(
-            "GET / HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\nCookie: a=1; b=2\r\nCookie: c=3\r\n"
+            "GET / HTTP/1.1\r\nHost: localhost\r\nX-A: 1\r\nx-a: 2\r\nCookie: a=1; b=2\r\nCookie: c=3\r\n"
             "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Amzn-Trace-Id: Root=1-2-3\r\n"
             "TE: trailers\r\nConnection: close\r\n\r\n"
         )
@@ -171,7 +174,7 @@ class AnEvent(UrlTestCase):
         self.assertEqual(["a=1", "b=2", "c=3"], event["cookies"])
         expected = {
             "cookie": "a=1; b=2; c=3",
-            "host": "x",
+            "host": "localhost",
             "x-a": "1,2",
             "x-amzn-trace-id": "Root=1-2-3",
             "x-forwarded-for": "1.2.3.4, 127.0.0.1",
@@ -320,7 +323,8 @@ s.end()
     def test_keeps_the_connection_open(self) -> None:
         self.open(ECHO)
         replies = self.send(
-            "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            "GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            "GET /2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         )
         self.assertEqual([b"/1", b"/2"], re.findall(rb'"rawPath": "(.*?)"', replies))
 
@@ -353,7 +357,7 @@ class NoBody(UrlTestCase):
         for mode in (RESPONSE_STREAM, BUFFERED):
             with self.subTest(mode):
                 function = self.open(self.RUNTIMES[mode], mode)
-                reply = self.send("HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                reply = self.send("HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 head, _, body = reply.partition(b"\r\n\r\n")
                 self.assertEqual(b"", body)
                 self.assertIn(b"\r\ncontent-length: 1000000\r\n", head)
@@ -380,12 +384,25 @@ class NoBody(UrlTestCase):
                 with self.subTest(mode, status=status):
                     runtime = self.RUNTIMES[mode].replace('"headers"', f'"statusCode": {status}, "headers"')
                     self.open(runtime.replace('"statusCode": 200, ', ""), mode)
-                    get = "GET / HTTP/1.1\r\nHost: x\r\n"
+                    get = "GET / HTTP/1.1\r\nHost: localhost\r\n"
                     replies = self.send(f"{get}\r\n{get}Connection: close\r\n\r\n")
                     heads = replies.split(b"\r\n\r\n")
                     self.assertEqual((3, b""), (len(heads), heads[-1]))
                     self.assertTrue(all(head.startswith(b"HTTP/1.1 %d " % status) for head in heads[:2]))
                     self.assertNotIn(b"Transfer-Encoding", replies)
+
+    def test_the_response_comes_at_the_end_of_the_stream(self) -> None:
+        for method, status in (("GET", 204), ("GET", 304), ("HEAD", 200)):
+            with self.subTest(method, status=status), tempfile.TemporaryDirectory() as folder:
+                self.open(
+                    f"""
+                    r, *_ = take(); s = Stream(r, content_type={PRELUDE_TYPE!r})
+                    s.write(b'{{"statusCode": {status}}}' + bytes(8)); time.sleep(0.05)
+                    open({folder + "/ended"!r}, "w").close(); s.end(); take()
+                    """
+                )
+                self.assertEqual(status, self.request(method).status)
+                self.assertEqual(["ended"], os.listdir(folder))
 
 
 class ABufferedPage(UrlTestCase):
@@ -503,7 +520,7 @@ class ABadGateway(UrlTestCase):
 
     def test_is_caused_by_a_failed_function(self) -> None:
         error = json.dumps({"errorType": "E", "errorMessage": "m"})
-        reason = f"the function failed: {error}"
+        reason = "the function failed: E: m\n"
         post = f"call('POST', f'invocation/{{r}}/error', {error!r})"
         trailers = f"; s.end({error})"
         for mode in (RESPONSE_STREAM, BUFFERED):
@@ -518,7 +535,8 @@ class ABadGateway(UrlTestCase):
 
 class TheConnection(UrlTestCase):
     def test_is_cut_when_the_function_fails_midway(self) -> None:
-        function = self.open(ON_DEMAND)
+        shown: list[dict[str, Any]] = []
+        function = self.open(ON_DEMAND, request_log=shown.append)
         error = {"errorType": "E", "errorMessage": "m"}
         for times, end in enumerate((f"s.end({error})", "os._exit(1)"), 1):
             with self.subTest(end):
@@ -527,8 +545,11 @@ class TheConnection(UrlTestCase):
                 with self.assertRaises(http.client.IncompleteRead) as caught:
                     reply.read()
                 self.assertEqual(b"so far", caught.exception.partial)
-                line = "Error: the response is cut short, because the function failed: {"
+                line = "Error: the response is cut short, because the function failed: "
                 self.wait_for_log(function, line, times)
+        self.wait_until(lambda: len(shown) == 2)
+        expected = (200, len("so far"), "E: m", "cut short")
+        self.assertEqual(expected, tuple(shown[0][key] for key in ("status", "bytes", "error", "note")))
 
     def test_can_be_closed_by_the_client_while_the_function_continues(self) -> None:
         for mode in (RESPONSE_STREAM, BUFFERED):
@@ -545,7 +566,7 @@ class TheConnection(UrlTestCase):
                     mode,
                 )
                 with socket.create_connection((self.host, int(self.port)), 10) as client:
-                    client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                    client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     if mode == RESPONSE_STREAM:
                         client.recv(12)
                     else:
@@ -559,7 +580,7 @@ class TheConnection(UrlTestCase):
     def test_sends_100_continue_to_curl(self) -> None:
         self.open(ECHO)
         with socket.create_connection((self.host, int(self.port)), 10) as client:
-            head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+            head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
             client.sendall(head.encode())
             self.assertEqual(b"HTTP/1.1 100 Continue\r\n\r\n", client.recv(1000))
             client.sendall(b"{}")
@@ -576,15 +597,15 @@ class TheConnection(UrlTestCase):
         ]
         for version, wish, expected in cases:
             with self.subTest(version=version, wish=wish):
-                first = f"GET /1 {version}\r\nHost: x\r\nConnection: {wish}\r\n\r\n"
-                replies = self.send(first + "GET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                first = f"GET /1 {version}\r\nHost: localhost\r\nConnection: {wish}\r\n\r\n"
+                replies = self.send(first + "GET /2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 head = replies.partition(b"\r\n\r\n")[0]
                 self.assertEqual([expected] if expected else [], re.findall(rb"\r\nConnection: (\S+)", head))
                 self.assertEqual(1 if expected == b"close" else 2, replies.count(b"HTTP/1.1 200 OK\r\n"))
 
     def test_accepts_an_empty_line_before_a_request(self) -> None:
         self.open(ECHO)
-        get = "\r\nGET / HTTP/1.1\r\nHost: x\r\n"
+        get = "\r\nGET / HTTP/1.1\r\nHost: localhost\r\n"
         replies = self.send(f"{get}\r\n{get}Connection: close\r\n\r\n")
         self.assertEqual(2, replies.count(b"HTTP/1.1 200 OK\r\n"))
         self.assertTrue(self.send("\r\n" + get).startswith(b"HTTP/1.1 400 "))
@@ -592,7 +613,7 @@ class TheConnection(UrlTestCase):
     def test_that_closes_during_a_body_does_not_reach_the_function(self) -> None:
         function = self.open(ECHO)
         with socket.create_connection((self.host, int(self.port)), 10) as client:
-            client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12")
+            client.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n12")
             client.shutdown(socket.SHUT_WR)
             self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 400 Bad Request\r\n"))
         self.assertEqual([("next", None)], self.statuses(function))

@@ -9,8 +9,8 @@ import sys
 import time
 import unittest
 
-from lambda_emulator.function import Function, Throttled
-from lambda_emulator.invocation import Call
+from lambda_emulator.functions.function import Function, Throttled
+from lambda_emulator.functions.invocation import Call
 
 from tests.emulator.test_concurrency import ConcurrencyTestCase
 from tests.emulator.test_emulator_shutdown import EXTENSION
@@ -220,7 +220,7 @@ class AnEnvironment(ManagedTestCase):
         function = self.start(
             "if os.fork() == 0:\n    while True: os.write(1, b'x' * 60_000 + b'\\n')\nwork()",
             record=False,
-            log=lambda data: time.sleep(0.002),  # the pipe is never empty
+            log=lambda lines, _: time.sleep(0.002),  # the pipe is never empty
         )
         for _ in range(3):
             self.assertIsNone(self.callers.submit(function.invoke, b'""').result(8).function_error)

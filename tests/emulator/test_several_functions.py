@@ -11,6 +11,9 @@ import textwrap
 import unittest
 from pathlib import Path
 
+from lambda_emulator.config_file import read_config
+from lambda_emulator.options import make_parser
+
 from tests.emulator.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
 from tests.support import EMULATOR, EMULATOR_ENVIRONMENT
 
@@ -49,8 +52,10 @@ class ServerTestCase(EmulatorTestCase):
         self.addCleanup(server.wait)
         self.addCleanup(server.terminate)
         output = ""
-        while "It streams" not in output:
-            output += server.stdout.readline()
+        while not output.endswith("/\n\n"):  # the last of the function URLs
+            line = server.stdout.readline()
+            self.assertTrue(line, f"the server has ended: {output}")
+            output += line
         return re.findall(r"is ready at http://(\S+)", output)[0], re.findall(
             r"curl -N http://(\S+)/", output
         )
@@ -90,9 +95,12 @@ class Handlers(ServerTestCase):
         self.server.terminate()
         assert self.server.stdout is not None
         output = self.server.stdout.read()
-        for name in ("a", "two"):
-            self.assertRegex(output, rf"(?s)\n{name} \| START .*\n{name} \| handling\n.*\n{name} \| END ")
-        self.assertRegex(output, "\nPOST /2015-03-31/functions/a/invocations 200 in ")
+        for name in ("a  ", "two"):
+            self.assertRegex(
+                output, rf"(?s)(?:\A|\n){name} \| START .*\n{name} \| handling\n.*\n{name} \| END "
+            )
+        self.assertRegex(output, r"\n[0-9:]{8}  200  .* ms  .* B  [0-9a-f]{8}  a    event  cold start\n")
+        self.assertRegex(output, r"\n[0-9:]{8}  200  .* ms  .* B  [0-9a-f]{8}  two  GET /\n")
 
     def test_need_different_names(self) -> None:
         root = f"--task-root={self.folder}"
@@ -114,6 +122,15 @@ class AConfigurationFile(ServerTestCase):
         path.write_text(textwrap.dedent(text))
         return f"--config={path}"
 
+    def test_has_credentials_with_and_without_a_profile(self) -> None:
+        tables = "".join(
+            f'[functions.{name}]\nhandler = "one.handler"\n{line}\n'
+            for name, line in (("a", ""), ("b", "credentials = false"), ("c", 'credentials = "work"'))
+        )
+        path = self.write(f"credentials = true\n{tables}").partition("=")[2]
+        _, described = read_config(path, make_parser(), [])
+        self.assertEqual({"a": "", "b": None, "c": "work"}, {one.name: one.credentials for one in described})
+
     def test_describes_functions_and_what_they_have_in_common(self) -> None:
         (self.folder / "sub").mkdir()
         root = self.folder.resolve()
@@ -131,12 +148,37 @@ class AConfigurationFile(ServerTestCase):
             handler = "two.handler"
             memory = 512
             reload = false
+
+            [functions.c]
+            handler = "three.handler"
+            http-event = "rest-api"
             """
         )
         address, urls = self.serve(config)
         self.assertEqual(["one.handler", "a", "256", "t", str(root / "sub")], self.invoke(address, "a")[1])
         self.assertEqual(["two.handler", "b", "512", None, str(root)], self.invoke(address, "b")[1])
-        self.assertEqual(["a", "b"], [self.ask(url, "GET", "/")[1][1] for url in urls])
+        self.assertEqual(["a", "b"], [self.ask(url, "GET", "/")[1][1] for url in urls[:2]])
+        self.assertEqual((502, {"message": "Internal server error"}), self.ask(urls[2], "GET", "/"))
+
+    def test_names_the_interpreter_and_the_runtime_relative_to_itself(self) -> None:
+        self.runtime = "--no-reload"
+        (self.folder / "one.py").write_text("def handler(event, context): return 'hello'")
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin" / "python").symlink_to(sys.executable)
+        config = self.write(
+            """
+            [functions.a]
+            handler = "one.handler"
+            python = "bin/python"
+
+            [functions.b]
+            handler = "one.handler"
+            runtime = "bin/python -ISu script.py"
+            """
+        )
+        address, _ = self.serve(config)
+        self.assertEqual((200, "hello"), self.invoke(address, "a"))
+        self.assertEqual("one.handler", self.invoke(address, "b")[1][0])
 
     def test_is_overruled_by_the_command_line(self) -> None:
         config = self.write('[functions.a]\nhandler = "one.handler"\nmemory = 512\nenv = { TABLE = "t" }')
@@ -146,8 +188,16 @@ class AConfigurationFile(ServerTestCase):
     def test_is_rejected_with_one_clear_message(self) -> None:
         handler = 'handler = "one.handler"\n'
         cases = [
-            ("", "PATH describes no function; add for example [functions.hello] with a handler"),
-            ("[functions.a]", 'PATH: [functions.a] needs a handler, for example handler = "hello.handler"'),
+            ("", "PATH describes no function. Add for example [functions.hello] with a handler"),
+            (
+                "[function.a]",
+                "PATH describes no function. It has [function]. Add for example [functions.hello]",
+            ),
+            ("[functions.a]\nhandler = 3", "PATH: [functions.a] has the handler 3, expected a text. Use"),
+            (
+                "[functions.a]",
+                'PATH: [functions.a] has no handler. Use for example handler = "hello.handler"',
+            ),
             (
                 f'timeot = 3\nhandler = "x"\n[functions.a]\n{handler}memry = 1\nport = 1',
                 "PATH has unknown keys: 'timeot' at the top, 'handler' at the top, 'memry' in [functions.a],"

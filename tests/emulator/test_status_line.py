@@ -16,8 +16,8 @@ import textwrap
 import time
 import unittest
 
-from lambda_emulator.function import Throttled
-from lambda_emulator.status_line import Status
+from lambda_emulator.functions.function import Throttled
+from lambda_emulator.terminal.status_line import Status
 
 from tests.emulator.test_concurrency import WAITING, ConcurrencyTestCase
 from tests.emulator.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
@@ -137,9 +137,13 @@ class TheStatusLine(EmulatorTestCase):
         self.assertRegex(written[written.rindex("▸") :], "^[^\r\n]*\r\x1b\\[K", "it is erased at the end")
 
     def test_is_cut_to_the_width_of_the_terminal(self) -> None:
-        lines = SHOWN.findall(self.serve(30))
+        written = self.serve(30)
+        lines = SHOWN.findall(written)
         self.assertTrue(lines)
         self.assertEqual({29}, {len(line) for line in lines})
+        requests = re.findall("[0-9:]{8} 200 [^\r\n]*", SHOWN.sub("", written).replace("\r\x1b[K", ""))
+        self.assertEqual(["ms hello e…"] * 3, [line[-11:] for line in requests])
+        self.assertEqual({29}, {len(line) for line in requests})
 
     def test_is_absent_if_stderr_is_not_a_terminal(self) -> None:
         self.assertEqual("", self.serve(200, piped=True))

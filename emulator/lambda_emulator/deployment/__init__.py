@@ -1,0 +1,1 @@
+"""What would be uploaded, and where it runs: archives, interpreters, sandboxes."""

@@ -1,0 +1,1 @@
+"""Functions as they run: configuration, environments, processes, invocations and their log."""

@@ -1,0 +1,1 @@
+"""The servers: Invoke API, function URL, page and Runtime API, and the HTTP that they speak."""
