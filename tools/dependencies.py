@@ -1,10 +1,11 @@
 """Build layers/deps-….zip: a layer with a function's packages, as wheels for Lambda's Python and machine.
 
     python3 tools/dependencies.py REQUIREMENTS [--python 3.13] [--arch arm64] [--bytecode PYTHON|none]
+                                  [--bundle --handler HANDLER --task-root FOLDER [--layer LAYER]…]
 
 uv installs them, or pip if uv is not available. Relative paths in the requirements are relative to that file.
-Only packages that the requirements name by path are built; all others must have a wheel, because a build
-would be for this machine.
+Nothing is built, because a build runs the package's code and is for this machine: everything must have a
+wheel, also what the requirements name by path or URL.
 """
 
 from __future__ import annotations
@@ -21,7 +22,19 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent)
 )  # a script has only its own folder on sys.path
 
-from tools.build import compilation, compilers, errors, libraries, options, packing, uv, wheels
+from tools.build import (
+    bundling,
+    compilation,
+    compilers,
+    errors,
+    libraries,
+    options,
+    packing,
+    progress,
+    requirements,
+    uv,
+    wheels,
+)
 from tools.build.checks import Target
 from tools.build.errors import ToolError
 from tools.build.lambda_os import OPT
@@ -48,41 +61,60 @@ def main() -> int:
     parser.add_argument(
         "--bytecode", default="", metavar="PYTHON", help="the interpreter that compiles, or `none`"
     )
+    bundling.add_options(parser)
+    parser.add_argument(
+        "--task-root",
+        default=Path("."),
+        type=Path,
+        metavar="DIR|ZIP",
+        help="the function whose init phase is recorded (default: .)",
+    )
     parser.add_argument("--output", type=Path, metavar="FILE", help="the zip to write")
     arguments = parser.parse_args()
     target, version, architecture = options.definite_target(arguments)
     if not arguments.requirements.is_file():
         remedy = "Set REQUIREMENTS to a file with one package on each line, as pip reads it."
         raise ToolError(f"{arguments.requirements} does not exist.", remedy)
+    requirements.check(arguments.requirements)
     name = f"deps-python{version.name}-{architecture.name}.zip"
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
+        progress.show(f"Installing {arguments.requirements}")
         install(arguments.requirements, target, tree / PACKAGES)
         if not any(tree.rglob("*.py")) and not any(tree.rglob("*.so")):
             remedy = "Add at least one, for example requests==2.32.3, one on each line."
             raise ToolError(f"{arguments.requirements} contains no packages.", remedy)
         libraries.add(tree, arguments.libraries)
-        bytecode = arguments.bytecode != compilers.NONE
-        if bytecode:
-            add_bytecode(arguments.bytecode, target, tree / PACKAGES)
+        bundle = ""
+        if arguments.bytecode != compilers.NONE:
+            compiler = add_bytecode(arguments.bytecode, target, tree / PACKAGES)
+            if arguments.bundle:
+                function, layers = arguments.task_root, [*arguments.layer, tree]
+                bundle = bundling.add(
+                    tree / PACKAGES, compiler, arguments.handler, task_root=function, layers=layers
+                )
+        elif arguments.bundle:
+            raise bundling.NEEDS_BYTECODE
         output = arguments.output or Path("layers", name)
-        packing.pack(tree, output, target, compress=True, allowed=arguments.allow, bytecode=bytecode)
+        packing.pack(tree, output, target, compress=True, allowed=arguments.allow)
+    if bundle:
+        print(bundle)
     return 0
 
 
-def install(requirements: Path, target: Target, folder: Path) -> None:
+def install(listed: Path, target: Target, folder: Path) -> None:
     """Install wheels into ``folder`` and remove files for this machine; raise ToolError if that fails."""
     assert target.python is not None and target.architecture is not None
     # uv has no option for the implementation and the ABI: it reads them from an interpreter, here this one.
     if target.python.free_threaded or not is_ordinary_cpython():
-        install_with_pip(requirements, target, folder)
+        install_with_pip(listed, target, folder)
     else:
         try:
             uv.program()
         except ToolError as error:
-            install_with_pip(requirements, target, folder, because=error)
+            install_with_pip(listed, target, folder, because=error)
         else:
-            uv.install_packages(requirements, target.python, target.architecture, target.glibc, folder)
+            uv.install_packages(listed, target.python, target.architecture, target.glibc, folder)
     remove_what_is_for_this_machine(folder)
 
 
@@ -108,9 +140,7 @@ def _is_there(line: str, folder: Path) -> bool:
     return ".." not in name.split("/") and (folder / name).is_file()
 
 
-def install_with_pip(
-    requirements: Path, target: Target, folder: Path, because: ToolError | None = None
-) -> None:
+def install_with_pip(listed: Path, target: Target, folder: Path, because: ToolError | None = None) -> None:
     """Install with pip, which needs every compatible platform as an option; raise ToolError if that fails."""
     assert target.python is not None and target.architecture is not None
     pip = _pip()
@@ -122,7 +152,7 @@ def install_with_pip(
         "install",
         "--quiet",
         "--requirement",
-        str(requirements.absolute()),
+        str(listed.absolute()),
         "--target",
         str(folder),
     ]
@@ -133,7 +163,7 @@ def install_with_pip(
         words += ["--platform", platform]
     process = subprocess.run(
         [*words, "--no-compile", "--disable-pip-version-check", "--no-input"],
-        cwd=requirements.parent,  # relative paths are relative to the file
+        cwd=listed.parent,  # relative paths are relative to the file
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -157,8 +187,11 @@ def _pip() -> list[str] | None:
     return None
 
 
-def add_bytecode(named: str, target: Target, packages: Path) -> None:
-    """Compile the packages; files for other Python versions are only reported. Raise ToolError on failure."""
+def add_bytecode(named: str, target: Target, packages: Path) -> str:
+    """Compile the packages, and return the interpreter that did; raise ToolError on failure.
+
+    Files for other Python versions are only reported.
+    """
     assert target.python is not None
     compiler = compilers.compiler(named, target.python)
     failed = compilation.compile_folder(compiler, packages, f"{OPT}/{PACKAGES}")
@@ -167,6 +200,7 @@ def add_bytecode(named: str, target: Target, packages: Path) -> None:
             f"{len(failed)} files are not valid in Python {target.python.number}: {', '.join(failed[:3])}",
             file=sys.stderr,
         )
+    return compiler
 
 
 if __name__ == "__main__":

@@ -73,11 +73,10 @@ def main() -> int:
         python = installation.find(source, version, architecture, arguments.source or source)
         tree = Path(folder, "layer")
         assemble(python, arguments.libraries, tree)
-        bytecode = arguments.bytecode != compilers.NONE
-        if bytecode:
+        if arguments.bytecode != compilers.NONE:
             add_bytecode(arguments.bytecode, version, tree)
         output = arguments.output or Path("layers", name)
-        packing.pack(tree, output, target, compress=True, allowed=arguments.allow, bytecode=bytecode)
+        packing.pack(tree, output, target, compress=True, allowed=arguments.allow)
     return 0
 
 

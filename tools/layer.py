@@ -2,10 +2,10 @@
 
     python3 tools/layer.py [--output FILE] [--bytecode PYTHON]…
 
-The build is reproducible: the same files give the same bytes on every machine. Nothing is compressed, because
-the bytes of deflate depend on the version of zlib. Each ``--bytecode PYTHON`` (a program or a version) adds
-that interpreter's bytecode; without it, Python compiles at each cold start, because /opt is read-only on
-Lambda.
+The build is reproducible: the same files and interpreters give the same bytes on every machine. Nothing is
+compressed, because the bytes of deflate depend on the version of zlib. The layer has bytecode for each
+CPython on this machine, or for each ``--bytecode PYTHON`` (a program, a version, or ``none``). Without
+bytecode, Python compiles at each cold start, because /opt is read-only on Lambda.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ sys.path.insert(
 
 from tools.build import compilation, compilers, errors, options, packing
 from tools.build.errors import ToolError
+from tools.build.lambda_os import OPT
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,11 +42,12 @@ def main() -> int:
         action="append",
         default=[],
         metavar="PYTHON",
-        help="compile for this interpreter or version, or `none`; may be repeated",
+        help="compile for this interpreter or version, or `none`; may be repeated (default: every CPython on"
+        " this machine)",
     )
     arguments = parser.parse_args()
-    programs = compilers.programs(arguments.bytecode)
-    target = options.target(arguments, programs)
+    programs = compilers.programs(arguments.bytecode, arguments.python)
+    target = options.target(arguments, programs if arguments.bytecode else [])
     target.defaults = None  # the runtime works with every Python on every machine
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
@@ -58,10 +60,7 @@ def main() -> int:
             target,
             compress=False,
             allowed=arguments.allow,
-            bytecode=bool(programs),
         )
-    if not arguments.bytecode:
-        print(packing.WITHOUT_BYTECODE.format("dist"), end="", file=sys.stderr)
     return 0
 
 
@@ -79,7 +78,7 @@ def collect(tree: Path) -> None:
 
 def compile_for(python: str, tree: Path) -> None:
     """Add ``python``'s bytecode to each module of the runtime; raise ToolError on failure."""
-    failed = compilation.compile_folder(python, tree / "runtime", "/opt/runtime")
+    failed = compilation.compile_folder(python, tree / "runtime", f"{OPT}/runtime")
     if failed:
         raise ToolError(
             f"{python} cannot compile {', '.join(failed)}.",

@@ -13,16 +13,19 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a script has only its own folder on it
+
+from tools.build.aws_cli import find_aws_cli
+from tools.build.errors import ToolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROOT = Path(__file__).resolve().parent.parent
 RUNTIME = "lambda"  # layers/lambda.zip
 ARCHITECTURES = ("x86_64", "arm64")
 # The runtimes for which the console offers the layers; Lambda itself ignores them. The API accepts at most
@@ -80,9 +83,12 @@ def main(arguments: Sequence[str]) -> int:
     try:
         refuse_queries(options)
         aws = find_aws_cli()
-        for path in paths or built_layers():
-            print(publish(aws, Layer(path), options), flush=True)
-    except PublishingError as error:
+        layers = [Layer(path) for path in paths or built_layers()]
+        for layer in layers:
+            layer.read()  # so that nothing is published if one of them cannot be
+        for layer in layers:
+            print(publish(aws, layer, options), flush=True)
+    except (PublishingError, ToolError) as error:
         print(f"publish: {error}", file=sys.stderr)
         return 1
     return 0
@@ -100,25 +106,6 @@ def built_layers() -> list[Path]:
     """Return the runtime's zip and the interpreters' zips that have been built."""
     interpreters = sorted(path for one in ARCHITECTURES for path in Path("layers").glob(f"python*-{one}.zip"))
     return [Path("layers", f"{RUNTIME}.zip"), *interpreters]
-
-
-def find_aws_cli() -> str:
-    """Return AWS CLI, version 1 or 2: this machine's, or the one that `make conformance` installs."""
-    for program in ("aws", str(ROOT / ".environments" / "conformance" / "bin" / "aws")):
-        found = shutil.which(program)
-        if found is not None and works(found):
-            return found
-    raise PublishingError(
-        "no working `aws` is on PATH. Install AWS CLI, for example with pip install awscli."
-    )
-
-
-def works(program: str) -> bool:
-    """Return whether it runs; a version manager's shim may belong to an interpreter without AWS CLI."""
-    done = subprocess.run(
-        [program, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    return done.returncode == 0
 
 
 def publish(aws: str, layer: Layer, options: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent)
 )  # a script has only its own folder on sys.path
 
-from tools.build import checks, errors, listing, options
+from tools.build import checks, errors, listing, options, progress
 from tools.build.checks import ERROR, Upload
 from tools.build.zips import Archive
 
@@ -33,7 +33,9 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         archives = [stack.enter_context(Archive(path)) for path in arguments.zips]
         upload = Upload(archives, options.target(arguments))
+        progress.show("Checking")
         findings = checks.check(upload, arguments.allow)
+        progress.clear()
         shown = len(findings) if arguments.all else listing.SHOWN
         text = listing.findings_text(findings, sys.stdout, shown=shown, several=len(archives) > 1)
         print(f"{text}\n" if text else "", end="")

@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 from tests.support import ROOT
-from tools.test_all import find_interpreters
+from tools.build import pythons
 
 
 class Found(unittest.TestCase):
@@ -38,9 +38,9 @@ class Found(unittest.TestCase):
         self.pretend("b/python3.8", "'no python' >&2; exit 1 #")
         path = os.pathsep.join([str(self.folder / "a"), str(self.folder / "b")])
         with mock.patch.dict(os.environ, {"PATH": path}), mock.patch(
-            "tools.test_all.FOLDERS", [str(self.folder / "own/*/usr/bin")]
+            "tools.build.pythons.FOLDERS", [str(self.folder / "own/*/usr/bin")]
         ):
-            found = find_interpreters()
+            found = pythons.find_all()
         expected = [
             ("cpython", "3.13.0t", free),
             ("cpython", "3.15.2", fetched),

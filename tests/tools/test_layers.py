@@ -6,6 +6,7 @@ import _imp
 import io
 import stat
 import struct
+import sys
 import tempfile
 import unittest
 import zipfile
@@ -91,6 +92,11 @@ class SeededDefects(ZipTestCase):
     def test_reports_a_bootstrap_that_is_not_executable(self) -> None:
         modes = {"bootstrap": stat.S_IFREG | 0o644}
         self.assertFound("mode", "bootstrap", {"bootstrap": BOOTSTRAP}, modes=modes, words="not executable")
+
+    def test_reports_a_bootstrap_in_the_package_that_is_not_executable(self) -> None:
+        for name in ("lambda_runtime/bootstrap", "python/lambda_runtime/bootstrap"):
+            files, modes = {"app.py": "", name: BOOTSTRAP}, {name: stat.S_IFREG | 0o644}
+            self.assertFound("mode", name, files, modes=modes, words="not executable")
 
     def test_reports_a_zip_from_windows_without_modes(self) -> None:
         files, modes = {"bootstrap": BOOTSTRAP}, {"bootstrap": 0}
@@ -298,7 +304,8 @@ class SeededDefects(ZipTestCase):
     def test_reports_bytecode_for_other_pythons_only(self) -> None:
         files = {**MODULE, "python/__pycache__/a.cpython-311.pyc": compiled("3.11")}
         target = Target(versions.parse("3.13"))
-        self.assertFound("magic", "python/a.py", files, target=target, words="for 3.11, not for Python 3.13")
+        words = "for 3.11, not for Python 3.13"
+        self.assertFound("other-bytecode", "python/a.py", files, target=target, words=words, severity=WARNING)
 
     def test_reports_bytecode_without_source_of_another_python(self) -> None:
         files = {**PYTHON, "python/a.pyc": pyc(bytecode.MAGICS["3.11"])}
@@ -356,10 +363,49 @@ class SeededDefects(ZipTestCase):
         name = "python/a.cp313-win_amd64.pyd"
         self.assertFound("extension", name, {name: b"MZ"}, words="Windows")
 
+    def test_the_work_grows_with_the_number_of_files_and_not_faster(self) -> None:
+        sources: dict[str, Content] = {f"python/{number}.py": "" for number in range(400)}
+        compiled: dict[str, Content] = {
+            f"python/__pycache__/{number}.cpython-313.pyc": pyc(0) for number in range(400)
+        }
+        links: dict[str, Content] = {f"python/link{number}": f"{number}.py" for number in range(400)}
+        modes = dict.fromkeys(links, stat.S_IFLNK | 0o777)
+        calls = []
+        for share in (4, 1):
+            files: dict[str, Content] = {
+                name: content
+                for kind in (sources, compiled, links)
+                for name, content in list(kind.items())[: 400 // share]
+            }
+            path = self.zip(files, modes)
+            counted = 0
+
+            def count(*_: object) -> None:
+                nonlocal counted
+                counted += 1
+
+            sys.setprofile(count)
+            try:
+                self.findings(path)
+            finally:
+                sys.setprofile(None)
+            calls.append(counted)
+        self.assertLess(calls[1], 6 * calls[0])
+
     def test_reports_an_editable_install(self) -> None:
         name = "python/mine-1.0.dist-info/direct_url.json"
         files = {name: '{"url": "file:///home/ada/mine", "dir_info": {"editable": true}}'}
         self.assertFound("editable", name, files, words="file:///home/ada/mine")
+
+    def test_reports_the_files_of_an_editable_install(self) -> None:
+        for name in (
+            "__editable__.mine-1.0.pth",
+            "__editable___mine_1_0_finder.py",
+            "_editable_impl_mine.pth",
+        ):
+            with self.subTest(name):
+                path = f"python/{name}"
+                self.assertFound("editable", path, {path: "import x\n"}, words="build machine")
 
     def test_reports_a_path_file_with_a_path_of_the_build_machine(self) -> None:
         files = {"python/mine.pth": "/home/ada/mine/src\n/opt/vendor\nimport os\n"}
@@ -417,6 +463,36 @@ class SeededDefects(ZipTestCase):
             with self.subTest(files):
                 found = [one for one in self.findings(self.zip(files)) if one.kind == "root"]
                 self.assertEqual([one.severity for one in found], [WARNING])
+
+    def test_reports_what_cannot_be_unpacked_or_used(self) -> None:
+        link = stat.S_IFLNK | 0o777
+        for kind, name, files, modes, severity, words in (
+            ("name", "python/a/b.py", {"python/a": "", "python/a/b.py": ""}, {}, ERROR, "is below python/a,"),
+            ("name", f"python/{'x' * 53}…", {f"python/{'x' * 300}": ""}, {}, ERROR, "more than 255 bytes"),
+            (
+                "device",
+                "python/null",
+                {"python/null": ""},
+                {"python/null": stat.S_IFCHR | 0o644},
+                ERROR,
+                "device",
+            ),
+            (
+                "device",
+                "python/pipe",
+                {"python/pipe": ""},
+                {"python/pipe": stat.S_IFIFO | 0o644},
+                ERROR,
+                "pipe",
+            ),
+            ("mode", "python/a", {"python/a": ""}, {"python/a": stat.S_IFREG | 0o4755}, WARNING, "setuid"),
+            ("link", "python/a", {"python/a": "a"}, {"python/a": link}, ERROR, "leads to itself"),
+        ):
+            with self.subTest(name, kind=kind):
+                self.assertFound(kind, name, {**files, **MODULE}, severity=severity, words=words, modes=modes)
+        loop = self.zip({"python/a": "b", "python/b": "a", **MODULE}, {"python/a": link, "python/b": link})
+        found = [(one.kind, one.file) for one in self.findings(loop) if one.severity == ERROR]
+        self.assertEqual(found, [("link", "python/a"), ("link", "python/b")])
 
     def test_reports_files_for_secrets_and_private_keys(self) -> None:
         for name, content, words in (
@@ -489,13 +565,13 @@ class ZipsThatGoTogether(ZipTestCase):
         runtime = self.runtime(11)
         packages = self.zip({"python/a/core.cpython-312-x86_64-linux-gnu.so": elf()})
         found = [one for one in self.findings(runtime, packages) if one.kind == "versions"]
-        self.assertEqual([one.severity for one in found], [ERROR])
+        self.assertEqual([one.severity for one in found], [WARNING])  # cold starts are slower
         for words in (str(runtime), str(packages), "Python 3.11", "Python 3.12", "core.cpython-312"):
             self.assertIn(words, repr(found[0]))
 
     def test_reports_folders_and_interpreters_for_different_pythons(self) -> None:
         packages = self.zip({"python/lib/python3.12/site-packages/a.txt": ""})
-        self.assertIn((ERROR, "versions"), self.kinds(self.runtime(11), packages))
+        self.assertIn((WARNING, "versions"), self.kinds(self.runtime(11), packages))
         self.assertIn((ERROR, "versions"), self.kinds(self.zip(PYTHON), packages))
 
     def test_accepts_zips_for_the_same_python(self) -> None:
@@ -643,10 +719,10 @@ class SoundZips(ZipTestCase):
         files["lib/libssl.so.3"] = elf(versions={("libc.so.6", "GLIBC_2.34"): ["dlopen"]})
         self.assertSound(self.zip(files, {"bin/python3.13": stat.S_IFLNK | 0o777}))
 
-    def test_accepts_programs_behind_links_and_links_in_a_circle(self) -> None:
-        files = {"bootstrap": "run", "run": "#!/bin/sh\n", "bin/": "", "bin/a": "b", "bin/b": "a"}
+    def test_accepts_programs_behind_links(self) -> None:
+        files = {"bootstrap": "bin/a", "run": "#!/bin/sh\n", "bin/": "", "bin/a": "../run"}
         modes = {"run": stat.S_IFREG | 0o755, "bin/": stat.S_IFDIR | 0o755}
-        modes.update(dict.fromkeys(("bootstrap", "bin/a", "bin/b"), stat.S_IFLNK | 0o777))
+        modes.update(dict.fromkeys(("bootstrap", "bin/a"), stat.S_IFLNK | 0o777))
         self.assertSound(self.zip(files, modes))
 
     def test_accepts_modules_with_windows_line_endings_and_folders_of_windows(self) -> None:

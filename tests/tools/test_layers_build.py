@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+import pty
 import py_compile
 import runpy
 import shutil
@@ -19,20 +20,27 @@ import unittest
 import zipfile
 from pathlib import Path
 
-from tests.support import PYPY, ROOT
+from tests.support import FREE_THREADED, PYPY, ROOT
 from tests.tools.layer_files import ARM64, X86_64, elf, write_zip
 from tools import dependencies
 from tools.build import elf as elf_facts
-from tools.build import exclusion, listing, pyc, pythons, trimming, uv, versions, wheels
+from tools.build import exclusion, listing, pyc, pythons, requirements, trimming, uv, versions, wheels
 from tools.build.errors import ToolError
 from tools.build.lambda_os import ARCHITECTURES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def without_bytecode(name: str, arguments: Sequence[object]) -> list[str]:
+    """Return the option for a zip without bytecode, unless the arguments select bytecode or none is built."""
+    needed = name in ("layer", "function") and "--bytecode" not in arguments
+    return ["--bytecode", "none"] if needed else []
 
 
 class ToolTestCase(unittest.TestCase):
@@ -45,9 +53,16 @@ class ToolTestCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name).resolve()
 
-    def run_tool(self, name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """Run a tool in this process, which is much faster than in a separate one."""
+    def run_tool(
+        self, name: str, *arguments: object, quickly: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a tool in this process, which is much faster than in a separate one.
+
+        ``quickly``: unless the arguments select bytecode, do without, instead of compiling with every Python.
+        """
         program = str(ROOT / "tools" / f"{name}.py")
+        if quickly:
+            arguments = (*arguments, *without_bytecode(name, arguments))
         output, errors = io.StringIO(), io.StringIO()
         before = os.getcwd(), sys.argv, list(sys.path)
         os.chdir(self.folder)
@@ -67,6 +82,7 @@ class ToolTestCase(unittest.TestCase):
         self, name: str, *arguments: object, umask: int = 0o022, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a tool in a separate process, with these differences."""
+        arguments = (*arguments, *without_bytecode(name, arguments))
         words = [sys.executable, str(ROOT / "tools" / f"{name}.py"), *map(str, arguments)]
         variables = {**os.environ, **environment}
         before = os.umask(umask)
@@ -77,7 +93,7 @@ class ToolTestCase(unittest.TestCase):
         finally:
             os.umask(before)
 
-    def build(self, name: str, *arguments: object, **settings: object) -> Path:
+    def build(self, name: str, *arguments: object, **settings: Any) -> Path:
         """Run a tool; return the zip that it builds in the test's folder."""
         output = self.folder / f"{len(list(self.folder.iterdir()))}.zip"
         run = self.run_process if settings else self.run_tool
@@ -186,16 +202,6 @@ class TheRuntimesLayer(ToolTestCase):
 
     def test_a_program_that_is_not_a_python_is_rejected(self) -> None:
         self.assertToolError("nowhere is not a Python", "layer", "--bytecode", "nowhere")
-
-    def test_a_zip_without_bytecode_causes_a_hint_and_no_warning(self) -> None:
-        for name in ("layer", "function"):
-            root = [self.write({"app.py": ""})] if name == "function" else []
-            for words, remark in ([], True), (["--bytecode", "none"], False):
-                with self.subTest(name=name, words=words):
-                    outcome = self.run_tool(name, *root, *words, "--output", self.folder / "a.zip")
-                    self.assertEqual(outcome.returncode, 0)
-                    self.assertNotIn("warning", outcome.stderr)
-                    self.assertEqual("To add it: make dist" in outcome.stderr, remark)
 
     def test_an_interpreter_with_a_relative_path_compiles(self) -> None:
         (self.folder / "bin").mkdir()
@@ -376,16 +382,45 @@ class AFunction(ToolTestCase):
         outcome = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=True)
         self.assertIn("left out: layers\n", outcome.stderr)
 
-    def test_private_keys_are_packed_with_a_warning(self) -> None:
+    def test_private_keys_are_left_out_by_name_in_any_case_and_by_content(self) -> None:
         key = "-----BEGIN RSA PRIVATE KEY-----"
-        names = {"app.py": "", "ca.pem": "-----BEGIN CERTIFICATE-----", "id_rsa_notes.txt": ""}
-        files = self.write({**names, "a/b.pem": key, "c.key": "", "id_rsa": key})
+        account = '{"type": "service_account", "private_key": "x"}'
+        kept = {
+            "app.py": f"KEY = '{key}'",
+            "ca.pem": "-----BEGIN CERTIFICATE-----",
+            "id_rsa_notes.txt": "",
+            "public.txt": "-----BEGIN PUBLIC KEY-----",
+            "settings.json": '{"type": "service"}',
+            "tornado/test.key": key,
+            "tornado-1.dist-info/RECORD": "tornado/test.key,,\ntornado-1.dist-info/RECORD,,\n",
+        }
+        secret = {
+            ".ENV": "A=1",
+            "a/b.pem": f"-----BEGIN CERTIFICATE-----\n{key}",
+            "app.PEM": key,
+            "c.key": "",
+            "firebase.json": account,
+            "id_ed25519": key,
+            "key.txt": key,
+            "prod.env": "A=1",
+            "store.P12": "",
+        }
+        files = self.write({**kept, **secret})
         outcome = self.run_tool("function", files, "--output", self.folder / "a.zip")
-        for name in ("a/b.pem", "c.key", "id_rsa"):
-            self.assertIn(f"warning  {name} may be a private key", outcome.stderr)
-        self.assertNotIn("ca.pem", outcome.stderr)
         with zipfile.ZipFile(self.folder / "a.zip") as archive:
-            self.assertIn("c.key", archive.namelist())
+            self.assertEqual(archive.namelist(), sorted(kept))
+        self.assertIn(f": {', '.join(sorted(secret))}; set variables", outcome.stderr)
+        self.assertIn("To include one, use EXCLUDE='!NAME'", outcome.stderr)
+        words = ["--exclude", "!id_ed25519", "--exclude", "!key.txt", "--output", self.folder / "a.zip"]
+        outcome = self.run_tool("function", files, *words)
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:
+            self.assertEqual(archive.namelist(), sorted([*kept, "id_ed25519", "key.txt"]))
+        self.assertIn("warning  key.txt may be a private key", outcome.stderr)
+
+    def test_devices_are_rejected(self) -> None:
+        files = self.write({"app.py": ""})
+        os.mkfifo(files / "pipe")
+        self.assertToolError("pipe is neither a file nor a folder", "function", files)
 
     def test_broken_and_endless_links_are_rejected(self) -> None:
         for places, words in (
@@ -402,18 +437,21 @@ class AFunction(ToolTestCase):
                 self.assertLess(len(problem), 500)
                 shutil.rmtree(files)
 
-    def test_links_to_folders_elsewhere_are_followed(self) -> None:
+    def test_links_to_other_places_are_followed_only_on_purpose(self) -> None:
         elsewhere = self.write({"shared/a.py": ""}) / "shared"
         root = self.folder / "root"
         root.mkdir()
         for name in ("one", "two"):
             (root / name).symlink_to(elsewhere)
-        with zipfile.ZipFile(self.build("function", root)) as archive:
-            self.assertEqual(archive.namelist(), ["one/a.py", "two/a.py"])
+        (root / "three").symlink_to("two")
+        self.assertToolError("one is a link to ", "function", root)
+        words = ["--exclude", "!one", "--exclude", "!two", "--exclude", "!three"]
+        with zipfile.ZipFile(self.build("function", root, *words)) as archive:
+            self.assertEqual(archive.namelist(), ["one/a.py", "three/a.py", "two/a.py"])
 
     def test_help_lists_what_is_left_out(self) -> None:
         words = " ".join(self.run_tool("function", "--help").stdout.split())
-        self.assertIn("Left out in every folder: .env, .env.*, .envrc, .aws, ", words)
+        self.assertIn("Left out in every folder: .env, .env.*, .envrc, *.env, .aws, ", words)
 
     def test_it_is_checked_for_the_default_python_and_architecture_unless_others_are_chosen(self) -> None:
         for name, problem, options in (
@@ -434,7 +472,8 @@ class AFunction(ToolTestCase):
     def test_the_compiling_python_determines_the_target_of_the_checks(self) -> None:
         files = self.write({"app.py": ""})
         outcome = self.run_tool("function", files, "--bytecode", sys.executable)
-        self.assertIn(f"checked for Python {VERSION} ", outcome.stdout, outcome.stderr)
+        found = f"checked for Python {VERSION}{'t' if FREE_THREADED else ''} "
+        self.assertIn(found, outcome.stdout, outcome.stderr)
 
     def test_modules_named_like_standard_ones_do_not_disturb_the_compiler(self) -> None:
         files = self.write({"struct.py": "raise SystemExit(1)", "py_compile.py": "raise SystemExit(1)"})
@@ -671,9 +710,102 @@ class AnInterpreter(ToolTestCase):
                 self.assertToolError(words, "interpreter", *self.options(**{option: value}), "--from", prefix)
 
 
+class Progress(ToolTestCase):
+    def test_a_terminal_shows_what_is_done_and_keeps_only_the_result(self) -> None:
+        root = self.write({"src/app.py": "x = 1\n"}) / "src"
+        ours, terminal = pty.openpty()
+        words = [
+            sys.executable,
+            str(ROOT / "tools/function.py"),
+            str(root),
+            "--bytecode=none",
+            "--output=a.zip",
+        ]
+        subprocess.run(words, cwd=self.folder, stdout=subprocess.PIPE, stderr=terminal, check=True)
+        os.close(terminal)
+        written = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while True:
+                written += os.read(ours, 65536)
+        os.close(ours)
+        lines = written.decode().split("\r\x1b[K")
+        steps = [line.partition(" ")[0] for line in lines if line.endswith(" …")]
+        self.assertEqual(steps, ["Copying", "Writing", "Checking", "Removing"])
+        self.assertEqual(lines[-1], "")
+
+
 class Packages(ToolTestCase):
     def test_missing_requirements_are_rejected(self) -> None:
         self.assertToolError("does not exist", "dependencies", self.folder / "requirements.txt")
+
+    def test_requirements_that_would_be_built_are_refused(self) -> None:
+        self.write({"mine/setup.py": "", "folder.whl/setup.py": "", "other.txt": "./mine\n"})
+        for line in (
+            *(
+                "./mine",
+                "mine/",
+                "../mine",
+                "./mine[extra]",
+                "mine @ ./mine",
+                "mine @ file:///mine",
+                "./folder.whl",
+            ),
+            *("-e ./mine", "-e./mine", "--editable=./mine", "--edit ./mine", "-e git+https://a.example/mine"),
+            *("mine.tar.gz", "mine-1.0.zip ; python_version > '3'", "./mine-1.0.tar.gz --hash=sha256:00"),
+            *("https://a.example/mine.zip", "mine[x] @ https://a.example/mine-1.tar.gz#sha256=00"),
+            *("git+https://a.example/mine.whl", "mine @ git+ssh://a.example/mine@v1", "file:folder.whl"),
+            *("mine \\\n  @ ./mine", "${PWD}/mine", "# a comment\n./mine # another"),
+            *("-r other.txt", "-rother.txt", "--requirement=other.txt", "-c other.txt", "--constr other.txt"),
+            *(
+                "--no-index -e ./mine",
+                "--pre -e ./mine",
+                '-"e" mine',
+                '--"editable" mine',
+                "--pre \\\n -e mine",
+            ),
+            *(
+                "./x.whl#/../mine",
+                "./x.whl?/../mine",
+                "./mine;python_version!='x.whl'",
+                "file:mine",
+                "./x.whl\t-x/../mine",
+            ),
+            *(
+                "mine @ file:///mine;sys_platform!='x.whl'",
+                "# coding: utf-7\n+AC0-e mine",
+                "x\x0c-e mine",
+                "-r a\0b",
+            ),
+            *(
+                "./folder%2ewhl",
+                "mine-1.0.tlz",
+                "--prefer-binary -r other.txt",
+                "--no-index --no-binary mine",
+            ),
+            *("--no-binary :all:", "--no-binary=mine", "--only-binary :none:", "-r https://a.example/r.txt"),
+        ):
+            with self.subTest(line):
+                path = self.write({"requirements.txt": f"{line}\n"}) / "requirements.txt"
+                with self.assertRaisesRegex(ToolError, "wheel|Write the path|UTF-8"):
+                    requirements.check(path)
+        self.assertToolError("Line 1 of", "dependencies", path, "--python=3.13", "--arch=arm64")
+
+    def test_requirements_of_wheels_are_allowed(self) -> None:
+        lines = """
+            requests==2.32.3 --hash=sha256:00
+            requests[socks]>=2 ; python_version > "3.8"   # a comment
+            urllib3 (>=2,<3);python_version>"3.8"
+            zope.interface~=7.0
+            mine @ https://a.example/mine-1.0-py3-none-any.whl#sha256=00 ; python_version > "3.8"
+            ./wheels/mine-1.0-py3-none-any.whl
+            mine-1.0-py3-none-any.whl
+            mine @ file:///wheels/mine-1.0-py3-none-any.whl
+            --index-url https://a.example/simple
+            -c requirements.txt
+            -f ./wheels
+        """
+        path = self.write({"requirements.txt": lines}) / "requirements.txt"
+        requirements.check(path)
 
     def test_long_messages_of_uv_and_pip_are_explained_in_one_sentence(self) -> None:
         git = "error: Git operation failed\n  fatal: unable to access: Could not resolve host: x.invalid"

@@ -1,8 +1,12 @@
-"""The installed package: ``python -m lambda_runtime hello.handler``, as in images after ``pip install``."""
+"""The installed package: in images and function folders, and the command ``lambda-emulator``."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import json
+import os
 import re
 import shutil
 import stat
@@ -13,6 +17,7 @@ import unittest
 import venv
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 import lambda_runtime
 
@@ -22,8 +27,14 @@ SHADOWS = ("codec", "context", "errors", "handler", "http1", "logging", "main", 
 SAFE_PATH = ["-P"] if sys.version_info >= (3, 11) else []  # since Python 3.11
 
 
+def install(folder: Path) -> None:
+    """Copy both packages as pip does, which makes links files."""
+    for package in (ROOT / "runtime" / "lambda_runtime", ROOT / "emulator" / "lambda_emulator"):
+        shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+
+
 class InstalledPackage(FunctionTestCase):
-    """The package in the site-packages of an interpreter without other packages."""
+    """Both packages in the site-packages of an interpreter without other packages."""
 
     python: str
     site_packages: str
@@ -38,11 +49,7 @@ class InstalledPackage(FunctionTestCase):
         cls.site_packages = (
             subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode().strip()
         )
-        shutil.copytree(
-            ROOT / "runtime" / "lambda_runtime",
-            Path(cls.site_packages, "lambda_runtime"),
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
+        install(Path(cls.site_packages))
 
     def command(self, *options: str) -> list[str]:
         return [self.python, *options, "-m", "lambda_runtime"]
@@ -121,8 +128,110 @@ class InstalledPackage(FunctionTestCase):
         self.assertEqual(outcome.status, 2)
         self.assertIn("AWS_LAMBDA_RUNTIME_API is not set", outcome.errors)
 
-    def test_type_checkers_find_the_marker_of_a_typed_package(self) -> None:
-        self.assertTrue(Path(self.site_packages, "lambda_runtime", "py.typed").is_file())
+    def test_type_checkers_find_the_markers_of_typed_packages(self) -> None:
+        for package in ("lambda_runtime", "lambda_emulator"):
+            self.assertTrue(Path(self.site_packages, package, "py.typed").is_file())
+
+    def test_the_emulator_starts_the_bootstrap_beside_it(self) -> None:
+        root = self.write({"app.py": "import sys\ndef handler(event, context): return [event, sys.argv[0]]"})
+        done = subprocess.run(
+            [self.python, "-m", "lambda_emulator", "run", "--handler", "app.handler", "--event", "1"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        bootstrap = str(Path(self.site_packages, "lambda_runtime", "bootstrap").resolve())
+        self.assertEqual(json.loads(done.stdout), [1, bootstrap])
+
+    def test_the_emulators_paths_are_relative_to_the_current_folder(self) -> None:
+        here = self.write(
+            {
+                "src/app.py": "import os, sys\ndef handler(event, context): return [event, os.getcwd()]",
+                "event.json": "1",
+                "src/event.json": "2",
+            }
+        )
+        shutil.copy(ROOT / "bootstrap", here)
+        shutil.copytree(ROOT / "runtime", Path(here, "runtime"))
+        Path(here, "python").symlink_to(sys.executable)
+        emulator = [self.python, "-m", "lambda_emulator", "run", "--handler=app.handler", "--task-root=src"]
+        for words in (["--bootstrap=bootstrap"], ["--python=./python"], ["--runtime=./python bootstrap"]):
+            with self.subTest(words):
+                done = subprocess.run(
+                    [*emulator, *words, "--event=@event.json"], cwd=here, capture_output=True, text=True
+                )
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(json.loads(done.stdout), [1, str(Path(here, "src").resolve())])
+
+
+FACTS = """
+    import sys
+    import lambda_runtime
+    def handler(event, context):
+        return {"path": sys.path, "runtime": lambda_runtime.__file__, "arguments": sys.argv}
+"""
+
+
+class InTheFunctionsFolder(FunctionTestCase):
+    """``pip install --target FOLDER`` with the function's files in the same folder."""
+
+    def setUp(self) -> None:
+        self.root = Path(self.write({"function.py": FACTS})).resolve()
+        install(self.root)
+
+    def facts(self, *command: object, **environment: str) -> dict[str, list[str]]:
+        function = self.start(
+            command=list(map(str, command)), task_root=str(self.root), environment=environment
+        )
+        facts: dict[str, list[str]] = self.call(function)
+        return facts
+
+    @property
+    def bootstrap(self) -> Path:
+        return self.root / "lambda_runtime" / "bootstrap"
+
+    def test_bootstrap_is_an_executable_file_that_is_also_the_main_module(self) -> None:
+        self.assertTrue(os.access(self.bootstrap, os.X_OK))
+        main = self.bootstrap.with_name("__main__.py")
+        self.assertEqual(self.bootstrap.read_bytes(), main.read_bytes())
+
+    def test_the_folder_is_on_the_path_once_and_first(self) -> None:
+        for command in ([self.bootstrap], [self.bootstrap, sys.executable, "/var/runtime/bootstrap.py"]):
+            with self.subTest(command):
+                path = self.facts(sys.executable, *command)["path"]
+                self.assertEqual(path[0], str(self.root))
+                self.assertEqual(len(path), len(set(path)), path)
+
+    def test_a_link_to_bootstrap_starts_it(self) -> None:
+        link = self.root / "bootstrap"
+        link.symlink_to("lambda_runtime/bootstrap")
+        self.assertEqual(self.facts(sys.executable, link)["path"][0], str(self.root))
+
+    def test_the_functions_files_may_be_named_like_standard_modules(self) -> None:
+        for name in (*SHADOWS, "__future__", "_json", "_socket"):
+            (self.root / f"{name}.py").write_text("raise SystemExit('not the standard module')\n")
+        for mode in ("normal", "all"):  # of the lazy imports of CPython 3.15
+            with self.subTest(mode):
+                facts = self.facts(sys.executable, self.bootstrap, PYTHON_LAZY_IMPORTS=mode)
+                self.assertEqual(facts["path"][0], str(self.root))
+
+    def test_of_two_copies_the_one_that_is_started_runs(self) -> None:
+        layer = Path(self.write({})).resolve()
+        install(layer)
+        shutil.copy(ROOT / "bootstrap", layer / "bootstrap")
+        shutil.copytree(ROOT / "runtime", layer / "runtime")
+        cases: list[tuple[Path, Path, dict[str, str]]] = [
+            (self.bootstrap, self.root, {"PYTHONPATH": str(layer)}),
+            (layer / "bootstrap", layer / "runtime", {}),
+            (layer / "lambda_runtime" / "bootstrap", layer, {}),
+            # On OS-only runtimes, the layer's copy executes the wrapper.
+            (layer / "bootstrap", self.root, {"AWS_LAMBDA_EXEC_WRAPPER": str(self.bootstrap)}),
+        ]
+        for program, place, environment in cases:
+            with self.subTest(program, environment=environment):
+                facts = self.facts(sys.executable, program, **environment)
+                self.assertEqual(facts["runtime"], str(place / "lambda_runtime" / "__init__.py"))
 
 
 class Metadata(unittest.TestCase):
@@ -141,10 +250,19 @@ class Metadata(unittest.TestCase):
         self.assertIn('requires-python = ">=3.8"', self.project)
         self.assertNotIn("dependencies", self.project)
 
-    def test_it_contains_one_package(self) -> None:
+    def test_it_contains_two_packages(self) -> None:
         found = re.search(r"^packages = (\[.+\])$", self.project, re.MULTILINE)
         assert found is not None
-        self.assertEqual(json.loads(found[1]), ["runtime/lambda_runtime"])
+        self.assertEqual(json.loads(found[1]), ["runtime/lambda_runtime", "emulator/lambda_emulator"])
+
+    def test_the_command_calls_the_emulators_main_function(self) -> None:
+        found = re.search(r'^lambda-emulator = "(.+):(.+)"$', self.project, re.MULTILINE)
+        assert found is not None
+        main = getattr(importlib.import_module(found[1]), found[2])
+        output = io.StringIO()
+        with mock.patch("sys.argv", ["lambda-emulator", "--help"]), contextlib.redirect_stdout(output):
+            self.assertRaises(SystemExit, main)
+        self.assertIn("usage: lambda-emulator [-h] run | serve", output.getvalue())
 
 
 @unittest.skipUnless(shutil.which("make"), "make is not installed")

@@ -11,6 +11,7 @@ import re
 import subprocess
 from pathlib import Path
 
+from tools.build import progress
 from tools.build.errors import ToolError, raise_if_disk_full
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 # -f replaces existing bytecode; -B keeps an interpreter that compiles its own library from writing more.
 COMMAND = ("-s", "-B", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", "-d")
 LINES_SHOWN = 5
+MANY_MODULES = 500
 
 
 def compile_folder(
@@ -34,7 +36,11 @@ def compile_folder(
     ``environment`` is added to this process's environment, from which Python's own variables are removed.
     Raise ToolError if ``python`` cannot compile at all.
     """
-    words = [os.path.abspath(python), *COMMAND, destination, os.path.abspath(folder)]
+    progress.show(f"Compiling with {os.path.basename(python)}")
+    modules = sum(1 for _ in folder.rglob("*.py"))
+    # A worker takes about as long to start as it takes to compile a hundred modules.
+    workers = ["-j", "0"] if modules > MANY_MODULES else []
+    words = [os.path.abspath(python), *COMMAND, destination, *workers, os.path.abspath(folder)]
     try:
         process = subprocess.run(
             words,
@@ -50,6 +56,7 @@ def compile_folder(
         raise ToolError(
             f"{python} cannot be run: {error.strerror}.", "Use another interpreter: BYTECODE=python3.13."
         ) from None
+    progress.clear()
     output = process.stdout.decode("utf-8", "replace")
     if process.returncode != 0:
         raise_if_disk_full(output)

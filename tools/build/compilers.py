@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 
 from tools.build import pythons, uv, versions
 from tools.build.errors import ToolError
@@ -17,9 +18,35 @@ if TYPE_CHECKING:
 NONE = "none"  # requests a zip without bytecode
 
 
-def programs(words: Sequence[str]) -> list[str]:
-    """Return the interpreter for each word, see ``program``; raise ToolError on failure."""
-    return [program(word) for word in words if word != NONE]
+def programs(words: Sequence[str], pythons_asked: Sequence[str] = ()) -> list[str]:
+    """Return the interpreter for each word, see ``program``; raise ToolError on failure.
+
+    Without words, return one for each of the versions ``pythons_asked``, or else ``of_this_machine``.
+    """
+    if not words and not pythons_asked:
+        return of_this_machine()
+    found = [program(word) for word in words or pythons_asked if word != NONE]
+    if found and len(pythons_asked) == 1:
+        asked = versions.parse(pythons_asked[0]).number
+        if f"cpython {asked}" not in map(pythons.described, found):
+            remedy = f"Use BYTECODE=python{asked}, or leave BYTECODE out."
+            raise ToolError(f"The bytecode of {' and '.join(words)} is not for Python {asked}.", remedy)
+    return found
+
+
+def of_this_machine() -> list[str]:
+    """Return a CPython for each minor version on this machine, oldest first; this one for its own version.
+
+    Free-threaded builds use the same bytecode as others of their version.
+    """
+    found: dict[str, str] = {}
+    for kind, version, path in pythons.find_all():
+        if kind == "cpython":
+            found.setdefault(".".join(version.rstrip("t").split(".")[:2]), path)
+    own = pythons.version_name(sys.executable).rstrip("t")
+    if own:
+        found[own] = sys.executable
+    return [found[number] for number in sorted(found, key=lambda number: int(number.partition(".")[2]))]
 
 
 def program(word: str) -> str:

@@ -7,6 +7,8 @@ import os
 import sys
 import tempfile
 
+from tools.build import progress
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +42,10 @@ def raise_if_disk_full(words: str) -> None:
 def run(name: str, tool: Callable[[], int]) -> int:
     """Run ``tool`` and return its exit status; print a ToolError after ``name`` and return 2."""
     try:
-        return _with_files_explained(tool)
+        try:
+            return _with_files_explained(tool)
+        finally:
+            progress.clear()
     except ToolError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2

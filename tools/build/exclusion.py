@@ -30,7 +30,7 @@ class Rule:
 
     __slots__ = ("_folders_only", "_regex", "keeps", "pattern")
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, *, any_case: bool = False) -> None:
         """Raise ToolError if the pattern is invalid."""
         self.pattern = pattern
         self.keeps = pattern.startswith("!")
@@ -40,7 +40,7 @@ class Rule:
         anywhere = "" if "/" in pattern else "(?:.*/)?"
         try:
             translated = "".join(_translated(token) for token in TOKEN.findall(pattern.lstrip("/")))
-            self._regex = re.compile(anywhere + translated, re.DOTALL)
+            self._regex = re.compile(anywhere + translated, re.DOTALL | (re.IGNORECASE if any_case else 0))
         except re.error as error:
             remedy = f"Use the syntax of .gitignore in EXCLUDE and {FILE}; \\ escapes a character."
             raise ToolError(f"The pattern {self.pattern!r} is not valid: {error}.", remedy) from None

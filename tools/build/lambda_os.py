@@ -9,6 +9,9 @@ from __future__ import annotations
 ZIPPED_LIMIT = 52_428_800  # bytes, 50 MB: a zip that is uploaded directly; larger ones go through S3
 UNZIPPED_LIMIT = 262_144_000  # bytes, 250 MB: the function and its layers together
 
+# The versions of the managed runtimes.
+MANAGED_PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+
 OPT = "/opt"  # where layers are unzipped, one over the other
 TASK = "/var/task"  # where the function is
 OWN_FOLDERS = (

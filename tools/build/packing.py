@@ -7,9 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.build import checks, listing, zips
+from tools.build import checks, listing, progress, zips
 from tools.build.checks import ERROR, Target, Upload
-from tools.build.checks.bytecode import NO_BYTECODE
+from tools.build.checks.bytecode import NO_BYTECODE, OTHER_BYTECODE
 from tools.build.checks.imports import MISSING_IMPORT
 from tools.build.errors import ToolError, raise_if_disk_full
 
@@ -17,9 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WITHOUT_BYTECODE = (
-    "The zip has no bytecode, so Python compiles at each cold start. To add it: make {} PYTHON_VERSION=3.13\n"
-)
+# Another zip may contain the imported packages, and `listing` prints which bytecode there is.
+EXPECTED = (MISSING_IMPORT, NO_BYTECODE, OTHER_BYTECODE)
 ERRORS_SHOWN = 10  # of each kind, if the zip is rejected
 
 
@@ -30,12 +29,10 @@ def pack(
     *,
     compress: bool,
     allowed: Sequence[str] = (),
-    bytecode: bool = True,
 ) -> None:
-    """Write ``tree`` to ``output`` and print its size; raise ToolError if it would not work on Lambda.
+    """Write ``tree`` to ``output`` and print its sizes; raise ToolError if it would not work on Lambda.
 
-    Without ``bytecode``, none was requested, and its absence is not a finding. The zip is written to a
-    temporary file, which replaces ``output`` only if it passes the checks.
+    The zip is written to a temporary file, which replaces ``output`` only if it passes the checks.
     """
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -45,32 +42,37 @@ def pack(
         raise _cannot_write(output, error) from None
     partial = Path(name)
     try:
+        progress.show(f"Writing {output}")
         zips.write(tree, partial, compress=compress)
         partial.chmod(0o666 & ~_umask())  # mkstemp's file is for its owner alone
-        # Another zip may contain the imported packages, and bytecode may not be wanted.
-        expected = (MISSING_IMPORT,) if bytecode else (MISSING_IMPORT, NO_BYTECODE)
-        checked_for = _check(partial, output, target, allowed, expected)
+        progress.show(f"Checking {output}")
+        checked_for = _check(partial, output, target, allowed)
         os.replace(partial, output)
     except OSError as error:
         raise _cannot_write(output, error) from None
     finally:
         if partial.exists():
             partial.unlink()
+        progress.clear()
     with zips.Archive(output) as archive:
         print(listing.sizes_text([archive]))
+        table, compiling = listing.bytecode_text(archive), listing.compiling_text(archive, target.python)
+        if table:
+            print(f"\n{table}\n")
         print(listing.hash_line(archive))
     if target.defaults is not None:
         print(f"checked for {checked_for}")
+    if compiling:
+        print(compiling, file=sys.stderr)
 
 
-def _check(
-    partial: Path, output: Path, target: Target, allowed: Sequence[str], expected: Sequence[str]
-) -> str:
+def _check(partial: Path, output: Path, target: Target, allowed: Sequence[str]) -> str:
     """Print the warnings, except the expected kinds; return the target; raise ToolError for errors."""
     with zips.Archive(partial) as archive:
         upload = Upload([archive], target)
         findings = checks.check(upload, allowed)
-    findings = [one for one in findings if one.kind not in expected]
+    progress.clear()
+    findings = [one for one in findings if one.kind not in EXPECTED]
     for finding in findings:
         finding.file = finding.file.replace(partial.name, output.name)
     errors = [finding for finding in findings if finding.severity == ERROR]

@@ -28,6 +28,7 @@ MAGICS = {
     "3.12": 3531,
     "3.13": 3571,
     "3.14": 3627,
+    "3.15": 3666,
 }
 OWN_MAGIC = int.from_bytes(importlib.util.MAGIC_NUMBER[:2], "little")
 if sys.implementation.name == "cpython":

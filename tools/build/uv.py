@@ -30,10 +30,6 @@ READY = FOLDER / "ready"
 
 LINES_SHOWN = 12
 
-# A package that the requirements name by path or URL is built from source; its wheel is checked like any
-# other.
-SOURCE_REFUSED = re.compile(r"Building source distributions is disabled, but attempted to build `([^`]+)`")
-
 # Short explanations of uv's and pip's long messages: words in them, what was found, the remedy. The first
 # match counts, because a pip without network also reports that it found no matching package.
 MEANINGS = (
@@ -133,6 +129,7 @@ def install_packages(
     words = [
         "pip",
         "install",
+        "--no-config",  # a uv.toml beside the requirements could allow builds
         "--quiet",
         "--requirement",
         str(requirements.absolute()),
@@ -141,16 +138,7 @@ def install_packages(
     ]
     words += ["--python", sys.executable, "--python-version", version.full, "--python-platform", platform]
     words += ["--only-binary", ":all:", "--link-mode", "copy"]
-    own: set[str] = set()  # the names of source folders that the requirements refer to by path or URL
-    while True:
-        try:
-            return _run(words, folder=requirements.parent)
-        except ToolError as error:
-            match = SOURCE_REFUSED.search(error.found)
-            if match is None or match.group(1) in own:
-                raise
-            own.add(match.group(1))
-            words += ["--no-binary", match.group(1)]
+    _run(words, folder=requirements.parent)
 
 
 def _run(arguments: Sequence[str], folder: Path | None = None) -> None:
@@ -158,9 +146,8 @@ def _run(arguments: Sequence[str], folder: Path | None = None) -> None:
     process = subprocess.run(
         [program(), *arguments],
         cwd=folder,
-        # Trust the system's certificates, like pip: for example that of a company's proxy. Install the
-        # content of editable packages.
-        env={"UV_SYSTEM_CERTS": "1", "UV_NO_EDITABLE": "1", **os.environ},
+        # Trust the system's certificates, like pip: for example that of a company's proxy.
+        env={"UV_SYSTEM_CERTS": "1", **os.environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

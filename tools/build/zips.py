@@ -30,7 +30,7 @@ DAMAGE = (
     struct.error,
     EOFError,
     IndexError,
-    NotImplementedError,
+    NotImplementedError,  # of zipfile, for an unknown compression
     RuntimeError,
     ValueError,
 )

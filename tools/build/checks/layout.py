@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tools.build.checks.upload import File, Upload
-    from tools.build.zips import Archive
+    from tools.build.zips import Archive, Member
 
 ADDED_BY_MACOS = "__MACOSX/"
+NAME_LIMIT_BYTES = 255  # NAME_MAX
 ENTER = stat.S_IROTH | stat.S_IXOTH  # for others than the folder's owner
 SHELL = re.compile(rb"#!\s*\S*[/ ](ba|da|a|k|z)?sh\b")  # /bin/sh, /usr/bin/env bash
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LAYER_FOLDERS = ("python/", "bin/", "lib/", "extensions/")
 SAVE_WITH_LF = "Save it with LF (git: `* text=auto eol=lf` in .gitattributes)."
+IN_PACKAGE = "lambda_runtime/bootstrap"  # which AWS_LAMBDA_EXEC_WRAPPER may name; some tools remove its mode
 MODULES = (".py", ".pyc", ".so")
 AT_THE_ROOT = (
     "The root of a layer contains python/, bin/, lib/, extensions/ or bootstrap; "
@@ -60,7 +62,7 @@ def is_program(file: File) -> bool:
 
 def _is_program_as(name: str, file: File) -> bool:
     folder = posixpath.dirname(name)
-    if name == "bootstrap" or folder == "extensions":
+    if name == "bootstrap" or folder == "extensions" or name.endswith(IN_PACKAGE):
         return True
     return folder == "bin" and (file.elf is not None or file.head(2) == b"#!") and ".so" not in name
 
@@ -83,6 +85,23 @@ def _names(archive: Archive) -> Iterator[Finding]:
         if member.obstacle:
             remedy = "Build the zip with stored or deflated files and without a password."
             yield Finding(ERROR, "compression", name, member.obstacle, remedy)
+        yield from _file(archive, name, member)
+
+
+def _file(archive: Archive, name: str, member: Member) -> Iterator[Finding]:
+    """Check that a file can be unpacked where it is, and what kind of file it is."""
+    if max(map(len, name.encode("utf-8", "replace").split(b"/"))) > NAME_LIMIT_BYTES:
+        problem = f"has a name of more than {NAME_LIMIT_BYTES} bytes, which Linux does not allow"
+        yield Finding(ERROR, "name", f"{name[:60]}…", problem, "Rename it.")
+    for parent in map(str, PurePosixPath(name).parents):
+        if parent in archive.members:
+            problem = f"is below {parent}, which is not a folder in this zip"
+            yield Finding(ERROR, "name", name, problem, "Rename one of them.")
+    if stat.S_IFMT(member.mode) not in (0, stat.S_IFREG, stat.S_IFLNK):
+        yield Finding(ERROR, "device", name, "is a device, a pipe or a socket", "Leave it out.")
+    elif member.mode & (stat.S_ISUID | stat.S_ISGID):
+        problem = "has the setuid or setgid bit, which has no effect on Lambda"
+        yield Finding(WARNING, "mode", name, problem, "Use chmod 755 before zipping.")
 
 
 def _bootstrap_place(archive: Archive) -> list[Finding]:
@@ -204,8 +223,14 @@ def _links(upload: Upload, archive: Archive) -> Iterator[Finding]:
     for name, member in archive.members.items():
         if not member.is_link or member.obstacle:
             continue
-        place = link_place(archive, name)
-        if place not in everything and place not in folders:
+        place, passed = link_place(archive, name), {name}
+        while place in archive.members and archive.members[place].is_link and place not in passed:
+            passed.add(place)
+            place = link_place(archive, place)
+        if place in passed:
+            problem = f"is a link that leads to itself, by {', '.join(sorted(passed))}"
+            yield Finding(ERROR, "link", name, problem, "Replace the link by the file itself.")
+        elif place not in everything and place not in folders:
             remedy = "Replace the link by the file itself, or use a relative link."
             target = archive.read(name).decode("utf-8", "replace")
             yield Finding(ERROR, "link", name, f"is a link to {target}, which is not in the zip", remedy)

@@ -31,7 +31,7 @@ def check(upload: Upload) -> Iterator[Finding]:
 def _file(upload: Upload, file: File) -> Iterator[Finding]:
     if file.name.endswith(".dist-info/WHEEL"):
         yield from _wheel(upload, file)
-    elif file.name.endswith(("/direct_url.json", ".egg-link")):
+    elif file.name.endswith(("/direct_url.json", ".egg-link")) or _is_editable(file):
         yield from _origin(file)
     elif file.name.endswith(".pth"):
         yield from _path_file(file)
@@ -58,10 +58,15 @@ def _extension(upload: Upload, file: File) -> Iterator[Finding]:
         yield Finding(severity, "extension", file.name, problem, REINSTALL)
 
 
+def _is_editable(file: File) -> bool:
+    """Return whether the file belongs to an editable install: setuptools and hatchling name them so."""
+    return posixpath.basename(file.name).startswith(("__editable__", "_editable_impl_"))
+
+
 def _origin(file: File) -> Iterator[Finding]:
     """Find editable installs, which leave a pointer to the package instead of the package."""
     remedy = "Install the package itself, not an editable link to it (no -e in the requirements)."
-    if file.name.endswith(".egg-link"):
+    if file.name.endswith(".egg-link") or _is_editable(file):
         yield Finding(ERROR, "editable", file.name, "points to a folder of the build machine", remedy)
         return
     try:

@@ -56,7 +56,9 @@ def _versions(upload: Upload) -> Iterator[Finding]:
             if not first.fits(second):
                 problem = f"{first}, but {other.path} {second}"
                 remedy = "Build both for the Python that Lambda will run."
-                yield Finding(ERROR, "versions", str(one.path), problem, remedy)
+                # Without the right bytecode, cold starts are slower. The rest cannot be loaded.
+                severity = WARNING if "bytecode" in (first.noun, second.noun) else ERROR
+                yield Finding(severity, "versions", str(one.path), problem, remedy)
                 break
 
 

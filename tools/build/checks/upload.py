@@ -136,8 +136,10 @@ class Upload:
         links = {} if self.is_too_large else self.links
         for name in links:
             place = name
-            for _ in links:  # at most once each, because links may form a circle
-                place = link_place(links[place], place) if place in links else place
+            passed: set[str] = set()  # links may form a circle
+            while place in links and place not in passed:
+                passed.add(place)
+                place = link_place(links[place], place)
             if place in files:
                 yield files[place].called(name)
 
