@@ -1,4 +1,9 @@
-"""A fast Runtime API, for one process or for several slots, that records when requests arrive."""
+"""A fast Runtime API, for one process or for several slots, that records when requests arrive.
+
+All benchmarks use this server. A time begins just before it sends an event and ends when it has received the
+last byte of the request that follows. It contains the system calls of the server and the loopback device, but
+not the preparation of replies. Lambda's own network, sandbox and telemetry are not measured.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +34,22 @@ Date: Sun, 22 Nov 2026 12:00:00 GMT\r
 REQUEST_ID = b"8476a536-e9f4-11e8-9739-2dfe598c3fcd"
 DEADLINE_MS = b"4102444800000"
 NEXT_TARGET = b"GET /2018-06-01/runtime/invocation/next"
+RESTORE_TARGET = b"GET /2018-06-01/runtime/restore/next"
 RESPONSE_TARGET = b"POST /2018-06-01/runtime/invocation/%s/response" % REQUEST_ID
+ERROR_TARGET = b"POST /2018-06-01/runtime/invocation/%s/error" % REQUEST_ID
+END_OF_STREAM = b"\r\n0\r\n\r\n"
+REGISTER_TARGET = (
+    b"POST /2020-01-01/extension/register"  # for SIGTERM, which lifespan and shutdown hooks need
+)
+EXTENSION_EVENT_TARGET = b"GET /2020-01-01/extension/event/next"
+REGISTERED = b"""HTTP/1.1 200 OK\r
+Content-Type: application/json\r
+Date: Sun, 22 Nov 2026 12:00:00 GMT\r
+Lambda-Extension-Identifier: 0b1d9bb5-6b8a-4a0b-8a0e-6a1f4a1e3c56\r
+Content-Length: 76\r
+\r
+{"functionName":"hello","functionVersion":"$LATEST","handler":"hello.hello"}"""
+RESTORED = b"HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\nContent-Length: 0\r\n\r\n"
 ACCEPTED = b"""HTTP/1.1 202 Accepted\r
 Content-Type: application/json\r
 Date: Sun, 22 Nov 2026 12:00:00 GMT\r
@@ -61,6 +81,15 @@ class Times:
     next_s: float
 
 
+@dataclass(frozen=True)
+class StreamTimes:
+    """Seconds from sending the event to the first and the last byte of a streamed response, and its size."""
+
+    first_chunk_s: float
+    end_s: float
+    received_bytes: int  # with the frames of the chunks
+
+
 class RuntimeApi:
     """A server for one runtime process on the measuring thread, so that no other code runs then."""
 
@@ -81,19 +110,72 @@ class RuntimeApi:
             self.waiting = self.receive(NEXT_TARGET)
         return self.waiting
 
-    def invoke(self, event: bytes) -> tuple[Times, Request]:
-        """Send ``event``; return when the runtime has responded and requests the next one."""
-        waiting, self.waiting = self.wait_for_next(), None
-        message = event_message(event)
-        sent_s = time.perf_counter()
-        waiting.connection.sendall(message)
-        response = self.receive(RESPONSE_TARGET)
+    def invoke(self, event: bytes, target: bytes = RESPONSE_TARGET) -> tuple[Times, Request]:
+        """Send ``event``; return when the runtime has posted to ``target`` and requests the next one."""
+        sent_s = self.send(event)
+        response = self.receive(target)
         response.connection.sendall(ACCEPTED)
         following = self.wait_for_next()
         return Times(response.arrived_s - sent_s, following.arrived_s - sent_s), response
 
+    def send(self, event: bytes) -> float:
+        """Reply to `next` with ``event``. Returns the time just before."""
+        waiting, self.waiting = self.wait_for_next(), None
+        message = event_message(event)
+        sent_s = time.perf_counter()
+        waiting.connection.sendall(message)
+        return sent_s
+
+    def stream(self, event: bytes) -> StreamTimes:
+        """Send ``event``; return when the stream has ended and the runtime requests the next event."""
+        sent_s = self.send(event)
+        connection = self.wait_readable(RESPONSE_TARGET)
+        data = connection.recv(RECEIVE_BYTES)
+        while b"\r\n\r\n" not in data[:-4]:
+            data += receive_more(connection)
+        first_chunk_s = time.perf_counter() - sent_s
+        head, _, body = data.partition(b"\r\n\r\n")
+        if not head.startswith(RESPONSE_TARGET) or b"transfer-encoding: chunked" not in head.lower():
+            raise UnexpectedRequest(f"expected a streamed response, found {head.decode()}")
+        received, tail = len(body), body[-len(END_OF_STREAM) :]
+        buffer = bytearray(RECEIVE_BYTES)
+        while tail != END_OF_STREAM:
+            count = connection.recv_into(buffer)
+            if not count:
+                raise UnexpectedRequest("the runtime closed the connection during a stream")
+            received += count
+            tail = (tail + buffer[max(0, count - len(END_OF_STREAM)) : count])[-len(END_OF_STREAM) :]
+        end_s = time.perf_counter() - sent_s
+        connection.sendall(ACCEPTED)
+        self.wait_for_next()
+        return StreamTimes(first_chunk_s, end_s, received)
+
+    def restore(self) -> float:
+        """Reply to `restore/next`. Returns the seconds until the runtime requests an event."""
+        waiting = self.receive(RESTORE_TARGET)
+        sent_s = time.perf_counter()
+        waiting.connection.sendall(RESTORED)
+        return self.wait_for_next().arrived_s - sent_s
+
     def receive(self, target: bytes) -> Request:
         """Receive the next request, which must be ``target``."""
+        while True:
+            connection = self.wait_readable(target)
+            request = read_request(connection)
+            if request is None:
+                self.connections.remove(connection)
+            elif request.target == target:
+                return request
+            elif request.target == REGISTER_TARGET:
+                connection.sendall(REGISTERED)
+            elif request.target == EXTENSION_EVENT_TARGET:
+                continue  # no event comes
+            else:
+                found = f"{request.target.decode()} with {request.body[:500]!r}"
+                raise UnexpectedRequest(f"expected {target.decode()}, found {found}")
+
+    def wait_readable(self, target: bytes) -> socket.socket:
+        """Return a connection on which a request for ``target`` may have arrived."""
         deadline_s = time.monotonic() + TIMEOUT_S
         while True:
             readable, _, _ = select.select([self.listener, *self.connections], (), (), PATIENCE_S)
@@ -102,14 +184,8 @@ class RuntimeApi:
             elif readable[0] is self.listener:
                 self.accept()
             else:
-                request = read_request(readable[0])
-                if request is None:
-                    self.connections.remove(readable[0])
-                elif request.target == target:
-                    return request
-                else:
-                    found = f"{request.target.decode()} with {request.body[:500]!r}"
-                    raise UnexpectedRequest(f"expected {target.decode()}, found {found}")
+                connection: socket.socket = readable[0]
+                return connection
 
     def check_patience(self, target: bytes, deadline_s: float) -> None:
         """After a wait without a request, raise UnexpectedRequest if the runtime exited or is too slow."""
@@ -239,11 +315,27 @@ def read_request(connection: socket.socket) -> Request | None:
         data += receive_more(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     length = CONTENT_LENGTH.search(head + b"\r\n")
-    while length is not None and len(body) < int(length[1]):
-        body += receive_more(connection)
-    arrived_s = time.perf_counter()
+    if length is not None and len(body) < int(length[1]):
+        whole = receive_rest(connection, body, int(length[1]))
+        arrived_s = time.perf_counter()
+        body = bytes(whole)
+    else:
+        arrived_s = time.perf_counter()
     target = head.partition(b" HTTP/1.1\r\n")[0]
     return Request(target, body, connection, arrived_s)
+
+
+def receive_rest(connection: socket.socket, begin: bytes, length: int) -> bytearray:
+    """Return ``begin`` with what follows, ``length`` bytes, without a copy of what has arrived."""
+    body = bytearray(length)
+    body[: len(begin)] = begin
+    view, count = memoryview(body), len(begin)
+    while count < length:
+        received = connection.recv_into(view[count:])
+        if not received:
+            raise UnexpectedRequest("the runtime closed the connection during a request")
+        count += received
+    return body
 
 
 def receive_more(connection: socket.socket) -> bytes:

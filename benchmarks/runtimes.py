@@ -1,24 +1,25 @@
-"""The two runtimes, installed as on Lambda, and their processes."""
+"""The two runtimes, installed as on Lambda, and the processes that are measured."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from benchmarks.cpu_limit import Limit
 from benchmarks.runtime_api import RuntimeApi, UnexpectedRequest
+from benchmarks.task_roots import ROOT, compile_folder, copy_packages, copy_sources
 
-ROOT = Path(__file__).resolve().parent.parent
-FUNCTIONS = Path(__file__).resolve().parent / "functions"
-AWS_PACKAGES = ("awslambdaric", "simplejson", "snapshot_restore_py")
-STOP_TIMEOUT_S = 30
+CPUCLOCK_SCHED = 2  # of the kernel's clock ids: the CPU time of all threads of a process
+PROGRAMS = Path(__file__).resolve().parent / "programs"
 
 
 @dataclass(frozen=True)
@@ -33,76 +34,100 @@ class Runtime:
         return [*self.command, handler] if self.handler_is_argument else list(self.command)
 
 
-def prepare(folder: Path) -> tuple[Runtime, Runtime, Path]:
-    """Return AWS's runtime, ours, and the task root, all with bytecode: Lambda's folders are read-only."""
-    for package in AWS_PACKAGES:
-        compile_installed(package)
-    layer, task_root = folder / "opt", folder / "task"
-    copy_sources(ROOT / "runtime", layer / "runtime")
-    shutil.copy(ROOT / "bootstrap", layer)
-    compile_layer(layer, "runtime")
-    copy_sources(FUNCTIONS, task_root)
-    compile_layer(task_root, ".")
-    aws = Runtime("AWS's", (sys.executable, "-m", "awslambdaric"), handler_is_argument=True)
-    ours = Runtime("ours", (sys.executable, str(layer / "bootstrap")), handler_is_argument=False)
-    return aws, ours, task_root
+class Installation:
+    """An interpreter without packages but AWS's runtime, and this runtime as a layer, all with bytecode."""
+
+    def __init__(self, folder: Path) -> None:
+        self.python = new_interpreter(folder / "python")
+        (site_packages,) = folder.glob("python/lib/python*/site-packages")
+        copy_packages(("awslambdaric",), site_packages)
+        compile_folder(self.python, site_packages)
+        layer = folder / "opt"
+        copy_sources(ROOT / "runtime", layer / "runtime")
+        shutil.copy(ROOT / "bootstrap", layer)
+        compile_folder(self.python, layer)
+        self.programs = folder / "programs"
+        copy_sources(PROGRAMS, self.programs)
+        subprocess.run([self.python, "-m", "compileall", "-q", "-b", str(self.programs)], check=True)
+        self.aws = Runtime("AWS's", (self.python, "-m", "awslambdaric"), handler_is_argument=True)
+        self.ours = Runtime("ours", (self.python, str(layer / "bootstrap")), handler_is_argument=False)
+
+    def program(self, name: str, *arguments: str) -> list[str]:
+        """Return the command that runs one of benchmarks/programs from its bytecode."""
+        return [self.python, str(self.programs / f"{name}.pyc"), *arguments]
 
 
-def copy_sources(source: Path, destination: Path) -> None:
-    shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+def new_interpreter(folder: Path) -> str:
+    """Create a virtual environment of this interpreter that has no packages. Returns its program."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return str(folder / "bin" / "python")
 
 
-def compile_layer(folder: Path, part: str) -> None:
-    """Compile to bytecode that does not depend on modification times, which a layer does not preserve."""
-    unchecked = ("-f", "-q", "--invalidation-mode", "unchecked-hash")
-    subprocess.run([sys.executable, "-I", "-B", "-m", "compileall", *unchecked, part], cwd=folder, check=True)
+@dataclass(frozen=True)
+class Contestant:
+    """What serves a function. ``name`` is that of its figures."""
 
-
-def compile_installed(package: str) -> None:
-    """Compile an installed package, in case pip did not."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        sys.exit(f"benchmarks: {package} is not installed. Use `make benchmark`, which installs it.")
-    source = Path(spec.origin)
-    folder_or_file = source.parent if source.name == "__init__.py" else source
-    subprocess.run([sys.executable, "-m", "compileall", "-q", str(folder_or_file)], check=True)
+    name: str
+    command: Sequence[str]
+    handler: str
+    task_root: Path
+    echoes: bool = False  # it responds with the event
+    has_adapter: bool = False  # what is measured is the child of the process
 
 
 class RuntimeProcess:
-    """One process of a runtime with its own Runtime API, to be used in a ``with`` block.
+    """A process of a contestant with its own Runtime API, to be used in a ``with`` block.
 
-    ``wrapper`` is a command that runs the command which follows it, such as a profiler.
+    ``wrapper`` is a command that runs the command which follows it, such as a profiler. ``limit`` limits its
+    CPU.
     """
 
-    def __init__(self, runtime: Runtime, handler: str, task_root: Path, wrapper: Sequence[str] = ()) -> None:
-        self.command = [*wrapper, *runtime.command_for(handler)]
-        self.task_root = task_root
+    def __init__(
+        self,
+        contestant: Contestant,
+        *,
+        wrapper: Sequence[str] = (),
+        limit: Limit | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self.contestant = contestant
+        self.command = [*wrapper, *contestant.command]
+        self.limit = limit
         self.process: subprocess.Popen[bytes] | None = None
         self.api = RuntimeApi(self.exit_status)
-        self.environment = environment(handler, task_root, self.api.address)
+        settings = environment(contestant.handler, contestant.task_root, self.api.address)
+        self.environment = {**settings, **(variables or {})}
         self.log = tempfile.TemporaryFile()
 
     def __enter__(self) -> RuntimeProcess:
         self.process = subprocess.Popen(
             self.command,
-            cwd=self.task_root,
+            cwd=self.contestant.task_root,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+            preexec_fn=None if self.limit is None else self.limit.join,
         )
+        if self.limit is not None:
+            self.limit.limit(self.process.pid)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self.process is not None
-        self.process.terminate()
         try:
-            self.process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has ended
+        self.process.wait()
+        if self.limit is not None:
+            self.limit.release()
         self.api.close()
+        if isinstance(error, UnexpectedRequest):
+            error.args = (f"{self.contestant.name}: {error}; its log ends: {self.logged()[-2000:].decode()}",)
         self.log.close()
 
     def exit_status(self) -> int | None:
@@ -112,14 +137,29 @@ class RuntimeProcess:
         self.log.seek(0)
         return self.log.read()
 
-    def peak_memory_kb(self) -> int:
-        """Return the peak of the resident memory: VmHWM in Linux's /proc/PID/status."""
+    def pid(self) -> int:
+        """Return the process that serves the function: the web server behind an adapter."""
         assert self.process is not None
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name == "VmHWM":
-                return int(value.split()[0])
-        raise UnexpectedRequest("the runtime exited after its response")
+        pid = self.process.pid
+        if self.contestant.has_adapter:
+            return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        return pid
+
+    def cpu_s(self) -> float:
+        """Return the CPU time of all threads in nanosecond resolution; /proc has only 1/100 s."""
+        return time.clock_gettime(~self.pid() << 3 | CPUCLOCK_SCHED)
+
+    def peak_memory_mb(self) -> float:
+        return peak_memory_mb(self.pid())
+
+
+def peak_memory_mb(pid: int) -> float:
+    """Return the peak of the resident memory: VmHWM in Linux's /proc/PID/status."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == "VmHWM":
+            return int(value.split()[0]) / 1024
+    raise UnexpectedRequest("the process exited after its response")
 
 
 def environment(handler: str, task_root: Path, address: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,10 @@ from benchmarks.functions.hello import PAGE
 
 @dataclass(frozen=True)
 class Scenario:
-    """A handler in benchmarks/functions, an event, and the expected response.
+    """A function in benchmarks/functions, what each runtime needs to serve it, an event, and the response.
 
-    ``response`` is a JSON value; ``log_line`` is in the log once for each event.
+    ``response`` is a JSON value: the body if the function responds with HTTP. ``log_line`` is in the log once
+    for each event. ``packages`` are the distributions in the task root, besides those that they need.
     """
 
     name: str
@@ -21,6 +23,22 @@ class Scenario:
     event: bytes
     response: object
     log_line: bytes = b""
+    aws_handler: str = ""  # "" means the same
+    packages: tuple[str, ...] = ()
+    is_http: bool = False
+    server: tuple[str, ...] = ()  # arguments of `python -m` that serve the application on {port}
+    has_bundle: bool = False
+
+    @property
+    def module(self) -> str:
+        return self.handler.partition(".")[0]
+
+    def check(self, body: bytes) -> bool:
+        """Return whether ``body`` is the expected response."""
+        found = json.loads(body)
+        if self.is_http:
+            return bool(found["statusCode"] == 200 and json.loads(found["body"]) == self.response)
+        return bool(found == self.response)
 
 
 def http_request() -> dict[str, Any]:
@@ -79,50 +97,87 @@ def http_request() -> dict[str, Any]:
     }
 
 
-def orders(count: int) -> dict[str, Any]:
-    """Return records like those of a queue or a batch job, about 150 bytes each."""
-    return {
-        "orders": [
-            {
-                "id": f"order-{number:08}",
-                "customer": f"customer-{number % 997:05}",
-                "quantity": number % 7,
-                "price": number / 100,
-                "tags": ["new", "gift"] if number % 3 else [],
-                "note": None,
-            }
-            for number in range(count)
-        ]
-    }
-
-
 def encode(value: object) -> bytes:
     """Encode JSON like AWS's services: compact, UTF-8."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def large_values(size: int) -> dict[str, object]:
+    """Return values that have about ``size`` bytes as JSON: text, base64, and nested objects."""
+    sentence = 'The café\'s "order" was late.\n'
+    nested = [
+        {
+            "id": f"order-{number:08}",
+            "customer": {"id": number % 997, "name": f"customer-{number % 997:05}"},
+            "items": [{"sku": f"sku-{number % 31}", "price": number / 100, "gift": number % 3 == 0}],
+            "note": None,
+        }
+        for number in range(size // 136)
+    ]
+    return {
+        "text": sentence * (size // 33),
+        "base64": base64.b64encode(bytes(range(256)) * (size * 3 // 4 // 256)).decode(),
+        "nested objects": nested,
+    }
+
+
 NAME = {"name": "World"}
 GREETING = {"message": "Hello, World!"}
+ORDERS = {"shop": 17, "page": 3}
 PAGE_HEADERS = {"content-type": "text/html", "x-path": "/shops/17/orders"}
-ORDER_COUNT = 8_500  # 1 MB
+PAGE_RESPONSE = {"statusCode": 200, "headers": PAGE_HEADERS, "body": PAGE}
+HTTP_EVENT = encode(http_request())
 
-HELLO = Scenario("small event", "hello.handler", encode(NAME), GREETING)
-PAGE_REQUEST = Scenario(
-    "2 KB HTTP event",
-    "hello.page",
-    encode(http_request()),
-    {"statusCode": 200, "headers": PAGE_HEADERS, "body": PAGE},
+
+def greeting(name: str, module: str, *packages: str, log_line: bytes = b"") -> Scenario:
+    return Scenario(name, f"{module}.handler", encode(NAME), GREETING, log_line, packages=packages)
+
+
+HELLO = greeting("hello", "hello")
+PAGE_REQUEST = Scenario("2 KB HTTP event", "hello.page", HTTP_EVENT, PAGE_RESPONSE)
+FASTAPI = Scenario(
+    "FastAPI",
+    "fastapi_app.app",
+    HTTP_EVENT,
+    ORDERS,
+    aws_handler="fastapi_mangum.handler",
+    packages=("fastapi", "mangum", "uvicorn"),
+    is_http=True,
+    server=("uvicorn", "--port", "{port}", "--log-level", "warning", "--no-access-log", "fastapi_app:app"),
+    has_bundle=True,
 )
-ORDERS = Scenario(
-    "1 MB event",
-    "hello.total",
-    encode(orders(ORDER_COUNT)),
-    sum(number % 7 for number in range(ORDER_COUNT)),
+FLASK = Scenario(
+    "Flask",
+    "flask_app.app",
+    HTTP_EVENT,
+    ORDERS,
+    aws_handler="flask_apig_wsgi.handler",
+    packages=("flask", "apig-wsgi"),
+    is_http=True,
 )
-LOGGING = Scenario("with logging", "with_logging.handler", encode(NAME), GREETING, b"greeting World")
-JSON = Scenario(
-    "with json",
-    "with_json.handler",
-    encode(NAME),
-    {"statusCode": 200, "body": json.dumps(GREETING)},
+POWERTOOLS = Scenario(
+    "Powertools",
+    "powertools_app.handler",
+    HTTP_EVENT,
+    ORDERS,
+    packages=("aws-lambda-powertools",),
+    is_http=True,
+)
+FUNCTIONS = (
+    HELLO,
+    greeting("logging", "with_logging", log_line=b"greeting World"),
+    greeting("boto3", "with_boto3", "boto3"),
+    greeting("pydantic", "with_pydantic", "pydantic"),
+    FASTAPI,
+    FLASK,
+    POWERTOOLS,
+    greeting("numpy", "with_numpy", "numpy"),
+)
+FAILING = Scenario("failing", "hello.failing", encode(NAME), None)
+STREAMED = Scenario("stream", "streamed.handler", b"", None)
+SIZES = {"1 MB": 1_000_000, "6 MB": 5_900_000}  # Lambda's limit is 6 MB
+LARGE_EVENTS = tuple(
+    Scenario(f"{label} of {kind}", "hello.echo", encode(value), value)
+    for label, size in SIZES.items()
+    for kind, value in large_values(size).items()
 )

@@ -19,5 +19,9 @@ def page(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"statusCode": 200, "headers": {"content-type": "text/html", "x-path": path}, "body": PAGE}
 
 
-def total(event: dict[str, Any], context: Any) -> int:
-    return sum(order["quantity"] for order in event["orders"])
+def echo(event: Any, context: Any) -> Any:
+    return event
+
+
+def failing(event: dict[str, str], context: Any) -> None:
+    raise ValueError(f"there is nobody named {event['name']}")

@@ -12,9 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from benchmarks.runtime_api import SharedRuntimeApi
-from benchmarks.runtimes import Runtime, environment
-
-CPUCLOCK_SCHED = 2  # of the kernel's clock ids: the CPU time of all threads of a process
+from benchmarks.runtimes import CPUCLOCK_SCHED, Runtime, environment
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,8 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.__main__ import interpreter
-from benchmarks.environments import Mode, SharedEnvironment
-from benchmarks.runtime_api import UnexpectedRequest
-from benchmarks.runtimes import prepare
-from benchmarks.scenarios import GREETING, NAME, encode
-from benchmarks.slot_goals import (
+from benchmarks.concurrency.environments import Mode, SharedEnvironment
+from benchmarks.concurrency.goals import (
     ALL_POLL,
     ALL_POLL_CPU,
     COLUMN_WIDTH,
@@ -40,6 +36,12 @@ from benchmarks.slot_goals import (
     RATE,
     Figures,
 )
+from benchmarks.machine import interpreter
+from benchmarks.progress import show_progress
+from benchmarks.runtime_api import UnexpectedRequest
+from benchmarks.runtimes import Installation
+from benchmarks.scenarios import GREETING, NAME, encode
+from benchmarks.task_roots import TaskRoots
 
 FUNCTIONS = {
     "hello": ("at_once.hello", "no imports"),
@@ -48,6 +50,7 @@ FUNCTIONS = {
     "sleep": ("at_once.sleep", "sleeps 50 ms"),
     "cpu": ("at_once.compute", "uses 5 ms of CPU"),
 }
+PACKAGES = ("boto3", "numpy")  # of the large function
 THROUGHPUT_ONLY = ("sleep", "cpu")
 SETTLE_S = 0.3  # from the last slot's first poll until the memory of an idle environment is read
 EVENT = encode(NAME)
@@ -59,8 +62,11 @@ def main() -> int:
         print(headline(options))
     figures = Figures()
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-        aws, ours, task_root = prepare(Path(folder))
-        modes = [Mode(COLUMNS[0], aws), *(Mode(name, ours, name) for name in COLUMNS[1:])]
+        installation = Installation(Path(folder))
+        packages = PACKAGES if "big" in options.functions else ()
+        task_root = TaskRoots(Path(folder, "task-roots"), installation.python).compiled(*packages)
+        ours = installation.ours
+        modes = [Mode(COLUMNS[0], installation.aws), *(Mode(name, ours, name) for name in COLUMNS[1:])]
         comparison = Comparison(modes, task_root, options, figures)
         try:
             for function in options.functions:
@@ -194,12 +200,6 @@ def headline(options: argparse.Namespace) -> str:
     )
     columns = "".join(f"{name:>{COLUMN_WIDTH}}" for name in COLUMNS)
     return f"{versions}\n{conditions}\n\n{'':{NAME_WIDTH}}{columns}"
-
-
-def show_progress(text: str) -> None:
-    """Show on a terminal what is being measured. Empty text removes the line."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def print_end(figures: Figures, *, as_json: bool) -> int:

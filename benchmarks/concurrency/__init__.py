@@ -1,0 +1,1 @@
+"""Several invocations at once in one environment, beside AWS's runtime."""

@@ -1,0 +1,1 @@
+"""Writes the tables and charts of docs/performance.md from the results in benchmarks/results."""
