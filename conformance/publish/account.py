@@ -22,9 +22,9 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
-from lambda_emulator.function import Function
-from lambda_emulator.function_url import FunctionUrl
-from lambda_emulator.invoke_api import InvokeApi
+from lambda_emulator.functions.function import Function
+from lambda_emulator.servers.function_url import FunctionUrl
+from lambda_emulator.servers.invoke_api import InvokeApi
 from moto.backends import get_backend  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from moto.server import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
     DomainDispatcherApplication,

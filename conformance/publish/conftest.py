@@ -12,8 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from conformance.publish.account import REGION, Account, copy_sources
-from conformance.publish.cases import ROOT
-from conformance.publish.harness import Harness
+from conformance.publish.harness import ROOT, Harness
 from conformance.sandbox import machine
 from conformance.sandbox.machine import Machine
 from conformance.suite import forget_settings

@@ -12,6 +12,7 @@ from conformance.expectations import Mismatch, shorten
 from conformance.publish.account import Account
 
 PATIENCE_S = 120
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @dataclass(frozen=True)

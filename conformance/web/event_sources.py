@@ -10,10 +10,13 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
+
+from lambda_emulator.sample_events.requests import Sender, alb_event, rest_event
+from lambda_emulator.sample_events.values import TIME
 
 Event = dict[str, Any]
-STAGE = "prod"
+CLIENT = "192.0.2.7"  # an address for documentation (RFC 5737)
 
 
 @dataclass(frozen=True)
@@ -45,55 +48,28 @@ def http_api(request: Request) -> Event:
 
 
 def rest_api(request: Request) -> Event:
-    """A REST API has the stage only in its address, decodes the query, and encodes all bodies in base64."""
+    """A REST API whose address has the stage, which encodes all bodies in base64."""
     domain = "id.execute-api.eu-west-1.amazonaws.com"
-    headers = _lists([("Host", domain), *_forwarded("https", "443", request), *request.headers])
-    parameters = _lists(parse_qsl(request.query, keep_blank_values=True))
-    return {
-        "resource": "/{proxy+}",
-        "path": request.path,
-        "httpMethod": request.method,
-        "headers": _last(headers),
-        "multiValueHeaders": headers,
-        "queryStringParameters": _last(parameters) or None,
-        "multiValueQueryStringParameters": parameters or None,
-        "pathParameters": {"proxy": request.path[1:]},
-        "stageVariables": None,
-        "requestContext": {
-            "resourcePath": "/{proxy+}",
-            "httpMethod": request.method,
-            "path": f"/{STAGE}{request.path}",
-            "stage": STAGE,
-            "protocol": "HTTP/1.1",
-            "domainName": domain,
-            "identity": {"sourceIp": "192.0.2.7"},
-            "requestId": "id",
-        },
-        **_body(request.body),
-    }
+    fields = [("Host", domain), *_forwarded("https", "443", request), *request.headers]
+    sender = Sender("id", domain, CLIENT, "conformance", "id", TIME)
+    body = base64.b64encode(request.body).decode()
+    event = rest_event(sender, request.method, request.target, fields, body, bool(body))
+    event["requestContext"]["path"] = f"/{event['requestContext']['stage']}{request.path}"
+    return event
 
 
 def balancer(request: Request) -> Event:
     """A load balancer keeps the last of repeated values, and does not decode the query."""
-    event = balancer_with_lists(request)
-    event["headers"] = _last(event.pop("multiValueHeaders"))
-    event["queryStringParameters"] = _last(event.pop("multiValueQueryStringParameters"))
-    return event
+    return _balancer(request, multi_value=False)
 
 
 def balancer_with_lists(request: Request) -> Event:
-    headers = [("host", "lb.example.com"), *_forwarded("http", "80", request), *request.headers]
-    pairs = [pair.partition("=") for pair in request.query.split("&") if pair]
-    return {
-        "requestContext": {
-            "elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/a/b"}
-        },
-        "httpMethod": request.method,
-        "path": request.path,
-        "multiValueQueryStringParameters": _lists([(name, value) for name, _, value in pairs]),
-        "multiValueHeaders": _lists([(name.lower(), value) for name, value in headers]),
-        **(_body(request.body) if request.body else {"body": "", "isBase64Encoded": False}),
-    }
+    return _balancer(request, multi_value=True)
+
+
+def _balancer(request: Request, *, multi_value: bool) -> Event:
+    fields = [("host", "lb.example.com"), *_forwarded("http", "80", request), *request.headers]
+    return alb_event(request.method, request.target, fields, request.body, multi_value=multi_value)
 
 
 EVENT_SOURCES: dict[str, Callable[[Request], Event]] = {
@@ -122,7 +98,7 @@ def _payload_2(request: Request, domain: str, path: str) -> Event:
                 "method": request.method,
                 "path": path,
                 "protocol": "HTTP/1.1",
-                "sourceIp": "192.0.2.7",
+                "sourceIp": CLIENT,
                 "userAgent": "conformance",
             },
             "requestId": "id",
@@ -138,7 +114,7 @@ def _payload_2(request: Request, domain: str, path: str) -> Event:
 
 def _forwarded(scheme: str, port: str, request: Request) -> list[tuple[str, str]]:
     length = [("content-length", str(len(request.body)))] if request.body else []
-    forwarded = [("x-forwarded-for", "192.0.2.7"), ("x-forwarded-proto", scheme), ("x-forwarded-port", port)]
+    forwarded = [("x-forwarded-for", CLIENT), ("x-forwarded-proto", scheme), ("x-forwarded-port", port)]
     return [*forwarded, *length]
 
 
@@ -151,7 +127,3 @@ def _lists(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
     for name, value in pairs:
         lists.setdefault(name, []).append(value)
     return lists
-
-
-def _last(lists: dict[str, list[str]]) -> dict[str, str]:
-    return {name: values[-1] for name, values in lists.items()}

@@ -20,7 +20,8 @@ TYPED = Path(__file__).resolve().parent / "typed"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 Collect = Callable[[Path], bool]  # writes modules to a folder; returns whether they have annotations
 # Otherwise pyright's wrapper would look for a newer version.
-ENVIRONMENT = {**os.environ, "MYPYPATH": str(ROOT / "runtime"), "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+PACKAGES = [str(ROOT / "runtime"), str(ROOT / "emulator")]
+ENVIRONMENT = {**os.environ, "MYPYPATH": os.pathsep.join(PACKAGES), "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
 
 
 def add_cases(suite: Suite[Place]) -> None:
@@ -32,13 +33,19 @@ def add_cases(suite: Suite[Place]) -> None:
 
 
 def copied(folder: Path) -> bool:
-    """Write the code that users copy to ``folder``, one module for each block; it has no annotations."""
+    """Write the code that users copy to ``folder``, one module for each block; it has no annotations.
+
+    A block that begins with a file's name is also a module of that name, which other blocks import.
+    """
     for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]:
         text = page.read_text("utf-8")
         for block in BLOCK.finditer(text):
             line = text.count("\n", 0, block.start()) + 1
             module = re.sub(r"\W", "_", str(page.relative_to(ROOT).with_suffix("")))
             (folder / f"{module}_line_{line}.py").write_text(block.group(1), "utf-8")
+            named = re.match(r"# (?:\w+/)*(\w+\.py)\n", block.group(1))
+            if named:
+                (folder / named.group(1)).write_text(block.group(1), "utf-8")
     for example in ROOT.glob("examples/*.py"):
         shutil.copy(example, folder)
     return False
@@ -62,10 +69,10 @@ def mypy(collect: Collect) -> Observation:
 def pyright(collect: Collect) -> Observation:
     with tempfile.TemporaryDirectory() as name:
         settings = {
-            "extraPaths": [str(ROOT / "runtime")],
+            "extraPaths": PACKAGES,
             "reportUnnecessaryTypeIgnoreComment": True,
             # Without django_functions.py, because Django has no annotations.
-            "strict": ["frameworks.py"] if collect(Path(name)) else [],
+            "strict": ["frameworks.py", "function_tests.py"] if collect(Path(name)) else [],
         }
         Path(name, "pyrightconfig.json").write_text(json.dumps(settings))
         version = run("pyright", ["--version"], name)  # needs Node.js

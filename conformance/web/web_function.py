@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
@@ -13,8 +14,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from lambda_emulator.function import Function
-from lambda_emulator.function_url import BUFFERED, RESPONSE_STREAM, FunctionUrl
+from lambda_emulator.functions.function import Function
+from lambda_emulator.servers.function_url import BUFFERED, RESPONSE_STREAM, FunctionUrl
 
 from conformance.expectations import Mismatch, shorten
 from conformance.web.event_sources import Event
@@ -75,21 +76,10 @@ class WebFunction:
         *,
         method: str = "GET",
         body: bytes | None = None,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Response:
         """Make a request and read the response as it arrives."""
-        connection = HTTPConnection(urlsplit(self.url.url).netloc, timeout=PATIENCE_S)
-        began = time.monotonic()
-        connection.request(method, target, body, headers or {})
-        raw = connection.getresponse()
-        response = Response(raw.status, raw.getheaders(), time.monotonic() - began)
-        try:
-            while piece := raw.read1(65_536):
-                response.pieces.append((time.monotonic() - began, piece))
-        except (IncompleteRead, ConnectionError):
-            response.cut_short = True
-        connection.close()
-        return response
+        return send(self.url.url, target, method=method, body=body, headers=headers)
 
     def payload(self, event: Event, by: str) -> bytes:
         """Return the payload of the handler that ``by`` names."""
@@ -102,6 +92,29 @@ class WebFunction:
         if result.function_error:
             return {"statusCode": payload["errorType"], "body": payload["errorMessage"]}
         return payload
+
+
+def send(
+    url: str,
+    target: str,
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Make a request and read the response as it arrives."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
+    began = time.monotonic()
+    connection.request(method, target, body, dict(headers or {}))
+    raw = connection.getresponse()
+    response = Response(raw.status, raw.getheaders(), time.monotonic() - began)
+    try:
+        while piece := raw.read1(65_536):
+            response.pieces.append((time.monotonic() - began, piece))
+    except (IncompleteRead, ConnectionError):
+        response.cut_short = True
+    connection.close()
+    return response
 
 
 def expect_pieces(response: Response, *pieces: bytes, apart_s: float = 0.1) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 import zipfile
-from pathlib import Path
 from typing import Any
 
 from conformance.expectations import Mismatch, expect, expect_in
 from conformance.publish import account as accounts
-from conformance.publish.harness import Harness
+from conformance.publish.harness import ROOT, Harness
 from conformance.publish.readme import Block, read_blocks
 from conformance.suite import Case, MissingRequirement, Observation, Suite, case
 
 ARN = r"arn:aws:lambda:eu-west-3:123456789012:layer:[A-Za-z0-9_-]+:1"
 ELSEWHERE = "OPTIONS='--region eu-west-3'"  # so that the README's commands start in a region without layers
 INTERPRETERS = ("python3.13-x86_64", "python3.13-arm64")
-ROOT = Path(__file__).resolve().parent.parent.parent
 PUBLISH = "make publish"
 FROM_ZERO = "README.md, from zero"
 TEMPLATE = "examples/template.yaml"

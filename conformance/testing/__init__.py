@@ -1,0 +1,1 @@
+"""The pytest plugin in a user's repository, and the page about tests."""

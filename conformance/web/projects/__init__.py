@@ -1,0 +1,1 @@
+"""Projects as their frameworks' documentation creates them, without a line for Lambda, and their cases."""
