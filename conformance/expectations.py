@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from lambda_emulator.function import Result
+from lambda_emulator.functions.function import Result
 
 PLATFORM_LINES = ("START ", "END ", "REPORT ", "INIT_REPORT ")
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lambda_emulator.configuration import NO_CREDENTIALS, Configuration, variables
+from lambda_emulator.functions.configuration import NO_CREDENTIALS, Configuration, variables
 
 from conformance.expectations import Mismatch, expect, expect_in, only_item
 from conformance.explore.harness import (

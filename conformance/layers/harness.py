@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lambda_emulator.function import Function
+from lambda_emulator.functions.function import Function
 
 from conformance.expectations import Mismatch
 from conformance.layers import system
@@ -208,7 +208,7 @@ class Harness:
             },
             timeout_s=60,
             init_timeout_s=60,
-            log=lambda data: self._log.append(data.decode("utf-8", "replace")),
+            log=lambda lines, _: self._log.append(lines.decode("utf-8", "replace")),
         )
 
     def invoke(

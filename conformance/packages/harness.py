@@ -11,6 +11,7 @@ from pathlib import Path
 
 from conformance.expectations import Mismatch, only_item
 from conformance.explore.engine import Engine
+from conformance.sandbox.machine import Machine, require_sandbox
 from conformance.suite import MissingRequirement
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -55,17 +56,28 @@ class Harness:
         sdist: Path = only_item("source distributions", sorted(self.built.glob("*.tar.gz")))
         return sdist
 
+    @cached_property
+    def machine(self) -> Machine:
+        """Return the sandbox that resembles Lambda."""
+        require_sandbox()
+        return Machine(self.folder / "machine")
+
     def build(self, source: Path, output: Path, *options: str) -> str:
         command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(output), *options]
         return self.run([*command, str(source)])
 
-    def run(self, command: Sequence[str | Path]) -> str:
+    def run(
+        self,
+        command: Sequence[str | Path],
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
         """Run a program and return its output. Raises Mismatch if it fails."""
-        environment = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
+        own = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
         done = subprocess.run(
             command,
-            cwd=self.folder,
-            env={**environment, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+            cwd=folder or self.folder,
+            env={**own, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

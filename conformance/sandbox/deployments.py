@@ -19,6 +19,7 @@ class Deployment:
     program: tuple[str, ...]  # and its arguments
     interpreter_at: str  # the folder that contains the interpreter's `bin` and `lib`
     bootstrap_at: str = "/opt"
+    packages_at: str = "/opt/python"  # a layer
     is_aws: bool = False  # AWS's runtime instead of ours
     handler_as_argument: bool = False  # a container image's CMD, instead of _HANDLER
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +41,11 @@ MANAGED = Deployment(
 )
 
 IMAGE = Deployment(
-    "container image", ("/opt/bootstrap",), interpreter_at="/usr/local", handler_as_argument=True
+    "container image",
+    ("/opt/bootstrap",),
+    interpreter_at="/usr/local",
+    packages_at=f"/usr/local/lib/{INTERPRETER}/site-packages",
+    handler_as_argument=True,
 )
 
 FUNCTION_ZIP = Deployment(

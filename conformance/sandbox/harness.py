@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lambda_emulator.function import Function
+from lambda_emulator.functions.function import Function
 
 from conformance.sandbox.deployments import LAMBDA_LIBRARIES, LAMBDA_PATH, OS_ONLY, Deployment
 from conformance.sandbox.machine import AWS_PACKAGES, PREFIX, Machine, origin
@@ -44,6 +44,7 @@ class Harness:
         task: Mapping[str, str] | None = None,
         opt: Mapping[str, str] | None = None,
         runtime: Mapping[str, str] | None = None,
+        packages: Path | None = None,
         environment: Mapping[str, str | None] | None = None,
         initialization_type: str = "on-demand",
         telemetry: bool = False,
@@ -51,7 +52,8 @@ class Harness:
         """A function in ``deployment``, to be used with ``with``.
 
         ``task``, ``opt`` and ``runtime`` are files below /var/task, /opt and /var/runtime: names and
-        contents. Those that begin with ``#!`` become executable.
+        contents. Those that begin with ``#!`` become executable. ``packages`` is a folder with installed
+        packages: the function's second layer or, in an image, those of its interpreter.
         """
         here = self._folder / str(len(self._functions))
         task_root, opt_folder, runtime_folder = here / "task", here / "opt", here / "runtime"
@@ -73,6 +75,9 @@ class Harness:
                 mounts.append((PREFIX / name, f"/opt/{name}"))
         else:
             mounts.append((PREFIX, deployment.interpreter_at))
+        if packages is not None:
+            (opt_folder / "python").mkdir(exist_ok=True)
+            mounts.append((packages, deployment.packages_at))
         variables: dict[str, str | None] = {
             "LAMBDA_TASK_ROOT": "/var/task",
             "PATH": LAMBDA_PATH,

@@ -25,6 +25,8 @@ INTERPRETER = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 PREFIX = Path(sys.base_prefix)  # this interpreter, with its standard library
 # AWS's runtime and its dependencies, if installed.
 AWS_PACKAGES = ("awslambdaric", "simplejson", "snapshot_restore_py", "runtime_client")
+# Libraries that wheels (manylinux, PEP 600) may expect, and that Lambda's root has.
+WHEELS_NEED = ("libdl.so.2", "libgcc_s.so.1", "libpthread.so.0", "librt.so.1")
 DEVICES = ("null", "zero", "random", "urandom")
 MOUNT_POINTS = ("dev", "opt", "proc", "tmp", "usr/local", "var/lang", "var/runtime", "var/task")
 
@@ -63,7 +65,11 @@ class Machine:
         self._unzip_layer(folder / "lambda.zip")
 
     def command(self, mounts: Iterable[tuple[Path, str]], program: Sequence[str]) -> list[str]:
-        """Return the command for ``program`` in the sandbox. ``mounts``: folders, and their places in it."""
+        """Return the command for ``program`` in the sandbox. ``mounts``: folders, and their places in it.
+
+        Without --die-with-parent, for which the thread that started the sandbox is the parent: it may be one
+        that serves a single connection of a client.
+        """
         words = ["bwrap", "--ro-bind", str(self.root), "/"]
         for source, target in mounts:
             words += ["--ro-bind", str(source), target]
@@ -73,7 +79,7 @@ class Machine:
         for link, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
             words += ["--symlink", f"/proc/self/fd{target}", f"/dev/{link}"]
         words += ["--remount-ro", "/dev", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
-        words += ["--uid", USER_ID, "--gid", GROUP_ID, "--die-with-parent", "--chdir", "/var/task", "--"]
+        words += ["--uid", USER_ID, "--gid", GROUP_ID, "--chdir", "/var/task", "--"]
         return words + list(program)
 
     def _build_root(self) -> None:
@@ -89,6 +95,7 @@ class Machine:
         listing = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True).stdout
         found = {Path(path) for path in re.findall(r"=> (/\S+)", listing)}
         folder = next(path.parent for path in found if path.name == "libc.so.6")
+        found.update(folder / name for name in WHEELS_NEED)
         for library in found:
             _copy(library, self.root / folder.relative_to("/") / library.name)
         for loader in set(re.findall(r"^\s+(/\S+) \(0x", listing, re.MULTILINE)):

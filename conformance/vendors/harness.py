@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lambda_emulator.function import Function, Result
+from lambda_emulator.functions.function import Function, Result
 
 from conformance.expectations import Mismatch
 from conformance.suite import Case, MissingRequirement, Observation, declare, installed_version

@@ -1,6 +1,6 @@
 """Thousands of invocations by 32 callers in each mode: everything belongs to its invocation, nothing leaks.
 
-CONCURRENCY_INVOCATIONS sets their number in each mode; `make soak` uses 10,000.
+CONCURRENCY_INVOCATIONS sets their number in each mode; `make test-repeatedly` uses 10,000.
 """
 
 from __future__ import annotations

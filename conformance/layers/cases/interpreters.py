@@ -12,7 +12,7 @@ import sys
 import time
 import zipfile
 
-from lambda_emulator.function import Function
+from lambda_emulator.functions.function import Function
 
 from conformance.expectations import Mismatch, expect, expect_in
 from conformance.layers.harness import VERSION, Harness

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import tarfile
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -15,9 +16,10 @@ from conformance.layers import system
 from conformance.layers.cases.failures import requirements, tool, wheel
 from conformance.layers.harness import VERSION, Harness, for_this_computer
 from conformance.suite import MissingRequirement, Observation, case
-from tools.test_all import find_interpreters
+from tools.build import pythons
 
 GROUP = "Packages"
+FILES = "_frozen_importlib_external"  # the module of the loader for files
 
 MULTIPLY = """\
 import numpy
@@ -68,9 +70,9 @@ def reproducible(harness: Harness) -> Observation:
     path = wheel(folder, "py3-none-any")
     listed = folder / "requirements.txt"
     listed.write_text(f"mine @ {path.as_uri()}\n")
-    pythons = [program for kind, version, program in find_interpreters() if kind == "cpython"]
+    programs = [program for kind, version, program in pythons.find_all() if kind == "cpython"]
     own = os.path.realpath(sys.executable)
-    others = [program for program in pythons if os.path.realpath(program) != own]
+    others = [program for program in programs if os.path.realpath(program) != own]
     first = built_by(harness, sys.executable, listed)
     for python in [*others[:1], sys.executable]:
         expect(f"the same bytes with {python}", built_by(harness, python, listed) == first, True)
@@ -78,54 +80,37 @@ def reproducible(harness: Harness) -> Observation:
     return f"{len(others[:1]) + 1} interpreters"
 
 
-# Builds a wheel of the module beside it, with the standard library only (PEP 517).
-BACKEND = """\
-import zipfile
-
-def build_wheel(folder, config_settings=None, metadata_directory=None):
-    name, info = "shared-1.0-py3-none-any.whl", "shared-1.0.dist-info"
-    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
-        wheel.write("shared.py")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: shared\\nVersion: 1.0\\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        wheel.writestr(f"{info}/RECORD", "".join(f"{file},,\\n" for file in wheel.namelist()))
-    return name
-
-build_editable = build_wheel
-"""
-PROJECT = """\
-[project]
-name = "shared"
-version = "1.0"
-
-[build-system]
-requires = []
-build-backend = "backend"
-backend-path = ["."]
-"""
+@case(GROUP, "nothing in the requirements is built, with uv and with pip")
+def nothing_built(harness: Harness) -> Observation:
+    folder = harness.new_folder()
+    (folder / "mine").mkdir()
+    (folder / "mine/setup.py").write_text(f"open({str(folder / 'built')!r}, 'w')\n")
+    (folder / "mine/mine.py").write_text("x = 1\n")
+    with tarfile.open(folder / "mine-1.0.tar.gz", "w:gz") as archive:
+        archive.add(folder / "mine", "mine-1.0")
+    listed = folder / "requirements.txt"
+    for line in ("./mine", "-e ./mine", "./mine-1.0.tar.gz", f"mine @ {(folder / 'mine').as_uri()}"):
+        listed.write_text(f"{line}\n")
+        for version in ("3.13", "3.13t"):  # with uv; with pip, as uv cannot choose the ABI
+            outcome = harness.run([*tool("dependencies"), listed, "--python", version, "--arch", "x86_64"])
+            expect(f"exit status with {line}", outcome.status, 2)
+    expect("code that ran", (folder / "built").exists(), False)
+    return "refused"
 
 
 @case(GROUP, "relative paths in the requirements are relative to the folder of the file")
 def relative_paths(harness: Harness) -> Observation:
     folder = harness.new_folder()
-    for name, text in {
-        "shared/pyproject.toml": PROJECT,
-        "shared/backend.py": BACKEND,
-        "shared/shared.py": "x = 1\n",
-        "more/other.txt": "-c limits.txt\n./wheels/mine-1.0-py3-none-any.whl\n",
-        "more/limits.txt": "mine == 1.0\n",
-    }.items():
-        path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
+    (folder / "more").mkdir()
+    (folder / "more/other.txt").write_text("-c limits.txt\n./wheels/mine-1.0-py3-none-any.whl\n")
+    (folder / "more/limits.txt").write_text("mine == 1.0\n")
     (folder / "wheels").mkdir()
     wheel(folder / "wheels", "py3-none-any")
     listed = folder / "requirements.txt"
-    for own in ("./shared", "-e ./shared"):
-        listed.write_text(f"{own}\n-r more/other.txt\n")
-        with zipfile.ZipFile(BytesIO(built_by(harness, sys.executable, listed))) as layer:
-            found = [name for name in layer.namelist() if name.endswith(".py")]
-        expect(f"modules with {own}", found, ["python/mine.py", "python/shared.py"])
+    listed.write_text("-r more/other.txt\n")
+    with zipfile.ZipFile(BytesIO(built_by(harness, sys.executable, listed))) as layer:
+        found = [name for name in layer.namelist() if name.endswith(".py")]
+    expect("modules", found, ["python/mine.py"])
     return ", ".join(found)
 
 
@@ -139,3 +124,28 @@ def by_another_implementation(harness: Harness) -> Observation:
     wheel(folder, f"{tag}-{tag}-manylinux2014_{system.OWN.machine}")
     built_by(harness, pypy, requirements(folder))
     return pypy
+
+
+@case(GROUP, "a package comes from the bundle of its layer, but not if the layer or the function replaces it")
+def bundle(harness: Harness) -> Observation:
+    folder = harness.new_folder()
+    wheel(folder, "py3-none-any")
+    app = "import mine\n\ndef handler(*_):\n    return [type(mine.__loader__).__module__, mine.x]\n"
+    settings: dict[str, object] = {"TASK_ROOT": harness.task({"app.py": app})}
+    settings |= {"BUNDLE": 1, "HANDLER": "app.handler", "REQUIREMENTS": requirements(folder)}
+    layer = harness.build("bundled", "dist-deps", {**for_this_computer(), **settings})
+    found = []
+    for what, its_layer, its_files, expected in (
+        ("the same layer", {}, {}, ["lambda_runtime.bundle", 1]),
+        ("another layer", {"mine-1.0.dist-info/RECORD": "", "mine.py": "x = 22\n"}, {}, [FILES, 22]),
+        ("a layer that replaces only the module", {"mine.py": "x = 22\n"}, {}, [FILES, 22]),
+        ("the function's own module", {}, {"mine.py": "x = 333\n"}, [FILES, 333]),
+    ):
+        opt = harness.unzip(harness.layer(), harness.interpreter(), layer)
+        for name, text in its_layer.items():
+            (opt / "python" / name).write_text(text)
+            shutil.rmtree(opt / "python/__pycache__", ignore_errors=True)
+        task = harness.task({"app.py": app, **its_files})
+        expect(what, harness.invoke(opt, task, {}, "app.handler"), expected)
+        found.append(what)
+    return ", ".join(found)

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from pathlib import Path
 
-from lambda_emulator.function import Function
+from lambda_emulator.functions.function import Function
 
 from conformance.expectations import expect, expect_in, value
 from conformance.packages.harness import ROOT, Harness
 from conformance.suite import MissingRequirement, Observation, case
-from tools import test_all
+from tools.build import pythons
 
 BUILD = "python -m build"
 INSTALL = "pip install"
@@ -42,7 +43,7 @@ def all_three(harness: Harness) -> Observation:
     return ", ".join(names)
 
 
-@case(BUILD, "the wheel has one package, its py.typed, and needs only Python 3.8")
+@case(BUILD, "the wheel has two packages, their py.typed and a command, and needs only Python 3.8")
 def what_is_in_the_wheel(harness: Harness) -> Observation:
     with zipfile.ZipFile(harness.wheel) as archive:
         names = archive.namelist()
@@ -50,10 +51,13 @@ def what_is_in_the_wheel(harness: Harness) -> Observation:
             archive.read(next(name for name in names if name.endswith(".dist-info/METADATA")))
         )
     tops = {name.split("/")[0] for name in names}
-    expect("what is installed", {top for top in tops if not top.endswith(".dist-info")}, {"lambda_runtime"})
-    expect("py.typed", "lambda_runtime/py.typed" in names, True)
-    runtime = ROOT / "runtime"
-    modules = {str(path.relative_to(runtime)) for path in runtime.glob("lambda_runtime/**/*.py")}
+    packages = {"lambda_emulator": ROOT / "emulator", "lambda_runtime": ROOT / "runtime"}
+    expect("what is installed", {top for top in tops if not top.endswith(".dist-info")}, set(packages))
+    modules = set()
+    for name, folder in packages.items():
+        expect(f"{name}/py.typed", f"{name}/py.typed" in names, True)
+        modules |= {str(path.relative_to(folder)) for path in folder.glob(f"{name}/**/*.py")}
+    expect("the page", "lambda_emulator/servers/page.html" in names, True)
     installed = {name for name in names if name.endswith(".py")}
     expect("the modules", installed, modules)
     expect("Requires-Python", metadata["Requires-Python"], ">=3.8")
@@ -106,6 +110,18 @@ def installed(harness: Harness) -> Observation:
     return ", ".join(packages)
 
 
+@case(INSTALL, "the command lambda-emulator invokes a function, from any folder")
+def command(harness: Harness) -> Observation:
+    program = Path(environment(harness)).with_name("lambda-emulator")
+    words: list[str | Path] = [program, "run", "--handler", "hello.handler", "--task-root", "examples"]
+    output = harness.run([*words, "--event", '{"name": "Ada"}'], folder=harness.source)
+    expect("its response", json.loads(output.splitlines()[-1]), HELLO)
+    explained = subprocess.run([program, "run"], capture_output=True, text=True)
+    expect("exit status without a handler", explained.returncode, 2)
+    expect_in("what it says then", "--handler FILE.FUNCTION", explained.stderr)
+    return output.splitlines()[-1]
+
+
 @case(INSTALL, "pip install . does not change the source folder")
 def source_is_left_alone(harness: Harness) -> Observation:
     source = harness.folder / "untouched"
@@ -155,7 +171,7 @@ def environment(harness: Harness) -> str:
 @case(INSTALL, "every Python on this machine, from 3.8 on, responds with the same wheel")
 def every_python(harness: Harness) -> Observation:
     versions = []
-    for kind, version, python in test_all.find_interpreters():
+    for kind, version, python in pythons.find_all():
         target = harness.folder / "target"
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target"]
         if not target.exists():

@@ -18,7 +18,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from lambda_emulator.function import Function
+from lambda_emulator.functions.function import Function, Result
 
 from conformance.expectations import Mismatch, expect, value
 from conformance.explore import trees
@@ -27,10 +27,10 @@ from conformance.packages.harness import Harness
 from conformance.sandbox.machine import INTERPRETER
 from conformance.servers import ROOT, free_port
 from conformance.suite import MissingRequirement, Observation, Suite
-from tools.test_all import find_interpreters
+from tools.build import pythons
 
 AWS_EMULATOR = ROOT / ".environments" / "conformance" / "bin" / "aws-lambda-rie"
-FETCHED = ROOT / ".pythons"  # by tools/debian_pythons.sh
+FETCHED = (ROOT / ".pythons").resolve()  # by tools/debian_pythons.sh
 LOCALE = Path("/usr/lib/locale/C.utf8")  # of Debian's C library
 RECIPES = ("debian", "alpine", "pypy")
 HELLO = {"message": "Hello, Ada!"}
@@ -69,9 +69,12 @@ def image(harness: Harness, recipe: str) -> str:
 
 
 def base_image(harness: Harness, recipe: str) -> str:
-    given = harness.bases.get(recipe, "")
+    """Return the name of the recipe's base, after creating it once if it is a substitute."""
+    name, given = f"localhost/base/{recipe}", harness.bases.get(recipe, "")
     if given and not Path(given).is_dir():
         return given
+    if name in harness.images:
+        return name
     tree = Path(tempfile.mkdtemp(dir=harness.folder, prefix=f"{recipe}-"), "root")
     if given:
         subprocess.run(["cp", "--archive", given, tree], check=True)  # keeps devices
@@ -88,8 +91,8 @@ def base_image(harness: Harness, recipe: str) -> str:
     for wheel in build_system(harness).iterdir():
         shutil.copy(wheel, tree / "wheels")
     (tree / "etc" / "pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
-    name = f"localhost/base/{recipe}"
     harness.engine.import_tree(tree, name, f"ENV {environment}")
+    harness.images[name] = 0
     return name
 
 
@@ -104,11 +107,12 @@ def debian_stand_in(tree: Path) -> str:
 
 def pypy_stand_in(tree: Path) -> str:
     """Create the same with this machine's newest PyPy instead of CPython."""
-    found = [program for kind, _, program in find_interpreters() if kind == "pypy"]
+    found = [program for kind, _, program in pythons.find_all() if kind == "pypy"]
     if not found:
         raise MissingRequirement("PyPy is not installed (Debian's package: pypy3)")
     ask = "import os, sysconfig; print(os.path.dirname(os.__file__), sysconfig.get_path('purelib'))"
-    library, site_packages = map(Path, subprocess.check_output([found[-1], "-c", ask], text=True).split())
+    paths = subprocess.check_output([found[-1], "-c", ask], text=True).split()
+    library, site_packages = (Path(path).resolve() for path in paths)
     shutil.move(trees.os_only(tree.with_name("machine")), tree)
     program = Path(found[-1]).resolve()
     if FETCHED in program.parents:  # it includes its C library and all others
@@ -152,26 +156,31 @@ def build_system(harness: Harness) -> Path:
 def with_our_emulator(harness: Harness, recipe: str) -> Observation:
     """Start the unchanged image, with our emulator as its Runtime API."""
     name = image(harness, recipe)
+    function, (first, second) = invoke_twice(harness, name)
+    expect("its responses", [value(first), value(second)], [HELLO, HELLO])
+    if "function greets Ada" not in function.log_text():
+        raise Mismatch(f"the log lacks the function's output: {function.log_text()}")
+    init_ms = first.report.init_ms or 0
+    return f"built in {harness.images[name]:.0f} s; container and init phase {init_ms:.0f} ms"
+
+
+def invoke_twice(harness: Harness, name: str) -> tuple[Function, list[Result]]:
+    """Start an image with our emulator as its Runtime API; return the ended function and the results."""
     variables = [word for variable in PASSED_ON for word in ("--env", variable)]
     with tempfile.TemporaryDirectory() as folder:
         function = Function(
-            "hello.handler",
+            "named.in_cmd",
             folder,
             command=[harness.engine.podman, "run", *LIKE_LAMBDA, *variables, name],
-            name=recipe,
+            other_users=True,
             timeout_s=20,
             init_timeout_s=60,
         )
         try:
             with function:
-                first, second = function.invoke(EVENT), function.invoke(EVENT)
+                return function, [function.invoke(EVENT), function.invoke(EVENT)]
         finally:
             harness.engine.end_containers()
-    expect("its responses", [value(first), value(second)], [HELLO, HELLO])
-    if f"{recipe} greets Ada" not in function.log_text():
-        raise Mismatch(f"the log lacks the function's output: {function.log_text()}")
-    init_ms = first.report.init_ms or 0
-    return f"built in {harness.images[name]:.0f} s; container and init phase {init_ms:.0f} ms"
 
 
 def with_aws_emulator(harness: Harness, recipe: str) -> Observation:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from lambda_emulator.function import Function
+from lambda_emulator.functions.function import Function
 
 from conformance.expectations import Mismatch, expect, value
 from conformance.sandbox.deployments import AWS_MANAGED, IMAGE, MANAGED, OS_ONLY, Deployment

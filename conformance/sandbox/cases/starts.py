@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from conformance.expectations import error, expect, expect_in, value
+from conformance.expectations import Mismatch, error, expect, expect_in, value
 from conformance.sandbox.deployments import FUNCTION_ZIP, IMAGE, MANAGED, OS_ONLY, OURS, Deployment
 from conformance.sandbox.harness import Harness, case
 from conformance.sandbox.machine import INTERPRETER
@@ -40,6 +40,24 @@ def hello(harness: Harness, deployment: Deployment) -> Observation:
         value(result)
         expect("exit status", function.exit_status, None)
     return result.payload.decode()
+
+
+@case(GROUP, "with the zip of make dist, it compiles no module of the runtime", (OS_ONLY, MANAGED, IMAGE))
+def compiles_nothing(harness: Harness, deployment: Deployment) -> Observation:
+    """Count with -v what a whole invocation loads from bytecode and from source."""
+    source = "def handler(event, context): return 'hello'\n"
+    environment = {"PYTHONVERBOSE": "1"}
+    with harness.start(
+        deployment, "app.handler", task={"app.py": source}, environment=environment
+    ) as function:
+        value(function.invoke())
+        lines = function.log_text().splitlines()
+    loaded = [line for line in lines if line.startswith("# code object from ")]
+    ours = [line for line in loaded if "/opt/runtime/" in line]
+    expect("compiled", [line for line in ours if ".pyc" not in line], [])
+    if not ours:
+        raise Mismatch("no module has been loaded from bytecode")
+    return f"{len(ours)} modules from bytecode"
 
 
 @case(GROUP, "as on Lambda: user, folders, only /tmp is writable, no shared memory", OURS)

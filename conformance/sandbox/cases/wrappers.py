@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from lambda_emulator.function import Function
+from lambda_emulator.functions.function import Function
 
 from conformance.expectations import error, expect, expect_in, lines, only_item, value
 from conformance.sandbox.deployments import FUNCTION_ZIP, IMAGE, MANAGED, OS_ONLY, Deployment

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lambda_emulator.function import Function, Result
+from lambda_emulator.functions.function import Function, Result
 
 from conformance.expectations import error, expect, expect_in, only_item, value
 from conformance.suite import Observation
