@@ -15,6 +15,7 @@ from lambda_emulator.functions.invocation import Call
 from tests.emulator.test_concurrency import ConcurrencyTestCase
 from tests.emulator.test_emulator_shutdown import EXTENSION
 from tests.emulator.test_emulator_streaming import STREAMING
+from tests.support import PYPY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ class AnEnvironment(ManagedTestCase):
             log=lambda lines, _: time.sleep(0.002),  # the pipe is never empty
         )
         for _ in range(3):
-            self.assertIsNone(self.callers.submit(function.invoke, b'""').result(8).function_error)
+            self.assertIsNone(self.callers.submit(function.invoke, b'""').result(30).function_error)
 
     def test_logs_objects_for_each_invocation(self) -> None:
         function = self.start("work()")
@@ -330,6 +331,8 @@ class TheRuntime(ManagedTestCase):
     """This repository's runtime on it."""
 
     def test_serves_many_callers(self) -> None:
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(1e-4 if PYPY else 1e-6)  # so that threads also stop between two counts that belong together
         (self.folder / "hello.py").write_text(
             "import os\n"
             "def handler(event, context):\n"
@@ -340,7 +343,7 @@ class TheRuntime(ManagedTestCase):
         function.start()
 
         def call(number: int) -> None:
-            for turn in range(60):
+            for turn in range(200):
                 trace, event = f"Root={number}-{turn}", f"[{number}, {turn}]".encode()
                 # Like a client over HTTP, do not wait until the invocation has been reported.
                 result = function.call(Call(event, trace_id=trace))

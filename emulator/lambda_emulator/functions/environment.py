@@ -176,8 +176,9 @@ class Environment:
         """Whether an event can be handled now, or would explain why none can. Read with the pool's lock."""
         if not isinstance(self.api, ManagedRuntimeApi):
             return not self.active
-        promised = sum(not invocation.delivered for invocation in self.active)
-        waits = self.init_outcome != COMPLETED or self.api.closed or self.api.waiting > promised
+        with self.api.changed:  # a slot receives its event between the two counts otherwise
+            promised = sum(not invocation.delivered for invocation in self.active)
+            waits = self.init_outcome != COMPLETED or self.api.closed or self.api.waiting > promised
         return waits and self.has_room_soon
 
     @property

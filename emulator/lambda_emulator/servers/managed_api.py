@@ -78,7 +78,8 @@ class ManagedRuntimeApi(RuntimeApi):
             self.state = READY
             self.waiting += 1
             self.changed.notify_all()
-            self._on_room()
+        self._on_room()  # without the lock, because whoever looks for room holds the pool's and needs this one
+        with self.changed:
             self.changed.wait_for(lambda: self._offered or self.abandoned)
             self.waiting -= 1
             if self.abandoned or request.client_has_left():
