@@ -128,6 +128,16 @@ def can_count_system_calls() -> bool:
     return works("strace", "-o", os.devnull, "true")
 
 
+def traced_calls(log: str) -> Counter[str]:
+    """Count the system calls in the output of ``strace -f -o log``.
+
+    A call during which another thread is traced has two lines: the second, ``<... recvfrom resumed>``, does
+    not count.
+    """
+    text = Path(log).read_text(encoding="utf-8", errors="replace")
+    return Counter(re.findall(r"(?m)^\d+ +(\w+)\(", text))
+
+
 class Harness:
     """A folder with a copy of the runtime, the scripts, and bytecode for all of them."""
 
@@ -208,9 +218,7 @@ class Harness:
         """Count the system calls of ``command`` without an invocation, and without those of the allocator."""
         log = f"{self.folder}/strace.log"
         self.run(["strace", "-f", "-o", log, *command], 0)
-        text = Path(log).read_text(encoding="utf-8", errors="replace")
-        names = re.findall(r"(?m)^\d+ +(?:<\.\.\. )?(\w+)", text)
-        return Counter(name for name in names if name not in _NOT_COUNTED)
+        return Counter(name for name in traced_calls(log).elements() if name not in _NOT_COUNTED)
 
 
 class Run:

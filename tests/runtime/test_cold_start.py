@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import subprocess
 import sys
 import tempfile
 import unittest
-from collections import Counter
 
+from tests.costs import can_count_system_calls, traced_calls
 from tests.support import BOOTSTRAP, PYPY, ROOT, FunctionTestCase, accepted, event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import Counter
 
 # The modules that may be loaded in addition to those of the interpreter: our own, and these.
 OUR_OWN = {
@@ -56,14 +58,6 @@ RECORD = """
 # The same without the runtime. -S excludes modules that `site` or a .pth file loads; otherwise one that the
 # runtime also loads could go unnoticed.
 BARE = "import io, os, sys; loaded = sorted(sys.modules); import json; print(json.dumps(loaded))"
-
-
-def can_trace() -> bool:
-    """Return whether strace works here: containers may forbid it."""
-    try:
-        return subprocess.run(["strace", "-o", os.devnull, "true"], stderr=subprocess.DEVNULL).returncode == 0
-    except OSError:
-        return False
 
 
 class Modules(FunctionTestCase):
@@ -157,16 +151,15 @@ class SystemCalls(FunctionTestCase):
         with tempfile.NamedTemporaryFile() as trace:
             strace = ["strace", "-f", "-o", trace.name]
             self.play(*replies, command=[*strace, sys.executable, "-B", str(BOOTSTRAP)])
-            names = re.findall(r"(?m)^\d+ +(?:<\.\.\. )?(\w+)", trace.read().decode("utf-8", "replace"))
-        return Counter(names)
+            return traced_calls(trace.name)
 
-    @unittest.skipUnless(can_trace(), "needs strace, and the permission to use it")
+    @unittest.skipUnless(can_count_system_calls(), "needs strace, and the permission to use it")
     def test_an_invocation_needs_ten(self) -> None:
         few, many = self.counts(20), self.counts(70)
         few.pop("sched_yield", None)
         many.pop("sched_yield", None)  # CPython 3.13t, while it waits for the lock of a stream that it holds
         # Pauses of the garbage collector and of other threads add some that are not of each invocation.
-        found = {name: (many[name] - few[name]) // 50 for name in many}
+        found = {name: round((many[name] - few[name]) / 50) for name in many}
         self.assertEqual({name: number for name, number in found.items() if number > 0}, self.EXPECTED)
 
 
