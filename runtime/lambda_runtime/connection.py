@@ -5,6 +5,8 @@ This is where the runtime waits for events.
 
 from __future__ import annotations
 
+import sys
+
 import _socket  # `socket` imports enum and selectors, which take twice as long as the interpreter's own start
 
 from . import http1
@@ -23,6 +25,9 @@ RECEIVE_BYTES = 65536
 SOL_SOCKET = _socket.SOL_SOCKET
 SO_COOKIE = 57  # a number that no other socket of this system has, since Linux 4.6 (asm-generic/socket.h)
 JOINED_BYTES = 65536  # below this, head and body are sent as one piece
+LARGE_BYTES = 131072  # blocks of this size are mapped by glibc's malloc (mallopt(3), M_MMAP_THRESHOLD)
+KEPT_BLOCK_BYTES = 16_777_216
+_keeps_large_blocks = False
 
 
 class ApiSocket(Socket):
@@ -159,6 +164,8 @@ class Connection:
             # A signal handler may have raised. The rest of this response must not be read as the next one.
             self.close()
             raise
+        if len(body) >= LARGE_BYTES or len(response.body) >= LARGE_BYTES:
+            keep_large_blocks()
         if not (sent and response.keep_alive):
             self.close()
         return response
@@ -181,6 +188,22 @@ class Connection:
                     raise
                 return False
         return True
+
+
+def keep_large_blocks() -> None:
+    """Let malloc keep the memory of freed blocks, up to 32 MB, so that the next event finds it.
+
+    Otherwise each event gets new pages, and a page fault for each takes longer than its decoding. When glibc
+    frees a mapped block, it uses the heap from then on for blocks of up to this size, and keeps twice as much
+    free. The block that is freed here is never used, so it takes no memory.
+    """
+    global _keeps_large_blocks
+    if not _keeps_large_blocks and sys.implementation.name == "cpython":  # PyPy would fill the block
+        _keeps_large_blocks = True
+        try:
+            bytes(KEPT_BLOCK_BYTES)
+        except MemoryError:
+            pass
 
 
 def has_input(sock: Socket) -> bool:

@@ -181,6 +181,7 @@ def handle_event_request(
     try:
         context = LambdaContext(invocation, log)
         event = codec.decode_event(invocation.event, invocation.content_type)
+        invocation.event = b""  # the function can use its memory
         result = handler(event, context)
         if invocation.stream is None:  # otherwise the handler has streamed it
             body, content_type = codec.encode_response(result)

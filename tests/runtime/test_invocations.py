@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import sys
+import sysconfig
 import time
 import unittest
 
@@ -410,6 +412,37 @@ class Surroundings(FunctionTestCase):
             self.error(function, "fail")
         self.assertLess(after_some - before, 8192 if PYPY else 1024)  # KiB
         self.assertLess(self.call(function) - after_some, 8192 if PYPY else 1024)
+
+    @unittest.skipUnless(platform.libc_ver()[0] == "glibc" and not PYPY, "other allocators do as they like")
+    @unittest.skipIf(sysconfig.get_config_var("Py_GIL_DISABLED"), "has its own allocator")
+    def test_large_events_reuse_the_memory_of_earlier_ones(self) -> None:
+        function = self.start(
+            """
+            import resource
+            faults = []
+            def handler(event, context):
+                faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+                return faults if event is None else event
+            """
+        )
+        text = "0123456789" * 100_000
+        for _ in range(20):
+            self.assertEqual(text, self.call(function, text))
+        before, after = self.call(function, None)[-11:-1:9]
+        self.assertLess((after - before) / 9, 50)  # a new block of this size has 245 pages
+
+    @unittest.skipIf(PYPY, "has no _tracemalloc")
+    def test_the_bytes_of_an_event_are_released_before_the_handler_is_called(self) -> None:
+        function = self.start(
+            """
+            import _tracemalloc
+            def handler(event, context):
+                return _tracemalloc.get_traced_memory()[0]
+            """,
+            environment={"PYTHONTRACEMALLOC": "1"},
+        )
+        before = self.call(function, "")
+        self.assertLess(self.call(function, "0123456789" * 100_000) - before, 1_500_000)
 
     def test_a_signal_while_waiting_runs_the_functions_handler_and_no_event_is_lost(self) -> None:
         function = self.start(
