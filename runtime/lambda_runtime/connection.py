@@ -5,9 +5,8 @@ This is where the runtime waits for events.
 
 from __future__ import annotations
 
-import sys
-
 import _socket  # `socket` imports enum and selectors, which take twice as long as the interpreter's own start
+import sys
 
 from . import http1
 from .errors import ConnectionLost, RuntimeApiError
@@ -24,8 +23,8 @@ CONNECT_TIMEOUT_S = 5
 RECEIVE_BYTES = 65536
 SOL_SOCKET = _socket.SOL_SOCKET
 SO_COOKIE = 57  # a number that no other socket of this system has, since Linux 4.6 (asm-generic/socket.h)
-JOINED_BYTES = 65536  # below this, head and body are sent as one piece
-LARGE_BYTES = 131072  # blocks of this size are mapped by glibc's malloc (mallopt(3), M_MMAP_THRESHOLD)
+LARGE_BYTES = 131_072  # for such a block, glibc's malloc maps new pages (mallopt(3), M_MMAP_THRESHOLD)
+JOINED_BYTES = LARGE_BYTES - 1024  # shorter data is sent in one piece with the head, or the frame of a chunk
 KEPT_BLOCK_BYTES = 16_777_216
 _keeps_large_blocks = False
 

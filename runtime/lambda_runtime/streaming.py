@@ -14,6 +14,7 @@ streaming for Lambda proxy integrations" of API Gateway.
 from __future__ import annotations
 
 from . import codec, http1
+from .connection import JOINED_BYTES
 from .errors import Fault
 from .process_exit import stop_child
 from .stdlib_import import load_stdlib
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 BYTES = "application/octet-stream"
 HTTP_RESPONSE = "application/vnd.awslambda.http-integration-response"
 PRELUDE_LIMIT_BYTES = 16_384  # API Gateway does not look for the NULs after this many bytes
-JOINED_BYTES = 65_536  # a chunk below this size is sent in one piece with its framing
 # Go's net/http reads trailers through a buffer of 4 KiB and drops the connection if they are longer. With
 # AWS's emulator, a body of 4,000 bytes works and one of 4,080 does not.
 TRAILERS_LIMIT_BYTES = 3_800

@@ -332,7 +332,8 @@ class TheRuntime(ManagedTestCase):
 
     def test_serves_many_callers(self) -> None:
         self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
-        sys.setswitchinterval(1e-4 if PYPY else 1e-6)  # so that threads also stop between two counts that belong together
+        # So that threads also stop between two counts that belong together.
+        sys.setswitchinterval(1e-4 if PYPY else 1e-6)
         (self.folder / "hello.py").write_text(
             "import os\n"
             "def handler(event, context):\n"
