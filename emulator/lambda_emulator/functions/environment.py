@@ -6,7 +6,6 @@ An environment serves many invocations: one after the other, or on managed insta
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -388,8 +387,10 @@ def _die_with_the_emulator(prctl: Callable[..., int], emulator: int) -> None:
 
 def _find_prctl() -> Callable[..., int] | None:
     try:
+        import ctypes  # some Pythons are built without it
+
         return ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-    except (OSError, AttributeError):  # no C library that can be loaded
+    except (ImportError, OSError, AttributeError):  # or no C library can be loaded
         return None
 
 
