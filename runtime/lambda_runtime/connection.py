@@ -8,7 +8,7 @@ from __future__ import annotations
 import _socket  # `socket` imports enum and selectors, which take twice as long as the interpreter's own start
 import sys
 
-from . import http1
+from . import http1, process_exit
 from .errors import ConnectionLost, RuntimeApiError
 from .process_exit import sleep, stop_child
 from .stdlib_import import load_stdlib
@@ -25,8 +25,7 @@ SOL_SOCKET = _socket.SOL_SOCKET
 SO_COOKIE = 57  # a number that no other socket of this system has, since Linux 4.6 (asm-generic/socket.h)
 LARGE_BYTES = 131_072  # for such a block, glibc's malloc maps new pages (mallopt(3), M_MMAP_THRESHOLD)
 JOINED_BYTES = LARGE_BYTES - 1024  # shorter data is sent in one piece with the head, or the frame of a chunk
-KEPT_BLOCK_BYTES = 16_777_216
-_keeps_large_blocks = False
+_kept_bytes = 0
 
 
 class ApiSocket(Socket):
@@ -163,8 +162,9 @@ class Connection:
             # A signal handler may have raised. The rest of this response must not be read as the next one.
             self.close()
             raise
-        if len(body) >= LARGE_BYTES or len(response.body) >= LARGE_BYTES:
-            keep_large_blocks()
+        largest = max(len(body), len(response.body))
+        if largest >= LARGE_BYTES:
+            keep_freed_blocks(largest)
         if not (sent and response.keep_alive):
             self.close()
         return response
@@ -189,20 +189,22 @@ class Connection:
         return True
 
 
-def keep_large_blocks() -> None:
-    """Let malloc keep the memory of freed blocks, up to 32 MB, so that the next event finds it.
+def keep_freed_blocks(body_bytes: int) -> None:
+    """Let malloc keep the memory of an event and its response, so that the next ones find it.
 
-    Otherwise each event gets new pages, and a page fault for each takes longer than its decoding. When glibc
-    frees a mapped block, it uses the heap from then on for blocks of up to this size, and keeps twice as much
-    free. The block that is freed here is never used, so it takes no memory.
+    Otherwise each large event gets new pages, and their page faults take longer than its decoding. After glibc
+    has freed a mapped block, it uses the heap for blocks of up to this size, and keeps twice as much free, for
+    each thread that has had any. The block that is freed here is never used, so it takes no memory.
     """
-    global _keeps_large_blocks
-    if not _keeps_large_blocks and sys.implementation.name == "cpython":  # PyPy would fill the block
-        _keeps_large_blocks = True
-        try:
-            bytes(KEPT_BLOCK_BYTES)
-        except MemoryError:
-            pass
+    global _kept_bytes
+    size_bytes = min(3 * body_bytes, 16_777_216)  # with twice the body, there were still page faults
+    if size_bytes > _kept_bytes and not process_exit.is_shared:  # many threads would keep too much
+        _kept_bytes = size_bytes
+        if sys.implementation.name == "cpython":  # PyPy would fill the block
+            try:
+                bytes(size_bytes)
+            except MemoryError:
+                pass
 
 
 def has_input(sock: Socket) -> bool:

@@ -431,6 +431,29 @@ class Surroundings(FunctionTestCase):
         before, after = self.call(function, None)[-11:-1:9]
         self.assertLess((after - before) / 9, 50)  # a new block of this size has 245 pages
 
+    @unittest.skipUnless(sys.platform == "linux" and not PYPY, "reads /proc; its heap grows unpredictably")
+    def test_the_memory_that_is_kept_for_large_events_is_not_kept_by_each_thread_of_the_function(self) -> None:
+        function = self.start(
+            """
+            import concurrent.futures, re, threading
+            pool, turn = concurrent.futures.ThreadPoolExecutor(8), threading.Lock()
+            def work(barrier):
+                barrier.wait()
+                with turn:
+                    blocks = [b"x" * 4_000_000 for _ in range(3)]
+            def handler(event, context):
+                if event: return
+                barrier = threading.Barrier(8)
+                list(pool.map(work, [barrier] * 8))
+                with open("/proc/self/status") as status:
+                    return int(re.search(r"RssAnon:\\s*(\\d+)", status.read()).group(1))
+            """
+        )
+        before = self.call(function)
+        self.call(function, "x" * 200_000)
+        self.call(function)
+        self.assertLess(self.call(function) - before, 16_384)  # KiB
+
     @unittest.skipIf(PYPY, "has no _tracemalloc")
     def test_the_bytes_of_an_event_are_released_before_the_handler_is_called(self) -> None:
         function = self.start(
