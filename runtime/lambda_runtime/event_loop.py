@@ -44,9 +44,10 @@ def wait_for(awaitable: Any) -> Any:
         return submit(awaitable)
     asyncio = load_stdlib("asyncio")
     loop = current()
-    future = asyncio.ensure_future(awaitable, loop=loop)
-    future.add_done_callback(_stop_in_child)
+    future: Any = None
     try:
+        future = asyncio.ensure_future(awaitable, loop=loop)
+        future.add_done_callback(_stop_in_child)
         while True:
             try:
                 return loop.run_until_complete(future)
@@ -55,7 +56,9 @@ def wait_for(awaitable: Any) -> Any:
                 if process_exit.end_at is None or str(error) != _STOPPED:
                     raise
     except BaseException:
-        if not future.done():
+        if future is None:  # a signal handler raised when the task had been created, or before
+            future = next((task for task in asyncio.all_tasks(loop) if task.get_coro() is awaitable), None)
+        if future is not None and not future.done():
             future.cancel()
             loop.run_until_complete(asyncio.wait([future], timeout=1))
         raise

@@ -6,7 +6,7 @@ import os
 import sys
 
 # Imported before the function is loaded, because gevent replaces them by versions that wait for its hub.
-from _thread import get_ident, start_new_thread
+from _thread import allocate_lock, get_ident, start_new_thread
 from os import getpid
 from time import monotonic, sleep
 
@@ -21,6 +21,7 @@ _process = getpid()  # the process that uses the Runtime API
 
 is_shared = False  # whether the process serves several invocations at once
 exiting = False  # whether the process is ending, and `atexit` functions are running
+_exit_turn = allocate_lock()  # held by the thread that ends the process
 end_at: float | None = None  # after SIGTERM: when the process must have exited, by the monotonic clock
 
 
@@ -78,7 +79,7 @@ def exit_now(status: int) -> NoReturn:
     `sys.exit` would wait for threads that the function left running, and the invocation would time out.
     """
     global exiting
-    if exiting:
+    if not _exit_turn.acquire(False):
         sleep(60)  # another thread is ending the process
     exiting = True
     atexit = sys.modules.get("atexit")

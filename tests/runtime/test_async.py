@@ -314,6 +314,31 @@ return 1"""
         self.assertEqual(self.assertEnds(function), 4)
         self.assertIn("cancelled\n", function.log_text())
 
+    def test_a_signal_handler_that_raises_before_the_handler_has_begun_cancels_it(self) -> None:
+        function = self.start(
+            """
+            import asyncio, os, signal
+            create, begun = asyncio.ensure_future, []
+            def ring(number, frame): raise TimeoutError("late")
+            def create_and_ring(*arguments, **options):
+                task = create(*arguments, **options)
+                if not begun:
+                    os.kill(os.getpid(), signal.SIGALRM)
+                return task
+            signal.signal(signal.SIGALRM, ring)
+            asyncio.ensure_future = create_and_ring
+            async def handler(event, context):
+                begun.append(event)
+                return begun
+            def call(event, context):
+                if event == "second": begun.append("nothing")
+                return handler(event, context)
+            """,
+            "function.call",
+        )
+        self.assertEqual(self.error(function, "first")["errorType"], "TimeoutError")
+        self.assertEqual(self.call(function, "second"), ["nothing", "second"])
+
     def test_a_signal_handler_that_raises_cancels_the_handler(self) -> None:
         function = self.start(EXECUTE)
         body = """

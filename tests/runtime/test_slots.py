@@ -346,6 +346,34 @@ class Process(WorkerTestCase):
             environment.send("b", "b")
             self.assertEqual(environment.responses(1), {"b": "b"})
 
+    def test_a_slot_without_a_server_ends_the_process_while_the_event_loop_is_loaded(self) -> None:
+        source = "async def wait(): pass\ndef handler(event, context): return wait()"
+        environment = self.launch(source, 2, "thread")
+        environment.wait_until_idle(2)
+        environment.send("a")
+        time.sleep(0.03)  # importing asyncio takes longer
+        for _ in range(2):
+            environment.server.events.put(None)  # the server hangs up, also after another try
+        self.assertEqual(environment.process.wait(PATIENCE_S), 1)
+
+    def test_variables_can_be_copied_while_another_invocation_sets_some(self) -> None:
+        source = """
+            import os, sys, time
+            sys.setswitchinterval(1e-5)
+            def handler(event, context):
+                end = time.monotonic() + 0.5
+                while time.monotonic() < end:
+                    if event:
+                        os.environ[str(time.monotonic())] = "new"
+                        time.sleep(0.0001)
+                    else:
+                        list(os.environ)
+            """
+        environment = self.launch(source, 2, "thread")
+        environment.send("a", 1)
+        environment.send("b", 0)
+        self.assertEqual(environment.responses(2), {"a": None, "b": None})
+
     def test_a_delay_without_a_line_of_the_function_is_not_reported(self) -> None:
         # It looks like a machine that is busy: the loop does not begin, and the function does not run.
         source = """

@@ -96,6 +96,8 @@ class Slots:
             load_stdlib(name)
         self._loop = event_loop.current()
         self._loop_ready.set()
+        if self._error is not None:  # of a slot that could not stop this loop yet
+            return
         self._tick(self._loop)
         self._loop.run_forever()
         self._ticking.cancel()
@@ -322,9 +324,10 @@ class _Variables(dict):  # type: ignore[type-arg]
         return _trace_id.get() is not None if key == _TRACE_KEY else dict.__contains__(self, key)
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from dict.__iter__(self)
+        names = list(dict.keys(self))  # in one step, because another thread may add a variable
         if _trace_id.get() is not None:
-            yield _TRACE_KEY
+            names.append(_TRACE_KEY)
+        return iter(names)
 
     def __len__(self) -> int:
         return dict.__len__(self) + (_trace_id.get() is not None)
