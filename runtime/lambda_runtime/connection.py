@@ -162,7 +162,7 @@ class Connection:
             # A signal handler may have raised. The rest of this response must not be read as the next one.
             self.close()
             raise
-        largest = max(len(body), len(response.body))
+        largest = len(body or response.body)
         if largest >= LARGE_BYTES:
             keep_freed_blocks(largest)
         if not (sent and response.keep_alive):
@@ -192,8 +192,8 @@ class Connection:
 def keep_freed_blocks(body_bytes: int) -> None:
     """Let malloc keep the memory of an event and its response, so that the next ones find it.
 
-    Otherwise each large event gets new pages, and their page faults take longer than its decoding. After glibc
-    has freed a mapped block, it uses the heap for blocks of up to this size, and keeps twice as much free, for
+    Otherwise each large event gets new pages, and their page faults take longer than its decoding. When glibc
+    has freed a mapped block, it uses the heap for blocks of up to this size, and keeps twice as much free for
     each thread that has had any. The block that is freed here is never used, so it takes no memory.
     """
     global _kept_bytes

@@ -432,7 +432,7 @@ class Surroundings(FunctionTestCase):
         self.assertLess((after - before) / 9, 50)  # a new block of this size has 245 pages
 
     @unittest.skipUnless(sys.platform == "linux" and not PYPY, "reads /proc; its heap grows unpredictably")
-    def test_the_memory_that_is_kept_for_large_events_is_not_kept_by_each_thread_of_the_function(self) -> None:
+    def test_memory_is_kept_for_large_events_but_not_by_each_thread_of_the_function(self) -> None:
         function = self.start(
             """
             import concurrent.futures, re, threading

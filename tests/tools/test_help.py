@@ -1,4 +1,4 @@
-"""Every program explains itself with --help, also on a Python without libraries, and does nothing else then."""
+"""Every program explains itself with --help, and does nothing else then. It needs no optional libraries."""
 
 from __future__ import annotations
 
