@@ -68,7 +68,8 @@ class SharedServer(RuntimeApiServer):
             return None
         request_id, value, headers = event
         trace = f"Lambda-Runtime-Trace-Id: Root={request_id}"
-        data = event_bytes(request_id, json.dumps(value).encode(), trace, *headers)
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
+        data = event_bytes(request_id, body, trace, *headers)
         if headers:  # a deadline replaces the usual one
             ours = rb"(Lambda-Runtime-Deadline-Ms: \d+)"
             data = re.sub(ours + rb"(.*)\r\n" + ours, rb"\1\2", data, flags=re.DOTALL)

@@ -48,6 +48,8 @@ FUNCTION_FAILED = 1
 USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 
+# As the main thread has: with less, nested JSON in a line of the log can end CPython 3.13. musl's default is 1 MB.
+STACK_BYTES = 8 * 1024 * 1024
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # malloc.h of glibc
 
 JSON_WORDS = ("true", "false", "null")  # not the names of sample events
@@ -63,6 +65,7 @@ def main(words: list[str] | None = None) -> int:
     options = make_parser().parse_args(words)
     errors = Terminal(sys.stderr, logs_json=options.command != "profile" and options.log_format == "JSON")
     Terminal.ansi = options.ansi
+    threading.stack_size(STACK_BYTES)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
     try:

@@ -5,6 +5,7 @@ conformance/testing/test_debugpy.py attaches a client of the Debug Adapter Proto
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import http.client
 import json
@@ -211,6 +212,7 @@ class WhatCannotWork(DebuggingTestCase):
         (packages / "debugpy.py").write_text("")
         path = f"{packages}{os.pathsep}{EMULATOR_ENVIRONMENT['PYTHONPATH']}"
         linux = sys.platform == "linux"
+        in_use = os.strerror(errno.EADDRINUSE).lower()
         owner = rf" by process {os.getpid()} \(.+\); end that process, or" if linux else ";"
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
@@ -221,7 +223,7 @@ class WhatCannotWork(DebuggingTestCase):
                 with self.subTest(what):
                     self.assertRegex(
                         self.complaint("serve", *map(str, options), PYTHONPATH=path),
-                        rf"^emulator: {what} cannot listen on 127\.0\.0\.1:{port}: address already in use"
+                        rf"^emulator: {what} cannot listen on 127\.0\.0\.1:{port}: {in_use}"
                         rf"{owner} use another (port|--port)",
                     )
 

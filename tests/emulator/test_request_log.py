@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import resource
 import shutil
 import subprocess
 import unittest
@@ -162,6 +163,13 @@ def handler(event, context):
         subprocess.run([sys.executable, "-c", "import sys; print('out'); print('err', file=sys.stderr)"])
     return name
 """
+
+
+def small_stacks() -> None:
+    """Give the threads of a process the stack that musl gives them: glibc takes this limit for them."""
+    resource.setrlimit(resource.RLIMIT_STACK, (1024 * 1024, resource.RLIM_INFINITY))
+
+
 NAMES = ("text", "binary", "objects", "logging", "traceback", "crash", "subprocess")
 
 
@@ -195,6 +203,7 @@ class TheOutputForPrograms(EmulatorTestCase):
             stderr=subprocess.PIPE,
             cwd=REPOSITORY,
             env=EMULATOR_ENVIRONMENT,
+            preexec_fn=small_stacks,
         )
         self.addCleanup(server.wait)
         self.addCleanup(server.kill)

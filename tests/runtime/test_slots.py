@@ -356,6 +356,14 @@ class Process(WorkerTestCase):
             environment.server.events.put(None)  # the server hangs up, also after another try
         self.assertEqual(environment.process.wait(PATIENCE_S), 1)
 
+    def test_a_nested_event_fails_its_invocation_only_also_where_threads_have_small_stacks(self) -> None:
+        prefix = ("sh", "-c", 'ulimit -s 1024; exec "$@"', "sh")  # as with musl; glibc takes the limit
+        environment = self.launch("def handler(event, context): return event", 2, "thread", prefix=prefix)
+        environment.send("a", b"[" * 100_000)
+        self.assertEqual(environment.next_response()[0], "invocation/a/error")
+        environment.send("b", 1)
+        self.assertEqual(environment.responses(1), {"b": 1})
+
     def test_variables_can_be_copied_while_another_invocation_sets_some(self) -> None:
         source = """
             import os, sys, time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -511,7 +512,7 @@ class Supervision(WorkerTestCase):
         environment = self.launch(SLOW, 10, command=["-c", limited.format(20, 3), str(BOOTSTRAP)])
         environment.send("a")
         self.assertEqual(set(environment.responses(1)), {"a"})
-        environment.wait_for_log(r"A worker cannot be started: Too many open files\. A new one starts")
+        environment.wait_for_log(rf"A worker cannot be started: {os.strerror(errno.EMFILE)}\. A new one starts")
         self.assertIsNone(environment.process.poll())
         environment = self.launch(SLOW, 3, command=["-c", limited.format(2000, 1100), str(BOOTSTRAP)])
         environment.wait_until_idle(3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import _imp
 import io
 import stat
@@ -168,6 +169,7 @@ class SeededDefects(ZipTestCase):
             archive.writestr("python/a.py", "x = 2\n")
         self.assertIn("twice", [one.kind for one in self.findings(path)])
 
+    @unittest.skipUnless(importlib.util.find_spec("_lzma"), "this Python was built without lzma")
     def test_reports_an_unsupported_compression(self) -> None:
         path = self.folder / "lzma.zip"
         with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:

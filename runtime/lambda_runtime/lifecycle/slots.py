@@ -35,6 +35,9 @@ MODULES = ("binascii", "json", "re", "select", "traceback", "warnings")
 LOOP_MODULES = ("asyncio",)  # the same for coroutines; other functions save 6 MB
 TICK_S = 1.0  # how often the main thread looks for invocations after their deadline
 
+# As the main thread has: with less, nested JSON in an event can end CPython 3.13. musl's default is 1 MB.
+STACK_BYTES = 8 * 1024 * 1024
+
 _request_id: Any = ContextVar("lambda_runtime.request_id", default="")
 _tenant_id: Any = ContextVar("lambda_runtime.tenant_id", default=None)
 _trace_id: Any = ContextVar("lambda_runtime.trace_id", default=None)
@@ -66,10 +69,12 @@ class Slots:
         self._log.ids = _Ids()
         shared_stream.writer = lambda: _request_id.get() or process_exit.get_ident()
         _share_environ()
+        before = threading.stack_size(STACK_BYTES)
         for slot, client in enumerate(self._clients):
             threading.Thread(
                 target=self._run, args=(process, client, slot), name=f"slot-{slot}", daemon=True
             ).start()
+        threading.stack_size(before)
         while self._error is None:
             if self._loop_wanted:
                 self._run_loop()
