@@ -48,7 +48,7 @@ FUNCTION_FAILED = 1
 USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 
-# As the main thread has: with less, nested JSON in a line of the log can end CPython 3.13. musl's default is 1 MB.
+# As the main thread has: with less, nested JSON in a line of the log can end CPython 3.13. musl has 1 MB.
 STACK_BYTES = 8 * 1024 * 1024
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # malloc.h of glibc
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import _imp
+import importlib.util
 import io
 import stat
 import struct
