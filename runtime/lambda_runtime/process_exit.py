@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-__all__ = ["exit_status", "get_ident", "in_child", "serve_from_here", "sleep"]
+__all__ = ["allocate_lock", "exit_status", "get_ident", "in_child", "serve_from_here", "sleep"]
 __all__ += ["start_new_thread", "stop_child", "time_left"]
 
 _process = getpid()  # the process that uses the Runtime API

@@ -459,6 +459,21 @@ class Process(WorkerTestCase):
         self.assertIn("in late", environment.log())
         self.assertEqual(environment.log().count("Timeout"), 1)
 
+    def test_stacks_are_written_for_each_invocation_that_hangs(self) -> None:
+        source = """
+            import time
+            def handler(event, context):
+                time.sleep(30)
+            """
+        variables = {"LAMBDA_RUNTIME_DUMP_STACKS_MS": "1000"}
+        for mode in MODES:
+            with self.subTest(mode):
+                environment = self.launch(source, 2, mode, variables=variables)
+                environment.wait_until_idle(2)
+                environment.send("a", 0, deadline(1.3))
+                environment.send("b", 0, deadline(1.5))
+                environment.wait_for_log(r"(?s)Timeout.*Timeout")
+
     @unittest.skipIf(len(usable_cpus()) < 2, "needs two CPUs")
     def test_there_is_a_process_for_each_cpu_and_no_slot_is_lost(self) -> None:
         source = """

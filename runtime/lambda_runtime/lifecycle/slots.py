@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..logs import FunctionLog
     from ..runtime_api import LambdaRuntimeClient
+    from .stack_dump import StackDump
 
 ContextVar = load_stdlib("contextvars").ContextVar
 threading = load_stdlib("threading")
@@ -59,6 +60,7 @@ class Slots:
         self._reported: set[str] = set()  # requests after their deadline that still run
         self._warned = False
         self._tick_due = float("inf")  # by the monotonic clock
+        self.stack_dump: StackDump | None = None  # its timer is set for one invocation at a time
 
     def serve(self, process: Callable[[LambdaRuntimeClient, int], NoReturn]) -> NoReturn:
         """Run ``process`` in a thread for each slot. Raises the error with which one of them ends."""
@@ -202,6 +204,8 @@ class Slots:
 
     def _report_overruns(self) -> None:
         """Log each invocation that is still running after its deadline: its slot is not free."""
+        if self.stack_dump is not None:
+            self.stack_dump.renew()
         now_ms = (time.time() - GRACE_S) * 1000
         running = [client.invocation for client in self._clients]
         late = [one for one in running if one is not None and 0 < one.deadline_ms < now_ms]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 
-from ..process_exit import get_ident
+from ..process_exit import allocate_lock, get_ident
 from ..stdlib_import import load_stdlib
 
 TYPE_CHECKING = False
@@ -26,35 +26,48 @@ class StackDump:
         self._before_deadline_ms = before_deadline_ms
         self._faulthandler = load_stdlib("faulthandler")
         self._due_ms: dict[int, float] = {}  # when to write, by the thread that handles the invocation
+        self._lock = allocate_lock()
         self._is_set = False
+        self._fires_ms = 0.0  # when the timer fires, or has fired
+        self._written_ms = 0.0  # what was due until then has been written
 
     def begin(self, invocation: Invocation) -> None:
         """Take the deadline of an invocation into account, if it has one."""
         if invocation.deadline_ms:
-            self._due_ms[get_ident()] = max(
-                invocation.deadline_ms - self._before_deadline_ms, time.time() * 1000 + 1
-            )
-            self._set()
+            with self._lock:
+                self._due_ms[get_ident()] = max(
+                    invocation.deadline_ms - self._before_deadline_ms, time.time() * 1000 + 1
+                )
+                self._set()
 
     def end(self) -> None:
         """Forget the invocation of this thread: it is over."""
-        if self._due_ms.pop(get_ident(), None) is not None:
-            self._set()
+        with self._lock:
+            if self._due_ms.pop(get_ident(), None) is not None:
+                self._set()
+
+    def renew(self) -> None:
+        """Set the timer for the next invocation if it has fired. Called from time to time."""
+        with self._lock:
+            if self._is_set and self._fires_ms <= time.time() * 1000:
+                self._set()
 
     def _set(self) -> None:
+        now_ms = time.time() * 1000
         if self._is_set:  # otherwise PyPy waits for ever
             self._faulthandler.cancel_dump_traceback_later()
             self._is_set = False
-        now_ms = time.time() * 1000
-        waits_ms = [
-            due - now_ms for due in list(self._due_ms.values()) if due > now_ms
-        ]  # others were written
-        if not waits_ms:
+            if self._fires_ms <= now_ms:
+                self._written_ms = self._fires_ms
+        dues_ms = [due for due in self._due_ms.values() if due > self._written_ms]
+        if not dues_ms:
             return
+        wait_ms = max(min(dues_ms) - now_ms, 1)
         try:
             file = sys.__stderr__ if self._descriptor is None else self._descriptor
-            self._faulthandler.dump_traceback_later(min(waits_ms) / 1000, file=file)
+            self._faulthandler.dump_traceback_later(wait_ms / 1000, file=file)
             self._is_set = True
+            self._fires_ms = now_ms + wait_ms
         except (OSError, ValueError, AttributeError, RuntimeError):  # stderr is closed, or not a file
             pass
         except OverflowError:  # a deadline in thousands of years

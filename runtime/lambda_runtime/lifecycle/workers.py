@@ -125,7 +125,9 @@ class Worker:
 
         for _ in range(1, count):
             client.add_sibling()
-        Slots(client.siblings, log, is_async=parent.mode == "async").serve(serve_slot)
+        slots = Slots(client.siblings, log, is_async=parent.mode == "async")
+        slots.stack_dump = stack_dump
+        slots.serve(serve_slot)
 
     def note_api_lost(self) -> None:
         """Tell the parent that the Runtime API cannot be used any more, by another worker either."""
