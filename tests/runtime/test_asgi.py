@@ -12,7 +12,7 @@ import threading
 import time
 
 from tests.scripted_server import CLOSE, reply_bytes
-from tests.support import ROOT, SMALL_NURSERY, Reply, accepted, event, joined, own_log
+from tests.support import PATIENCE_S, ROOT, SMALL_NURSERY, Reply, accepted, event, joined, own_log
 from tests.web import EVENTS, WebTestCase, read_response, split_prelude, url_event
 
 TYPE_CHECKING = False
@@ -1059,6 +1059,77 @@ class LateLifespans(AsgiTestCase):
         url = self.url(function)
         for _ in range(2):
             self.assertEqual(eval(self.request(url).text), [{"pool": "open!"}, 1, True])
+
+    def test_requests_that_wait_for_one_startup_share_its_fate(self) -> None:
+        app = """
+            starts = []
+            def app_that(fails):
+                async def app(scope, receive, send):
+                    if scope["type"] == "lifespan":
+                        await receive()
+                        starts.append("begun")
+                        try:
+                            while starts[-1] != "go on":
+                                await asyncio.sleep(0)
+                        except asyncio.CancelledError:
+                            starts.append("cancelled")
+                            raise
+                        if fails: raise OSError("the database is down")
+                        await send({"type": "lifespan.startup.complete"})
+                        await receive()
+                    await respond(send)
+                    await body(send, b"served")
+                return app
+        """
+        script = f"""
+            import asyncio, sys
+            sys.path[:0] = [{str(ROOT / "runtime")!r}, {self.write({"function.py": joined(PREAMBLE, app)})!r}]
+            from function import app_that, asgi, starts
+
+            async def ask(web):
+                event = {{"requestContext": {{"http": {{"method": "GET"}}}}}}
+                return (await web(event, None))["statusCode"]
+
+            async def until(word):
+                while word not in starts:
+                    await asyncio.sleep(0)
+
+            async def main(fails):
+                starts.clear()
+                web = asgi.handler(app_that(fails), lifespan="on", streaming=False)
+                alone = asyncio.ensure_future(ask(web))
+                await until("begun")
+                alone.cancel()
+                await asyncio.wait({{alone}})
+                await until("cancelled")
+                starts.clear()
+                first, second, third = [asyncio.ensure_future(ask(web)) for _ in range(3)]
+                await until("begun")
+                first.cancel()
+                await asyncio.wait({{first}})
+                starts.append("go on")
+                print(*await asyncio.gather(second, third, return_exceptions=True), *starts, sep=", ")
+                starts.clear()
+                fourth = asyncio.ensure_future(ask(web))
+                if fails: await until("begun")
+                starts.append("go on")
+                print(*await asyncio.gather(fourth, return_exceptions=True), *starts, sep=", ")
+
+            asyncio.run(main(False))
+            asyncio.run(main(True))
+        """
+        command = [sys.executable, "-c", joined(script)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE_S)
+        down = "the database is down"
+        self.assertEqual(
+            done.stdout.decode().splitlines(),
+            [
+                "200, 200, begun, go on",
+                "200, go on",
+                f"{down}, {down}, begun, go on",
+                f"{down}, begun, go on",
+            ],
+        )
 
     def test_a_startup_that_fails_in_a_request_is_its_error(self) -> None:
         failing = """

@@ -9,7 +9,7 @@ import textwrap
 import time
 import unittest
 
-from tests.support import BOOTSTRAP, PATIENCE_S
+from tests.support import BOOTSTRAP, PATIENCE_S, joined
 from tests.workers import WorkerTestCase, usable_cpus
 
 # Each invocation waits until all others have begun; then all show what they see.
@@ -511,6 +511,78 @@ class Process(WorkerTestCase):
                 children = f"/proc/{environment.process.pid}/task/{environment.process.pid}/children"
                 with open(children, encoding="ascii") as file:
                     self.assertEqual(len(file.read().split()), processes)
+
+
+class WebApplications(WorkerTestCase):
+    """ASGI and WSGI applications that serve several requests at once."""
+
+    ASGI = """
+        import asyncio
+        from lambda_runtime import asgi
+        starts = []
+
+        async def app(scope, receive, send):
+            if scope["type"] == "lifespan":
+                await receive()
+                starts.append(1)
+                while is_early():
+                    await asyncio.sleep(0.005)
+                scope["state"]["loop"] = id(asyncio.get_running_loop())
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                print("shut down")
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+            body = f"{len(starts)} {scope['state']['loop'] == id(asyncio.get_running_loop())}"
+            headers = [(b"content-type", b"text/plain")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body.encode()})
+        """
+    HTTP = {"method": "GET", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"}
+    EVENT = {"version": "2.0", "rawPath": "/", "headers": {}, "requestContext": {"http": HTTP}}
+
+    def bodies(self, source: str, mode: str, *, count: int = 2) -> tuple[list[str], str]:
+        """The bodies of the responses to ``count`` requests at once, and the log, with that of the end."""
+        environment = self.launch(source, count, mode)
+        for number in range(count):
+            environment.send(f"r{number}", self.EVENT, deadline(3))
+        bodies = [response["body"] for response in environment.responses(count).values()]
+        environment.process.send_signal(signal.SIGTERM)
+        environment.process.wait(PATIENCE_S)
+        return bodies, environment.log()
+
+    def test_requests_on_one_loop_wait_for_the_same_startup(self) -> None:
+        source = """
+            web = None
+            requests = []
+
+            def is_early():
+                return len(requests) < 2
+
+            async def handler(event, context):
+                global web
+                web = web or asgi.handler(app, streaming=False)
+                requests.append(1)
+                return await web(event, context)
+            """
+        for mode in MODES:
+            with self.subTest(mode):
+                bodies, log = self.bodies(joined(self.ASGI, source), mode)
+                self.assertEqual((bodies, log), (["1 True"] * 2, ""))
+
+    def test_each_loop_has_its_own_startup(self) -> None:
+        source = """
+            def is_early():
+                return len(starts) == 2
+
+            web = asgi.handler(app, streaming=False)
+
+            def handler(event, context):
+                return asyncio.run(web(event, context))
+            """
+        bodies, log = self.bodies(joined(self.ASGI, source), "thread")
+        self.assertEqual(bodies, ["3 True"] * 2)
+        self.assertEqual(log, "shut down\n")  # on the loop of the init phase, the only one that is open
 
 
 class Shutdown(WorkerTestCase):
