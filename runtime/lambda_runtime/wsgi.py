@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 
+from . import process_exit
 from .stdlib_import import load_stdlib
 from .web import http_event
 from .web.http_event import ApplicationError
@@ -192,7 +193,7 @@ def _environ(request: Request) -> dict[str, Any]:
         "wsgi.input": io.BytesIO(request.body),
         "wsgi.input_terminated": True,  # an extension by Werkzeug: the stream ends with the body
         "wsgi.errors": sys.stderr,
-        "wsgi.multithread": False,
+        "wsgi.multithread": process_exit.is_shared,
         "wsgi.multiprocess": True,  # other environments serve other requests
         "wsgi.run_once": False,
     }

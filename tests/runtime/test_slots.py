@@ -584,6 +584,20 @@ class WebApplications(WorkerTestCase):
         self.assertEqual(bodies, ["3 True"] * 2)
         self.assertEqual(log, "shut down\n")  # on the loop of the init phase, the only one that is open
 
+    def test_wsgi_applications_know_that_they_share_the_process(self) -> None:
+        source = """
+            from lambda_runtime import wsgi
+
+            def app(environ, start_response):
+                start_response("200 OK", [("content-type", "text/plain")])
+                return [f"{environ['wsgi.multithread']} {environ['wsgi.multiprocess']}".encode()]
+
+            handler = wsgi.handler(app, streaming=False)
+            """
+        for mode, is_shared in (("thread", True), ("async", True), ("fork", False), ("preload", False)):
+            with self.subTest(mode):
+                self.assertEqual(self.bodies(source, mode)[0], [f"{is_shared} True"] * 2)
+
 
 class Shutdown(WorkerTestCase):
     """SIGTERM while several invocations are in progress."""
