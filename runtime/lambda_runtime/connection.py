@@ -24,7 +24,7 @@ RECEIVE_BYTES = 65536
 SOL_SOCKET = _socket.SOL_SOCKET
 SO_COOKIE = 57  # a number that no other socket of this system has, since Linux 4.6 (asm-generic/socket.h)
 LARGE_BYTES = 131_072  # for such a block, glibc's malloc maps new pages (mallopt(3), M_MMAP_THRESHOLD)
-JOINED_BYTES = LARGE_BYTES - 1024  # shorter data is sent in one piece with the head, or the frame of a chunk
+JOINED_BYTES = 65_536  # below this, head and body are sent as one piece
 _kept_bytes = 0
 
 

@@ -14,7 +14,6 @@ streaming for Lambda proxy integrations" of API Gateway.
 from __future__ import annotations
 
 from . import codec, http1
-from .connection import JOINED_BYTES
 from .errors import Fault
 from .process_exit import stop_child
 from .stdlib_import import load_stdlib
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 BYTES = "application/octet-stream"
 HTTP_RESPONSE = "application/vnd.awslambda.http-integration-response"
+JOINED_BYTES = 16_384  # a chunk below this size is copied into one piece with its frame
 PRELUDE_LIMIT_BYTES = 16_384  # API Gateway does not look for the NULs after this many bytes
 # Go's net/http reads trailers through a buffer of 4 KiB and drops the connection if they are longer. With
 # AWS's emulator, a body of 4,000 bytes works and one of 4,080 does not.
