@@ -18,6 +18,7 @@ import sys
 import time
 
 from . import codec
+from .process_exit import sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,16 +50,27 @@ class FunctionLog:
         self.ids.tenant_id = tenant_id
 
     def write(self, text: str, frame_type: int = _FRAME_TYPE) -> None:
-        """Write ``text`` unchanged. Never raises: the invocation continues if its log cannot be written."""
+        """Write ``text`` unchanged. Raises nothing but exceptions of the function's signal handlers."""
         if self._telemetry_fd is not None and self._write_frame(text, frame_type):
             return
         try:
             sys.stdout.write(text)
-        except Exception:  # the function closed or replaced it
+        except Exception as error:  # the function closed or replaced it
+            if is_of_a_signal_handler(error):
+                raise  # the text may be written already
             try:
                 _write_all(1, text.encode("utf-8", "backslashreplace"))
-            except OSError:
-                pass  # no stream is left to write to
+            except OSError as error:  # no stream is left to write to
+                if is_of_a_signal_handler(error):
+                    raise
+
+    def _write_own(self, text: str, frame_type: int) -> None:
+        # For the runtime's messages, which must not raise what a signal handler raises.
+        try:
+            self.write(text, frame_type)
+        except Exception as error:
+            if isinstance(error, MemoryError):  # for `write_error`
+                raise
 
     def _write_frame(self, text: str, frame_type: int) -> bool:
         assert self._telemetry_fd is not None
@@ -66,7 +78,9 @@ class FunctionLog:
         head = (frame_type << 32 | len(message)) << 64 | time.time_ns() // 1000
         try:
             _write_all(self._telemetry_fd, head.to_bytes(16, "big") + message)
-        except OSError:
+        except OSError as error:
+            if is_of_a_signal_handler(error):
+                raise
             self._telemetry_fd = None  # closed, or the other end is gone: use stdout from now on
             return False
         return True
@@ -80,7 +94,7 @@ class FunctionLog:
         try:
             self._write_error(diagnostic)
         except MemoryError:
-            self.write(f"[ERROR] {diagnostic.error_type}\n", self.frame_type(ERROR))
+            self._write_own(f"[ERROR] {diagnostic.error_type}\n", self.frame_type(ERROR))
 
     def _write_error(self, diagnostic: Diagnostic) -> None:
         framed = self._telemetry_fd is not None
@@ -91,7 +105,7 @@ class FunctionLog:
             # On stdout, "\n" would end the record. No-break spaces keep the indentation from being trimmed.
             separator = "\n" if framed else "\r"
             text = separator.join(_with_no_break_indentation(line) for line in diagnostic.lines())
-        self.write(text if framed else f"{text}\n", self.frame_type(ERROR))
+        self._write_own(text if framed else f"{text}\n", self.frame_type(ERROR))
 
     def write_runtime_message(self, message: str, level: str = "ERROR") -> None:
         """Log a line of the runtime itself; ``level`` is ``"ERROR"`` or ``"WARNING"``."""
@@ -99,7 +113,7 @@ class FunctionLog:
             text = self._runtime_entry(message, level)
         else:
             text = f"[{level}]\t{_timestamp()}\t{self.ids.request_id}\tLAMBDA_RUNTIME {message}\n"
-        self.write(text, self.frame_type(_LEVELS[level]))
+        self._write_own(text, self.frame_type(_LEVELS[level]))
 
     def write_process_message(self, message: str) -> None:
         """Write a line about a process to stderr: the log of the function may be gone with that process."""
@@ -154,10 +168,33 @@ def _replacement(stream: TextIO | None, kind: type[UnbufferedStream]) -> TextIO:
     return kind(raw, encoding, "backslashreplace", newline="\n", write_through=True)
 
 
+def is_of_a_signal_handler(error: BaseException) -> bool:
+    """Whether a signal handler of the function raised ``error``, and not the stream that it interrupted."""
+    # A stream may be Python code, so the rule of `connection` does not suffice. But only a signal handler has
+    # the frame of its caller as an argument.
+    trace = error.__traceback__
+    while trace is not None:
+        caller = trace.tb_frame.f_back
+        for value in trace.tb_frame.f_locals.values() if caller else ():
+            if value is caller or (type(value) is tuple and id(caller) in map(id, value)):
+                return True
+        trace = trace.tb_next
+    return False
+
+
 def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    # If a signal handler raises in between, the rest is still written: a frame must have its length.
+    written: list[int] = []
+    try:
+        while sum(written) < len(data):
+            try:  # write and count in one bytecode, because signal handlers run between two (see `upload`)
+                written += map(os.write, (descriptor,), (memoryview(data)[sum(written) :],))
+            except BlockingIOError:
+                sleep(0.001)  # a child process has made the pipe non-blocking
+    except BaseException as error:
+        if written and is_of_a_signal_handler(error):
+            _write_all(descriptor, data[sum(written) :])
+        raise
 
 
 def _with_no_break_indentation(line: str) -> str:

@@ -20,6 +20,62 @@ LOGGING = """
 """
 JSON = {"AWS_LAMBDA_LOG_FORMAT": "JSON"}
 
+# `capture` calls ``write`` with a pipe on the descriptor. When the pipe is full, SIGALRM arrives.
+# Then its handler lets a thread read from the pipe, and calls ``ring``.
+FULL_PIPE = """
+    import logging, os, select, signal, sys, threading, time
+    log = logging.getLogger()
+
+    class Late(Exception): pass
+
+    def capture(write, ring=lambda: None, *, descriptor=1, blocking=True):
+        received, raised, rung = [], None, threading.Event()
+        reader, writer = os.pipe()
+        os.set_blocking(writer, blocking)
+        kept = os.dup(descriptor)
+        os.dup2(writer, descriptor)
+
+        def on_alarm(number, frame):
+            if not rung.is_set():
+                rung.set()
+                ring()
+
+        def read():
+            while select.select([], [writer], [], 0)[1]:
+                time.sleep(0.001)
+            while not rung.is_set():  # PyPy may note a signal only after the next write
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+                rung.wait(0.1)
+            while not received or received[-1]:
+                received.append(os.read(reader, 65536))
+
+        signal.signal(signal.SIGALRM, on_alarm)
+        thread = threading.Thread(target=read)
+        thread.start()
+        try:
+            write()
+        except Exception as error:
+            raised = type(error).__name__
+        os.dup2(kept, descriptor)
+        os.close(kept)
+        os.close(writer)
+        thread.join()
+        os.close(reader)
+        return raised, b"".join(received).decode("latin-1")
+
+    def fill():
+        try:
+            while True: os.write(1, b"." * 4096)
+        except BlockingIOError:
+            pass
+
+    def late(): raise Late
+    def timeout(): raise TimeoutError
+
+    def handler(event, context):
+        return eval(event, {**globals(), "context": context})
+"""
+
 ERROR_SOURCE = "def handler(event, context):\n    raise ValueError('bad thing')\n"
 
 
@@ -562,6 +618,69 @@ class Streams(LogTestCase):
         )
         self.assertIn("UserWarning: careful", outcome.errors)
         self.assertEqual(outcome.output, "")
+
+
+class SignalHandlers(LogTestCase):
+    """Exceptions of the function's signal handlers that interrupt a write."""
+
+    def test_they_reach_the_function_and_the_record_is_not_repeated(self) -> None:
+        function = self.start(FULL_PIPE)
+        for write in ("log.error('x' * 200_000)", "context.log('x' * 200_000)"):
+            for ring, error_type in [("timeout", "TimeoutError"), ("late", "Late")]:
+                with self.subTest(write, error_type=error_type):
+                    raised, text = self.call(function, f"capture(lambda: {write}, {ring})")
+                    self.assertEqual(raised, error_type)
+                    self.assertLess(text.count("x"), 200_000)
+
+    def test_they_reach_the_function_after_the_frame_is_complete(self) -> None:
+        source = joined("import os\nos.dup2(os.open('/dev/null', os.O_WRONLY), 50)", FULL_PIPE)
+        function = self.start(source, environment={"_LAMBDA_TELEMETRY_LOG_FD": "50"})
+        for ring, error_type in [("timeout", "TimeoutError"), ("late", "Late")]:
+            for _ in range(2):  # the first one does not end the use of the descriptor
+                write = f"capture(lambda: context.log('x' * 200_000), {ring}, descriptor=50)"
+                raised, frame = self.call(function, write)
+                self.assertEqual(raised, error_type)
+                self.assertEqual(frame[16:], "x" * 200_000)
+
+    def test_a_stream_of_the_function_may_fail_or_be_interrupted(self) -> None:
+        function = self.start(
+            """
+            import logging, os, signal, sys
+            log = logging.getLogger()
+
+            def late(number, frame): raise TimeoutError("late")
+            signal.signal(signal.SIGALRM, late)
+
+            class Stream:
+                fails = False
+                def write(self, text):
+                    if self.fails:
+                        raise ValueError("I/O operation on closed file")
+                    os.write(1, text.encode())
+                    signal.raise_signal(signal.SIGALRM)
+
+            sys.stdout = Stream()
+
+            def handler(event, context):
+                if event == "fail":
+                    raise LookupError("of the function")
+                sys.stdout.fails = event == "closed"
+                try:
+                    log.error("logged")
+                except TimeoutError as error:
+                    return str(error)
+            """
+        )
+        for value, expected in [("alarm", "late"), ("closed", None)]:
+            with self.subTest(value):
+                result = self.invoke(function, value)
+                self.assertEqual(json.loads(result.payload), expected)
+                self.assertEqual(own_log(result).count("logged"), 1)
+        self.call(function, "alarm")
+        result = self.invoke(function, "fail")  # a message of the runtime never raises
+        self.assertEqual(json.loads(result.payload)["errorType"], "LookupError")
+        self.assertEqual(own_log(result).count("[ERROR] LookupError"), 1)
+        self.assertStillWorks(function)
 
 
 if __name__ == "__main__":
