@@ -163,9 +163,26 @@ def _replacement(stream: TextIO | None, kind: type[UnbufferedStream]) -> TextIO:
         # Opened anew, because the descriptor may refer to another kind of file by now (`workers`).
         raw = io.FileIO(stream.fileno(), "w", closefd=False)
         raw.name, encoding = stream.name, stream.encoding
+        _write_completely(raw)
     except (AttributeError, OSError, ValueError):
         return stream  # not a file: a sitecustomize has replaced it
     return kind(raw, encoding, "backslashreplace", newline="\n", write_through=True)
+
+
+def _write_completely(raw: io.FileIO) -> None:
+    # `io.TextIOWrapper` drops what a single system call does not take. A pipe takes a part, or nothing (None)
+    # if a signal with a Python handler arrives, or if a child process has made it non-blocking.
+    write_once = raw.write
+
+    def write(data: Any) -> int:
+        written = write_once(data)
+        if type(data) is bytes and written == len(data):  # as for nearly every `print`
+            return written
+        data = memoryview(data).tobytes()
+        _write_all(raw.fileno(), data[written or 0 :])
+        return len(data)
+
+    raw.write = write  # type: ignore[method-assign]
 
 
 def is_of_a_signal_handler(error: BaseException) -> bool:

@@ -619,6 +619,22 @@ class Streams(LogTestCase):
         self.assertIn("UserWarning: careful", outcome.errors)
         self.assertEqual(outcome.output, "")
 
+    def test_a_signal_or_a_pipe_that_does_not_block_loses_nothing_of_a_long_line(self) -> None:
+        line = "x" * 1_000_000 + "\n"
+        for variables in ({}, {"AWS_LAMBDA_MAX_CONCURRENCY": "1"}):
+            function = self.start(FULL_PIPE, environment=variables)
+            for write, expected in [
+                ("lambda: print('x' * 1_000_000)", line),
+                ("lambda: sys.stdout.buffer.write(memoryview(b'x' * 1_000_000 + b'\\n'))", line),
+                ("lambda: print('x' * 1_000_000), blocking=False", line),
+                ("lambda: (fill(), print('end')), blocking=False", "end\n"),
+            ]:
+                with self.subTest(write, **variables):
+                    raised, text = self.call(function, f"capture({write})")
+                    self.assertIsNone(raised)
+                    self.assertEqual(text.lstrip("."), expected)
+            function.close()
+
 
 class SignalHandlers(LogTestCase):
     """Exceptions of the function's signal handlers that interrupt a write."""
