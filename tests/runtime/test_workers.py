@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import itertools
 import json
 import os
 import re
@@ -238,6 +240,43 @@ class Fork(WorkerTestCase):
                 whole = re.compile("|".join(f"< ({one}{{20000}}|{one}{{10}}) >|{one}" for one in "abcd"))
                 broken = [line[:80] for line in lines if not whole.fullmatch(line.rstrip("\n"))]
                 self.assertEqual(broken[:5], [])
+
+    def test_a_signal_handler_that_raises_while_a_pipe_is_locked_unlocks_it(self) -> None:
+        source = """
+            import signal, sys
+
+            class Late(Exception): pass
+
+            def ring(number, frame): raise kind("late")
+            signal.signal(signal.SIGALRM, ring)
+
+            def watch(frame, what, function):
+                if what == when and function.__name__ == "lockf":
+                    sys.setprofile(None)
+                    signal.raise_signal(signal.SIGALRM)
+
+            def handler(event, context):
+                global when, kind
+                when, kind = event[0], eval(event[1])
+                sys.setprofile(watch)
+                try:
+                    print("x")
+                except kind as error:
+                    return str(error)
+            """
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        environment = self.launch(source, 1, "fork", output=writer)
+        environment.wait_until_idle(1)
+        moments = ("c_call", "c_return")  # before and after the system call
+        for moment in itertools.product(moments, ("TimeoutError", "Late")):
+            with self.subTest(moment):
+                environment.send("a", moment)
+                self.assertEqual(environment.responses(1), {"a": "late"})
+                environment.wait_until_idle(1)
+                fcntl.lockf(writer, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises if the worker holds the lock
+                fcntl.lockf(writer, fcntl.LOCK_UN)
 
     def test_a_worker_survives_that_the_function_closes_and_reuses_descriptors(self) -> None:
         source = """

@@ -7,7 +7,7 @@ from _thread import RLock
 from io import StringIO
 
 from .. import process_exit
-from ..logs import UnbufferedStream
+from ..logs import UnbufferedStream, is_of_a_signal_handler
 from ..stdlib_import import load_stdlib
 
 TYPE_CHECKING = False
@@ -68,11 +68,13 @@ class SharedStream(UnbufferedStream):
             if self._lock is None:
                 super().write(text)
                 return
-            self._lock(True)
             try:
+                self._lock(True)
                 super().write(text)
-            finally:
                 self._lock(False)
+            except BaseException:  # a signal handler may raise at any point, also before or after a call
+                self._lock(False)
+                raise
 
 
 def finish_lines() -> None:
@@ -98,8 +100,9 @@ def _pipe_lock(descriptor: int) -> Callable[[bool], None] | None:
     def lock(wanted: bool) -> None:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX if wanted else fcntl.LOCK_UN)
-        except OSError:
-            pass  # the function has closed it, or the system cannot lock it
+        except OSError as error:  # the function has closed it, or the system cannot lock it
+            if is_of_a_signal_handler(error):
+                raise
 
     return lock
 
