@@ -138,6 +138,36 @@ class Invocations(WorkerTestCase):
         self.assertEqual(len(re.findall(r"^<(a{10}|b{10}|c{10}|d{10})>$", log, re.MULTILINE)), 80, log)
         self.assertEqual(sorted(re.findall("rest of .", log)), [f"rest of {one}" for one in "abcd"])
 
+    def test_a_line_of_a_thread_that_has_ended_is_not_continued_by_another_thread(self) -> None:
+        source = """
+            import threading
+            go_on = threading.Event()
+
+            def keep():
+                print("a line ", end="")
+                go_on.wait()
+                print("of a living thread")
+
+            living = threading.Thread(target=keep)
+            living.start()
+
+            def handler(event, context):
+                if event is None:
+                    go_on.set()
+                    return living.join()
+                ended = threading.Thread(target=print, args=(event,), kwargs={"end": "", "flush": True})
+                ended.start()
+                ended.join()
+            """
+        environment = self.launch(source, 2, "thread")
+        environment.wait_until_idle(2)
+        for request_id, value in (("a", "secret of a"), ("b", "text of b"), ("c", None)):
+            environment.send(request_id, value)
+            environment.responses(1)
+            environment.wait_until_idle(1)
+        expected = ["secret of a", "text of b", "a line of a living thread"]
+        self.assertEqual(environment.log().splitlines(), expected)
+
     def test_streams_and_calls_after_the_response_work(self) -> None:
         source = """
             import asyncio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from _thread import RLock
 from io import StringIO
 
@@ -49,17 +50,26 @@ class SharedStream(UnbufferedStream):
     def flush(self) -> None:
         """Write the part of a line that there is, unless it could mix with lines of other invocations."""
         if self._parts and (process_exit.exiting or not process_exit.is_shared):
-            super().write(self._take_part())
+            super().write(self._take_part(writer()))
         super().flush()
 
     def finish(self) -> None:
-        """Write the part of a line that an invocation has left at its end."""
-        part = self._take_part() if self._parts else ""
-        if part:
-            self._write_in_one_piece(f"{part}\n" if process_exit.is_shared else part)
+        """Write the parts of lines that an invocation and threads have left at their end.
 
-    def _take_part(self) -> str:
-        part = self._parts.pop(writer(), None)
+        A later thread may have the same number as one that has ended.
+        """
+        if not self._parts:
+            return
+        with _turn:  # so that no thread begins with the number of one that has ended
+            threads = sys._current_frames()
+            ended = [one for one in self._parts if isinstance(one, int) and one not in threads]
+            for one in (writer(), *ended):
+                part = self._take_part(one)
+                if part:
+                    self._write_in_one_piece(f"{part}\n" if process_exit.is_shared else part)
+
+    def _take_part(self, of: object) -> str:
+        part = self._parts.pop(of, None)
         return "" if part is None else part.getvalue()
 
     def _write_in_one_piece(self, text: str) -> None:
