@@ -10,6 +10,8 @@ from .process_exit import stop_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from . import http1
     from .connection import Connection
 
@@ -29,8 +31,8 @@ class Upload:
         """Take ``connection`` and queue ``head``. If that fails, `finish` raises and nothing is accepted."""
         self.accepts_more = True
         self.size_bytes = 0  # of the body that was added, with its framing
-        # An int at the beginning is the number of bytes of the following pieces that have been sent.
-        self._unsent: list[bytes | memoryview | int] = [head]
+        # Pieces; an int before them is the number of their bytes that have been sent.
+        self._unsent: list[Any] = [head]
         self._problem: RuntimeApiError | None = None
         try:
             self._socket = connection.detach()
@@ -66,8 +68,8 @@ class Upload:
                 # of its result, the same bytes would be sent twice: a test saw that in 39 of 60 streams.
                 # Assigning the slice from map() sends and stores the count within one bytecode.
                 if rest:  # the pieces of a chunk, as one packet and without a copy
-                    several = (self._unsent[:PIECES_AT_ONCE],)
-                    self._unsent[:0] = map(self._socket.sendmsg, several, ((),), (_socket.MSG_DONTWAIT,))
+                    several = self._unsent[:PIECES_AT_ONCE]
+                    self._unsent[:0] = map(self._socket.sendmsg, (several,), ((),), (_socket.MSG_DONTWAIT,))
                 else:
                     self._unsent[:0] = map(self._socket.send, (first,), (_socket.MSG_DONTWAIT,))
             except OSError as error:
