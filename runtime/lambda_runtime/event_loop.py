@@ -78,6 +78,7 @@ def is_running() -> bool:
 def exclude_from_drain(task: Any) -> None:
     """Exclude a task that ends only with the process, so that `drain` does not wait for it."""
     _excluded.append(task)
+    task.add_done_callback(_excluded.remove)
 
 
 def drain(seconds: float, signal: int | None = None) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 
 from tests.scripted_server import CLOSE, reply_bytes
-from tests.support import PATIENCE_S, ROOT, SMALL_NURSERY, Reply, accepted, event, joined, own_log
+from tests.support import PATIENCE_S, PYPY, ROOT, SMALL_NURSERY, Reply, accepted, event, joined, own_log
 from tests.web import EVENTS, WebTestCase, read_response, split_prelude, url_event
 
 TYPE_CHECKING = False
@@ -528,16 +528,23 @@ class Middleware(AsgiTestCase):
         function = self.start(
             joined(
                 source(self.APP),
-                "import asyncio",
+                "import asyncio, gc",
                 "web = handler",
-                "def handler(event, context): return asyncio.run(web(event, context))",
+                "def is_loop(value): return issubclass(type(value), asyncio.AbstractEventLoop)",
+                "def loops(): return [gc.collect(), sum(map(is_loop, gc.get_objects()))][1]",
+                "def handler(event, context): return asyncio.run(web(event, context)) if event else loops()",
             )
         )
         for _ in range(2):
             self.assertEqual(self.call(function, EVENTS["HTTP API"])["statusCode"], 201)
+        loops = self.call(function, None)
         log = function.log_text()
         self.assertEqual(log.count("ended\n"), 2, log)
         self.assertNotIn("[ERROR]", log)
+        for _ in range(5):
+            self.call(function, EVENTS["HTTP API"])
+        if not PYPY:  # which frees them later
+            self.assertEqual(self.call(function, None), loops)
 
 
 class Mistakes(AsgiTestCase):
