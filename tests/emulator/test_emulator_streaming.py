@@ -16,6 +16,7 @@ from unittest import mock
 
 from lambda_emulator.functions import pool
 from lambda_emulator.functions.function import Function, Result, Throttled
+from lambda_emulator.functions.invocation import Call, FunctionResponse, Invocation
 from lambda_emulator.servers.invoke_api import InvokeApi
 from lambda_emulator.terminal.terminal import Terminal
 
@@ -330,6 +331,14 @@ class AClientThatLeaves(StreamingTestCase):
         self.wait_for_log(self.started, "waiting\n")
         self.assertRaises(Throttled, self.started.invoke, b"2")
         self.let("finish")
+
+    def test_while_its_response_arrives_is_not_missed(self) -> None:
+        def has_left() -> bool:
+            invocation.settle(FunctionResponse(b"1"))
+            return True
+
+        invocation = Invocation(Call(client_has_left=has_left), "arn")
+        self.assertFalse(invocation.unwanted)
 
     def test_repeatedly_leaves_as_many_processes_as_may_be_in_service(self) -> None:
         for number in range(1, 4):

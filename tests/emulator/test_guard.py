@@ -221,6 +221,27 @@ class AServer(unittest.TestCase):
                 received += data
         self.assertEqual(received.count(b"HTTP/1.1 200"), 1)
 
+    def test_knows_at_once_whether_a_client_has_left_that_sends_no_other_request(self) -> None:
+        requests: list[Request] = []
+
+        def handle(request: Request) -> Response:
+            requests.append(request)
+            return text_reply(200, "")
+
+        server = HttpServer(handle, print, idle_timeout_s=1)
+        self.addCleanup(server.close)
+        host, _, port = server.address.rpartition(":")
+        with socket.create_connection((host, int(port)), 10) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            client.recv(4096)
+            connection = requests[0].connection
+            assert connection is not None
+            while connection.gettimeout() is None:  # until it waits for the next request
+                time.sleep(0.001)
+            began = time.monotonic()
+            self.assertFalse(requests[0].client_has_left())
+            self.assertLess(time.monotonic() - began, 0.5)
+
 
 @unittest.skipUnless(
     sys.platform == "linux" and os.getuid() == 0, "needs Linux, and root to become another user"

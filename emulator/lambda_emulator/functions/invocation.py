@@ -135,7 +135,8 @@ class Invocation:
         """Whether the caller left before it received the response. An ``Event`` has no caller that waits."""
         if self.response is not None or self.call.invocation_type == "Event":
             return False
-        return (self.stream is not None and self.stream.abandoned) or self.call.client_has_left()
+        left = (self.stream is not None and self.stream.abandoned) or self.call.client_has_left()
+        return left and self.response is None  # it may have received the response since
 
     @property
     def satisfied(self) -> bool:

@@ -7,6 +7,7 @@ as mail, lose trailers and write a reply in several packets.
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import re
@@ -171,11 +172,14 @@ def _is_closed(connection: socket.socket) -> bool:
     Both look the same, so continue to send until that fails.
     """
     try:
-        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        # With a timeout, which the thread of the connection may set now, recv() waits in spite of the flag.
+        # So use another object without one; socket.dup() would copy it.
+        with socket.socket(fileno=os.dup(connection.fileno())) as twin:
+            return not twin.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
         return False
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno not in (errno.EMFILE, errno.ENFILE)  # those say nothing about the client
 
 
 @dataclass
