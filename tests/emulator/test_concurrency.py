@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -18,6 +19,7 @@ from tests.emulator.test_emulator_shutdown import EXTENSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 # Responds with its process id. An event names a file for which the runtime waits.
@@ -30,6 +32,16 @@ while True:
         time.sleep(0.002)
     respond(request_id, os.getpid())
 """
+
+
+@contextlib.contextmanager
+def no_threads() -> Iterator[None]:
+    """Let no thread start, because it needs a larger stack than the system has."""
+    previous = threading.stack_size(2**46)
+    try:
+        yield
+    finally:
+        threading.stack_size(previous)
 
 
 class ConcurrencyTestCase(EmulatorTestCase):
@@ -229,6 +241,13 @@ class Environments(ConcurrencyTestCase):
             self.assertIn(reason, record["note"])
             self.assertEqual("function", record["function"])
         self.assertEqual(1, function.log_text().count("START "), "none of these reaches the function")
+
+    def test_stay_usable_when_the_system_has_no_thread_for_an_event(self) -> None:
+        function = self.start(ECHO)
+        with no_threads():
+            self.assertRaises(RuntimeError, function.invoke)
+        self.assertSucceeds(function.invoke(b"1"), 1)
+        self.assertEqual(0, function.restarts)
 
     def test_are_not_disturbed_by_many_callers(self) -> None:
         function = self.start(ECHO, concurrency=8, timeout_s=60)

@@ -10,7 +10,6 @@ import resource
 import socket
 import sys
 import termios
-import threading
 import time
 import unittest
 
@@ -21,6 +20,7 @@ from lambda_emulator.servers.http_server import CONNECTION_LIMIT, HttpServer, Re
 from lambda_emulator.servers.invoke_api import InvokeApi
 from lambda_emulator.terminal.terminal import Terminal
 
+from tests.emulator.test_concurrency import no_threads
 from tests.emulator.test_emulator import EmulatorTestCase
 
 TYPE_CHECKING = False
@@ -197,12 +197,8 @@ class AServer(unittest.TestCase):
     def test_refuses_a_connection_for_which_there_is_no_thread_and_accepts_the_next(self) -> None:
         server = self.open()
         host, _, port = server.address.rpartition(":")
-        previous = threading.stack_size(2**46)  # more than the system has, so that no thread can start
-        try:
-            with socket.create_connection((host, int(port)), 10) as client:
-                refusal = client.recv(1000)
-        finally:
-            threading.stack_size(previous)
+        with no_threads(), socket.create_connection((host, int(port)), 10) as client:
+            refusal = client.recv(1000)
         self.assertTrue(refusal.startswith(b"HTTP/1.1 503 "), refusal)
         reply = exchange(server.address, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close")
         self.assertTrue(reply.startswith("HTTP/1.1 200 "), reply)

@@ -308,7 +308,10 @@ class Function:
     def _begin(
         self, invocation: Invocation, done: Callable[[Invocation], None] = _ignore, patience_s: float = 0.0
     ) -> None:
-        """Handle an invocation on a thread, which calls ``done`` at the end; raise Throttled or Stopped."""
+        """Handle an invocation on a thread, which calls ``done`` at the end.
+
+        Raise Throttled or Stopped, or an OSError or RuntimeError if the system cannot start what it needs.
+        """
         try:
             if self._configuration.debugging is not None:
                 patience_s = NO_LIMIT_S
@@ -317,9 +320,16 @@ class Function:
             with self._counting:
                 self._throttled += 1
             raise
-        threading.Thread(
+        thread = threading.Thread(
             target=self._work, args=(invocation, environment, done), name="invocation", daemon=True
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads
+            superfluous = self._pool.release(invocation)
+            if superfluous is not None:
+                self._pool.dispose(superfluous)
+            raise
 
     def _begin_event(self, call: Call, done: Callable[[Invocation], None]) -> None:
         self._begin(self._invocation(call), done, EVENT_PATIENCE_S)
