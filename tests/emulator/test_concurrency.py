@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.client
 import json
+import os
 import re
+import resource
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,6 +45,32 @@ def no_threads() -> Iterator[None]:
         yield
     finally:
         threading.stack_size(previous)
+
+
+@contextlib.contextmanager
+def descriptors(count: int) -> Iterator[None]:
+    """Let this process open only so many more files.
+
+    PyPy needs one for random numbers, so pass request ids and trace ids.
+    """
+    thread = threading.Thread(target=str)
+    thread.start()
+    # Python 3.8 loads a library when the first thread ends, after join(), and aborts if it cannot.
+    while os.path.exists(f"/proc/self/task/{thread.native_id}"):
+        time.sleep(0.001)
+    spare = [os.dup(0) for _ in range(count + 1)]
+    for descriptor in spare:
+        os.close(descriptor)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (spare[-1], hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+# For invocations that must not need random numbers.
+IDS: dict[str, Any] = {"request_id": "id", "trace_id": ""}
 
 
 class ConcurrencyTestCase(EmulatorTestCase):
@@ -248,6 +277,33 @@ class Environments(ConcurrencyTestCase):
             self.assertRaises(RuntimeError, function.invoke)
         self.assertSucceeds(function.invoke(b"1"), 1)
         self.assertEqual(0, function.restarts)
+
+    def test_that_cannot_be_started_leave_nothing_behind(self) -> None:
+        def used() -> tuple[int, int]:
+            gc.collect()
+            return len(os.listdir("/dev/fd")), threading.active_count()
+
+        function = self.start(WAITING, concurrency=2, timeout_s=60, invocation_ids=False)
+        self.begin(function, "go")
+        before = used()
+        for count in range(5):
+            with descriptors(count):
+                self.assertRaises(OSError, function.invoke, b'""', **IDS)
+        with no_threads():
+            self.assertRaises(RuntimeError, function.invoke, b'""')
+        self.wait_until(lambda: used() == before)
+        self.assertIsNone(function.invoke(b'""').function_error)
+        self.let("go")
+
+    def test_that_cannot_be_replaced_fail_their_event(self) -> None:
+        runtime = "if not os.path.exists('go'): time.sleep(60)\n" + ECHO
+        function = self.start(runtime, init_timeout_s=0.1, invocation_ids=False)
+        with descriptors(0):
+            result = function.invoke(**IDS)
+        self.assertFunctionError(result, "Sandbox.Failure", "OSError: [Errno 24] Too many open files")
+        self.assertEqual((0, 1), (function.status().busy, function.status().failed))
+        self.let("go")
+        self.assertSucceeds(function.invoke(b"1"), 1)
 
     def test_are_not_disturbed_by_many_callers(self) -> None:
         function = self.start(ECHO, concurrency=8, timeout_s=60)

@@ -6,7 +6,7 @@ import json
 import re
 import time
 
-from tests.emulator.test_concurrency import ConcurrencyTestCase
+from tests.emulator.test_concurrency import IDS, WAITING, ConcurrencyTestCase, descriptors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,6 +130,16 @@ class AnEvent(ConcurrencyTestCase):
         self.let("go")
         waiting.result()
         self.wait_for_log(function, "event 2\n")
+
+    def test_for_which_the_system_has_no_descriptors_is_tried_again(self) -> None:
+        function = self.start(WAITING, concurrency=2, timeout_s=60, invocation_ids=False)
+        self.begin(function, "go")
+        with descriptors(0):
+            self.send(function, "", **IDS)
+            text = "Error: the asynchronous event is tried again: OSError: [Errno 24] Too many open files"
+            self.wait_for_log(function, text)
+        self.wait_for_log(function, 'event ""\n')
+        self.let("go")
 
     def test_that_waits_for_a_retry_is_reported_when_the_function_is_closed(self) -> None:
         function = self.start(FAILING)

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from lambda_emulator.deployment.sandbox import OUTER_PROCESSES
@@ -75,11 +75,13 @@ class Environment:
         *,
         on_room: Callable[[], None],
         on_exit: Callable[[Environment], None],
+        undo: ExitStack,
     ) -> None:
         """Start the process.
 
         ``on_room`` is called when one of several slots is free again, ``on_exit`` when the process has ended,
-        before its callers learn of it.
+        before its callers learn of it. ``undo`` receives what must be closed if this raises, because the
+        system has no more descriptors or threads.
         """
         self.number = 0  # counts the environments of the function; the pool sets it
         self.log = log
@@ -100,9 +102,11 @@ class Environment:
         self._stopped = False
         self._ended = threading.Event()  # the process has exited; its last requests may still be in flight
         self._on_exit = on_exit
-        output = Pipe(log.write)
-        telemetry = Pipe(FrameDecoder(frames, log).write) if configuration.telemetry else None
+        output = Pipe(log.write, undo)
+        telemetry = Pipe(FrameDecoder(frames, log).write, undo) if configuration.telemetry else None
         workers = OutputSocket(log.write) if configuration.managed and OutputSocket.available else None
+        if workers is not None:
+            undo.callback(workers.close)
         callbacks: dict[str, Any] = {
             "record": record,
             "on_pause": self._take_stock,
@@ -112,9 +116,11 @@ class Environment:
         if configuration.managed:
             callbacks["on_room"] = on_room
         self.api = (ManagedRuntimeApi if configuration.managed else RuntimeApi)(configuration, **callbacks)
+        undo.callback(self.api.close)
         self._launch = configuration.deployment.lease() if configuration.deployment is not None else None
         command, folder, special = configuration.command, configuration.task_root, None
         if self._launch is not None:
+            undo.callback(self._release_launch)
             folder, special = str(self._launch.folder), self._launch.variables
         self._outer = OUTER_PROCESSES if self._launch is not None and self._launch.in_sandbox else 0
         if configuration.debugging is not None:
@@ -130,7 +136,7 @@ class Environment:
         pipes = [output] if telemetry is None else [output, telemetry]
         if configuration.locate_timeouts and BEFORE_VARIABLE not in environment:
             self.stacks = Stacks(environment, folder)
-            pipes.append(Pipe(self.stacks.write))
+            pipes.append(Pipe(self.stacks.write, undo))
             environment.update(stack_variables(configuration.timeout_s, pipes[-1].writer))
         self._outputs: list[Pipe | OutputSocket] = [*pipes] if workers is None else [*pipes, workers]
         if telemetry is not None:
@@ -141,6 +147,7 @@ class Environment:
             command = self._launch.command(environment)
         self._program = command[0]
         self._reader = PipeReader(self._outputs)
+        undo.callback(self._reader.stop)
         written_to = output.writer if configuration.debugging is None else configuration.debugging.output
         self._process: subprocess.Popen[bytes] | None = None
         try:
@@ -163,6 +170,7 @@ class Environment:
             self.start_error = error
         except RuntimeError:  # Python is ending, and starts no thread any more
             self.start_error = OSError("the emulator is ending")
+        undo.callback(self._signal, signal.SIGKILL)
         for pipe in pipes:
             pipe.close_writer()
         self._watcher = threading.Thread(target=self._watch, name="exit", daemon=True)
@@ -307,9 +315,12 @@ class Environment:
             self._watcher.join()
             self.api.close()
             self._reader.stop()
-            if self._launch is not None and self._configuration.deployment is not None:
-                self._configuration.deployment.release(self._launch)
+            self._release_launch()
             self._stopped = True
+
+    def _release_launch(self) -> None:
+        if self._launch is not None and self._configuration.deployment is not None:
+            self._configuration.deployment.release(self._launch)
 
     def _signal(self, number: int) -> bool:
         """Signal the whole process group; return False if it no longer exists."""

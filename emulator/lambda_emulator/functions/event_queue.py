@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from lambda_emulator.functions.platform_log import timestamp
 from lambda_emulator.functions.pool import Stopped, Throttled
+from lambda_emulator.servers.http_server import describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 # After an error or a timeout, an event is tried again after `retry_delay_s`, then after twice that time.
 MOST_RETRIES = 2
-# After a throttle, it is tried again after one second, then after twice the last time; at most for six hours.
+# After a throttle, or if the system cannot start what it needs, it is tried again after one second, then
+# after twice the last time; at most for six hours.
 LONGEST_BACK_OFF_S = 300.0
 LONGEST_AGE_S = 6 * 3600.0
 
@@ -50,7 +52,8 @@ class QueuedEvent:
 class EventQueue:
     """The asynchronous events of one function, tried by a thread when they are due.
 
-    ``begin``: start an invocation, and pass it to the second argument at its end; may raise Throttled.
+    ``begin``: start an invocation, and pass it to the second argument at its end; may raise Throttled, or
+    OSError or RuntimeError if the system has no more descriptors or threads.
     ``log``: write a line about the event with this request id.
     """
 
@@ -85,11 +88,12 @@ class EventQueue:
         with self._changed:
             if self._closed:
                 return
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="events", daemon=True)
+                thread.start()  # may raise RuntimeError; then the event is not accepted
+                self._thread = thread
             heapq.heappush(self._due, (time.monotonic() + delay_s, next(self._numbers), event))
             self._changed.notify_all()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="events", daemon=True)
-                self._thread.start()
 
     def _work(self) -> None:
         while True:
@@ -107,10 +111,17 @@ class EventQueue:
         try:
             self._begin(event.call, lambda invocation: self._finish(event, invocation))
         except Throttled:
-            event.back_off_s = min(2 * event.back_off_s, LONGEST_BACK_OFF_S)
-            self._retry(event, event.back_off_s)
+            self._back_off(event)
         except Stopped:
             pass
+        except Exception as error:  # this thread must not end: it handles all later events
+            text = f"the asynchronous event is tried again: {describe(error)}"
+            self._log(text, event.call.request_id or "")
+            self._back_off(event)
+
+    def _back_off(self, event: QueuedEvent) -> None:
+        event.back_off_s = min(2 * event.back_off_s, LONGEST_BACK_OFF_S)
+        self._retry(event, event.back_off_s)
 
     def _finish(self, event: QueuedEvent, invocation: Invocation) -> None:
         event.last = invocation

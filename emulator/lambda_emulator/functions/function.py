@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import uuid
+from contextlib import ExitStack
 from pathlib import Path
 
 from lambda_emulator.functions.configuration import NO_LIMIT_S, Configuration
@@ -433,11 +434,18 @@ class Function:
         invocation.settle(failure)
 
     def _new_environment(self, log: LogStream | None) -> Environment:
-        return Environment(
-            self._configuration,
-            log or self._log.stream(),
-            self.frames,
-            self._record,
-            on_room=self._pool.notify_room,
-            on_exit=self._pool.succeed,
-        )
+        with ExitStack() as undo:
+            if log is None:
+                log = self._log.stream()
+                undo.callback(log.close)
+            environment = Environment(
+                self._configuration,
+                log,
+                self.frames,
+                self._record,
+                on_room=self._pool.notify_room,
+                on_exit=self._pool.succeed,
+                undo=undo,
+            )
+            undo.pop_all()
+        return environment

@@ -13,6 +13,7 @@ from typing import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import ExitStack
 
     from lambda_emulator.functions.output_socket import OutputSocket
 
@@ -183,8 +184,11 @@ class Pipe:
     so draining when a request arrives reads all of it.
     """
 
-    def __init__(self, sink: Callable[[bytes], None]) -> None:
+    def __init__(self, sink: Callable[[bytes], None], undo: ExitStack) -> None:
+        """``undo`` receives the closing of both ends."""
         self.reader, self.writer = os.pipe()
+        undo.callback(self.close)
+        undo.callback(self.close_writer)
         os.set_blocking(self.reader, False)
         self._sink = sink
         self._lock = threading.Lock()
@@ -208,12 +212,15 @@ class Pipe:
 
     def close_writer(self) -> None:
         """Close the writing end, once the process has its own copy."""
-        os.close(self.writer)
+        if self.writer >= 0:
+            os.close(self.writer)
+        self.writer = -1
 
     def close(self) -> None:
         with self._lock:
+            if not self._closed:
+                os.close(self.reader)
             self._closed = True
-            os.close(self.reader)
 
 
 class PipeReader:
@@ -223,7 +230,12 @@ class PipeReader:
         self._pipes = pipes
         self._wake_reader, self._wake_writer = os.pipe()
         self._thread = threading.Thread(target=self._read, name="log", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system has no more threads
+            os.close(self._wake_reader)
+            os.close(self._wake_writer)
+            raise
 
     def stop(self) -> None:
         """Read the remaining data and close the pipes, even if a stray process still has the other ends."""

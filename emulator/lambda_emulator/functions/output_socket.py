@@ -33,15 +33,15 @@ class OutputSocket:
 
     def __init__(self, sink: Callable[[bytes], None]) -> None:
         self._sink = sink
-        self._folder = tempfile.mkdtemp(prefix="lambda-output-")
-        self.path = os.path.join(self._folder, "socket")
+        self._epoll = select.epoll()
         self._listener = socket.socket(socket.AF_UNIX)
+        self._folder = tempfile.mkdtemp(prefix="lambda-output-")  # last, because nothing deletes it by itself
+        self.path = os.path.join(self._folder, "socket")
         self._listener.bind(self.path)
         self._listener.listen(128)
         self._listener.setblocking(False)
         self._unfinished: dict[socket.socket, bytes] = {}  # the last line of each connection
         self._connections: dict[int, socket.socket] = {}
-        self._epoll = select.epoll()
         self._epoll.register(self._listener, select.EPOLLIN)
         self.reader = self._epoll.fileno()  # readable when one of them is
         self._lock = threading.Lock()

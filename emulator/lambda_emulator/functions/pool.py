@@ -117,7 +117,8 @@ class Pool:
     def acquire(self, invocation: Invocation, patience_s: float = 0.0) -> Environment:
         """Reserve a slot: of the idle environment that was used last, or of a new one.
 
-        Raise Throttled if all are busy, after ``patience_s``. `release` the slot in the end.
+        Raise Throttled if all are busy, after ``patience_s``, or OSError if the system cannot start another.
+        `release` the slot in the end.
         """
         if self._configuration.debugging is not None:
             self._take_turn(invocation)
@@ -149,10 +150,12 @@ class Pool:
             if self._closing.is_set():
                 raise Stopped
             environment = self._free()
-            if environment is None and self._is_full():
-                surplus = self._make_room()
-            if environment is None and not self._is_full():
-                environment = self._add()
+            full = self._is_full()
+            unwanted = self._unwanted() if environment is None and full else None
+            if environment is None and (unwanted is not None or not full):
+                environment = self._add()  # may raise OSError; then nothing has changed
+                if unwanted is not None:
+                    surplus = self._make_room(unwanted)
             if environment is not None:
                 environment.active.append(invocation)
         _in_parallel([oldest.end for oldest in surplus])
@@ -177,9 +180,9 @@ class Pool:
         """Move an invocation to a new environment, which continues the log of the old one."""
         self.discard(environment)
         with self._changed:
+            successor = self._add(environment.log)  # may raise OSError; the old one then keeps the invocation
             environment.active.remove(invocation)
             self._known.remove(environment)
-            successor = self._add(environment.log)
             successor.active.append(invocation)
             if self._closing.is_set():  # close() does not know it
                 successor.end()
@@ -269,15 +272,12 @@ class Pool:
         """Return whether a slot will soon be free."""
         return any(environment.has_room_soon for environment in self._in_service)
 
-    def _make_room(self) -> list[Environment]:
-        """Take an environment out of service whose client has left; return those that must end for it.
+    def _make_room(self, invocation: Invocation) -> list[Environment]:
+        """Take the environment of an unwanted invocation out of service; return those that must end for it.
 
         On Lambda too, the function continues without its client. Here it does not count any more, but not
         more environments continue than may be in service.
         """
-        invocation = self._unwanted()
-        if invocation is None:
-            return []
         environment = next(one for one in self._in_service if invocation in one.active)
         self._in_service.remove(environment)
         self._left.append(environment)

@@ -288,7 +288,11 @@ class HttpServer:
         self._idle: dict[threading.Thread, None] = {}  # those that wait for a request, longest first
         self._idle_timeout_s = idle_timeout_s
         self._acceptor = threading.Thread(target=self._accept, name=f"accept:{self.port}", daemon=True)
-        self._acceptor.start()
+        try:
+            self._acceptor.start()
+        except RuntimeError:  # the system has no more threads
+            self._listener.close()
+            raise
 
     @property
     def address(self) -> str:
