@@ -12,9 +12,11 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import unittest
 import urllib.request
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from unittest import mock
@@ -26,11 +28,13 @@ from lambda_emulator.terminal.terminal import Terminal
 from lambda_emulator.testing import LambdaFunction
 
 from tests.emulator.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT
+from tests.support import EMULATOR, EMULATOR_ENVIRONMENT, PYPY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Tuple, Union
+
+    from lambda_emulator.deployment.deployment import Deployment
 
     Content = Union[str, Tuple[int, str]]  # a text, or a mode and a text (of a link: its target)
 
@@ -386,6 +390,31 @@ class TheCommandLine(ZipTestCase):
         self.assertIn("\nf.zip changed; reloading\n", output)
         self.assertIn("\nf.zip changed, but cannot be used: ", output)
         self.assertEqual([], os.listdir(self.temporary))
+
+    def test_uses_a_changed_zip_once_if_several_events_arrive(self) -> None:
+        path = self.zip("f.zip", {"app.py": APP})
+        options = make_parser().parse_args(
+            ["serve", f"--task-root={path}", "--handler=app.handler", "--sandbox=never"]
+        )
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(1e-4 if PYPY else 1e-6)
+        changes, threads = 30, 4
+        with ExitStack() as cleanup:
+            function = make_function(split_handlers(options)[0], Terminal(self.messages), cleanup)
+            deployment = function.configuration.deployment
+            assert deployment is not None
+            callers = cleanup.enter_context(ThreadPoolExecutor(threads))
+            barrier = threading.Barrier(threads, timeout=20)
+
+            def look(deployment: Deployment) -> None:
+                barrier.wait()
+                function._pool._retire_changed(deployment)
+
+            for number in range(changes):
+                os.utime(path, (number, number))
+                list(callers.map(look, [deployment] * threads))
+        self.messages.seek(0)
+        self.assertEqual(changes, self.messages.read().count("f.zip changed; reloading\n"))
 
     @unittest.skipIf(sys.version_info < (3, 11), "needs tomllib")
     def test_takes_zips_from_a_configuration_file(self) -> None:

@@ -85,6 +85,9 @@ class Pool:
         self._in_service: list[Environment] = []
         self._left: list[Environment] = []  # taken out of service because their clients have left
         self._changed = threading.Condition()
+        # Held from the look for a change until the old environments are out of service: an event that looks
+        # between the two would get an old one. Never taken while holding the lock above.
+        self._retiring = threading.Lock()
         self._closing = threading.Event()
         self._recycler = threading.Thread(target=self._recycle, name="recycler", daemon=True)
 
@@ -299,32 +302,41 @@ class Pool:
 
     def _retire_changed(self, watcher: SourceWatcher | Deployment) -> None:
         """After a change of the source, let only new environments handle new events."""
-        changed = watcher.changed()
+        with self._retiring:
+            changed = watcher.changed()
+            retired = self._take_out(lambda _: True) if changed else []
         if changed:
-            self._retire(lambda _: True)
+            self._dispose_idle(retired)
             self._warn(f"{listed(changed)} changed; reloading")
 
     def _retire_expired(self, source: CredentialSource) -> None:
         """Before credentials expire, let only environments with newer ones handle new events."""
-        try:
-            keys = source.keys()
-            warning = source.warning
-        except CredentialsUnavailable:
-            keys, warning = None, ""  # a new environment reports the reason to the caller
-        if warning and warning != self._warned_of:
-            self._warn(warning)
-        self._warned_of = warning
-        if self._retire(lambda environment: environment.keys != keys) and keys is not None:
+        with self._retiring:
+            try:
+                keys = source.keys()
+                warning = source.warning
+            except CredentialsUnavailable:
+                keys, warning = None, ""  # a new environment reports the reason to the caller
+            if warning and warning != self._warned_of:
+                self._warn(warning)
+            self._warned_of = warning
+            retired = self._take_out(lambda environment: environment.keys != keys)
+        self._dispose_idle(retired)
+        if retired and keys is not None:
             self._warn("The AWS credentials expire. A new environment starts with new ones.")
 
-    def _retire(self, applies: Callable[[Environment], bool]) -> bool:
-        """Take environments out of service, and end those that are idle; return whether there were any."""
+    def _take_out(self, applies: Callable[[Environment], bool]) -> list[Environment]:
+        """Take environments out of service, and return them."""
         with self._changed:
             retired = [environment for environment in self._in_service if applies(environment)]
             self._in_service = [environment for environment in self._in_service if environment not in retired]
+        return retired
+
+    def _dispose_idle(self, retired: list[Environment]) -> None:
+        """End those without invocations; the others end with their last one."""
+        with self._changed:
             idle = [environment for environment in retired if not environment.active]
         self._dispose_all(idle)
-        return bool(retired)
 
     def _recycle(self) -> None:
         """End environments that were idle for long."""
