@@ -210,8 +210,9 @@ class Environment:
 
     def forget_log(self) -> None:
         """Drop what no invocation needs any more."""
+        end = len(self.log)  # first, because an invocation may begin meanwhile
         starts = [invocation.log_start for invocation in list(self.active)]
-        self.log.forget(min([len(self.log), *(start for start in starts if start is not None)]))
+        self.log.forget(min([end, *(start for start in starts if start is not None)]))
 
     @property
     def init_error(self) -> FunctionResponse | None:

@@ -108,7 +108,8 @@ class LogStream:
         self._log.remark(text.encode("utf-8", "replace") + b"\n")
 
     def __len__(self) -> int:
-        return self._forgotten + len(self._data)
+        with self._lock:
+            return self._forgotten + len(self._data)
 
     def since(self, start: int) -> bytes:
         """Return what was logged after the log was ``start`` bytes long, unless it is forgotten."""
