@@ -29,7 +29,8 @@ from unittest import mock
 
 from lambda_emulator.__main__ import default_url_port
 from lambda_emulator.functions.function import Function, Result
-from lambda_emulator.functions.invocation import Invocation
+from lambda_emulator.functions.invocation import Call, Invocation
+from lambda_emulator.functions.memory import process_tree
 from lambda_emulator.servers.function_url import FunctionUrl
 from lambda_emulator.servers.http_server import HttpServer, Request, Response
 from lambda_emulator.servers.invoke_api import InvokeApi
@@ -273,6 +274,21 @@ class TheLog(EmulatorTestCase):
         )
         for _ in range(2):  # the maximum does not fall
             self.assertTrue(100 <= function.invoke().report.max_memory_mb < 200)
+
+    @unittest.skipUnless(sys.platform == "linux", "needs /proc")
+    def test_measures_a_process_whose_threads_come_and_go(self) -> None:
+        function = self.start(
+            "import threading\n"
+            "take()\n"
+            "while True:\n"
+            "    threads = [threading.Thread(target=time.sleep, args=(0.0005,)) for _ in range(8)]\n"
+            "    [one.start() for one in threads]; [one.join() for one in threads]",
+            timeout_s=60,
+        )
+        assert function.pid is not None
+        function.call(Call(invocation_type="Event"))
+        self.wait_until(lambda: function.status().busy == 1)
+        self.assertEqual({(function.pid,)}, {tuple(process_tree(function.pid)) for _ in range(1000)})
 
     def test_contains_all_output_from_before_the_request_for_the_next_event(self) -> None:
         function = self.start(

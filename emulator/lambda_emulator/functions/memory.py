@@ -72,14 +72,21 @@ def process_tree(pid: int) -> list[int]:
     if not (_PROC / "self").exists():
         return [pid]
     try:
-        children = [
-            int(child)
-            for task in (_PROC / str(pid) / "task").iterdir()
-            for child in (task / "children").read_text().split()
-        ]
+        threads = list((_PROC / str(pid) / "task").iterdir())
     except OSError:
         return []
-    return [pid, *(one for child in children for one in process_tree(child))]
+    found = [children for children in map(_children, threads) if children is not None]
+    if not found:
+        return []
+    return [pid, *(one for children in found for child in children for one in process_tree(child))]
+
+
+def _children(thread: Path) -> list[int] | None:
+    """Return the ids of the processes that a thread has started; None if the thread has ended."""
+    try:
+        return [int(child) for child in (thread / "children").read_text().split()]
+    except OSError:
+        return None
 
 
 def pss_kb(pids: list[int]) -> int:
