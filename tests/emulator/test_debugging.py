@@ -22,9 +22,15 @@ import textwrap
 import threading
 import time
 import unittest
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from unittest import mock
+
+from lambda_emulator.functions import pool
+from lambda_emulator.functions.debugging import Debugging
+from lambda_emulator.functions.function import Throttled
 
 from tests.emulator.test_emulator import EmulatorTestCase
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT, PATIENCE_S
+from tests.support import EMULATOR, EMULATOR_ENVIRONMENT, PATIENCE_S, PYPY
 
 STOPS = """
     import os
@@ -176,6 +182,41 @@ class Pdb(DebuggingTestCase):
             check=False,
         )
         self.assertEqual((0, b"[7, 1]\n"), (done.returncode, done.stdout), done.stderr)
+
+
+class TwoEvents(EmulatorTestCase):
+    def test_at_once_are_handled_one_after_the_other_unless_the_client_leaves(self) -> None:
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(1e-4 if PYPY else 1e-6)
+        for number in range(1000):
+            (self.folder / f"module_{number}.py").touch()  # to look for changes takes some time
+        output = self.folder / "output"
+        stream = output.open("w")
+        self.addCleanup(stream.close)
+        runtime = (
+            "while True:\n"
+            "    r, *_ = take(); print('event', flush=True)\n"
+            "    while not os.path.exists('go'): time.sleep(0.002)\n"
+            "    respond(r, 1)"
+        )
+        function = self.start(runtime, reload=True, debugging=Debugging([], stream, 0, print))
+        barrier, gone = threading.Barrier(2), threading.Event()
+
+        def invoke() -> str:
+            barrier.wait()
+            try:
+                return function.invoke(client_has_left=gone.is_set).payload.decode()
+            except Throttled as refusal:
+                return refusal.reason
+
+        with ThreadPoolExecutor(2) as callers, mock.patch.object(pool, "CLIENT_INTERVAL_S", 0.05):
+            waiting = [callers.submit(invoke) for _ in range(2)]
+            self.wait_until(lambda: output.read_text() == "event\n")
+            gone.set()
+            done, _ = wait(waiting, 10, FIRST_COMPLETED)
+            (self.folder / "go").touch()
+            self.assertEqual(["ClientHasLeft"], [future.result() for future in done])
+            self.assertEqual(["1", "ClientHasLeft"], sorted(future.result() for future in waiting))
 
 
 class WhatCannotWork(DebuggingTestCase):

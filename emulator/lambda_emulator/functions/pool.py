@@ -131,6 +131,8 @@ class Pool:
             self._retire_expired(self._configuration.credentials)
         surplus: list[Environment] = []
         with self._changed:
+            if self._configuration.debugging is not None:
+                self._take_turn(invocation)  # again, because another event may have come first
             full = self._is_full()
             self._changed.wait_for(
                 lambda: self._closing.is_set() or self._free() is not None or not self._is_ending(),
