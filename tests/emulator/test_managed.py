@@ -153,6 +153,22 @@ class AnEnvironment(ManagedTestCase):
         self.wait_until(lambda: function.restarts == 1 and function.initialized)
         self.assertIsNone(function.invoke(b'""').function_error)
 
+    def test_fails_an_event_at_once_that_arrives_while_its_process_ends(self) -> None:
+        function = self.start(
+            # Another process keeps the connection open, so that the last requests are read for some time.
+            "call('POST', 'nothing')\n"
+            "subprocess.Popen(['sleep', '2'], start_new_session=True, pass_fds=[local.api.sock.fileno()],\n"
+            "                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+            "work()"
+        )
+        environment, api = function.environments[0], function.environments[0].api
+        assert function.pid is not None
+        os.kill(function.pid, signal.SIGKILL)
+        self.wait_until(lambda: api.abandoned and (api.closed or not environment.has_room))
+        began = time.monotonic()
+        self.assertFunctionError(function.invoke(b'""'), "Runtime.ExitError", "signal: killed")
+        self.assertLess(time.monotonic() - began, 2)
+
     def test_is_not_restarted_again_and_again(self) -> None:
         function = self.start("work(); time.sleep(0.2); os._exit(4)")
         time.sleep(1)

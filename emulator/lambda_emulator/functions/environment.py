@@ -79,9 +79,9 @@ class Environment:
     ) -> None:
         """Start the process.
 
-        ``on_room`` is called when one of several slots is free again, ``on_exit`` when the process has ended,
-        before its callers learn of it. ``undo`` receives what must be closed if this raises, because the
-        system has no more descriptors or threads.
+        ``on_room`` is called when one of several slots is free again, or none will be; ``on_exit`` when the
+        process has ended, before its callers learn of it. ``undo`` receives what must be closed if this
+        raises, because the system has no more descriptors or threads.
         """
         self.number = 0  # counts the environments of the function; the pool sets it
         self.log = log
@@ -101,6 +101,7 @@ class Environment:
         self._stopping = threading.Lock()
         self._stopped = False
         self._ended = threading.Event()  # the process has exited; its last requests may still be in flight
+        self._on_room = on_room
         self._on_exit = on_exit
         output = Pipe(log.write, undo)
         telemetry = Pipe(FrameDecoder(frames, log).write, undo) if configuration.telemetry else None
@@ -222,8 +223,9 @@ class Environment:
         """Wait for the end of the init phase and of a restore phase, if any, which sets ``init_outcome``."""
         with self._initializing:
             if not self.init_outcome:
-                self.init_outcome = self._initialize(timeout_s)
-                self.last_used = time.monotonic()
+                outcome = self._initialize(timeout_s)
+                self.last_used = time.monotonic()  # before it counts as idle
+                self.init_outcome = outcome
                 self._report_init()
 
     def _initialize(self, timeout_s: float) -> str:
@@ -382,6 +384,7 @@ class Environment:
             self._on_exit(self)
         finally:
             self.api.hang_up()
+            self._on_room()  # for the next event, which learns why there is no slot
 
 
 def _start(vcpus: int | None, **options: Any) -> subprocess.Popen[bytes]:
