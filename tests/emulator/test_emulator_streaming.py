@@ -21,7 +21,7 @@ from lambda_emulator.servers.invoke_api import InvokeApi
 from lambda_emulator.terminal.terminal import Terminal
 
 from tests.emulator.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT
+from tests.support import EMULATOR, EMULATOR_ENVIRONMENT, PYPY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -545,6 +545,28 @@ class TheCommandLine(StreamingTestCase):
         log.message("after")
         screen.seek(0)
         self.assertEqual("before\none two\nbetween\nthree\nafter\n", screen.read())
+
+    def test_does_not_mix_them_if_two_threads_write(self) -> None:
+        screen = io.TextIOWrapper(io.BytesIO())
+        screen.isatty = lambda: True  # type: ignore[method-assign]
+        log, output = Terminal(screen), Terminal(screen)
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(1e-4 if PYPY else 1e-6)
+        ended = threading.Event()
+
+        def write_log() -> None:
+            while not ended.is_set():
+                log.message("LOG")
+
+        writer = threading.Thread(target=write_log)
+        writer.start()
+        for _ in range(20_000):
+            output.part(b"p")
+        ended.set()
+        writer.join()
+        screen.seek(0)
+        lines = screen.read().splitlines()
+        self.assertEqual([], [line for line in lines if line != "LOG" and set(line) != {"p"}])
 
     def test_prints_deeply_nested_json_unchanged(self) -> None:
         screen = io.TextIOWrapper(io.BytesIO())

@@ -153,10 +153,12 @@ class Invocation:
     @property
     def log(self) -> bytes:
         """What was logged so far."""
-        return self._whole_log or (self._log.since(self.log_start or 0) if self._log is not None else b"")
+        log, start = self._log, self.log_start
+        so_far = b"" if log is None else log.since(start or 0)
+        return self._whole_log or so_far  # last, because end_log() sets it before it resets the others
 
     def begin_log(self, log: LogStream, start: int) -> None:
-        self._log, self.log_start = log, start
+        self.log_start, self._log = start, log
 
     def end_log(self) -> None:
         self._whole_log, self._log, self.log_start = self.log, None, None

@@ -137,10 +137,11 @@ class Terminal:
         if self._stream.isatty() and not Terminal.ansi:
             text = _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
         line = f"{style}{text}{_PLAIN}\n" if style and self._colour else text + "\n"
-        if Screen.unfinished and self._stream.isatty():
-            Screen.unfinished = False
-            line = "\n" + line
-        self._write(line.encode("utf-8", "replace"))
+        with Screen.lock:
+            if Screen.unfinished and self._stream.isatty():
+                Screen.unfinished = False
+                line = "\n" + line
+            self._write(line.encode("utf-8", "replace"))
 
     def gap(self) -> None:
         """Separate what follows from the log."""
@@ -156,14 +157,16 @@ class Terminal:
 
     def part(self, data: bytes) -> None:
         """Write a piece of a response at once, unchanged unless the stream is a terminal."""
-        if data and self._stream.isatty():
-            Screen.unfinished = not data.endswith(b"\n")
-        self._write(self._shown(data))
+        with Screen.lock:
+            if data and self._stream.isatty():
+                Screen.unfinished = not data.endswith(b"\n")
+            self._write(self._shown(data))
 
     def end_parts(self) -> None:
         """Finish the last line on a terminal."""
-        if Screen.unfinished and self._stream.isatty():
-            self.part(b"\n")
+        with Screen.lock:
+            if Screen.unfinished and self._stream.isatty():
+                self.part(b"\n")
 
     def payload(self, payload: bytes) -> None:
         """Write a response: indented on a terminal, otherwise unchanged (with a final line break if text)."""
