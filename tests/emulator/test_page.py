@@ -9,8 +9,11 @@ import json
 import re
 import unittest
 from html.parser import HTMLParser
+from unittest import mock
 
+from lambda_emulator.functions.function import Throttled
 from lambda_emulator.sample_events import EVENTS
+from lambda_emulator.servers import page
 from lambda_emulator.servers.function_url import BUFFERED, FunctionUrl
 from lambda_emulator.servers.history import EXCERPT, LABEL_LENGTH, LIMIT, label
 from lambda_emulator.servers.invoke_api import InvokeApi
@@ -32,6 +35,8 @@ while True:
         Stream(r).write("part")
         wait_for("end")
         os._exit(3)
+    elif "wait" in event:
+        wait_for("end")
     else:
         respond(r, event)
 """
@@ -280,6 +285,31 @@ class AnHttpRequest(PageTestCase):
         self.let("end")
         with self.assertRaises(http.client.IncompleteRead):
             reply.read()
+
+    def test_is_given_up_when_the_browser_leaves(self) -> None:
+        def is_served() -> bool:
+            try:
+                return self.function_.invoke(b"1").payload == b"1"
+            except Throttled:
+                return False
+
+        self.serve("RESPONSE_STREAM", timeout_s=60)
+        with mock.patch.object(page, "CLIENT_INTERVAL_S", 0.05):
+            for path, received in (("/wait", b""), ("/midway", b"part")):
+                wanted = {"function": "hello", "method": "GET", "path": path, "headers": [], "body": ""}
+                begun = self.function_.log_text().count("handling")
+                self.connection.request(
+                    "POST", "/_lambda/http", json.dumps(wanted), {"Content-Type": "application/json"}
+                )
+                self.wait_for_log(self.function_, "handling", begun + 1)
+                if received:
+                    reply = self.connection.getresponse()
+                    reply.readline()
+                    self.assertEqual(received, reply.read(len(received)))
+                    reply.close()
+                self.connection.close()
+                self.wait_until(is_served)
+        self.let("end")
 
     def test_is_checked_before_it_is_sent(self) -> None:
         self.serve()

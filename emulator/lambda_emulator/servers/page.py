@@ -12,13 +12,17 @@ import hashlib
 import http.client
 import json
 import re
+import socket
+import threading
 import uuid
+from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from urllib.parse import parse_qs
 
 from lambda_emulator import sample_events
 from lambda_emulator.functions.environment import COMPLETED
+from lambda_emulator.functions.pool import CLIENT_INTERVAL_S
 from lambda_emulator.servers.history import History
 from lambda_emulator.servers.http_server import BodyTooLarge, CutShort, Response, TruncatedBody, is_field
 
@@ -121,15 +125,23 @@ class Page:
         if url is None:
             return _problem(404, "The function has no URL.")
         connection = http.client.HTTPConnection(url.partition("//")[2].strip("/"))
+        ended = threading.Event()
+
+        def end() -> None:
+            ended.set()
+            connection.close()
+
         try:
             _write(connection, wanted)
+            follow = partial(_leave_with_browser, request, connection.sock, ended)
+            threading.Thread(target=follow, name="page", daemon=True).start()
             reply = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
-            connection.close()
+            end()
             return _problem(502, f"The function URL did not respond: {type(error).__name__}: {error}")
         prelude = json.dumps({"status": reply.status, "reason": reply.reason, "headers": reply.getheaders()})
         headers = [("Content-Type", "application/octet-stream"), *HEADERS]
-        return Response(200, headers=headers, parts=_body(prelude, reply), done=connection.close)
+        return Response(200, headers=headers, parts=_body(prelude, reply), done=end)
 
 
 def _wants_html(request: Request) -> bool:
@@ -271,6 +283,15 @@ def _write(connection: http.client.HTTPConnection, wanted: dict[str, Any]) -> No
     if body or wanted["method"] in ("POST", "PUT", "PATCH"):
         connection.putheader("Content-Length", str(len(body)))
     connection.endheaders(body)
+
+
+def _leave_with_browser(request: Request, sock: socket.socket, ended: threading.Event) -> None:
+    """End the connection to the function URL when the browser leaves, as if that were its client."""
+    while not ended.wait(CLIENT_INTERVAL_S):
+        if request.client_has_left():
+            with suppress(OSError):  # it has ended already
+                sock.shutdown(socket.SHUT_RDWR)  # unlike close(), this wakes the thread that reads
+            return
 
 
 def _body(prelude: str, reply: http.client.HTTPResponse) -> Iterator[bytes]:
