@@ -158,7 +158,7 @@ class Environments(ConcurrencyTestCase):
             timeout_s=60,
         )
         api = self.serve(function)
-        pids = {api(b"0.01")[1] for _ in range(10)}
+        pids = {api(b"0.005")[1] for _ in range(4)}
         self.assertEqual((1, 0), (len(pids), function.restarts))
         api(b"3")
         self.assertNotIn(api(b"0")[1], pids, "it does not wait as long for the first one")
