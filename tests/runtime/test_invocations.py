@@ -452,7 +452,7 @@ class Surroundings(FunctionTestCase):
         before = self.call(function)
         self.call(function, "x" * 200_000)
         self.call(function)
-        self.assertLess(self.call(function) - before, 16_384)  # KiB
+        self.assertLess(self.call(function) - before, 40_000)  # KiB; all threads together had 93,000 more
 
     @unittest.skipIf(PYPY, "has no _tracemalloc")
     def test_the_bytes_of_an_event_are_released_before_the_handler_is_called(self) -> None:
