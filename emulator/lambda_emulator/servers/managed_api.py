@@ -78,7 +78,7 @@ class ManagedRuntimeApi(RuntimeApi):
             self.state = READY
             self.waiting += 1
             self.changed.notify_all()
-        self._on_room()  # without the lock, because whoever looks for room has the pool's and needs this
+        self._on_room()  # without the lock: whoever looks for room holds the pool's, and waits for this one
         with self.changed:
             self.changed.wait_for(lambda: self._offered or self.abandoned)
             self.waiting -= 1
