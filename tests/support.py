@@ -49,7 +49,6 @@ __all__ += ["SMALL_NURSERY", "accepted", "event", "joined", "own_log", "posts"]
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOTSTRAP = ROOT / "bootstrap"
-EMULATOR = [sys.executable, "-m", "lambda_emulator"]  # with this environment:
 EMULATOR_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "emulator")}
 PYPY = platform.python_implementation() == "PyPy"
 FREE_THREADED = "t" in getattr(sys, "abiflags", "")
@@ -60,6 +59,13 @@ SMALL_NURSERY = {"PYPY_GC_NURSERY": "1MB"}
 
 # The time limit for steps that usually take a tenth of a second, because the machine may be busy.
 PATIENCE_S = 20.0
+
+
+def emulator(command: str, *words: str) -> list[str]:
+    """Return the emulator's command line, for EMULATOR_ENVIRONMENT, with a timeout for busy machines."""
+    patience = [f"--timeout={PATIENCE_S:g}"] if command in ("run", "serve") else []
+    return [sys.executable, "-m", "lambda_emulator", command, *patience, *words]
+
 
 ECHO = """
     def handler(event, context):

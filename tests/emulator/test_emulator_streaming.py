@@ -21,10 +21,11 @@ from lambda_emulator.servers.invoke_api import InvokeApi
 from lambda_emulator.terminal.terminal import Terminal
 
 from tests.emulator.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT, PYPY
+from tests.support import EMULATOR_ENVIRONMENT, PYPY, emulator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from lambda_emulator.servers.runtime_api import Recorded
@@ -277,8 +278,8 @@ class AClientThatLeaves(StreamingTestCase):
         self.api = InvokeApi(self.started)
         self.addCleanup(self.api.close)
 
-    def leave(self, event: bytes, operation: str) -> None:
-        """Invoke, and leave while the function is running."""
+    def leave(self, event: bytes, operation: str, then: Callable[[], None] = lambda: None) -> None:
+        """Invoke, and leave while the function is running; call ``then`` just before."""
         host, port = self.api.url[len("http://") :].split(":")
         began = self.started.log_text().count("START ")
         with socket.create_connection((host, int(port)), 10) as client:
@@ -287,6 +288,7 @@ class AClientThatLeaves(StreamingTestCase):
             if event == b'"stream"':
                 client.recv(12)
             self.wait_for_log(self.started, "START ", began + 1)
+            then()
 
     def assertNextIsServed(self, restarts: int) -> None:
         result = self.started.invoke(b"2")
@@ -304,6 +306,30 @@ class AClientThatLeaves(StreamingTestCase):
         self.assertNextIsServed(1)
         self.wait_until(lambda: self.shown != [])
         self.assertEqual((200, "the client has left"), (self.shown[0]["status"], self.shown[0]["note"]))
+
+    def test_just_after_its_next_request_is_noticed(self) -> None:
+        def ask() -> None:
+            thread.start()
+            time.sleep(0.2)
+
+        thread = threading.Thread(target=lambda: results.append(self.started.invoke(b"2")))
+        results: list[Result] = []
+        self.leave(b'"stream"', "/2021-11-15/functions/function/response-streaming-invocations", ask)
+        thread.join()
+        self.assertEqual([b"2"], [result.payload for result in results])
+        self.let("finish")
+
+    def test_does_not_leave_while_the_stream_goes_on(self) -> None:
+        refusals: list[float] = []
+
+        def ask() -> None:
+            began = time.monotonic()
+            self.assertRaises(Throttled, self.started.invoke, b"2")
+            refusals.append(time.monotonic() - began)
+
+        self.leave(b'"stream"', "/2021-11-15/functions/function/response-streaming-invocations", ask)
+        self.assertLess(refusals[0], 3)
+        self.let("finish")
 
     def test_does_not_stop_its_invocation_and_the_next_one_runs(self) -> None:
         self.leave(b'"wait"', "/2015-03-31/functions/function/invocations")
@@ -474,12 +500,11 @@ class TheCommandLine(StreamingTestCase):
         script = self.folder / "runtime_script.py"
         script.write_text(PRELUDE + STREAMING + textwrap.dedent(runtime))
         process = subprocess.Popen(
-            [
-                *EMULATOR,
+            emulator(
                 "run",
                 "--handler=hello.handler",
                 *(f"--task-root={self.folder}", f"--runtime={sys.executable} -ISu {script}"),
-            ],
+            ),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=REPOSITORY,

@@ -143,6 +143,11 @@ class Invocation:
         """Whether the caller waits for nothing any more, so the invocation will probably end soon."""
         return self.responded.is_set() or (self.stream is not None and self.stream.abandoned)
 
+    @property
+    def is_streaming(self) -> bool:
+        """Whether the caller has the beginning of a stream."""
+        return self.stream is not None and self.stream.opened and not self.responded.is_set()
+
     def wait_for_response(self) -> None:
         """Wait until the response is known or, if it is streamed, begins."""
         if self.stream is not None:

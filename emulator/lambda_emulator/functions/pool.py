@@ -30,10 +30,14 @@ if TYPE_CHECKING:
     Start = Callable[[Optional[LogStream]], Environment]
 
 # How long an event waits for an environment that has responded and only finishes its work. Otherwise a client
-# that sends one request after the other would need two environments, or get 429 at the limit. Clients of
-# server-sent events leave just before the end of a stream, when they have what they need.
+# that sends one request after the other would need two environments, or get 429 at the limit.
 PATIENCE_S = 0.1
 PATIENCE_AT_LIMIT_S = 3.0
+
+# Clients of server-sent events leave before the end of a stream, when they have what they need. Some send the
+# next request first. At the limit it waits this long for the client of a stream to leave.
+LEAVING_S = 1.0
+LEAVING_INTERVAL_S = 0.01
 
 # How often to look whether the client of a waiting event has left.
 CLIENT_INTERVAL_S = 1.0
@@ -133,6 +137,7 @@ class Pool:
         with self._changed:
             if self._configuration.debugging is not None:
                 self._take_turn(invocation)  # again, because another event may have come first
+            self._wait_for_leaving()
             full = self._is_full()
             self._changed.wait_for(
                 lambda: self._closing.is_set() or self._free() is not None or not self._is_ending(),
@@ -276,6 +281,22 @@ class Pool:
     def _is_ending(self) -> bool:
         """Return whether a slot will soon be free."""
         return any(environment.has_room_soon for environment in self._in_service)
+
+    def _wait_for_leaving(self) -> None:
+        """At the limit, wait until the client of a stream leaves or has its response.
+
+        Nothing announces that a client leaves, so look for it again and again.
+        """
+        deadline = time.monotonic() + LEAVING_S
+        while (
+            self._is_full()
+            and not self._closing.is_set()
+            and not self._is_ending()
+            and self._unwanted() is None
+            and any(one.is_streaming for environment in self._in_service for one in environment.active)
+            and time.monotonic() < deadline
+        ):
+            self._changed.wait(LEAVING_INTERVAL_S)
 
     def _make_room(self, invocation: Invocation) -> list[Environment]:
         """Take the environment of an unwanted invocation out of service; return those that must end for it.

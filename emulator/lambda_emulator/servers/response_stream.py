@@ -28,8 +28,8 @@ class ResponseStream:
         self.response_mode = ""
         self._parts: Deque[bytes] = deque()
         self._waiting = 0  # bytes in ``_parts``
-        self._opened = False
         self._ended = False
+        self.opened = False
         self.abandoned = False
         self._changed = threading.Condition()
 
@@ -40,7 +40,7 @@ class ResponseStream:
         with self._changed:
             self.content_type = content_type
             self.response_mode = response_mode
-            self._opened = True
+            self.opened = True
             self._changed.notify_all()
 
     def write(self, part: bytes) -> None:
@@ -64,7 +64,7 @@ class ResponseStream:
     def wait_for_begin(self) -> None:
         """Wait until the response has begun, or has failed before its beginning."""
         with self._changed:
-            self._changed.wait_for(lambda: self._opened or self._ended)
+            self._changed.wait_for(lambda: self.opened or self._ended)
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the parts as they arrive, until the stream ends or is abandoned."""
