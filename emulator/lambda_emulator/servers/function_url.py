@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 RESPONSE_STREAM = "RESPONSE_STREAM"
 BUFFERED = "BUFFERED"
 
-# How many characters of an error appear in the log.
-
 
 class FunctionUrl:
     """An HTTP server that turns every request into an event.
