@@ -15,7 +15,7 @@ from lambda_emulator.functions.credentials import CredentialSource, CredentialsU
 from lambda_emulator.testing import LambdaFunction
 
 from tests.emulator.test_emulator import PRELUDE, EmulatorTestCase
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT
+from tests.support import EMULATOR_ENVIRONMENT, emulator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ class ReachingTheFunction(CredentialsTestCase):
         runtime = f"--runtime={sys.executable} -ISu {script}"
         environment = {**os.environ, "PYTHONPATH": EMULATOR_ENVIRONMENT["PYTHONPATH"]}
         return subprocess.run(
-            [*EMULATOR, "run", "--handler=hello.handler", f"--task-root={self.folder}", runtime, *words],
+            emulator("run", "--handler=hello.handler", f"--task-root={self.folder}", runtime, *words),
             capture_output=True,
             text=True,
             env=environment,

@@ -30,7 +30,7 @@ from lambda_emulator.functions.debugging import Debugging
 from lambda_emulator.functions.function import Throttled
 
 from tests.emulator.test_emulator import EmulatorTestCase
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT, PATIENCE_S, PYPY
+from tests.support import EMULATOR_ENVIRONMENT, PATIENCE_S, PYPY, emulator
 
 STOPS = """
     import os
@@ -50,7 +50,7 @@ class DebuggingTestCase(EmulatorTestCase):
         (self.folder / "app.py").write_text(textwrap.dedent(source))
 
     def words(self, command: str, *options: str) -> list[str]:
-        return [*EMULATOR, command, "--handler=app.handler", f"--task-root={self.folder}", *options]
+        return emulator(command, "--handler=app.handler", f"--task-root={self.folder}", *options)
 
     def open(self, command: str, *options: str) -> subprocess.Popen[bytes]:
         """Start the command with a new terminal; only its stdout is a pipe if it is `run`."""

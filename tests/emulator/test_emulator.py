@@ -35,7 +35,7 @@ from lambda_emulator.servers.function_url import FunctionUrl
 from lambda_emulator.servers.http_server import HttpServer, Request, Response
 from lambda_emulator.servers.invoke_api import InvokeApi
 
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT, PYPY
+from tests.support import EMULATOR_ENVIRONMENT, PYPY, emulator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -1294,7 +1294,7 @@ class TheCommandLine(EmulatorTestCase):
         ]
 
     def command(self, *words: str) -> list[str]:
-        return [*EMULATOR, *words]
+        return emulator(*words)
 
     def emulate(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
@@ -1518,6 +1518,7 @@ class TheCommandLine(EmulatorTestCase):
         server = subprocess.Popen(
             self.command("serve", *self.options, "--port=0", *words),
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
             cwd=REPOSITORY,
             env=EMULATOR_ENVIRONMENT,

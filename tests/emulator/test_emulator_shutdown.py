@@ -15,7 +15,7 @@ import unittest
 from lambda_emulator.functions.function import Function
 
 from tests.emulator.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT
+from tests.support import EMULATOR_ENVIRONMENT, emulator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ class TheEnd(ExtensionTestCase):
             with self.subTest(number):
                 command = ["serve", "--handler=hello.handler", f"--task-root={self.folder}", "--port=0"]
                 with subprocess.Popen(
-                    [*EMULATOR, *command, f"--runtime={sys.executable} -ISu {script}"],
+                    emulator(*command, f"--runtime={sys.executable} -ISu {script}"),
                     stdout=subprocess.PIPE,
                     cwd=REPOSITORY,
                     env=EMULATOR_ENVIRONMENT,

@@ -19,7 +19,7 @@ from lambda_emulator.profiling.import_tree import Import, prune, read_imports
 from lambda_emulator.profiling.profile_report import advise
 from lambda_emulator.profiling.profiler import Profile
 
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT, PYPY, FunctionTestCase
+from tests.support import EMULATOR_ENVIRONMENT, PYPY, FunctionTestCase, emulator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Advice(unittest.TestCase):
 
 class TheCommand(FunctionTestCase):
     def command(self, root: str, *options: str) -> list[str]:
-        return [*EMULATOR, "profile", "--handler=app.handler", f"--task-root={root}", "--runs=1", *options]
+        return emulator("profile", "--handler=app.handler", f"--task-root={root}", "--runs=1", *options)
 
     def profile(self, root: str, *options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -13,7 +13,7 @@ import unittest
 from lambda_emulator import sample_events as events
 from lambda_emulator.servers.function_url import BUFFERED, FunctionUrl
 
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT, ROOT, FunctionTestCase
+from tests.support import EMULATOR_ENVIRONMENT, ROOT, FunctionTestCase, emulator
 
 # A WSGI application that returns the request as it received it.
 MIRROR = """
@@ -166,7 +166,7 @@ class Requests(FunctionTestCase):
 class CommandLine(FunctionTestCase):
     def run_event(self, name: str) -> subprocess.CompletedProcess[str]:
         root = self.write({"function.py": "def handler(event, context):\n    return event"})
-        command = [*EMULATOR, "run", "--handler=function.handler", f"--task-root={root}", f"--event={name}"]
+        command = emulator("run", "--handler=function.handler", f"--task-root={root}", f"--event={name}")
         return subprocess.run(
             command, cwd=ROOT, env=EMULATOR_ENVIRONMENT, capture_output=True, text=True, check=False
         )

@@ -15,7 +15,7 @@ from lambda_emulator.config_file import read_config
 from lambda_emulator.options import make_parser
 
 from tests.emulator.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT
+from tests.support import EMULATOR_ENVIRONMENT, emulator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class ServerTestCase(EmulatorTestCase):
     def serve(self, *words: str) -> tuple[str, list[str]]:
         """Start a server; return the address of its Invoke API and those of the function URLs."""
         server = subprocess.Popen(
-            [*EMULATOR, "serve", self.runtime, "--port=0", *words],
+            emulator("serve", self.runtime, "--port=0", *words),
             stdout=subprocess.PIPE,
             text=True,
             cwd=REPOSITORY,
@@ -72,7 +72,7 @@ class ServerTestCase(EmulatorTestCase):
 
     def refuse(self, *words: str) -> str:
         done = subprocess.run(
-            [*EMULATOR, *words],
+            emulator(*words),
             capture_output=True,
             text=True,
             cwd=REPOSITORY,

@@ -21,7 +21,7 @@ from lambda_emulator.terminal.status_line import Status
 
 from tests.emulator.test_concurrency import WAITING, ConcurrencyTestCase
 from tests.emulator.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT, PATIENCE_S
+from tests.support import EMULATOR_ENVIRONMENT, PATIENCE_S, emulator
 
 # A status line as it is written: over what stood there, with the rest of the line erased.
 SHOWN = re.compile("\r(▸[^\r\n\x1b]*)\x1b\\[K")
@@ -80,7 +80,7 @@ class TheStatusLine(EmulatorTestCase):
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         words = ["--handler=hello.handler", f"--task-root={self.folder}", "--port=0", "--env=NO_COLOR=1"]
         server = subprocess.Popen(
-            [*EMULATOR, "serve", *words, f"--runtime={sys.executable} -ISu {self.folder / 'script.py'}"],
+            emulator("serve", *words, f"--runtime={sys.executable} -ISu {self.folder / 'script.py'}"),
             stdout=terminal,
             stderr=subprocess.PIPE if piped else terminal,
             cwd=REPOSITORY,

@@ -28,7 +28,7 @@ from lambda_emulator.terminal.terminal import Terminal
 from lambda_emulator.testing import LambdaFunction
 
 from tests.emulator.test_emulator import PRELUDE, REPOSITORY, EmulatorTestCase
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT, PYPY
+from tests.support import EMULATOR_ENVIRONMENT, PYPY, emulator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -342,7 +342,7 @@ class WithoutBubblewrap(ZipTestCase):
 class TheCommandLine(ZipTestCase):
     def start_command(self, *words: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [*EMULATOR, *words],
+            emulator(*words),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**EMULATOR_ENVIRONMENT, "TMPDIR": str(self.temporary)},

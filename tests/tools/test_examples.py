@@ -7,7 +7,7 @@ import json
 import subprocess
 import time
 
-from tests.support import EMULATOR, EMULATOR_ENVIRONMENT, PATIENCE_S, ROOT, Function
+from tests.support import EMULATOR_ENVIRONMENT, PATIENCE_S, ROOT, Function, emulator
 from tests.web import WebTestCase
 
 TYPE_CHECKING = False
@@ -50,14 +50,13 @@ class Examples(WebTestCase):
         self.assertEqual(self.request(url, "/elsewhere").status, 404)
 
     def test_stream_prints_events_one_after_the_other(self) -> None:
-        command = [
-            *EMULATOR,
+        command = emulator(
             "run",
             "--handler",
             "stream.handler",
             "--task-root",
             "examples",
-        ]
+        )
         with subprocess.Popen(
             command,
             cwd=ROOT,
