@@ -23,6 +23,12 @@ CONNECT_TIMEOUT_S = 5
 RECEIVE_BYTES = 65536
 SOL_SOCKET = _socket.SOL_SOCKET
 SO_COOKIE = 57  # a number that no other socket of this system has, since Linux 4.6 (asm-generic/socket.h)
+# The struct that this option gives begins with the state; its counts of bytes are there since Linux 4.19
+# (linux/tcp.h, struct tcp_info). The second one is followed by how many were sent again.
+TCP_INFO = getattr(_socket, "TCP_INFO", -1)
+TCP_INFO_BYTES = 216
+ESTABLISHED = 1
+RECEIVED, SENT = slice(128, 136), slice(200, 216)
 LARGE_BYTES = 131_072  # for such a block, glibc's malloc maps new pages (mallopt(3), M_MMAP_THRESHOLD)
 JOINED_BYTES = 65_536  # below this, head and body are sent as one piece
 _kept_bytes = 0
@@ -34,10 +40,12 @@ class ApiSocket(Socket):
     After that, another file of the function may have the same descriptor number.
     """
 
-    __slots__ = ("_cookie",)
+    __slots__ = ("_cookie", "received_bytes", "sent_bytes")
 
     def __init__(self, family: int) -> None:
         super().__init__(family, _socket.SOCK_STREAM)
+        self.received_bytes = 0  # as the caller of `recv` counts them
+        self.sent_bytes = 0
         self._cookie = b""
         try:
             self._cookie = self.getsockopt(SOL_SOCKET, SO_COOKIE, 8)
@@ -52,6 +60,29 @@ class ApiSocket(Socket):
             if is_of_a_signal_handler(error):
                 raise
             return not self._cookie
+
+    def can_send(self) -> bool:
+        """Whether the connection is open and still ours, and all that has arrived was read."""
+        return self._is_as_left() or (self.is_ours() and not has_input(self))
+
+    def _is_as_left(self) -> bool:
+        """Whether the system has received and sent the same bytes as we have, so that `can_send` is certain.
+
+        This takes half the time of `is_ours` and `has_input`: one system call, and no exception.
+        """
+        if not self.received_bytes:  # a connection of the function may be as new
+            return False
+        try:
+            info = self.getsockopt(_socket.IPPROTO_TCP, TCP_INFO, TCP_INFO_BYTES)
+        except OSError as error:
+            if is_of_a_signal_handler(error):
+                raise
+            return False
+        return (
+            info[RECEIVED] == self.received_bytes.to_bytes(8, "little")
+            and info[SENT] == self.sent_bytes.to_bytes(16, "little")
+            and info[0] == ESTABLISHED
+        )
 
     def close(self) -> None:
         """Close the connection. If another file has its descriptor now, leave that file open."""
@@ -144,7 +175,7 @@ class Connection:
 
         This is checked before sending, so a server that has closed it cannot have seen any of the request.
         """
-        return self._socket is not None and self._socket.is_ours() and not has_input(self._socket)
+        return self._socket is not None and self._socket.can_send()
 
     def _send_and_receive(self, head: bytes, body: bytes, look_up_s: float | None) -> http1.Response:
         assert self._socket is not None
@@ -169,7 +200,7 @@ class Connection:
             self.close()
         return response
 
-    def _send(self, sock: Socket, data: bytes) -> bool:
+    def _send(self, sock: ApiSocket, data: bytes) -> bool:
         """Send all of ``data``. Returns False if the server responded, or hung up, before it had everything.
 
         An early response (413; RFC 9112, 9.3) must still be read, even after a failed send.
@@ -177,7 +208,9 @@ class Connection:
         rest = memoryview(data)
         while rest:
             try:
-                rest = rest[sock.send(rest, _socket.MSG_DONTWAIT) :]
+                count = sock.send(rest, _socket.MSG_DONTWAIT)
+                sock.sent_bytes += count
+                rest = rest[count:]
             except BlockingIOError:
                 wait_until_ready(sock)
                 if has_input(sock):
@@ -248,6 +281,7 @@ def receive(sock: ApiSocket) -> http1.Response:
             raise ConnectionLost(
                 f"The connection to the Runtime API broke: {error}", response_began=reader.began
             ) from error
+        sock.received_bytes += len(data)
         response = reader.feed(data) if data else reader.end()
         if response is not None:
             return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _socket
 
-from .connection import has_input, is_of_a_signal_handler, receive, wait_until_ready
+from .connection import is_of_a_signal_handler, receive, wait_until_ready
 from .errors import ConnectionLost, RuntimeApiError
 from .process_exit import stop_child
 
@@ -52,11 +52,12 @@ class Upload:
 
     def flush_some(self) -> bool:
         """Send what the connection takes now. Returns False if more remains, for when `fileno` is ready."""
-        if self.accepts_more and (not self._socket.is_ours() or has_input(self._socket)):
+        if self.accepts_more and not self._socket.can_send():
             self.accepts_more = False  # closed by the function, an early response (RFC 9112, 9.3), or the end
         while self.accepts_more and self._unsent:
             first, *rest = self._unsent
             if isinstance(first, int):
+                self._socket.sent_bytes += first
                 while rest and first >= len(rest[0]):
                     first -= len(rest.pop(0))
                 if first:
