@@ -128,13 +128,15 @@ def can_count_system_calls() -> bool:
     return works("strace", "-o", os.devnull, "true")
 
 
-def traced_calls(log: str) -> Counter[str]:
-    """Count the system calls in the output of ``strace -f -o log``.
+def traced_calls(log: str, until: str = "") -> Counter[str]:
+    """Count the system calls in the output of ``strace -f -o log``, before the first one named ``until``.
 
     A call during which another thread is traced has two lines: the second, ``<... recvfrom resumed>``, does
     not count.
     """
     text = Path(log).read_text(encoding="utf-8", errors="replace")
+    if until:
+        text = text.partition(f" {until}(")[0]
     return Counter(re.findall(r"(?m)^\d+ +(\w+)\(", text))
 
 
@@ -215,10 +217,13 @@ class Harness:
         return int(found.group(1).replace(",", ""))
 
     def system_calls(self, command: Sequence[str]) -> Counter[str]:
-        """Count the system calls of ``command`` without an invocation, and without those of the allocator."""
+        """Count the system calls of ``command`` before its first request, without those of the allocator.
+
+        How the end of the server is noticed depends on its moment.
+        """
         log = f"{self.folder}/strace.log"
         self.run(["strace", "-f", "-o", log, *command], 0)
-        return Counter(name for name in traced_calls(log).elements() if name not in _NOT_COUNTED)
+        return Counter(name for name in traced_calls(log, "sendto").elements() if name not in _NOT_COUNTED)
 
 
 class Run:
@@ -248,7 +253,7 @@ def measure_allocations(harness: Harness) -> Figures:
 
 
 def measure_system_calls(harness: Harness) -> Figures:
-    """Count the system calls of a cold start, less those of an interpreter that loads only two modules."""
+    """Count the system calls before the first request, less those of an interpreter with two modules."""
     ours, bare = harness.system_calls(harness.runtime), harness.system_calls(harness.empty)
     return {COLD_CALLS: sum(ours.values()) - sum(bare.values())}
 
