@@ -61,8 +61,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Handle SIGTERM like Ctrl-C, so that every server is stopped."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Handle SIGTERM like Ctrl-C, so that every server is stopped; and Ctrl-C also in the background."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
 
 
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> Any:

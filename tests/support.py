@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -186,15 +185,6 @@ class FunctionTestCase(unittest.TestCase):
             raise AssertionError(f"The script was not completed: {problem}; {outcome.errors}")
         outcome.requests = server.requests
         return outcome
-
-    def enable_ctrl_c(self) -> None:
-        """Let SIGINT interrupt the processes of this test.
-
-        A shell that starts the tests in the background sets it to be ignored, and child processes inherit
-        that.
-        """
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.addCleanup(signal.signal, signal.SIGINT, before)
 
     # Invoking
 

@@ -1539,9 +1539,6 @@ class TheCommandLine(EmulatorTestCase):
         script = self.folder / "runtime_script.py"
         held = "import fcntl; fcntl.flock(os.open('lock', os.O_CREAT), fcntl.LOCK_EX)"
         script.write_text(script.read_text().replace("\nwhile True", f"\n{held}\nwhile True"))
-        # If it is ignored here, as in a background job of a script, child processes ignore it as well.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.addCleanup(signal.signal, signal.SIGINT, before)
         cases = [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -9)]
         for number, status in cases:
             with self.subTest(number):

@@ -223,9 +223,6 @@ class TheEnd(ExtensionTestCase):
     def test_of_the_command_line_ends_the_function_and_shows_what_it_logs(self) -> None:
         script = self.folder / "runtime_script.py"
         script.write_text(PRELUDE + EXTENSION + self.READY + self.BYE + "print('up')\ntake()")
-        # If it is ignored here, as in a background job of a script, child processes ignore it as well.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.addCleanup(signal.signal, signal.SIGINT, before)
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(number):
                 command = ["serve", "--handler=hello.handler", f"--task-root={self.folder}", "--port=0"]

@@ -408,7 +408,6 @@ class Signals(FunctionTestCase):
         return thread
 
     def test_ctrl_c_in_a_handler_is_an_error_like_others(self) -> None:
-        self.enable_ctrl_c()
         function = self.start(EXECUTE)
         invoking = self.begin(function)
         assert function.pid is not None
@@ -420,7 +419,6 @@ class Signals(FunctionTestCase):
         self.assertStillWorks(function)
 
     def test_between_invocations_both_signals_end_the_process(self) -> None:
-        self.enable_ctrl_c()
         for number, status in [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]:
             with self.subTest(number):
                 function = self.start(EXECUTE)

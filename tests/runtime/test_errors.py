@@ -444,7 +444,6 @@ class Exits(FunctionTestCase):
                 self.assertEqual(posts(function), [])
 
     def test_ctrl_c_in_a_handler_is_an_error_like_others(self) -> None:
-        self.enable_ctrl_c()
         function = self.start(EXECUTE)
         payload = self.error(
             function, "import signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)"

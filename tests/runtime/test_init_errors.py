@@ -60,7 +60,6 @@ EXITS = [
 
 class Reports(FunctionTestCase):
     def test_every_exception_of_the_module_is_reported_with_its_class_and_message(self) -> None:
-        self.enable_ctrl_c()
         for name, statements, error_type, message in EXCEPTIONS:
             with self.subTest(name):
                 function = self.start(statements + HANDLER)

@@ -550,7 +550,6 @@ runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
         self, *sources: str, command: Sequence[str] = (str(BOOTSTRAP),)
     ) -> tuple[str, SharedServer, subprocess.Popen[bytes]]:
         """Start workers, wait until all are idle; return the task root, their server, the parent process."""
-        self.enable_ctrl_c()
         root = self.write({"function.py": joined(*sources)})
         server = SharedServer(has_events=False)
         self.addCleanup(server.close)

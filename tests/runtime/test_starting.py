@@ -158,7 +158,6 @@ class Process(FunctionTestCase):
         self.assertStillWorks(function)
 
     def test_ctrl_c_while_waiting_ends_it_without_a_traceback(self) -> None:
-        self.enable_ctrl_c()
         function = self.start()
         self.call(function)
         assert function.pid is not None
