@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+import threading
 import unittest
 import urllib.request
 
 from lambda_emulator.functions.hints import Hints
+from lambda_emulator.functions.memory import MemoryGauge
 from lambda_emulator.servers.function_url import FunctionUrl
 
 from tests.support import FunctionTestCase
@@ -146,6 +149,19 @@ class Memory(unittest.TestCase):
         near, above = shown
         self.assertIn("used 116 of 128 MB (91%). Lambda kills a function that uses more", near)
         self.assertIn("used 129 of 128 MB (101%). Lambda kills", above)
+
+
+class AMeasurement(unittest.TestCase):
+    def test_that_must_be_taken_waits_for_one_that_may_have_begun_too_early(self) -> None:
+        gauge = MemoryGauge()
+        gauge.watch(os.getpid())
+        with gauge._lock:  # as a thread has it that was stopped after it had read a smaller figure
+            thread = threading.Thread(target=gauge.sample, kwargs={"certainly": True})
+            thread.start()
+            gauge.sample()
+            self.assertEqual(0, gauge.max_kb)
+        thread.join()
+        self.assertGreater(gauge.max_kb, 0)
 
 
 class MemoryOfAFunction(HintsTestCase):

@@ -48,7 +48,7 @@ TIMED_OUT = "timed out"  # an init phase is then repeated
 RESTORE_TIMED_OUT = "restore timed out"
 
 # How long to wait for a runtime to exit after it has reported an init error.
-EXIT_GRACE_S = 2.0
+EXIT_GRACE_S = 10.0
 
 # How often to compare the memory of a process with its limit.
 BUSY_INTERVAL_S = 0.02
@@ -344,7 +344,7 @@ class Environment:
         """Log the process's output and measure its memory, while the process waits for us."""
         for output in self._outputs:
             output.drain()
-        self.memory.sample()
+        self.memory.sample(certainly=self._configuration.enforce_memory)
         if self._configuration.enforce_memory:
             self._end_if_too_large()
 

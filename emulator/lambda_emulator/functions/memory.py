@@ -40,9 +40,11 @@ class MemoryGauge:
     def _pids(self) -> list[int]:
         return process_tree(self._pid)[self._outer :] if self._pid else []
 
-    def sample(self) -> None:
-        """Raise the maximum, unless the last sample of several processes is too recent."""
-        if self._pid and time.monotonic() >= self._next and self._lock.acquire(blocking=False):
+    def sample(self, *, certainly: bool = False) -> None:
+        """Raise the maximum. Without ``certainly``, skip it if another thread does so, or did just before."""
+        if not self._pid or (not certainly and time.monotonic() < self._next):
+            return
+        if self._lock.acquire(blocking=certainly):
             try:
                 self._sample()
             finally:
