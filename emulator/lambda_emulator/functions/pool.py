@@ -35,8 +35,7 @@ PATIENCE_S = 0.1
 PATIENCE_AT_LIMIT_S = 3.0
 
 # Clients of server-sent events leave before the end of a stream, when they have what they need. Some send the
-# next request first. At the limit it waits this long for the client of a stream to leave.
-LEAVING_S = 1.0
+# next request first, so at the limit it waits for them to leave.
 LEAVING_INTERVAL_S = 0.01
 
 # How often to look whether the client of a waiting event has left.
@@ -287,7 +286,7 @@ class Pool:
 
         Nothing announces that a client leaves, so look for it again and again.
         """
-        deadline = time.monotonic() + LEAVING_S
+        deadline = time.monotonic() + PATIENCE_AT_LIMIT_S
         while (
             self._is_full()
             and not self._closing.is_set()
