@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from lambda_runtime.lifecycle import stack_dump
 
 from tests.scripted_server import reply_bytes
 from tests.support import PATIENCE_S, FunctionTestCase, Reply, accepted, joined
@@ -144,6 +149,24 @@ class StackDump(FunctionTestCase):
             with self.subTest(value):
                 function = self.start(HANGING, environment={SWITCH: value})
                 self.assertResponse(function, "quick", False)
+
+
+class ATimer(unittest.TestCase):
+    def test_that_is_due_writes_before_it_is_set_again(self) -> None:
+        invocation: Any = SimpleNamespace(deadline_ms=1)
+        for step in ("renew", "end", "begin"):
+            written = 0
+            for _ in range(5):
+                with tempfile.TemporaryFile() as file:
+                    dump = stack_dump.StackDump(0, file.fileno())
+                    invocation.deadline_ms = time.time() * 1000 + 60
+                    dump.begin(invocation)
+                    while time.time() * 1000 < dump._fires_ms:
+                        pass
+                    getattr(dump, step)(*[invocation] * (step == "begin"))
+                    written += file.seek(0, 2) > 0
+                    dump.end()
+            self.assertGreater(written, 2, step)  # none without the pause; a busy machine may need longer
 
 
 if __name__ == "__main__":

@@ -9,12 +9,17 @@ from __future__ import annotations
 import sys
 import time
 
-from ..process_exit import allocate_lock, get_ident
+from ..process_exit import allocate_lock, get_ident, sleep
 from ..stdlib_import import load_stdlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..runtime_api import Invocation
+
+# How long an invocation runs before its stack is written, even with a closer deadline: most are over by then.
+LEAST_MS = 50
+# How long the C thread may need to write once the timer has fired.
+WRITING_MS = 100
 
 
 class StackDump:
@@ -36,7 +41,7 @@ class StackDump:
         if invocation.deadline_ms:
             with self._lock:
                 self._due_ms[get_ident()] = max(
-                    invocation.deadline_ms - self._before_deadline_ms, time.time() * 1000 + 1
+                    invocation.deadline_ms - self._before_deadline_ms, time.time() * 1000 + LEAST_MS
                 )
                 self._set()
 
@@ -55,10 +60,12 @@ class StackDump:
     def _set(self) -> None:
         now_ms = time.time() * 1000
         if self._is_set:  # otherwise PyPy waits for ever
+            if self._fires_ms <= now_ms:
+                sleep(max(0, self._fires_ms + WRITING_MS - now_ms) / 1000)  # cancelling would prevent it
+                self._written_ms = self._fires_ms
+                now_ms = time.time() * 1000
             self._faulthandler.cancel_dump_traceback_later()
             self._is_set = False
-            if self._fires_ms <= now_ms:
-                self._written_ms = self._fires_ms
         dues_ms = [due for due in self._due_ms.values() if due > self._written_ms]
         if not dues_ms:
             return
