@@ -327,13 +327,12 @@ class _Parent:
 
     def _has_closed_its_pipe(self) -> bool:
         """Whether the first worker lives without its pipe. One that is ending has half a second for that."""
-        until = time.monotonic() + 0.5
-        while any(process.reader < 0 for process in self._running.values()):
-            if time.monotonic() > until:
-                return True
+        for _ in range(50):  # not by the clock, because this process may be stopped meanwhile
+            if all(process.reader >= 0 for process in self._running.values()):
+                return False
             time.sleep(0.01)
             self._bury()
-        return False
+        return True
 
     def _start_others(self, mode: str, extension_id: str, modules: str) -> None:
         """Start the other workers, now that the first one is ready."""
