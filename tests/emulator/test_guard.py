@@ -182,7 +182,7 @@ class AServer(unittest.TestCase):
         self.assertLess(sent, size, "the server closes the connection")
         if sys.platform == "linux":
             grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-            self.assertLess(grown_kb, 20 * 1024)
+            self.assertLess(grown_kb, size // 1024 // 2)
 
     def test_stays_reachable_beside_many_idle_connections(self) -> None:
         server = self.open()
