@@ -27,8 +27,10 @@ GENERATED_MODULES = {"syntax_error.py": "def handler(event, context)\n    return
 
 START_TIMEOUT_S = 10
 STOP_TIMEOUT_S = 3
-# Below the range of Linux's ports for outgoing connections, so that these do not conflict.
-PORTS = range(20_000, 32_000)
+# Below the range of Linux's ports for outgoing connections, so that these do not conflict. Each of the first
+# eight workers of pytest-xdist has its own part.
+_PART = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
+PORTS = range(20_000 + 1_500 * _PART, 21_500 + 1_500 * _PART)
 MARK = "CONFORMANCE_SERVER"  # a variable whose value marks the processes of one server
 
 
