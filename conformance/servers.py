@@ -26,7 +26,8 @@ AWS_EMULATOR = ROOT / ".environments" / "conformance" / "bin" / "aws-lambda-rie"
 GENERATED_MODULES = {"syntax_error.py": "def handler(event, context)\n    return event\n"}
 
 START_TIMEOUT_S = 10
-STOP_TIMEOUT_S = 3
+STOP_TIMEOUT_S = 30
+END_TIMEOUT_S = 10
 # Below the range of Linux's ports for outgoing connections, so that these do not conflict. Each of the first
 # eight workers of pytest-xdist has its own part.
 _PART = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
@@ -219,12 +220,13 @@ def is_free(port: int) -> bool:
 def end_marked(mark: str) -> list[str]:
     """Kill the processes with ``mark`` in their environment; return the names of those still running.
 
-    A process that its parent has just killed may need up to a second to end.
+    A process that its parent has just killed may need some time to end.
     """
-    deadline = time.monotonic() + 1
+    deadline = time.monotonic() + END_TIMEOUT_S
     while True:
+        late = time.monotonic() > deadline  # before we look, so that what we report is not outdated
         marked = find_marked(mark)
-        if not marked or time.monotonic() > deadline:
+        if late or not marked:
             break
         time.sleep(0.02)
     for pid in marked:
