@@ -172,12 +172,13 @@ class AwsEmulator(Server):
 
 
 class OurEmulator(Server):
-    """python -m lambda_emulator serve, as `make serve` runs it."""
+    """python -m lambda_emulator serve, as `make serve` runs it, with more ``options`` of its command line."""
 
     name = "our emulator"
 
-    def __init__(self, setup: Setup, log: Path) -> None:
+    def __init__(self, setup: Setup, log: Path, *options: str) -> None:
         super().__init__(setup, log)
+        self._options = options
         self.url_port = free_port()  # of the function URL
 
     def environment(self) -> dict[str, str]:
@@ -191,6 +192,7 @@ class OurEmulator(Server):
             *("--port", str(self.port), "--url-port", str(self.url_port)),
             *("--timeout", str(self.setup.timeout_s)),
             *("--env", f"{MARK}={self.mark}"),
+            *self._options,
         ]
 
 

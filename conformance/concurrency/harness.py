@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from conformance.concurrency.environment import ManagedEnvironment, write_functions
@@ -14,17 +13,6 @@ from conformance.servers import ROOT, OurEmulator, Server, Setup
 from conformance.suite import MissingRequirement
 
 TIMEOUT_S = 30
-
-
-class EmulatorWithOptions(OurEmulator):
-    """Our emulator with more options of its command line."""
-
-    def __init__(self, setup: Setup, log: Path, options: Sequence[str]) -> None:
-        super().__init__(setup, log)
-        self._options = options
-
-    def command(self) -> list[str]:
-        return [*super().command(), *self._options]
 
 
 class Harness:
@@ -77,7 +65,7 @@ class Harness:
         folder.mkdir()
         setup = Setup(ROOT / "bootstrap", self._task_root, handler, TIMEOUT_S)
         variables = ("--log-format", "JSON", "--no-reload", "--env", f"LAMBDA_RUNTIME_WORKERS={mode}")
-        server = EmulatorWithOptions(setup, folder / "log", [*variables, *options])
+        server = OurEmulator(setup, folder / "log", *variables, *options)
         self._servers.append(server)
         return server
 

@@ -152,7 +152,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OurEmulator]:
     folder = tmp_path_factory.mktemp("emulator")
     (folder / "function.py").write_text("def handler(event, context): return event\n")
     setup = Setup(ROOT / "bootstrap", folder, "function.handler", 10)
-    with OurEmulator(setup, folder / "log") as running:
+    with OurEmulator(setup, folder / "log", "--concurrency", "1") as running:
         invoke = request(b"POST", INVOKE, b"1", [b"Connection: close"], None)
         assert send(running.port, [invoke]).endswith(b"1")
         before = usage(running)

@@ -16,15 +16,8 @@ from conformance.soak.usage import Growth
 EMULATOR_GROWTH_LIMIT = 5_000_000
 FUNCTION_GROWTH_LIMIT = 1_000_000
 PATIENCE_S = 60
-ENVIRONMENTS = 3
+ENVIRONMENTS = 3  # a fixed number, so that the emulator's descriptors can be counted
 INVOKE = "/2015-03-31/functions/function/invocations"
-
-
-class Emulator(OurEmulator):
-    """The emulator with a fixed number of environments, so that its descriptors can be counted."""
-
-    def command(self) -> list[str]:
-        return [*super().command(), "--concurrency", str(ENVIRONMENTS)]
 
 
 class Client:
@@ -65,7 +58,7 @@ def soak(count: int) -> list[str]:
     """Run ``count`` invocations, then some with much data. Return the figures; raise Broken."""
     setup = Setup(ROOT / "bootstrap", FUNCTIONS, "soaked.handler", 30)
     progress = Progress("emulator", count)
-    with Emulator(setup, Path("/dev/null")) as running:
+    with OurEmulator(setup, Path("/dev/null"), "--concurrency", str(ENVIRONMENTS)) as running:
         client = Client(running)
         try:
             fill_pool(running)

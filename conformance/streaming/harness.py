@@ -25,9 +25,9 @@ class Harness:
         self._servers: list[Server] = []
         self._machine: Machine | None = None
 
-    def ours(self, handler: str, *, timeout_s: int = TIMEOUT_S) -> OurEmulator:
-        """Return ``handler`` on our emulator, with a function URL that streams."""
-        server = OurEmulator(self._setup(handler, timeout_s), self._new_log())
+    def ours(self, handler: str, *options: str, timeout_s: int = TIMEOUT_S) -> OurEmulator:
+        """Return ``handler`` on our emulator, with a function URL that streams, and with ``options``."""
+        server = OurEmulator(self._setup(handler, timeout_s), self._new_log(), *options)
         self._servers.append(server)
         return server
 

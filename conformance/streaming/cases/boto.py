@@ -49,7 +49,7 @@ def head(harness: Harness) -> Observation:
 
 @case(GROUP, "an error midway: the earlier chunks, then its type and details; the process continues")
 def error_midway(harness: Harness) -> Observation:
-    with harness.ours("faulty.stream") as server:
+    with harness.ours("faulty.stream", "--concurrency", "1") as server:
         with Boto3Reader(server.url, "an exception") as reader:
             process = reader.read()
             code, details = reader.error()

@@ -60,7 +60,7 @@ def aws_timeout(harness: Harness) -> Observation:
 
 @case(GROUP, "our emulator: a timeout also calls the hook")
 def ours_timeout(harness: Harness) -> Observation:
-    return times_out(harness, harness.ours("sigterm_handler.sleep", timeout_s=1))
+    return times_out(harness, harness.ours("sigterm_handler.sleep", "--concurrency", "1", timeout_s=1))
 
 
 @case(GROUP, "AWS's emulator of managed instances ends: in each worker the hook, once, then atexit functions")
