@@ -105,12 +105,19 @@ def fill_pool(running: OurEmulator) -> None:
         thread.join()
 
 
+def children(thread: Path) -> list[int]:
+    """Return the processes that a thread has started, none if the thread has ended."""
+    try:
+        return [int(child) for child in (thread / "children").read_text().split()]
+    except OSError:
+        return []
+
+
 def begin(running: OurEmulator) -> list[Growth]:
     """Begin to measure the emulator and the processes of the function."""
     assert running.process is not None
     pid = running.process.pid
-    threads = Path(f"/proc/{pid}/task").glob("*/children")
-    found = [int(child) for children in threads for child in children.read_text().split()]
+    found = [child for thread in Path(f"/proc/{pid}/task").iterdir() for child in children(thread)]
     return [
         Growth("emulator", [pid], EMULATOR_GROWTH_LIMIT),
         Growth(f"function, {len(found)} processes", found, len(found) * FUNCTION_GROWTH_LIMIT),
