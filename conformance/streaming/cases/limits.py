@@ -20,14 +20,17 @@ SMALL_MB, LARGE_MB = 2, 200
 MORE_KIB = 2048
 
 
-def median_below(measure: Callable[[], float]) -> Observation:
-    """Measure ``CHUNKS`` times and check the median; try again if the machine was busy."""
+def delayed_at_most(measure: Callable[[], float]) -> Observation:
+    """Measure ``CHUNKS`` times and check the lowest decile; try again if the machine was busy.
+
+    A busy machine delays many chunks, the runtime all of them.
+    """
     for _ in range(ATTEMPTS):
         delays_ms = [measure() for _ in range(CHUNKS)]
-        median = statistics.median(delays_ms)
-        if median <= DELAY_MS:
-            return f"{median:.2f} ms, median of {CHUNKS}; {min(delays_ms):.2f} to {max(delays_ms):.2f} ms"
-    raise Mismatch(f"a chunk takes {median:.2f} ms, expected {DELAY_MS} ms at most")
+        decile_ms = statistics.quantiles(delays_ms, n=10)[0]
+        if decile_ms <= DELAY_MS:
+            return f"{decile_ms:.2f} ms, lowest decile of {CHUNKS}; {max(delays_ms):.2f} ms at most"
+    raise Mismatch(f"a chunk takes {decile_ms:.2f} ms, expected {DELAY_MS} ms at most")
 
 
 @case(GROUP, "from the `yield` of a first chunk to the Runtime API: 5 ms at most")
@@ -39,7 +42,7 @@ def first_chunk(harness: Harness) -> Observation:
             return (request.arrivals_ns[0] - int(request.chunks[0])) / 1e6
 
         measure()  # imports the modules for streaming
-        return median_below(measure)
+        return delayed_at_most(measure)
 
 
 @case(GROUP, "from the `yield` of a first chunk to boto3, through our emulator: 5 ms at most")
@@ -53,7 +56,7 @@ def first_chunk_in_boto3(harness: Harness) -> Observation:
                 reader.read()
             return (arrived_ns - int(line)) / 1e6
 
-        return median_below(measure)
+        return delayed_at_most(measure)
 
 
 def peak_kib(harness: Harness, handler: str, megabytes: int) -> int:
