@@ -695,20 +695,21 @@ OUTPUT.case(
 OUTPUT.case(
     "output from a thread after the response",
     """
-    import threading, time
+    import threading
 
-    ready = threading.Event()
+    ready, done = threading.Event(), threading.Event()
 
     def later():
         ready.wait()
         print("from the thread")
+        done.set()
 
     threading.Thread(target=later, daemon=True).start()
 
     def handler(event, context):
         if event == 2:
             ready.set()
-            time.sleep(0.1)
+            done.wait(20)
     """,
     "1",
     "2",
