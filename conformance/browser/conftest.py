@@ -48,8 +48,8 @@ def visit(browser: Browser) -> Iterator[Open]:
 
 
 @pytest.fixture
-def signal_file(tmp_path: Path) -> Iterator[Path]:
-    """A file for which the function waits."""
-    path = tmp_path / "go on"
+def signal_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A file for which the function waits. It remains after the test, so that the function can see it."""
+    path = tmp_path_factory.mktemp("signal") / "go on"
     yield path
     path.touch()
