@@ -38,9 +38,10 @@ class Emulator(OurEmulator):
         return [*words, "--handler", "stream=page_function.stream"]
 
     def invoke(self, event: str) -> bytes:
-        """Invoke ``function`` as another client."""
+        """Invoke ``function`` as another client, and wait for the end of the invocation."""
         url = f"{self.url}/2015-03-31/functions/function/invocations"
-        with urllib.request.urlopen(url, event.encode(), TIMEOUT_S) as reply:
+        request = urllib.request.Request(url, event.encode(), {"X-Amz-Log-Type": "Tail"})  # needs the end
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:
             body: bytes = reply.read()
             return body
 

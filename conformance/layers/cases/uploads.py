@@ -149,17 +149,19 @@ def ends(harness: Harness) -> Observation:
 
 
 def call(url: str) -> int:
-    """Invoke the function; return how often its environment has been invoked."""
+    """Invoke the function, and wait for its end; return how often its environment has been invoked."""
     count = "open('/tmp/seen', 'a').write('x') and os.path.getsize('/tmp/seen')"
-    event = json.dumps(f"[__import__('time').sleep(0.5), {count}][1]")
-    with urllib.request.urlopen(f"{url}/2015-03-31/functions/facts/invocations", event.encode()) as reply:
+    event = json.dumps(f"[__import__('time').sleep(2), {count}][1]").encode()
+    address = f"{url}/2015-03-31/functions/facts/invocations"
+    request = urllib.request.Request(address, event, {"X-Amz-Log-Type": "Tail"})  # needs the end
+    with urllib.request.urlopen(request) as reply:
         return int(json.loads(reply.read()))
 
 
 @case(GROUP, "environments serve several clients, and end when the emulator is killed")
 def several_clients(harness: Harness) -> Observation:
     words = ["--handler", "facts.handler", "--task-root", str(function(harness)), "--sandbox", "always"]
-    command = [sys.executable, "-m", "lambda_emulator", "serve", *words, "--port", "0"]
+    command = [sys.executable, "-m", "lambda_emulator", "serve", *words, "--port", "0", "--timeout", "30"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "emulator")}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
