@@ -91,11 +91,13 @@ def invoke(harness: Harness) -> Observation:
 def aws_emulator(harness: Harness) -> Observation:
     if shutil.which("curl") is None:
         raise MissingRequirement("curl is not installed")
-    shown = harness.visit(f"sleep 1; {CURL} -s", "cat /tmp/aws-lambda-rie.log", EXPLORE_BASE=WITH_PYTHON)
+    # The emulator may not listen yet.
+    patient = f"for n in $(seq 60); do {CURL} -s && break; sleep 1; done"
+    shown = harness.visit(patient, "cat /tmp/aws-lambda-rie.log", EXPLORE_BASE=WITH_PYTHON)
     expect_in("the banner", CURL, shown.banner)
-    expect("the response", json.loads(shown.output_of(f"sleep 1; {CURL} -s")), RESPONSE)
+    expect("the response", json.loads(shown.output_of(patient)), RESPONSE)
     expect_in("the emulator's log", "explore greets Ada", shown.output_of("cat /tmp/aws-lambda-rie.log"))
-    return shown.output_of(f"sleep 1; {CURL} -s")
+    return shown.output_of(patient)
 
 
 @case(PYTHON, "the variables are those of a function")

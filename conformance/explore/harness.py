@@ -28,7 +28,7 @@ TARGET = "explore-lambda-environment"
 WITH_PYTHON = "localhost/lambda/python"  # as public.ecr.aws/lambda/python:3.13
 OS_ONLY = "localhost/lambda/provided"  # as public.ecr.aws/lambda/provided:al2023
 HEADING = "===== "
-PATIENCE_S = 60
+PATIENCE_S = 300
 
 
 class Visit:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from conformance.concurrency.account import Account, check_log, check_replies
-from conformance.concurrency.callers import Callers
+from conformance.concurrency.callers import Callers, Reply
 from conformance.concurrency.environment import SLOTS, modes
 from conformance.concurrency.harness import Harness
 from conformance.expectations import Mismatch
@@ -25,6 +28,8 @@ WARM_UP = max(1000, INVOCATIONS // 2)  # after so many, memory and descriptors m
 GROWTH_KIB, GROWTH_OF_PROCESS_KIB = 1024, 96
 KINDS = ("return", "return", "raise", "stream", "after")
 SIZES = (3, 300, 6000)  # characters: below and above what a pipe takes in one piece
+CALLBACK = re.compile(rb"\bafter [0-9a-f]{14}\b")
+PATIENCE_S = 20
 
 
 def events(seed: int) -> Iterator[dict[str, Any]]:
@@ -45,6 +50,7 @@ def run(harness: Harness, handler: str, mode: str, log_format: str, count: int) 
         before = server.usage()
         replies += Callers(server.port, itertools.islice(source, count - WARM_UP)).run()
         after = server.usage()
+        wait_for_callbacks(server.log, replies)
     account = Account()
     request_ids = check_replies(account, replies)
     check_log(account, server.log.read_bytes().decode(errors="replace"), replies, request_ids)
@@ -61,6 +67,14 @@ def run(harness: Harness, handler: str, mode: str, log_format: str, count: int) 
     if growth_kib > GROWTH_KIB + GROWTH_OF_PROCESS_KIB * after.processes:
         raise Mismatch(f"memory grows: {observed}")
     return observed
+
+
+def wait_for_callbacks(log: Path, replies: Iterable[Reply]) -> None:
+    """Wait for the log of the callbacks, which run after the responses."""
+    count = sum(reply.event["kind"] == "after" for reply in replies)
+    deadline = time.monotonic() + PATIENCE_S
+    while len(CALLBACK.findall(log.read_bytes())) < count and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def collect() -> Suite[Harness]:
