@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
@@ -23,6 +23,8 @@ from conformance.web.event_sources import Event
 ROOT = Path(__file__).resolve().parent.parent.parent
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
 PATIENCE_S = 20.0
+APART_S = 0.1
+ATTEMPTS = 5
 
 
 @dataclass
@@ -117,12 +119,20 @@ def send(
     return response
 
 
-def expect_pieces(response: Response, *pieces: bytes, apart_s: float = 0.1) -> None:
-    """Raise Mismatch unless the body arrived in these pieces, each ``apart_s`` after the previous one."""
-    found = [piece for _, piece in response.pieces]
-    if found != list(pieces):
-        raise Mismatch(f"expected the pieces {list(pieces)!r}, found {shorten(repr(found))}")
-    moments = [moment for moment, _ in response.pieces]
-    for earlier, later in zip(moments, moments[1:]):
-        if later - earlier < apart_s:
-            raise Mismatch(f"the pieces arrived after {moments} s, not at intervals of {apart_s} s")
+def expect_pieces(request: Callable[[], Response], *pieces: bytes, after_head: bool = False) -> Response:
+    """Make a request whose response arrives in these pieces, each ``APART_S`` after the previous one.
+
+    With ``after_head``, the first piece arrives that long after the headers. A client that was stopped for a
+    while receives several pieces at once, so the request is repeated. Raises Mismatch.
+    """
+    for _ in range(ATTEMPTS):
+        response = request()
+        found = [piece for _, piece in response.pieces]
+        moments = [response.head_s] * after_head + [moment for moment, _ in response.pieces]
+        apart = all(later - earlier >= APART_S for earlier, later in zip(moments, moments[1:]))
+        if found == list(pieces) and apart:
+            return response
+    raise Mismatch(
+        f"expected the pieces {list(pieces)!r} at intervals of {APART_S} s, "
+        f"found {shorten(repr(found))} after {moments} s"
+    )

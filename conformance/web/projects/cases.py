@@ -36,13 +36,13 @@ def expect_redirect(response: Response, location: str) -> None:
 
 def expect_countdown(site: Site, target: str, first: str = "ready") -> None:
     """Expect two lines: the second arrives later, if the event source streams."""
-    response = site.get(target)
-    expect_page(response, 200)
     lines = [f"{first}\n".encode(), b"go\n"]
     if site.streams:
-        expect_pieces(response, *lines)
+        response = expect_pieces(lambda: site.get(target), *lines)
     else:
+        response = site.get(target)
         expect("body", response.body, b"".join(lines))
+    expect_page(response, 200)
 
 
 @case(GROUP, "FastAPI, app.main.app", WAYS)
