@@ -24,6 +24,7 @@ from fastapi.responses import PlainTextResponse, RedirectResponse, StreamingResp
 from lambda_runtime import asgi
 from mangum import Mangum
 from pydantic import BaseModel
+from signal_file import appears
 
 events = []
 
@@ -171,9 +172,10 @@ async def midway():
 
 
 @app.get("/background")
-async def background(tasks: BackgroundTasks):
+async def background(tasks: BackgroundTasks, path: str):
     async def work():
-        await asyncio.sleep(0.4)
+        await appears(path)
+        await asyncio.sleep(0.2)  # longer than the next request, which must wait
         events.append("worked")
 
     tasks.add_task(work)

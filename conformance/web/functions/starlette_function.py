@@ -9,6 +9,7 @@ from pathlib import Path
 from choose import choose
 from lambda_runtime import asgi
 from mangum import Mangum
+from signal_file import appears
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
@@ -117,7 +118,8 @@ async def stream(request):
 
 async def background(request):
     async def work():
-        await asyncio.sleep(0.4)
+        await appears(request.query_params["path"])
+        await asyncio.sleep(0.2)  # longer than the next request, which must wait
         events.append("worked")
 
     return PlainTextResponse("accepted", background=BackgroundTask(work))
