@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 from unittest import SkipTest
+
+from conformance.expectations import Mismatch
 
 Observation = str  # a short description of the result
 ATTRIBUTE = "conformance_cases"  # of a declared function
 
 Place = TypeVar("Place")
 Function = TypeVar("Function", bound=Callable[..., Observation])
+Parameters = ParamSpec("Parameters")
+Found = TypeVar("Found")
 
 
 class MissingRequirement(SkipTest):
@@ -50,6 +56,23 @@ def case(group: str, title: str) -> Callable[[Function], Function]:
         return function
 
     return add
+
+
+def try_again(function: Callable[Parameters, Found]) -> Callable[Parameters, Found]:
+    """Call the function up to three times, until it raises no Mismatch.
+
+    A busy machine may stop a process for longer than the time that Lambda or the emulator allows, for example
+    0.5 s after SIGTERM.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Found:
+        for _ in range(2):
+            with contextlib.suppress(Mismatch):
+                return function(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
 
 
 def declare(function: Callable[..., Observation], one: Case) -> None:

@@ -41,7 +41,10 @@ class Trial:
 
 
 def try_case(case: Case, client: Client, runtime: Runtime, task_root: Path) -> Trial:
-    ours = run(case, OurEmulator, client, runtime, task_root)
+    for _ in range(case.attempts):
+        ours = run(case, OurEmulator, client, runtime, task_root)
+        if not ours.problems:
+            break
     if case.not_on_aws_emulator:
         return Trial(None, ours, ())
     aws = run(case, AwsEmulator, client, runtime, task_root)

@@ -281,7 +281,9 @@ def visible(response: Response) -> object:
 
 
 @FASTAPI.case("the lifespan ends when Lambda ends the environment")
-def shutdown(web: WebFunction) -> Observation:  # the last case: it ends the application
-    web.function.close()
+@try_again
+def shutdown(_: WebFunction) -> Observation:
+    with WebFunction(FASTAPI.handler) as web:
+        web.request("/json")
     expect_in("log", "shutdown of FastAPI", web.function.log_text())
     return "shutdown"

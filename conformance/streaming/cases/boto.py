@@ -12,7 +12,7 @@ from conformance.functions import volume
 from conformance.streaming.harness import Harness
 from conformance.streaming.pace import Pace, finishes
 from conformance.streaming.readers import Boto3Reader
-from conformance.suite import Observation, case
+from conformance.suite import Observation, case, try_again
 
 GROUP = "boto3 and our emulator"
 EVENT_STREAM = "application/vnd.amazon.eventstream"  # boto3 does not show the content type of frames
@@ -77,6 +77,7 @@ def error_before(harness: Harness) -> Observation:
 
 
 @case(GROUP, "the completion contains the log on request")
+@try_again
 def log(harness: Harness) -> Observation:
     with harness.ours("faulty.stream") as server, Boto3Reader(server.url, None, "Tail") as reader:
         reader.read()
