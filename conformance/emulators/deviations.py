@@ -30,7 +30,7 @@ def bad_gateway(expected: Expected) -> Expected:
 
 
 def timed_out(expected: Expected) -> Expected:
-    return replace(expected, payload=Raw(b"Task timed out after 1.00 seconds"))
+    return replace(expected, payload=Raw(b"Task timed out after 5.00 seconds"))
 
 
 def synchronous(expected: Expected) -> Expected:

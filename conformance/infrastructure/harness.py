@@ -98,7 +98,7 @@ def of_type(resources: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 def stream(folder: Path, handler: str = "app.handler") -> str:
     """Run the code that a tool would upload under the emulator; return what its URL streams."""
-    with Function(handler, folder, name="streaming") as function:
+    with Function(handler, folder, name="streaming", timeout_s=60) as function:
         url = FunctionUrl(function, invoke_mode=RESPONSE_STREAM)
         try:
             with urllib.request.urlopen(url.url) as response:

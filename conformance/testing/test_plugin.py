@@ -57,7 +57,7 @@ def test_a_session_has_one_process_for_each_handler_with_its_options(project: Pr
         """
         from pathlib import Path
         def test_first(lambda_function):
-            Path("pid").write_text(str(lambda_function("app.pid").invoke().payload))
+            Path("pid").write_text(str(lambda_function("app.pid", timeout=30).invoke().payload))
         """,
     )
     project.write(
@@ -65,9 +65,9 @@ def test_a_session_has_one_process_for_each_handler_with_its_options(project: Pr
         """
         from pathlib import Path
         def test_same(lambda_function):
-            assert int(Path("pid").read_text()) == lambda_function("app.pid").invoke().payload
+            assert int(Path("pid").read_text()) == lambda_function("app.pid", timeout=30).invoke().payload
         def test_other(lambda_function):
-            other = lambda_function("app.pid", env={"A": "1"})
+            other = lambda_function("app.pid", timeout=30, env={"A": "1"})
             assert int(Path("pid").read_text()) != other.invoke().payload
         """,
     )
@@ -81,9 +81,9 @@ def test_the_report_of_a_failure_has_the_log_of_the_test_only(project: Project) 
         "test_app.py",
         """
         def test_passes(lambda_function):
-            assert lambda_function("app.pid").invoke("EARLIER").payload
+            assert lambda_function("app.pid", timeout=30).invoke("EARLIER").payload
         def test_differs(lambda_function):
-            assert lambda_function("app.pid").invoke("NOW").payload == 0
+            assert lambda_function("app.pid", timeout=30).invoke("NOW").payload == 0
         """,
     )
     outcomes, output = project.pytest()
@@ -124,7 +124,7 @@ def test_a_handler_that_cannot_be_loaded_fails_each_of_its_tests_with_the_init_e
         def test_in_a_fixture(broken):
             pass
         def test_of_another(lambda_function):
-            assert lambda_function("app.pid").invoke().payload
+            assert lambda_function("app.pid", timeout=30).invoke().payload
         """,
     )
     outcomes, output = project.pytest()
@@ -139,7 +139,7 @@ def test_the_task_root_is_relative_to_the_settings_or_is_the_rootdir(
 ) -> None:
     test = """
         def test_it(lambda_function):
-            assert lambda_function("app.pid").invoke().payload
+            assert lambda_function("app.pid", timeout=30).invoke().payload
     """
     project.write("tests/test_app.py", test)
     outcomes, output = project.pytest(cwd="tests")

@@ -48,7 +48,7 @@ def test_orders(lambda_function):
 
 
 def test_shop(lambda_function):
-    response = lambda_function("shop.app").request("GET", "/items/7")
+    response = lambda_function("shop.app", timeout=30).request("GET", "/items/7")
     assert (response.status, response.json()) == (200, {"number": 7, "square": 49})
 """,
     "pyproject.toml": """\

@@ -36,7 +36,7 @@ def error_before(harness: Harness) -> Observation:
 @case(GROUP, "its server accepts 4,096 bytes of trailers, but not one more")
 def limit(harness: Harness) -> Observation:
     for size, taken in ((TRAILERS_LIMIT_BYTES, True), (TRAILERS_LIMIT_BYTES + 1, False)):
-        with harness.aws("trailing", bootstrap=harness.bootstrap("trailing"), timeout_s=2) as server:
+        with harness.aws("trailing", bootstrap=harness.bootstrap("trailing"), timeout_s=5) as server:
             reply = invoke(server.url, size)
             expect(f"{size} bytes are accepted", (reply.status, reply.body) == (200, b"body"), taken)
     return f"with {TRAILERS_LIMIT_BYTES + 1}: status {reply.status}, {reply.body[:60]!r}"

@@ -115,7 +115,7 @@ def death_midway(harness: Harness) -> Observation:
 
 @case(GROUP, "a timeout midway is reported; the next invocation gets a new process")
 def timeout_midway(harness: Harness) -> Observation:
-    with harness.ours("faulty.stream", timeout_s=1) as server:
+    with harness.ours("faulty.stream", timeout_s=5) as server:
         with Boto3Reader(server.url, "hanging") as reader:
             process = reader.read()
             code, details = reader.error()

@@ -98,7 +98,9 @@ def midway_error(harness: Harness) -> Observation:
 
 @case(PACKAGE, "a timeout is reported in advance")
 def timeout_warning(harness: Harness) -> Observation:
-    with harness.function("sentry_function.dawdle", timeout_s=2.4) as function:
+    # Two seconds after the start, 18 s before the timeout.
+    environment = {"TIMEOUT_WARNING_BUFFER": "18000"}
+    with harness.function("sentry_function.dawdle", environment=environment, timeout_s=20) as function:
         expect("result", value(harness.invoke(function, {})), "late")
         event = only_item("events", captured(harness))
         expect("exception", event["exception"]["values"][-1]["type"], "ServerlessTimeoutWarning")

@@ -6,7 +6,7 @@ import os
 import time
 
 import sentry_sdk
-from sentry_sdk.integrations.aws_lambda import AwsLambdaIntegration
+from sentry_sdk.integrations import aws_lambda
 from sentry_sdk.transport import Transport
 
 
@@ -30,11 +30,13 @@ class FileTransport(Transport):
 
 sentry_sdk.init(
     dsn="https://key@sentry.invalid/1",
-    integrations=[AwsLambdaIntegration(timeout_warning=True)],
+    integrations=[aws_lambda.AwsLambdaIntegration(timeout_warning=True)],
     transport=FileTransport,
     traces_sample_rate=1.0,
 )
 
+if "TIMEOUT_WARNING_BUFFER" in os.environ:
+    aws_lambda.TIMEOUT_WARNING_BUFFER = int(os.environ["TIMEOUT_WARNING_BUFFER"])
 if os.environ.get("FAIL_WHILE_LOADING"):
     raise LookupError("no configuration")
 if os.environ.get("IMPORT_WHAT_IS_NOT_THERE"):
@@ -59,5 +61,7 @@ def fail_midway(event, context):
 
 
 def dawdle(event, context):
-    time.sleep(1.5)
+    """Run until Sentry warns of the timeout."""
+    while not sentry_sdk.get_client().transport.queue:
+        time.sleep(0.05)
     return "late"
