@@ -478,12 +478,13 @@ class Process(WorkerTestCase):
                 if event == "late": late()
                 time.sleep(event if event != "late" else 0)
             def late():
-                time.sleep(1.5)
+                time.sleep(4)
             """
         variables = {"LAMBDA_RUNTIME_DUMP_STACKS_MS": "500"}
         environment = self.launch(source, 3, "thread", variables=variables)
+        environment.wait_until_idle(3)
         environment.send("a", 0.3, deadline(20))
-        environment.send("b", "late", deadline(1))
+        environment.send("b", "late", deadline(3))
         environment.send("c", 0.3, deadline(20))
         environment.responses(3)
         self.assertIn("in late", environment.log())
@@ -500,8 +501,8 @@ class Process(WorkerTestCase):
             with self.subTest(mode):
                 environment = self.launch(source, 2, mode, variables=variables)
                 environment.wait_until_idle(2)
-                environment.send("a", 0, deadline(1.3))
-                environment.send("b", 0, deadline(1.5))
+                environment.send("a", 0, deadline(1.5))
+                environment.send("b", 0, deadline(4))  # or one dump would do for both if they begin late
                 environment.wait_for_log(r"(?s)Timeout.*Timeout")
 
     @unittest.skipIf(len(usable_cpus()) < 2, "needs two CPUs")
