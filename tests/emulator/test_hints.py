@@ -9,12 +9,14 @@ import sys
 import threading
 import unittest
 import urllib.request
+from unittest import mock
 
+from lambda_emulator.functions import stacks
 from lambda_emulator.functions.hints import Hints
 from lambda_emulator.functions.memory import MemoryGauge
 from lambda_emulator.servers.function_url import FunctionUrl
 
-from tests.support import FunctionTestCase
+from tests.support import PATIENCE_S, SMALL_NURSERY, FunctionTestCase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ class HintsTestCase(FunctionTestCase):
     def open(self, source: str = SOURCE, **settings: Any) -> Function:
         """Start a function, and keep the hints that the person sees."""
         self.shown: list[str] = []
+        # The memory that PyPy needs would otherwise depend on the processor's cache.
+        settings["environment"] = {**SMALL_NURSERY, **settings.get("environment", {})}
         return self.start(source, log=lambda lines, _: self.shown.append(lines.decode()), **settings)
 
     def hints(self, function: Function) -> list[str]:
@@ -211,16 +215,15 @@ class ATimeout(HintsTestCase):
         self.assertIn("the function was waiting in an await, not running its own code. ", wait)
 
     def test_does_not_show_the_stacks_of_an_invocation_before_it(self) -> None:
-        function = self.open(
-            """
+        source = """
             import time
             def handler(event, context):
                 time.sleep(event)
-            """,
-            timeout_s=0.5,
-            locate_timeouts=True,
-        )
-        self.call(function, 0.46)
+        """
+        before_ms = (PATIENCE_S - 0.3) * 1000  # the stacks are written after 0.3 s
+        with mock.patch.object(stacks, "BEFORE_MS", before_ms), mock.patch.object(stacks, "BEFORE_SHARE", 1):
+            function = self.open(source, locate_timeouts=True)
+        self.call(function, 0.5)
         self.call(function, 0)
         self.assertEqual([], self.hints(function))
 
