@@ -14,12 +14,25 @@ import threading
 import time
 
 from tests.scripted_server import Request, RuntimeApiServer, accepted, event_bytes, reply_bytes
-from tests.support import BOOTSTRAP, PATIENCE_S, FunctionTestCase
+from tests.support import BOOTSTRAP, PATIENCE_S, ROOT, FunctionTestCase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
+
+# The arguments of Python that start the runtime without its time limits after SIGTERM, which are too short on
+# a busy machine.
+LENIENT_BOOTSTRAP = (
+    "-c",
+    f"""
+import runpy, sys
+sys.path.insert(0, {str(ROOT / "runtime")!r})
+from lambda_runtime.lifecycle import shutdown, workers
+workers.GRACE_S = shutdown.GRACE_S = shutdown.TOTAL_S = {PATIENCE_S}
+runpy.run_path({str(BOOTSTRAP)!r}, run_name="__main__")
+""",
+)
 
 
 class SharedServer(RuntimeApiServer):

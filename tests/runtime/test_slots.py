@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import signal
-import textwrap
 import time
 import unittest
 
 from tests.support import BOOTSTRAP, PATIENCE_S, joined
-from tests.workers import WorkerTestCase, usable_cpus
+from tests.workers import LENIENT_BOOTSTRAP, WorkerTestCase, usable_cpus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tests.workers import Environment
 
 # Each invocation waits until all others have begun; then all show what they see.
 MEET = """
@@ -574,9 +577,9 @@ class WebApplications(WorkerTestCase):
 
     def bodies(self, source: str, mode: str, *, count: int = 2) -> tuple[list[str], str]:
         """The bodies of the responses to ``count`` requests at once, and the log, with that of the end."""
-        environment = self.launch(source, count, mode)
+        environment = self.launch(source, count, mode, command=LENIENT_BOOTSTRAP)
         for number in range(count):
-            environment.send(f"r{number}", self.EVENT, deadline(3))
+            environment.send(f"r{number}", self.EVENT, deadline(PATIENCE_S))
         bodies = [response["body"] for response in environment.responses(count).values()]
         environment.process.send_signal(signal.SIGTERM)
         environment.process.wait(PATIENCE_S)
@@ -602,7 +605,10 @@ class WebApplications(WorkerTestCase):
                 self.assertEqual((bodies, log), (["1 True"] * 2, ""))
 
     def test_each_loop_has_its_own_startup(self) -> None:
-        source = """
+        source = f"""
+            from lambda_runtime.web import lifespan
+            lifespan.SHUTDOWN_S = {PATIENCE_S}
+
             def is_early():
                 return len(starts) == 2
 
@@ -638,44 +644,50 @@ class Shutdown(WorkerTestCase):
         signal.signal(signal.SIGTERM, lambda *_: print("told", flush=True))
         atexit.register(print, "at exit")
         """
-    SYNC = "def handler(event, context):\n    time.sleep(event)\n    return event\n"
-    ASYNC = "async def handler(event, context):\n    await asyncio.sleep(event)\n    return event\n"
+    SYNC = """
+        def handler(event, context):
+            print("begun", flush=True)
+            time.sleep(event)
+            return event
+        """
+    ASYNC = SYNC.replace("def", "async def").replace("time", "await asyncio")
+
+    def launch_leniently(self, hook: str, source: str, mode: str) -> Environment:
+        """Start three slots without time limits after SIGTERM, and wait until they are idle."""
+        environment = self.launch(joined(hook, source), 3, mode, command=LENIENT_BOOTSTRAP)
+        environment.wait_until_idle(3)
+        return environment
+
+    def terminate_busy(self, environment: Environment) -> None:
+        """Send SIGTERM during two invocations, and expect that they end before the process."""
+        for request_id in "ab":
+            environment.send(request_id, 0.1)
+        environment.wait_for_log("begun\nbegun\n")
+        environment.process.send_signal(signal.SIGTERM)
+        self.assertEqual(environment.responses(2), {"a": 0.1, "b": 0.1})
+        self.assertEqual(environment.process.wait(PATIENCE_S), 128 + signal.SIGTERM)
 
     def test_invocations_in_progress_may_end_and_then_the_process_does(self) -> None:
         for mode, source in (("thread", self.SYNC), ("async", self.ASYNC)):
             with self.subTest(mode):
-                environment = self.launch(self.dedented(source), 3, mode)
-                environment.wait_until_idle(3)
-                for request_id in "ab":
-                    environment.send(request_id, 0.1)
-                time.sleep(0.05)
-                environment.process.send_signal(signal.SIGTERM)
-                self.assertEqual(environment.responses(2), {"a": 0.1, "b": 0.1})
-                self.assertEqual(environment.process.wait(PATIENCE_S), 128 + signal.SIGTERM)
-                self.assertEqual(environment.log(), "told\nat exit\n")
+                environment = self.launch_leniently(self.HOOK, source, mode)
+                self.terminate_busy(environment)
+                self.assertEqual(environment.log(), "begun\nbegun\ntold\nat exit\n")
 
     def test_a_handler_that_exits_or_fails_does_not_end_invocations_in_progress(self) -> None:
         for call, status in (("sys.exit(3)", 3), ("1 / 0", 1)):
             for mode, source in (("thread", self.SYNC), ("async", self.ASYNC)):
                 with self.subTest(call, mode=mode):
                     hook = self.HOOK.replace('print("told", flush=True)', call)
-                    source = textwrap.dedent(hook) + source
-                    environment = self.launch(source, 3, mode)
-                    environment.wait_until_idle(3)
-                    for request_id in "ab":
-                        environment.send(request_id, 0.1)
-                    time.sleep(0.05)
-                    environment.process.send_signal(signal.SIGTERM)
-                    self.assertEqual(environment.responses(2), {"a": 0.1, "b": 0.1})
-                    self.assertEqual(environment.process.wait(PATIENCE_S), 128 + signal.SIGTERM)
+                    environment = self.launch_leniently(hook, source, mode)
+                    self.terminate_busy(environment)
                     self.assertIn("at exit\n", environment.log())
                     self.assertEqual("ZeroDivisionError" in environment.log(), status == 1)
 
     def test_an_idle_process_ends_soon(self) -> None:
         for mode, source in (("thread", self.SYNC), ("async", self.ASYNC)):
             with self.subTest(mode):
-                environment = self.launch(self.dedented(source), 3, mode)
-                environment.wait_until_idle(3)
+                environment = self.launch_leniently(self.HOOK, source, mode)
                 environment.process.send_signal(signal.SIGTERM)
                 self.assertEqual(environment.process.wait(PATIENCE_S), 128 + signal.SIGTERM)
                 self.assertEqual(environment.log(), "told\nat exit\n")
@@ -689,7 +701,7 @@ class Shutdown(WorkerTestCase):
             atexit.register(print, "at exit")
             async def handler(event, context): return event
             """
-        environment = self.launch(source, 3)
+        environment = self.launch(source, 3, command=LENIENT_BOOTSTRAP)
         environment.send("a", 1)
         environment.responses(1)
         environment.process.send_signal(signal.SIGTERM)
@@ -699,8 +711,8 @@ class Shutdown(WorkerTestCase):
     def test_the_parent_keeps_the_extension_although_the_first_worker_dies(self) -> None:
         for mode in ("fork", "preload"):
             with self.subTest(mode):
-                source = self.dedented("import os\ndef handler(event, context): os._exit(1)\n")
-                environment = self.launch(source, 2, mode)
+                source = "import os\ndef handler(event, context): os._exit(1)"
+                environment = self.launch(joined(self.HOOK, source), 2, mode)
                 environment.wait_until_idle(2)
                 self.assertTrue(environment.server.extension_waits.acquire(timeout=PATIENCE_S))
                 open_before = environment.server.open_connections
@@ -712,9 +724,6 @@ class Shutdown(WorkerTestCase):
                 while environment.server.open_connections != open_before and time.monotonic() < until:
                     time.sleep(0.01)
                 self.assertEqual(environment.server.open_connections, open_before)
-
-    def dedented(self, source: str) -> str:
-        return textwrap.dedent(self.HOOK) + source
 
 
 if __name__ == "__main__":
