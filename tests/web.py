@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from http.client import HTTPConnection, IncompleteRead
 from urllib.parse import urlsplit
@@ -24,8 +25,7 @@ class Response:
     def __init__(self, status: int, headers: list[tuple[str, str]]) -> None:
         self.status = status
         self.headers = headers
-        self.head_s = 0.0  # seconds after the request was sent, as in `pieces`
-        self.pieces: list[tuple[float, bytes]] = []
+        self.pieces: list[tuple[float, bytes]] = []  # with the seconds after the request was sent
         self.cut_short = False  # the connection closed before the end of the body
 
     @property
@@ -59,17 +59,22 @@ class WebTestCase(FunctionTestCase):
         method: str = "GET",
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        note_in: str = "",
     ) -> Response:
-        """Make a request and read the whole response."""
+        """Make a request and read the whole response.
+
+        ``note_in``: a folder that gets an empty file for the headers and each piece: ``0``, ``1`` …
+        """
         connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
         self.addCleanup(connection.close)
         began = time.monotonic()
         connection.request(method, target, body, dict(headers or {}))
         raw = connection.getresponse()
         response = Response(raw.status, [(name.lower(), value) for name, value in raw.getheaders()])
-        response.head_s = time.monotonic() - began
         try:
             while True:
+                if note_in:
+                    open(os.path.join(note_in, str(len(response.pieces))), "w").close()
                 piece = raw.read1(65_536)
                 if not piece:
                     return response

@@ -19,7 +19,10 @@ from tests.support import BOOTSTRAP, PATIENCE_S, ROOT, FunctionTestCase
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
     from typing import Any
+
+NO_DEADLINE = "Lambda-Runtime-Deadline-Ms: 0"  # so that no overrun is logged on a busy machine
 
 # The arguments of Python that start the runtime without its time limits after SIGTERM, which are too short on
 # a busy machine.
@@ -185,6 +188,13 @@ class WorkerTestCase(FunctionTestCase):
 
         self.addCleanup(stop)
         return Environment(server, process, log)
+
+    def wait_for_file(self, path: Path) -> None:
+        """Wait until the function has created this file."""
+        until = time.monotonic() + PATIENCE_S
+        while not path.exists():
+            self.assertLess(time.monotonic(), until, f"{path.name} was not created")
+            time.sleep(0.01)
 
     def assertEnded(self, workers: Collection[int]) -> None:
         """Expect that these processes end."""

@@ -343,8 +343,9 @@ class Surroundings(FunctionTestCase):
                 time.sleep(0.05)
                 done.append(1)
             def handler(event, context):
+                before = len(done)
                 threading.Thread(target=work).start()
-                return len(done)
+                return before
             """
         )
         self.assertResponse(function, None, 0)

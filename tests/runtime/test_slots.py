@@ -7,9 +7,10 @@ import re
 import signal
 import time
 import unittest
+from pathlib import Path
 
 from tests.support import BOOTSTRAP, PATIENCE_S, joined
-from tests.workers import LENIENT_BOOTSTRAP, WorkerTestCase, usable_cpus
+from tests.workers import LENIENT_BOOTSTRAP, NO_DEADLINE, WorkerTestCase, usable_cpus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -242,6 +243,7 @@ class Process(WorkerTestCase):
                     print("finally")
             """
         environment = self.launch(source, 2)
+        environment.wait_until_idle(2)
         began = time.monotonic()
         environment.send("a", 60, deadline(0.2))
         path, body = environment.next_response()
@@ -265,6 +267,7 @@ class Process(WorkerTestCase):
                     print("cleaned up")
             """
         environment = self.launch(source, 2)
+        environment.wait_until_idle(2)
         environment.send("a", None, deadline(0.2))
         self.assertRegex(environment.next_response()[1], rb"^x+$")
         self.assertIn("cleaned up", environment.log())
@@ -284,54 +287,64 @@ class Process(WorkerTestCase):
         self.assertEqual(environment.log().count("still running"), 1)
 
     def test_what_blocks_the_loop_while_others_wait_is_named_once(self) -> None:
-        source = """
-            import time
+        folder = Path(self.write({}))
+        source = f"""
+            import os, time
             async def handler(event, context):
                 if event:
-                    block()
+                    block(event)
 
-            def block():
-                time.sleep(0.6)
+            def block(name):
+                open(f"{folder}/begun-{{name}}", "w").close()
+                while not os.path.exists(f"{folder}/go-{{name}}"): time.sleep(0.01)
             """
         environment = self.launch(source, 2)
         environment.wait_until_idle(2)
-        for number in range(2):
-            environment.send(f"a{number}", 1)
-            time.sleep(0.1)
-            environment.send(f"b{number}", 0)
+        for name in ("a0", "a1"):
+            environment.send(name, name, NO_DEADLINE)
+            self.wait_for_file(folder / f"begun-{name}")
+            environment.send(f"after-{name}", None, NO_DEADLINE)
+            environment.wait_for_log("blocked")
+            if name == "a1":
+                time.sleep(0.6)  # in which it is not reported again
+            (folder / f"go-{name}").touch()
             environment.responses(2)
         log = environment.log()
         self.assertRegex(
             log,
             r"\[WARNING\]\t\S+\ta0\tLAMBDA_RUNTIME The event loop has been blocked for 250 ms while other "
             r"invocations wait: \S+"
-            r"function\.py, line 8, in block, during request a0\. Await instead of blocking "
+            r"function\.py, line 9, in block, during request a0\. Await instead of blocking "
             r"\(asyncio\.to_thread\), or set LAMBDA_RUNTIME_WORKERS=fork",
         )
         self.assertEqual(log.count("blocked"), 1)
 
     def test_a_blocked_event_loop_is_reported_to_invocations_that_have_begun(self) -> None:
-        source = """
-            import asyncio, time
+        folder = Path(self.write({}))
+        source = f"""
+            import asyncio, os, time
+            blocked = []
             async def handler(event, context):
                 if event == "block":
-                    time.sleep(2.4)
+                    blocked.append(1)
+                    while not os.path.exists("{folder}/go"): time.sleep(0.01)
                 elif event == "wait":
-                    await asyncio.sleep(0.3)
+                    open("{folder}/waiting", "w").close()
+                    while not blocked:
+                        await asyncio.sleep(0.01)
             """
         environment, lonely = self.launch(source, 2), self.launch(source, 2)
         lonely.wait_until_idle(2)
-        lonely.send("a", "block")
+        lonely.send("a", "block", NO_DEADLINE)
         environment.wait_until_idle(2)
-        environment.send("a", "wait")
-        time.sleep(0.1)
-        environment.send("b", "block")
+        environment.send("a", "wait", NO_DEADLINE)
+        self.wait_for_file(folder / "waiting")
+        environment.send("b", "block", NO_DEADLINE)
+        environment.wait_for_log(r"function\.py, line 7, in handler, during request b\. Await instead")
+        (folder / "go").touch()
         environment.responses(2)
         lonely.responses(1)
         self.assertNotIn("blocked", lonely.log())
-        self.assertRegex(
-            environment.log(), r"function\.py, line 5, in handler, during request b\. Await instead"
-        )
 
     def test_the_event_loop_is_loaded_for_the_first_coroutine_of_a_thread(self) -> None:
         source = """

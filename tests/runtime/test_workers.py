@@ -15,7 +15,7 @@ import time
 import unittest
 
 from tests.support import BOOTSTRAP, PATIENCE_S, PYPY
-from tests.workers import WorkerTestCase, usable_cpus
+from tests.workers import NO_DEADLINE, WorkerTestCase, usable_cpus
 
 SLOW = """
     import os, time
@@ -27,8 +27,6 @@ SLOW = """
         time.sleep(0.2)
         return {"pid": os.getpid(), "trace": os.environ["_X_AMZN_TRACE_ID"], "id": context.aws_request_id}
 """
-
-NO_DEADLINE = "Lambda-Runtime-Deadline-Ms: 0"  # so that no overrun is logged on a busy machine
 
 
 class Fork(WorkerTestCase):
@@ -455,9 +453,12 @@ class Supervision(WorkerTestCase):
 
     def test_all_invocations_of_a_worker_that_dies_are_reported(self) -> None:
         source = """
-            import os, threading, time
+            import os, time
+            begun = []
             def handler(event, context):
-                time.sleep(0.3)
+                begun.append(1)
+                while len(begun) < 3:
+                    time.sleep(0.01)
                 os._exit(3)
             """
         environment = self.launch(source, 3, "thread")
@@ -491,8 +492,6 @@ class Supervision(WorkerTestCase):
         environment.wait_until_idle(3)
         environment.send("a", 1)
         environment.wait_for_log(r"exited with status 7\. A new one starts in 0.8 s")
-        times = os.times()
-        self.assertLess(times.children_user + times.children_system, 60)
         self.assertLess(environment.log().count("starts"), 8)
 
     def test_a_first_worker_that_dies_before_it_is_ready_ends_the_environment(self) -> None:
