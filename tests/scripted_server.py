@@ -160,6 +160,11 @@ class Connection:
             if piece_bytes:
                 time.sleep(0.0005)  # so that the pieces arrive as pieces
 
+    def cork(self) -> None:
+        """Let the system keep a small reply until `close`, so that the client receives both together."""
+        if hasattr(socket, "TCP_CORK"):  # Linux
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+
     def close(self, how: str = CLOSE) -> None:
         """Close the connection; RESET discards what was not sent and lets the client see an error."""
         if how == RESET:
@@ -322,6 +327,8 @@ class ScriptedServer:
             time.sleep(reply.read_after_s)
             connection.read_body(request)
         time.sleep(reply.wait_s)
+        if reply.then == CLOSE and not reply.early and not reply.piece_bytes:
+            connection.cork()
         connection.send(reply.data, reply.piece_bytes)
         if reply.early and reply.finish:
             connection.read_body(request)

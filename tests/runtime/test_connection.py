@@ -96,14 +96,16 @@ class KeptConnections(FunctionTestCase):
 class ClosedWhileIdle(FunctionTestCase):
     """A server may close a keep-alive connection whenever it is idle.
 
-    The functions take some time, so that the end of the connection has arrived when they return. For requests
-    that are sent at the same time as the server closes, see CutReplies.
+    The functions take some time, so that the end of the connection has arrived when they return; a reset is
+    sent after the event. For requests that are sent at the same time as the server closes, see CutReplies.
     """
 
+    DURATIONS_S = ((CLOSE, 0.05), (RESET, 0.5))
+
     def test_before_the_response(self) -> None:
-        source = "import time\ndef handler(event, context): time.sleep(0.1); return event"
-        for how in (CLOSE, RESET):
+        for how, duration_s in self.DURATIONS_S:
             with self.subTest(how):
+                source = f"import time\ndef handler(event, context): time.sleep({duration_s}); return event"
                 outcome = self.play(
                     Reply(event_bytes(), how), accepted(), event("r2"), accepted(), source=source
                 )
@@ -111,9 +113,14 @@ class ClosedWhileIdle(FunctionTestCase):
                 self.assertEqual(connections(outcome), [1, 2, 2, 2, 2])
 
     def test_before_a_response_of_many_megabytes(self) -> None:
-        source = "import time\ndef handler(event, context): time.sleep(0.05); return b'x' * 5_000_000"
-        for how in (CLOSE, RESET):
+        for how, duration_s in self.DURATIONS_S:
             with self.subTest(how):
+                source = f"""
+                    import time
+                    def handler(event, context):
+                        time.sleep({duration_s})
+                        return b"x" * 5_000_000
+                """
                 outcome = self.play(Reply(event_bytes(), how), accepted(), source=source)
                 self.assertEqual(outcome.calls, ["next", "r1/response", "next"])
                 self.assertEqual(len(outcome.requests[1].body), 5_000_000)
