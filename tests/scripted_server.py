@@ -383,7 +383,7 @@ def event_bytes(request_id: str = "r1", body: bytes = b"{}", *headers: str, leng
         *headers,
         "Content-Type: application/json",
         f"Lambda-Runtime-Aws-Request-Id: {request_id}",
-        f"Lambda-Runtime-Deadline-Ms: {int(time.time() * 1000) + 3000}",
+        f"Lambda-Runtime-Deadline-Ms: {int(time.time() * 1000) + 20_000}",
         "Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:123456789012:function:function",
     ]
     return reply_bytes(200, body, *fields, length=length)

@@ -197,12 +197,12 @@ class Environments(ConcurrencyTestCase):
             "while True:\n  r, event, _ = take(); time.sleep(json.loads(event)); respond(r, os.getpid())",
             shutdown_grace_s=60,
             timeout_s=60,
-            idle_s=0.5,
+            idle_s=2,
         )
-        first = self.pid(function.invoke(b"0.8"))
+        first = self.pid(function.invoke(b"2.5"))
         self.assertNotIn("idle", function.log_text(), "it was busy")
         self.assertEqual(first, self.pid(function.invoke(b"0")))
-        self.wait_for_log(function, "bye\nAn environment was idle for 0.5 seconds and ended, as on Lambda.\n")
+        self.wait_for_log(function, "bye\nAn environment was idle for 2 seconds and ended, as on Lambda.\n")
         self.assertEqual((7, 0), (function.exit_status, function.restarts))
         self.assertNotEqual(first, self.pid(function.invoke(b"0")))
 

@@ -35,7 +35,7 @@ from lambda_emulator.servers.function_url import FunctionUrl
 from lambda_emulator.servers.http_server import HttpServer, Request, Response
 from lambda_emulator.servers.invoke_api import InvokeApi
 
-from tests.support import EMULATOR_ENVIRONMENT, PYPY, emulator
+from tests.support import EMULATOR_ENVIRONMENT, PATIENCE_S, PYPY, emulator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class EmulatorTestCase(unittest.TestCase):
         script = self.folder / "runtime_script.py"
         script.write_text(PRELUDE + textwrap.dedent(runtime))
         options.setdefault("command", [sys.executable, "-ISu", script])
+        options.setdefault("timeout_s", PATIENCE_S)
         return Function("hello.handler", self.folder, **options)
 
     def start(self, runtime: str, **options: Any) -> Function:
@@ -222,9 +223,15 @@ class AnInvocation(EmulatorTestCase):
         self.assertLess(time.monotonic() - began, 5)
 
     def test_of_type_event_returns_immediately(self) -> None:
-        function = self.start("while True:\n  r, event, _ = take(); time.sleep(0.3); respond(r, event)")
+        function = self.start(
+            "while True:\n"
+            "  r, event, _ = take()\n"
+            "  while not os.path.exists('go'): time.sleep(0.002)\n"
+            "  respond(r, event)"
+        )
         result = function.invoke(b'"later"', invocation_type="Event")
         self.assertNotIn("response", [call for call, _ in self.statuses(function)])
+        (self.folder / "go").touch()
         self.assertEqual((202, b""), (result.status, result.payload))
         self.wait_for_log(function, "REPORT ")
         self.assertIn(b'"later"', [request.body for request in function.requests])
@@ -250,11 +257,12 @@ class TheLog(EmulatorTestCase):
     def test_reports_measured_figures(self) -> None:
         function = self.start(
             "time.sleep(0.2)\n"
-            "r, *_ = take(); block = bytearray(100_000_000); time.sleep(0.1); respond(r, 1); take()"
+            "r, *_ = take(); block = bytearray(100_000_000); time.sleep(0.1); respond(r, 1); take()",
+            timeout_s=30,
         )
         report = function.invoke().report
-        self.assertTrue(100 <= report.duration_ms < 1500, report)
-        self.assertTrue(report.init_ms is not None and 200 <= report.init_ms < 2000, report)
+        self.assertTrue(100 <= report.duration_ms < 30_000, report)
+        self.assertTrue(report.init_ms is not None and 200 <= report.init_ms < 30_000, report)
         self.assertTrue(100 <= report.max_memory_mb < 400, report)
         self.assertLess(report.duration_ms + (report.init_ms or 0), report.billed_ms + 1)
 
@@ -391,7 +399,7 @@ class TheLogInJson(EmulatorTestCase):
 
     def test_describes_failures(self) -> None:
         function = self.start(
-            "r, event, _ = take(); os._exit(3) if event == '1' else time.sleep(60)", timeout_s=0.5
+            "r, event, _ = take(); os._exit(3) if event == '1' else time.sleep(60)", timeout_s=2
         )
         for event, failure in (
             (b"1", {"status": "error", "errorType": "Runtime.ExitError"}),
@@ -494,7 +502,7 @@ class AFailure(EmulatorTestCase):
         function = self.start(
             "import threading\n"
             "r, event, _ = take(); respond(r, event)\n"
-            "threading.Timer(0.3, os._exit, [4]).start()\n"
+            "threading.Timer(1.5, os._exit, [4]).start()\n"
             "take()"
         )
         self.assertSucceeds(function.invoke(b"1"), 1)

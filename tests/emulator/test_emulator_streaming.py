@@ -314,8 +314,9 @@ class AClientThatLeaves(StreamingTestCase):
 
         thread = threading.Thread(target=lambda: results.append(self.started.invoke(b"2")))
         results: list[Result] = []
-        self.leave(b'"stream"', "/2021-11-15/functions/function/response-streaming-invocations", ask)
-        thread.join()
+        with mock.patch.object(pool, "PATIENCE_AT_LIMIT_S", 20):
+            self.leave(b'"stream"', "/2021-11-15/functions/function/response-streaming-invocations", ask)
+            thread.join()
         self.assertEqual([b"2"], [result.payload for result in results])
         self.let("finish")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from unittest import mock
 
 from tests.emulator.test_concurrency import IDS, WAITING, ConcurrencyTestCase, descriptors
 
@@ -109,9 +110,10 @@ class AnEvent(ConcurrencyTestCase):
         function = self.start(
             "while True: r, e, _ = take(); print('event', e); time.sleep(0.02); respond(r, 1)"
         )
-        for number in range(20):
-            self.send(function, number)
-        self.wait_for_log(function, "REPORT ", 20)
+        with mock.patch("lambda_emulator.functions.function.EVENT_PATIENCE_S", 20):
+            for number in range(20):
+                self.send(function, number)
+            self.wait_for_log(function, "REPORT ", 20)
         handled = re.findall("^event (.*)$", function.log_text(), re.MULTILINE)
         self.assertEqual([str(number) for number in range(20)], handled)
         self.assertEqual(0, function.restarts)

@@ -204,7 +204,7 @@ class AServer(unittest.TestCase):
         self.assertTrue(reply.startswith("HTTP/1.1 200 "), reply)
 
     def test_ends_a_connection_that_sends_nothing(self) -> None:
-        server = HttpServer(lambda request: text_reply(200, ""), print, idle_timeout_s=0.1)
+        server = HttpServer(lambda request: text_reply(200, ""), print, idle_timeout_s=1)
         self.addCleanup(server.close)
         host, _, port = server.address.rpartition(":")
         with socket.create_connection((host, int(port)), 10) as client:

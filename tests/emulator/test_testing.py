@@ -162,10 +162,10 @@ class Invocations(TestingTestCase):
         self.assertIn("\nsent\nEND ", self.function("late").invoke().log)
 
     def test_after_a_timeout_or_a_crash_the_next_invocation_has_a_new_process(self) -> None:
-        function = self.function("sleep", timeout=0.4)
+        function = self.function("sleep", timeout=2)
         error = function.invoke(9).error or {}
         self.assertEqual(error["errorType"], "Sandbox.Timedout")
-        self.assertRegex(error["errorMessage"], "Task timed out after 0.40 seconds$")
+        self.assertRegex(error["errorMessage"], "Task timed out after 2.00 seconds$")
         self.assertIsInstance(function.invoke(0).payload, int)
         error = self.function("leave").invoke().error or {}
         self.assertEqual(error["errorType"], "Runtime.ExitError")

@@ -157,11 +157,11 @@ later(sys.exit, 3)"""
         self.assertRegex(own_log(result), rf"\A\[WARNING\]\t\S+\t{result.request_id}\tput off\n\Z")
 
     def test_the_time_it_takes_belongs_to_the_invocation(self) -> None:
-        function = self.start(joined(NOTE, EXECUTE), timeout_s=0.5)
+        function = self.start(joined(NOTE, EXECUTE), timeout_s=2)
         self.assertResponse(function, "later(time.sleep, 60)", None)
         self.assertResponse(function, None, [])
         self.assertEqual(function.restarts, 1)
-        self.assertIn("Task timed out after 0.50 seconds", function.log_text())
+        self.assertIn("Task timed out after 2.00 seconds", function.log_text())
 
     def test_it_is_not_called_when_the_response_was_not_accepted(self) -> None:
         source = joined(

@@ -357,7 +357,7 @@ finally:
         self.assertStillWorks(function)
 
     def test_a_handler_that_blocks_the_loop_is_stopped_at_its_deadline(self) -> None:
-        function = self.start(EXECUTE, timeout_s=0.5)
+        function = self.start(EXECUTE, timeout_s=2)
         self.assertResponse(function, "return 1", 1)
         self.assertIn("timed out", self.error(function, "time.sleep(60)")["errorMessage"])
         self.assertResponse(function, "return 2", 2)

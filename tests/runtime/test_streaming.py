@@ -534,7 +534,7 @@ class SlowServers(StreamingTestCase):
     """A server that pauses reading while the stream exceeds the kernel's buffers."""
 
     CHUNKS = 64  # of 1 MB each
-    PAUSE_S = 0.2
+    PAUSE_S = 1.5
 
     def play_pause(self, kind: str) -> tuple[Request, dict[str, Any]]:
         """Return the request, and two lists of times: ``asked`` (chunks) and ``ticks`` (another task)."""
