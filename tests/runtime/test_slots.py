@@ -501,7 +501,7 @@ class Process(WorkerTestCase):
         environment.wait_until_idle(3)
         environment.send("a", 0.3, deadline(20))
         environment.send("b", "late", deadline(3))
-        environment.send("c", 0.3, deadline(20))
+        environment.send("c", 4.5, deadline(20))
         environment.responses(3)
         self.assertIn("in late", environment.log())
         self.assertEqual(environment.log().count("Timeout"), 1)
@@ -673,11 +673,12 @@ class Shutdown(WorkerTestCase):
 
     def terminate_busy(self, environment: Environment) -> None:
         """Send SIGTERM during two invocations, and expect that they end before the process."""
-        for request_id in "ab":
-            environment.send(request_id, 0.1)
+        durations_s = {"a": 0.1, "b": 0.3}
+        for request_id, duration_s in durations_s.items():
+            environment.send(request_id, duration_s)
         environment.wait_for_log("begun\nbegun\n")
         environment.process.send_signal(signal.SIGTERM)
-        self.assertEqual(environment.responses(2), {"a": 0.1, "b": 0.1})
+        self.assertEqual(environment.responses(2), durations_s)
         self.assertEqual(environment.process.wait(PATIENCE_S), 128 + signal.SIGTERM)
 
     def test_invocations_in_progress_may_end_and_then_the_process_does(self) -> None:
