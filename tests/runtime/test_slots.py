@@ -718,6 +718,7 @@ class Shutdown(WorkerTestCase):
         environment = self.launch(source, 3, command=LENIENT_BOOTSTRAP)
         environment.send("a", 1)
         environment.responses(1)
+        environment.wait_until_idle(4)  # at the start, and the one that has responded
         environment.process.send_signal(signal.SIGTERM)
         self.assertEqual(environment.process.wait(PATIENCE_S), 128 + signal.SIGTERM)
         self.assertEqual(environment.log(), "told\nat exit\n")
