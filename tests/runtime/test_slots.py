@@ -688,6 +688,14 @@ class Shutdown(WorkerTestCase):
                 self.terminate_busy(environment)
                 self.assertEqual(environment.log(), "begun\nbegun\ntold\nat exit\n")
 
+    def test_a_handler_that_takes_longer_than_the_invocations_is_called_to_its_end(self) -> None:
+        for mode, source in (("thread", self.SYNC), ("async", self.ASYNC)):
+            with self.subTest(mode):
+                hook = self.HOOK.replace("*_: print", "*_: time.sleep(1) or print")
+                environment = self.launch_leniently(hook, source, mode)
+                self.terminate_busy(environment)
+                self.assertEqual(environment.log(), "begun\nbegun\ntold\nat exit\n")
+
     def test_a_handler_that_exits_or_fails_does_not_end_invocations_in_progress(self) -> None:
         for call, status in (("sys.exit(3)", 3), ("1 / 0", 1)):
             for mode, source in (("thread", self.SYNC), ("async", self.ASYNC)):

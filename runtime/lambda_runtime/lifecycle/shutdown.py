@@ -72,6 +72,7 @@ class Termination:
         package = str(getattr(hook, "__module__", "")).partition(".")[0]
         self._event_loop = package if package in _EVENT_LOOPS else ""
         self._loop_missed_signal = False
+        self._in_hook = False  # whether other threads must wait for the hook
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Handle SIGTERM; Python calls this in the main thread."""
@@ -80,6 +81,7 @@ class Termination:
             return
         if process_exit.end_at is not None or process_exit.exiting:
             return  # the signal may arrive twice: sent to the process and to its group
+        self._in_hook = process_exit.is_shared
         process_exit.end_at = monotonic() + TOTAL_S
         if self._event_loop:
             from .. import event_loop
@@ -110,6 +112,8 @@ class Termination:
         except BaseException as error:
             if not isinstance(error, SystemExit):
                 self._log.write_error(diagnostics.describe(error))
+        finally:
+            self._in_hook = False
 
     def _is_busy(self) -> bool:
         """Whether an invocation has no response yet."""
@@ -129,7 +133,7 @@ class Termination:
     def exit_if_begun(self) -> None:
         """Exit if SIGTERM arrived during the invocation that has just ended."""
         if process_exit.end_at is not None:
-            while self._is_busy():  # the last invocation ends the process
+            while self._is_busy() or self._in_hook:  # the last invocation ends the process
                 process_exit.sleep(0.002)
             self._drain_loop(LOOP_S)
             process_exit.exit_now(STATUS)
