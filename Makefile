@@ -103,7 +103,8 @@ verify-layer: ## check ZIP (one zip, or several that are deployed together) for 
 	@$(TOOL) tools/verify.py $(if $(ZIP),files@ZIP,$(error ZIP is not set. Use for example: make verify-layer ZIP=layers/lambda.zip)) \
 	    $(TARGET) --version-of=CHOSEN $(CHECKS) --strict:STRICT --all:ALL
 
-conformance: $(SUITES:%=.environments/%/ready) .environments/node/ready ## compare with AWS's emulator, runtime, CLI, SDK and SAM; test vendors' tools
+conformance: ## compare with AWS's emulator, runtime, CLI, SDK and SAM; test vendors' tools
+	@$(MAKE) --no-print-directory --silent -j2 $(SUITES:%=.environments/%/ready) .environments/node/ready
 	@$(CONFORMANCE) conformance/fetch_rie.py
 	@status=0; \
 	for suite in "$(CONFORMANCE) -m tests Throttled Uvloop Benchmark" "$(CONFORMANCE) -m pytest -q conformance/differential" \
