@@ -6,7 +6,7 @@ It finds Python 3.8 and newer, free-threaded builds and PyPy, on PATH, in pyenv,
 installed, and among those that `tools/debian_pythons.sh` has downloaded.
 
 --quick is for CI, which has run `make test` before: it leaves out the version that runs this program. Others
-than the oldest CPython and the newest of each implementation run the tests of the runtime only.
+than the oldest and the newest CPython run the tests of the runtime only.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def main() -> int:
     for place, (kind, version, program) in enumerate(found):
         if quick and (kind, version) == (sys.implementation.name, platform.python_version()):
             continue
-        is_newest = kind not in [one[0] for one in found[place + 1 :]]
-        patterns = ["runtime.test_"] if quick and place and not is_newest else []
+        is_newest_cpython = kind == "cpython" and kind not in [one[0] for one in found[place + 1 :]]
+        patterns = ["runtime.test_"] if quick and place and not is_newest_cpython else []
         print(f"== {kind} {version}{', the runtime only' if patterns else ''}", flush=True)
         start = time.monotonic()
         passed, failed, skipped, texts = run_tests(program, patterns)
