@@ -208,7 +208,6 @@ class Harness:
             },
             timeout_s=60,
             init_timeout_s=60,
-            response_grace_s=60,
             log=lambda lines, _: self._log.append(lines.decode("utf-8", "replace")),
         )
 

@@ -123,7 +123,7 @@ def make_function(options: argparse.Namespace, terminal: Output, cleanup: ExitSt
         retry_delay_s=options.retry_delay if serving else 0,
         dead_letter=check_dead_letter(options.dead_letter) if serving else None,
         # `run` waits for the end of the invocation, including what runs after the response.
-        response_grace_s=1.0 if serving else (options.timeout if debugging is None else NO_LIMIT_S) + 1,
+        response_grace_s=1.0 if serving else NO_LIMIT_S,
         log=terminal.log,
         request_log=terminal.request,
     )

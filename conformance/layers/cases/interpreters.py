@@ -221,7 +221,7 @@ def cold_start(harness: Harness) -> Observation:
         kinds["packed"].append(init_ms(harness.start(folder, task)))
         kinds["without bytecode"].append(init_ms(harness.start(without, task)))
         command = (sys.executable, ROOT / "bootstrap")
-        own = Function("hello.handler", task, command, timeout_s=60, response_grace_s=60)
+        own = Function("hello.handler", task, command, timeout_s=60)
         kinds["own"].append(init_ms(own))
         kinds["sandbox"].append(sandbox_ms(harness))
     middle = {kind: statistics.median(times) for kind, times in kinds.items()}

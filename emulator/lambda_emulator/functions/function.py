@@ -88,7 +88,7 @@ class Function:
         arguments: Sequence[str] = (),
         *,
         invocation_ids: bool = True,
-        response_grace_s: float = 1.0,
+        response_grace_s: float = NO_LIMIT_S,
         reload: bool = False,
         record: bool = True,
         log: Callable[[bytes, str], None] | None = None,
@@ -101,7 +101,7 @@ class Function:
         ``settings``: further attributes of Configuration, for example ``timeout_s`` or ``environment``.
         ``invocation_ids``: send an id with each delivery of an event and reject responses with another id.
         ``response_grace_s``: how long a response waits for the runtime to request the next event before it is
-        passed to the caller.
+        passed to the caller; by default until it does so, or until the timeout.
         ``reload``: use new environments when a source file has changed.
         ``record``: keep the runtime's requests in ``requests``, and the whole log.
         ``log``: called with whole lines of the log, and the id of the request that they belong to, if another
