@@ -27,10 +27,6 @@ from tools.build import pythons
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# How much of each failure is shown again at the end.
-LINES = 30
-COLUMNS = 200
-
 
 def main() -> int:
     """Run the tests with each interpreter; return 1 if any test failed."""
@@ -38,7 +34,6 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     rows = []
-    failures: list[str] = []  # shown again at the end: a log may be shown in part
     found = pythons.find_all()
     for place, (kind, version, program) in enumerate(found):
         if quick and (kind, version) == (sys.implementation.name, platform.python_version()):
@@ -47,49 +42,29 @@ def main() -> int:
         patterns = ["runtime.test_"] if quick and place and not is_newest_cpython else []
         print(f"== {kind} {version}{', the runtime only' if patterns else ''}", flush=True)
         start = time.monotonic()
-        passed, failed, skipped, texts = run_tests(program, patterns)
-        rows.append((kind, version, passed, failed, skipped, time.monotonic() - start))
-        failures += [f"{kind} {version}: {text}" for text in texts]
+        rows.append((kind, version, *run_tests(program, patterns), time.monotonic() - start))
     print()
     print(f"{'':8}  {'version':9}  {'passed':>6}  {'failed':>6}  {'skipped':>7}  {'time':>6}")
     for kind, version, passed, failed, skipped, seconds in rows:
         print(f"{kind:8}  {version:9}  {passed:6}  {failed:6}  {skipped:7}  {seconds:4.0f} s")
     failed = sum(row[3] for row in rows)
-    print("\n".join(["", *failures]))
-    print(f"{sum(row[2] for row in rows)} passed, {failed} failed")
+    print(f"\n{sum(row[2] for row in rows)} passed, {failed} failed")
     return 1 if failed or not rows else 0
 
 
-def run_tests(program: str, patterns: list[str]) -> tuple[int, int, int, list[str]]:
-    """Run the tests with one interpreter, and print its output.
-
-    Return how many passed, failed and were skipped, and the beginning of what is said of each that failed.
-    """
+def run_tests(program: str, patterns: list[str]) -> tuple[int, int, int]:
+    """Run the tests with one interpreter; return how many passed, failed and were skipped."""
     process = subprocess.Popen([program, "-m", "tests", *patterns], cwd=ROOT, stdout=subprocess.PIPE)
     last = ""
-    failures: list[list[str]] = []
-    in_failure = False
     assert process.stdout is not None
     for line in process.stdout:
         text = line.decode("utf-8", "replace").rstrip()
         last = text or last
-        if text.startswith(("FAIL: ", "ERROR: ")):
-            in_failure = True
-            failures.append([])
-        elif text.startswith(("=====", "Ran ")):  # the next failure, or the end of the file
-            in_failure = False
-        if in_failure and len(failures[-1]) < LINES:
-            failures[-1].append(text[:COLUMNS])
         print(f"   {text}", flush=True)
     process.wait()
     counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|skipped)", last)}
     failed = counts.get("failed", 0) or int(process.returncode != 0)
-    return (
-        counts.get("passed", 0),
-        failed,
-        counts.get("skipped", 0),
-        ["\n   ".join(lines) for lines in failures],
-    )
+    return counts.get("passed", 0), failed, counts.get("skipped", 0)
 
 
 if __name__ == "__main__":
