@@ -51,12 +51,15 @@ BUILD = --bytecode@BYTECODE --output=OUTPUT $(CHECKS)
 EMULATOR = PYTHONPATH='emulator'$${PYTHONPATH:+:$$PYTHONPATH} $(TOOL) -m lambda_emulator
 ONE_FUNCTION = --handler =HANDLER --task-root =TASK_ROOT --layer@LAYERS
 CONFORMANCE = .environments/conformance/bin/python
-VENDORS = .environments/vendors/bin/python
-WEB = .environments/web/bin/python
 FUZZ = .environments/fuzz/bin/python
-PUBLISH = .environments/publish/bin/python
 BENCHMARK = .environments/benchmark-$$($(INTERPRETER) -c 'import platform; print(platform.python_version())')
-SUITES = conformance vendors web publish fuzz
+# The suites of conformance/, each with its environment. Two run at a time, so the longest come first.
+SUITES = conformance/concurrency publish/publish conformance/layers web/web conformance/emulators publish/packages \
+    conformance/differential conformance/browser publish/infrastructure vendors/sandbox vendors/vendors publish/explore \
+    conformance/streaming conformance/testing fuzz/fuzz conformance/soak
+SUITE_ENVIRONMENTS = conformance vendors web publish fuzz
+# Print the output of each suite as one. GNU make 3.81, which macOS has, cannot.
+OUTPUT_IN_ORDER = $(filter --output-sync=target,$(.FEATURES:output-sync=--output-sync=target))
 LINT = .environments/tools/bin
 # The oldest Python that installs each list of packages, and the list. FILE.in has what we ask for and why.
 LOCKED = 3.11:conformance/requirements 3.11:conformance/vendors/requirements 3.11:conformance/web/requirements \
@@ -104,21 +107,13 @@ verify-layer: ## check ZIP (one zip, or several that are deployed together) for 
 	    $(TARGET) --version-of=CHOSEN $(CHECKS) --strict:STRICT --all:ALL
 
 conformance: ## compare with AWS's emulator, runtime, CLI, SDK and SAM; test vendors' tools
-	@$(MAKE) --no-print-directory --silent -j2 $(SUITES:%=.environments/%/ready) .environments/node/ready
+	@$(MAKE) --no-print-directory --silent -j2 $(SUITE_ENVIRONMENTS:%=.environments/%/ready) .environments/node/ready
 	@$(CONFORMANCE) conformance/fetch_rie.py
-	@status=0; \
-	for suite in "$(CONFORMANCE) -m tests Throttled Uvloop Benchmark" "$(CONFORMANCE) -m pytest -q conformance/differential" \
-	    "$(CONFORMANCE) -m pytest -q -n auto conformance/emulators" "$(CONFORMANCE) -m pytest -q conformance/streaming" \
-	    "$(CONFORMANCE) -m pytest -q conformance/concurrency" "$(CONFORMANCE) -m pytest -q conformance/testing" \
-	    "$(CONFORMANCE) -m pytest -q conformance/browser" "$(CONFORMANCE) -m pytest -q conformance/soak" \
-	    "$(FUZZ) -m pytest -q conformance/fuzz" \
-	    "$(VENDORS) -m pytest -q conformance/vendors" "$(VENDORS) -m pytest -q -n auto conformance/sandbox" \
-	    "$(WEB) -m pytest -q conformance/web" "$(CONFORMANCE) -m pytest -q conformance/layers" \
-	    "$(PUBLISH) -m pytest -q conformance/explore" "$(PUBLISH) -m pytest -q conformance/publish" \
-	    "$(PUBLISH) -m pytest -q conformance/infrastructure" \
-	    "$(PUBLISH) -m pytest -q conformance/packages"; do \
-	    printf '\n== %s\n' "$${suite#*-m }"; $$suite || status=1; \
-	done; exit $$status
+	@status=0; $(CONFORMANCE) -m tests Throttled Uvloop Benchmark || status=1; \
+	    $(MAKE) --no-print-directory --keep-going $(OUTPUT_IN_ORDER) -j2 $(SUITES:%=suite/%) || status=1; exit $$status
+
+suite/%:
+	@printf '\n== %s\n' $(@F); .environments/$(*D)/bin/python -m pytest -q conformance/$(@F)
 
 test-repeatedly: .environments/conformance/ready ## repeat the timing-sensitive tests RUNS times (default: 500); 10,000 invocations in each mode
 	@RUNS="$${VALUE_OF_RUNS:-500}" $(CONFORMANCE) -m tests Throttled

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import random
 import shutil
@@ -28,10 +30,9 @@ GENERATED_MODULES = {"syntax_error.py": "def handler(event, context)\n    return
 START_TIMEOUT_S = 10
 STOP_TIMEOUT_S = 30
 END_TIMEOUT_S = 10
-# Below the range of Linux's ports for outgoing connections, so that these do not conflict. Each of the first
-# eight workers of pytest-xdist has its own part.
-_PART = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
-PORTS = range(20_000 + 1_500 * _PART, 21_500 + 1_500 * _PART)
+# Below the range of Linux's ports for outgoing connections, so that these do not conflict. Each process has
+# its own part of them.
+FIRST_PORTS = range(20_000, 32_000, 1_500)
 MARK = "CONFORMANCE_SERVER"  # a variable whose value marks the processes of one server
 
 
@@ -198,16 +199,28 @@ class OurEmulator(Server):
 
 taken_ports: set[int] = set()
 ports_lock = threading.Lock()
+part_locks: list[socket.socket] = []
 
 
 def free_port() -> int:
     """Return a port on which nothing listens, a different one for each call."""
     with ports_lock:
-        for port in random.sample(PORTS, 200):
+        ports = own_ports()
+        for port in random.sample(ports, 200):
             if port not in taken_ports and is_free(port):
                 taken_ports.add(port)
                 return port
-    raise ServerError(f"no free port between {PORTS.start} and {PORTS.stop}")
+    raise ServerError(f"no free port between {ports.start} and {ports.stop}")
+
+
+@functools.cache
+def own_ports() -> range:
+    """Return the ports of this process; it holds the one before them, which shows that they are taken."""
+    for first in FIRST_PORTS:
+        with contextlib.suppress(OSError):
+            part_locks.append(socket.create_server(("127.0.0.1", first)))
+            return range(first + 1, first + FIRST_PORTS.step)
+    raise ServerError(f"the ports {list(FIRST_PORTS)} are in use")
 
 
 def is_free(port: int) -> bool:
