@@ -175,7 +175,7 @@ class LambdaRuntimeClient:
         except RuntimeApiError as error:
             self._note_lost(path, error)
             return False
-        self._check_status(path, response, upload.size_bytes, streamed=True)
+        self._check_status(path, response, upload.sent_bytes, streamed=True)
         return _is_success(response.status)
 
     def post_init_error(self, diagnostic: Diagnostic, error_type: str | None = None) -> None:

@@ -142,9 +142,10 @@ class ResponseStream:
                 raise TypeError(_unexpected(chunk))
         except (TypeError, ValueError) as problem:
             return problem.with_traceback(None)
-        self.begin(HTTP_RESPONSE if isinstance(chunk, dict) else BYTES)
-        if data and not isinstance(chunk, dict):
-            self._state = _BODY
+        if self._state != _BODY:
+            self.begin(HTTP_RESPONSE if isinstance(chunk, dict) else BYTES)
+            if data and not isinstance(chunk, dict):
+                self._state = _BODY
         if len(data) < JOINED_BYTES:
             self.upload.add(http1.format_chunk(data))
         else:

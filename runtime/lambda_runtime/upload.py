@@ -30,19 +30,18 @@ class Upload:
     def __init__(self, connection: Connection, head: bytes) -> None:
         """Take ``connection`` and queue ``head``. If that fails, `finish` raises and nothing is accepted."""
         self.accepts_more = True
-        self.size_bytes = 0  # of the body that was added, with its framing
         # Pieces; an int before them is the number of their bytes that have been sent.
         self._unsent: list[Any] = [head]
         self._problem: RuntimeApiError | None = None
         try:
             self._socket = connection.detach()
+            self._body_begins = self._socket.sent_bytes + len(head)
         except RuntimeApiError as problem:
             self._problem = problem
             self.accepts_more = False
 
     def add(self, *pieces: bytes) -> None:
         """Queue the next bytes of the body."""
-        self.size_bytes += sum(map(len, pieces))
         self._unsent += pieces
 
     def flush(self) -> None:
@@ -54,34 +53,43 @@ class Upload:
         """Send what the connection takes now. Returns False if more remains, for when `fileno` is ready."""
         if self.accepts_more and not self._socket.can_send():
             self.accepts_more = False  # closed by the function, an early response (RFC 9112, 9.3), or the end
-        while self.accepts_more and self._unsent:
-            first, *rest = self._unsent
-            if isinstance(first, int):
-                self._socket.sent_bytes += first
-                while rest and first >= len(rest[0]):
-                    first -= len(rest.pop(0))
-                if first:
-                    rest[0] = memoryview(rest[0])[first:]
-                self._unsent = rest
-                continue
-            try:
-                # Python runs signal handlers between bytecodes. If one raised between `send` and the storing
-                # of its result, the same bytes would be sent twice: a test saw that in 39 of 60 streams.
-                # Assigning the slice from map() sends and stores the count within one bytecode.
-                if rest:  # the pieces of a chunk, as one packet and without a copy
-                    several = self._unsent[:PIECES_AT_ONCE]
-                    self._unsent[:0] = map(self._socket.sendmsg, (several,), ((),), (_socket.MSG_DONTWAIT,))
-                else:
-                    self._unsent[:0] = map(self._socket.send, (first,), (_socket.MSG_DONTWAIT,))
-            except OSError as error:
-                if is_of_a_signal_handler(error):
-                    raise
-                if isinstance(error, BlockingIOError):
-                    return False
-                self.accepts_more = False
+        unsent = self._unsent
+        while self.accepts_more and unsent:
+            if not isinstance(unsent[0], int):
+                try:
+                    # Python runs signal handlers between bytecodes. If one raised between `send` and the
+                    # storing of its result, the same bytes would be sent twice: a test saw that in 39 of 60
+                    # streams. Assigning the slice from map() sends and stores the count within one bytecode.
+                    if len(unsent) > 1:  # the pieces of a chunk, as one packet and without a copy
+                        several = unsent[:PIECES_AT_ONCE]
+                        unsent[:0] = map(self._socket.sendmsg, (several,), ((),), (_socket.MSG_DONTWAIT,))
+                    else:
+                        unsent[:0] = map(self._socket.send, (unsent[0],), (_socket.MSG_DONTWAIT,))
+                except OSError as error:
+                    if is_of_a_signal_handler(error):
+                        raise
+                    if isinstance(error, BlockingIOError):
+                        return False
+                    self.accepts_more = False
+                    break
+            sent = rest = unsent[0]
+            end = 1
+            while end < len(unsent) and rest >= len(unsent[end]):
+                rest -= len(unsent[end])
+                end += 1
+            if rest:  # this piece has been sent in part
+                unsent[: end + 1] = [memoryview(unsent[end])[rest:]]
+            else:
+                del unsent[:end]
+            self._socket.sent_bytes += sent
         if not self.accepts_more:
             self._unsent.clear()
         return True
+
+    @property
+    def sent_bytes(self) -> int:
+        """How many bytes of the body have been sent, with its framing."""
+        return self._socket.sent_bytes - self._body_begins
 
     def fileno(self) -> int:
         """The descriptor to wait for: writable to send more, readable if the server has responded."""
