@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import random
 import shutil
@@ -32,7 +31,7 @@ STOP_TIMEOUT_S = 30
 END_TIMEOUT_S = 10
 # Below the range of Linux's ports for outgoing connections, so that these do not conflict. Each process has
 # its own part of them.
-FIRST_PORTS = range(20_000, 32_000, 1_500)
+FIRST_PORTS = range(10_000, 31_000, 1_500)
 MARK = "CONFORMANCE_SERVER"  # a variable whose value marks the processes of one server
 
 
@@ -199,28 +198,29 @@ class OurEmulator(Server):
 
 taken_ports: set[int] = set()
 ports_lock = threading.Lock()
-part_locks: list[socket.socket] = []
+
+
+def hold_first_port() -> socket.socket:
+    """Listen on the first free one of FIRST_PORTS: the ports after it belong to this process."""
+    for first in FIRST_PORTS:
+        with contextlib.suppress(OSError):
+            return socket.create_server(("127.0.0.1", first))
+    raise ServerError(f"the ports {list(FIRST_PORTS)} are in use")
+
+
+held = hold_first_port()  # at once, because tests count descriptors
+FIRST_PORT = held.getsockname()[1]
+PORTS = range(FIRST_PORT + 1, FIRST_PORT + FIRST_PORTS.step)
 
 
 def free_port() -> int:
     """Return a port on which nothing listens, a different one for each call."""
     with ports_lock:
-        ports = own_ports()
-        for port in random.sample(ports, 200):
+        for port in random.sample(PORTS, 200):
             if port not in taken_ports and is_free(port):
                 taken_ports.add(port)
                 return port
-    raise ServerError(f"no free port between {ports.start} and {ports.stop}")
-
-
-@functools.cache
-def own_ports() -> range:
-    """Return the ports of this process; it holds the one before them, which shows that they are taken."""
-    for first in FIRST_PORTS:
-        with contextlib.suppress(OSError):
-            part_locks.append(socket.create_server(("127.0.0.1", first)))
-            return range(first + 1, first + FIRST_PORTS.step)
-    raise ServerError(f"the ports {list(FIRST_PORTS)} are in use")
+    raise ServerError(f"no free port between {PORTS.start} and {PORTS.stop}")
 
 
 def is_free(port: int) -> bool:
