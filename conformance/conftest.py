@@ -114,9 +114,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """Print what failed at first and then passed, and the line that `.ci/run` counts."""
     if config.option.collectonly:
         return
-    failed = {report.nodeid for report in terminalreporter.stats.get("failed", ())}
+    passed = {report.nodeid for report in terminalreporter.stats.get("passed", ())}
     for report in terminalreporter.stats.get("rerun", ()):
-        if report.nodeid not in failed:
+        if report.nodeid in passed:
             terminalreporter.write_line(f"UNSTABLE: {report.nodeid} failed, then passed:")
             for text in (report.longreprtext, *(text for _, text in report.sections)):
                 terminalreporter.write_line(text)

@@ -1,6 +1,6 @@
 """The tests: one file for each kind of behaviour, in the words of `support`.
 
-python3 -m tests                       all of them, two files at a time
+python3 -m tests                       all of them, some files at a time
 python3 -m tests init_errors           a file
 python3 -m tests '*trace_header*'      tests with this in their names
 python3 -m unittest discover -s tests -t .
