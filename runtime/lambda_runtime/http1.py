@@ -14,21 +14,33 @@ MAX_TRAILERS_BYTES = 4096
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 
 
-def format_request(method: str, target: str, headers: Iterable[tuple[str, str]]) -> bytes:
+def format_request(method: str, target: str, *fields: str) -> bytes:
     """Build the request line and the header block, with the empty line that ends it (RFC 9112, 3 and 5).
 
-    Raises ValueError if a value contains a line break, which would begin another header.
+    ``fields`` are results of `format_fields`. Raises ValueError if the request line contains a line break.
     """
-    lines = [f"{method} {target} HTTP/1.1"]
-    lines.extend(f"{name}: {value}" for name, value in headers)
-    lines.append("\r\n")
-    head = "\r\n".join(lines)
-    if not head.count("\n") == head.count("\r") == len(lines):
-        raise ValueError(f"A header of {method} {target} holds a line break: {lines[1:-1]!r}")
+    line = f"{method} {target} HTTP/1.1"
+    _refuse_line_breaks(line)
+    head = "".join((line, "\r\n", *fields, "\r\n"))
     try:
         return head.encode("utf-8", "surrogateescape")  # bytes that are not UTF-8 stay as received
     except UnicodeEncodeError:
         return head.encode("utf-8", "backslashreplace")
+
+
+def format_fields(headers: Iterable[tuple[str, str]]) -> str:
+    """Build header lines, each with its end (RFC 9112, 5).
+
+    Raises ValueError if a name or a value contains a line break, which would begin another header.
+    """
+    lines = [f"{name}: {value}" for name, value in headers]
+    _refuse_line_breaks("".join(lines))
+    return "\r\n".join([*lines, ""])
+
+
+def _refuse_line_breaks(text: str) -> None:
+    if "\n" in text or "\r" in text:
+        raise ValueError(f"A line of a request contains a line break: {text!r}")
 
 
 def format_chunk(data: bytes) -> bytes:
@@ -41,8 +53,7 @@ def format_chunk(data: bytes) -> bytes:
 
 def format_last_chunk(trailers: Iterable[tuple[str, str]]) -> bytes:
     """Build the end of a chunked body: the empty chunk, the trailer section, CRLF (RFC 9112, 7.1.2)."""
-    lines = ["0", *(f"{name}: {value}" for name, value in trailers), "\r\n"]
-    return "\r\n".join(lines).encode()
+    return f"0\r\n{format_fields(trailers)}\r\n".encode()
 
 
 class Response:
@@ -50,7 +61,7 @@ class Response:
 
     __slots__ = ("body", "headers", "keep_alive", "status")
 
-    def __init__(self, status: int, headers: dict[str, str], *, keep_alive: bool) -> None:
+    def __init__(self, status: int, headers: dict[str, str], keep_alive: bool) -> None:
         self.status = status
         self.headers = headers  # names in lower case; an empty value counts as no header
         self.keep_alive = keep_alive  # whether another request may follow on this connection
@@ -64,14 +75,11 @@ class ResponseReader:
     and 304, then chunked coding, then Content-Length, then the end of the connection.
     """
 
-    __slots__ = ("_body", "_buffer", "_chunked", "_length", "_response")
-
-    def __init__(self) -> None:
-        self._buffer: bytes | bytearray = b""  # what has arrived and is not parsed yet
-        self._response: Response | None = None  # set when status and headers are complete
-        self._chunked = False
-        self._length: int | None = None
-        self._body = bytearray()  # of a chunked body
+    _body: bytes | bytearray = b""  # of a chunked body, what has arrived
+    _buffer: bytes | bytearray = b""  # what has arrived and is not parsed yet
+    _chunked = False
+    _length: int | None = None
+    _response: Response | None = None  # set when status and headers are complete
 
     def feed(self, data: bytes) -> Response | None:
         """Add the next bytes of the connection. Returns the response when it is complete, else None.
@@ -123,54 +131,31 @@ class ResponseReader:
 
     def _parse_head(self, head: bytes) -> Response | None:
         """Parse status and headers. Returns None for an interim response (1xx), which is skipped."""
-        # A bare CR counts as a space, a bare LF as a line end (RFC 9112, 2.2); a folded line continues (5.2).
-        text = head.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", " ")
-        if "\n " in text or "\n\t" in text:
-            text = text.replace("\n ", " ").replace("\n\t", " ")
-        status_line, *lines = text.split("\n")
-        version, code = status_line[:9], status_line[9:12]
-        if version not in ("HTTP/1.1 ", "HTTP/1.0 ") or not _is_number(code) or len(code) != 3:
-            raise RuntimeApiError(
-                f"The Runtime API sent {status_line[:80]!r}, expected an HTTP/1.1 status line"
-            )
+        version, code = head[:9], head[9:12]
+        if version not in (b"HTTP/1.1 ", b"HTTP/1.0 ") or not code.isdigit() or len(code) != 3:
+            raise RuntimeApiError(f"The Runtime API sent {head[:80]!r}, expected an HTTP/1.1 status line")
         status = int(code)
         if status < 200:
             return None
-        headers: dict[str, str] = {}
-        repeated: dict[str, list[str]] = {}  # joined at the end, because joining two at a time is quadratic
-        for line in lines:
-            name, colon, value = line.partition(":")
-            if not colon:
-                raise RuntimeApiError(
-                    f"A response holds the header line {line[:80]!r}, expected 'Name: value'"
-                )
-            value = value.strip(" \t")
-            if value:
-                name = name.lower()
-                if name in headers:
-                    repeated.setdefault(name, [headers[name]]).append(value)
-                else:
-                    headers[name] = value
-        if repeated:
-            headers.update((name, ", ".join(values)) for name, values in repeated.items())
+        headers = _parse_fields(head.decode("utf-8", "surrogateescape"))
         self._decide_framing(status, headers)
         until_close = self._length is None and not self._chunked
-        keep_alive = version == "HTTP/1.1 " and not until_close
+        keep_alive = version == b"HTTP/1.1 " and not until_close
         if keep_alive and "connection" in headers:
             keep_alive = "close" not in headers["connection"].lower()
-        return Response(status, headers, keep_alive=keep_alive)
+        return Response(status, headers, keep_alive)
 
     def _decide_framing(self, status: int, headers: dict[str, str]) -> None:
-        coding = headers.get("transfer-encoding")
         length = headers.get("content-length")
         if status in (204, 304):
             self._length = 0
-        elif coding is not None:
+        elif "transfer-encoding" in headers:
+            coding = headers["transfer-encoding"]
             if coding.lower() != "chunked":
                 raise RuntimeApiError(f"A response has Transfer-Encoding {coding[:80]!r}, expected 'chunked'")
             self._chunked = True
         elif length is not None:
-            if not _is_number(length):
+            if not (length.isdecimal() and length.isascii() and len(length) < 19):
                 raise RuntimeApiError(
                     f"A response has Content-Length {length[:80]!r}, expected a decimal number"
                 )
@@ -201,13 +186,16 @@ class ResponseReader:
                     if len(buffer) - line_end > MAX_TRAILERS_BYTES:
                         raise RuntimeApiError(f"The trailers are longer than {MAX_TRAILERS_BYTES} bytes")
                     break
-                self._buffer = buffer[end:]
+                if len(buffer) > end:  # as in `_finish`
+                    response.keep_alive = False
                 response.body = bytes(self._body)
-                return self._reusable_only_if_nothing_follows(response)
+                return response
             if len(buffer) < data_end + 2:
                 break
             if buffer[data_end : data_end + 2] != b"\r\n":
                 raise RuntimeApiError(f"A chunk of {size} bytes does not end where its size says")
+            if not self._body:
+                self._body = bytearray()
             self._body += buffer[line_end + 2 : data_end]
             start = data_end + 2
         if start:  # otherwise a long chunk would be copied for each piece that arrives
@@ -215,18 +203,40 @@ class ResponseReader:
         return None
 
     def _finish(self, response: Response, length: int) -> Response:
-        body, self._buffer = self._buffer, self._buffer[length:]
-        response.body = bytes(body[:length]) if self._buffer else bytes(body)
-        return self._reusable_only_if_nothing_follows(response)
-
-    def _reusable_only_if_nothing_follows(self, response: Response) -> Response:
-        if self._buffer:  # unexpected bytes: the connection cannot be trusted any more
+        """Add the body; unexpected bytes after it mean that the connection cannot be trusted any more."""
+        buffer = self._buffer
+        if len(buffer) > length:
+            buffer = buffer[:length]
             response.keep_alive = False
+        response.body = bytes(buffer)
         return response
 
 
-def _is_number(text: str) -> bool:
-    return text.isdecimal() and text.isascii() and len(text) < 19
+def _parse_fields(head: str) -> dict[str, str]:
+    """Parse the header lines below the status line. Names become lower case."""
+    # A bare CR counts as a space, a bare LF as a line end (RFC 9112, 2.2); a folded line continues (5.2).
+    text = head.replace("\r\n", "\n")
+    if "\r" in text:
+        text = text.replace("\r", " ")
+    _, *lines = text.split("\n")
+    if lines and min(lines) < "!":  # a line begins with a blank
+        _, *lines = text.replace("\n ", " ").replace("\n\t", " ").split("\n")
+    headers: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}  # joined at the end, because joining two at a time is quadratic
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise RuntimeApiError(f"A response holds the header line {line[:80]!r}, expected 'Name: value'")
+        value = value.strip(" \t")
+        if value:
+            name = name.lower()
+            if name in headers:
+                repeated.setdefault(name, [headers[name]]).append(value)
+            else:
+                headers[name] = value
+    if repeated:
+        headers.update((name, ", ".join(values)) for name, values in repeated.items())
+    return headers
 
 
 def _end_of_trailers(buffer: bytes | bytearray, line_end: int) -> int:

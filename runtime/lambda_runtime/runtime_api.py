@@ -93,8 +93,8 @@ class LambdaRuntimeClient:
         self.connection = Connection(address)
         self.log = log
         self._refused = ("", 0)  # the path of the last response that was not accepted, and how often
-        self._headers = [("Host", address), ("User-Agent", _USER_AGENT)]
-        self._next = http1.format_request("GET", f"{_BASE}/invocation/next", self._headers)
+        self._fields = http1.format_fields([("Host", address), ("User-Agent", _USER_AGENT)])
+        self._next = http1.format_request("GET", f"{_BASE}/invocation/next", self._fields)
 
     def add_sibling(self) -> None:
         """Create a client for another invocation at the same time."""
@@ -164,8 +164,8 @@ class LambdaRuntimeClient:
         from .upload import Upload  # late: few functions stream
 
         path, headers = _address(invocation, "response", _STREAMING)
-        headers = [*self._headers, *headers, ("Content-Type", content_type)]
-        return Upload(self.connection, http1.format_request("POST", path, headers))
+        fields = http1.format_fields([*headers, ("Content-Type", content_type)])
+        return Upload(self.connection, http1.format_request("POST", path, self._fields, fields))
 
     def finish_response(self, invocation: Invocation, upload: Upload) -> bool:
         """Send the rest of a streamed response; return whether Lambda accepted it. Raises RuntimeApiError."""
@@ -185,7 +185,7 @@ class LambdaRuntimeClient:
     def restore_next(self) -> None:
         """Let Lambda take the snapshot. Returns in the restored environment, perhaps days later."""
         path = f"{_BASE}/restore/next"
-        response = self.connection.exchange(http1.format_request("GET", path, self._headers))
+        response = self.connection.exchange(http1.format_request("GET", path, self._fields))
         self.connection.close()  # the connection does not survive the snapshot
         if response.status != 200:
             raise RuntimeApiError(
@@ -260,9 +260,8 @@ class LambdaRuntimeClient:
         self._note_refused(path, message)
 
     def _format_post(self, path: str, headers: Fields, body: bytes) -> bytes:
-        return http1.format_request(
-            "POST", path, [*self._headers, *headers, ("Content-Length", str(len(body)))]
-        )
+        fields = http1.format_fields([*headers, ("Content-Length", str(len(body)))])
+        return http1.format_request("POST", path, self._fields, fields)
 
 
 def _address(invocation: Invocation, kind: str, headers: Fields) -> tuple[str, Fields]:

@@ -164,7 +164,7 @@ def _register(connection: Connection) -> str:
         ("Content-Length", str(len(body))),
     ]
     path = f"{_BASE}/register"
-    response = connection.exchange(http1.format_request("POST", path, headers), body)
+    response = connection.exchange(http1.format_request("POST", path, http1.format_fields(headers)), body)
     identifier = response.headers.get("lambda-extension-identifier")
     if response.status != 200 or identifier is None:
         connection.close()
@@ -183,5 +183,5 @@ def wait_for_event(identifier: str, connection: Connection) -> Any:
     connection.open()
     sock = connection.detach()
     headers = [("Host", connection.address), ("Lambda-Extension-Identifier", identifier)]
-    sock.sendall(http1.format_request("GET", f"{_BASE}/event/next", headers))
+    sock.sendall(http1.format_request("GET", f"{_BASE}/event/next", http1.format_fields(headers)))
     return sock
