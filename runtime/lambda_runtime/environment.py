@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
 
 TRACE_ID = "_X_AMZN_TRACE_ID"
+_ENCODING = sys.getfilesystemencoding()  # of `os.environ`
 trace_variables = os.environ  # where the trace id goes; `slots` replaces it
 
 
@@ -48,12 +50,20 @@ class FunctionFacts:
     __slots__ = ("log_group_name", "log_stream_name", "memory_limit_in_mb", "name", "version")
 
     def __init__(self) -> None:
-        get = os.environ.get
-        self.log_group_name = get("AWS_LAMBDA_LOG_GROUP_NAME")  # not set under SnapStart, like the next one
-        self.log_stream_name = get("AWS_LAMBDA_LOG_STREAM_NAME")
-        self.name = get("AWS_LAMBDA_FUNCTION_NAME")
-        self.memory_limit_in_mb = get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")  # decimal text
-        self.version = get("AWS_LAMBDA_FUNCTION_VERSION")
+        # An implementation detail of CPython and PyPy. `os.environ.get` takes three times as long, and six
+        # times as long if the variable is not set.
+        data = getattr(os.environ, "_data", None)
+        if data is None:  # the function has replaced os.environ
+            data = {os.fsencode(name): os.fsencode(value) for name, value in os.environ.items()}
+        self.log_group_name = _text(data.get(b"AWS_LAMBDA_LOG_GROUP_NAME"))  # not set under SnapStart
+        self.log_stream_name = _text(data.get(b"AWS_LAMBDA_LOG_STREAM_NAME"))  # not set under SnapStart
+        self.name = _text(data.get(b"AWS_LAMBDA_FUNCTION_NAME"))
+        self.memory_limit_in_mb = _text(data.get(b"AWS_LAMBDA_FUNCTION_MEMORY_SIZE"))  # decimal text
+        self.version = _text(data.get(b"AWS_LAMBDA_FUNCTION_VERSION"))
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(_ENCODING, "surrogateescape")
 
 
 def stacks_descriptor() -> int | None:
