@@ -31,14 +31,15 @@ if TYPE_CHECKING:
     from .web.lifespan import Application, Lifespan, Message, Receive, Send
 
     _Coroutine = Coroutine[Any, Any, Any]
-    Finish = Callable[[dict[str, Any], bytes], Any]
+    _Future = asyncio.Future[Any]
 
-    # A part, whether more will follow, what `send` waits for, if it does; None if the application returned.
-    Offer = Optional[tuple[Any, bool, Optional[asyncio.Future[None]]]]
+    # A part, whether more will follow, what `send` waits for; None if the application returned.
+    Offer = Optional[tuple[Any, bool, asyncio.Future[None]]]
 else:
     _Coroutine = object
     asyncio = load_stdlib("asyncio")
     functools = load_stdlib("functools")
+    _Future = asyncio.Future
 
 START, BODY = "http.response.start", "http.response.body"
 # How long an application may continue after its client has left; then it is cancelled.
@@ -90,14 +91,12 @@ def handler(
         if request.problem:
             served = functools.partial(_refuse, 400, request.problem)
         # The Upgrade header is about the connection only, so it does not reach the function.
-        elif b"sec-websocket-key" in dict(request.headers):
+        elif b"sec-websocket-key" in request.first:
             served = functools.partial(
                 _refuse, 501, "WebSockets are not supported: this is a Lambda function."
             )
-        streamed = options.streams(request)
-        exchange = Exchange(served, request, scope, options, streamed=streamed)
-        finish = None if streamed else functools.partial(options.complete, request)
-        return PendingResponse(exchange.respond(lives, context), finish)
+        kind = StreamedExchange if options.streams(request) else BufferedExchange
+        return PendingResponse(kind(served, request, scope, options, lives, context))
 
     handle.is_async = True  # type: ignore[attr-defined] # where one process serves several invocations
     return handle
@@ -127,7 +126,7 @@ def _scope(request: Request) -> dict[str, Any]:
     }
 
 
-class PendingResponse(_Coroutine):
+class PendingResponse(event_loop.Pending, _Coroutine):
     """The response to one request. A handler can use it in one of these ways, once:
 
         return web(event, context)                      in a function or an async function
@@ -145,16 +144,20 @@ class PendingResponse(_Coroutine):
     first step of either. The coroutine is not created before, because Python warns if it is never awaited.
     """
 
-    def __init__(self, parts: AsyncGenerator[Any, None], finish: Finish | None) -> None:
-        """``finish``: makes one value of the prelude and the body; None to stream the parts."""
-        self._parts = parts
-        self._finish = finish
-        self._stream = parts if finish is None else _encode(parts, finish)
+    def __init__(self, exchange: StreamedExchange | BufferedExchange) -> None:
+        self._exchange = exchange
+        self._stream = exchange.parts()
         self._coroutine: Coroutine[Any, Any, Any] | None = None
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
+        if isinstance(self._exchange, BufferedExchange):
+            return self._exchange.begin(loop)
+        future: asyncio.Future[Any] = super().begin(loop)
+        return future
 
     def _begun(self) -> Coroutine[Any, Any, Any]:
         if self._coroutine is None:
-            self._coroutine = _collect(self._parts, self._finish)
+            self._coroutine = self._exchange.respond()
         return self._coroutine
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -182,17 +185,6 @@ class PendingResponse(_Coroutine):
         return self._stream.aclose()
 
 
-async def _collect(parts: AsyncGenerator[Any, None], finish: Finish | None) -> Any:
-    if finish is None:
-        return parts
-    prelude, *chunks = [part async for part in parts]
-    return finish(prelude, b"".join(chunks))
-
-
-async def _encode(parts: AsyncGenerator[Any, None], finish: Finish) -> AsyncGenerator[bytes, None]:
-    yield codec.encode_response(await _collect(parts, finish))[0]
-
-
 async def _refuse(status: int, text: str, scope: Message, receive: Receive, send: Send) -> None:
     """Respond in place of the application to what it cannot serve."""
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
@@ -201,34 +193,171 @@ async def _refuse(status: int, text: str, scope: Message, receive: Receive, send
 
 
 class Exchange:
-    """One request and its response: the application sends the parts, the runtime requests them.
+    """One request and its response. The application runs in its own task."""
 
-    The application runs in its own task. `send` of a streamed response returns when its part is sent to the
-    client and the runtime requests the next one. So the application is never ahead of a slow client, and if
-    it then blocks the event loop, the part is not delayed. `send` of a buffered response does not wait.
-    """
+    _task: asyncio.Task[None]
+    _over: asyncio.Event  # the response is complete, or the client has left
 
     def __init__(
-        self, app: Application, request: Request, scope: dict[str, Any], options: Options, *, streamed: bool
+        self,
+        app: Application,
+        request: Request,
+        scope: dict[str, Any],
+        options: Options,
+        lives: Lifespan,
+        context: LambdaContext,
     ) -> None:
         self._app = app
-        self._options = options
         self._request = request
         self._scope = scope
-        self._streamed = streamed
+        self._options = options
+        self._lives = lives
+        self._context = context
         self._expected = START  # what the application must send next; "" if nothing
         self._body_received = False
-        self._client_left = False
 
-    async def respond(self, lives: Lifespan, context: LambdaContext) -> AsyncGenerator[Any, None]:
+    async def _run(self) -> None:
+        self._over = asyncio.Event()
+        self._scope["state"] = await self._lives.state()
+        await self._app(self._scope, self._receive, self._send)
+        if self._expected:
+            missing = self._expected + (" with more_body=False" if self._expected == BODY else "")
+            raise ApplicationError(self._app, f"has returned without sending {missing}")
+
+    async def _receive(self) -> Message:
+        if not self._body_received:
+            self._body_received = True
+            return {"type": "http.request", "body": self._request.body, "more_body": False}
+        await self._over.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        raise NotImplementedError
+
+    def _read(self, message: Message, *, streamed: bool) -> tuple[Any, bool]:
+        """Return the part of the response in ``message``, and whether more must follow."""
+        kind = message["type"]
+        if kind != self._expected:
+            expected = self._expected or "nothing more, as its response is complete"
+            raise ApplicationError(self._app, f"has sent {kind}, expected {expected}")
+        if kind == START:
+            part: Any = self._read_start(message, streamed=streamed)
+            more = True
+        else:
+            part, more = self._read_body(message), bool(message.get("more_body"))
+        self._expected = BODY if more else ""
+        return part, more
+
+    def _read_start(self, message: Message, *, streamed: bool) -> dict[str, Any]:
+        headers = []
+        for name, value in message.get("headers") or ():
+            if not isinstance(name, bytes) or not isinstance(value, bytes):
+                raise ApplicationError(self._app, f"has sent the header {(name, value)!r}, expected bytes")
+            headers.append((name, value))
+        status = int(message["status"])
+        return http_event.make_prelude(self._app, self._request, status, headers, streamed=streamed)
+
+    def _read_body(self, message: Message) -> bytes:
+        body = message.get("body", b"")
+        if not isinstance(body, (bytes, bytearray, memoryview)):
+            raise ApplicationError(
+                self._app, f"has sent a body of type {type(body).__name__}, expected bytes"
+            )
+        # A response to HEAD has no body (RFC 9110, 9.3.2).
+        return b"" if self._request.method == "HEAD" else bytes(body)
+
+    def _await_rest(self) -> None:
+        """Let the application continue until the next event, after its response is complete."""
+        task = self._task
+        if not task.done() or task.cancelled() or task.exception() is not None:
+            self._context.after_response(lambda: task)
+
+
+class BufferedExchange(Exchange):
+    """A response that is sent whole, so `send` does not wait."""
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
+        """Start the application on ``loop``; return the future of the envelope."""
+        self._parts: list[Any] = []
+        self._response = BufferedResponse(loop=loop)
+        self._response.task = self._task = loop.create_task(self._run())
+        self._task.add_done_callback(self._note_end)
+        return self._response
+
+    async def respond(self) -> Any:
+        response = await self.begin(asyncio.get_running_loop())
+        if not event_loop.is_running():
+            await self._task  # the function's own loop, for example in asyncio.run, ends with this response
+        return response
+
+    async def parts(self) -> AsyncGenerator[bytes, None]:
+        yield codec.encode_response(await self.respond())[0]
+
+    async def _send(self, message: Message) -> None:
+        part, more = self._read(message, streamed=False)
+        self._parts.append(part)
+        if not more:
+            self._complete()
+        elif message["type"] == BODY:
+            await asyncio.sleep(0)  # let other tasks run while an application sends part after part
+
+    def _complete(self) -> None:
+        prelude, *chunks = self._parts
+        try:
+            self._response.set_result(self._options.complete(self._request, prelude, b"".join(chunks)))
+        except Exception as error:  # is not one of the application's, and it must not see it
+            self._response.set_exception(error)
+        asyncio.get_running_loop().call_soon(self._note_complete)
+
+    def _note_complete(self) -> None:
+        self._over.set()
+        if event_loop.is_running():
+            self._await_rest()
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        """End the response with the application."""
+        if not self._response.done():
+            error = None if task.cancelled() else task.exception()
+            if error is None:
+                self._response.end()
+            else:
+                self._response.set_exception(error)
+                self._response.exception()  # asyncio need not log it
+
+
+class BufferedResponse(_Future):
+    """The future of a response. Cancelling it cancels the application, and waits for it."""
+
+    task: asyncio.Task[None]
+
+    def cancel(self, *message: Any) -> bool:
+        return self.task.cancel(*message)
+
+    def end(self) -> None:
+        """Cancel the future itself."""
+        super().cancel()
+
+
+class StreamedExchange(Exchange):
+    """A response whose parts the runtime requests, one by one.
+
+    `send` returns when its part is sent to the client and the runtime requests the next one. So the
+    application is never ahead of a slow client, and if it then blocks the event loop, the part is not
+    delayed.
+    """
+
+    _client_left = False
+
+    async def respond(self) -> AsyncGenerator[Any, None]:
+        return self.parts()
+
+    async def parts(self) -> AsyncGenerator[Any, None]:
         """Yield the parts of the response: the prelude, a dict, then bytes. Exceptions of ``app`` propagate.
 
         After the response is complete, the application may continue until the next event.
         """
-        self._scope["state"] = await lives.state()
         self._offers: asyncio.Queue[Offer] = asyncio.Queue()
-        self._over = asyncio.Event()  # the response is complete, or the client has left
-        task = asyncio.ensure_future(self._run())
+        self._task = task = asyncio.ensure_future(self._run())
         complete = False
         try:
             while not complete:
@@ -238,7 +367,7 @@ class Exchange:
                     continue
                 part, more, sent = offer
                 try:
-                    if self._streamed and isinstance(part, dict):
+                    if isinstance(part, dict):
                         self._options.check_status(self._request, part["statusCode"])
                     if part:
                         yield part
@@ -247,12 +376,10 @@ class Exchange:
                     raise
                 _settle(sent)
                 complete = not more
-            if task.done() and not task.cancelled() and task.exception() is None:
-                pass  # nothing continues after the response
-            elif event_loop.is_running():
-                context.after_response(lambda: task)
+            if event_loop.is_running():
+                self._await_rest()
             else:
-                await task  # the function's own loop, for example in asyncio.run, ends with this response
+                await task  # as in `BufferedExchange.respond`
         finally:
             self._over.set()
             if not complete and not task.done():
@@ -260,10 +387,7 @@ class Exchange:
 
     async def _run(self) -> None:
         try:
-            await self._app(self._scope, self._receive, self._send)
-            if self._expected:
-                missing = self._expected + (" with more_body=False" if self._expected == BODY else "")
-                raise ApplicationError(self._app, f"has returned without sending {missing}")
+            await super()._run()
         finally:
             self._offers.put_nowait(None)
 
@@ -284,53 +408,18 @@ class Exchange:
         if error is not None and not _comes_from_leaving(error):
             raise error
 
-    async def _receive(self) -> Message:
-        if not self._body_received:
-            self._body_received = True
-            return {"type": "http.request", "body": self._request.body, "more_body": False}
-        await self._over.wait()
-        return {"type": "http.disconnect"}
-
     async def _send(self, message: Message) -> None:
         if self._client_left:
             raise ClientLeft
-        kind = message["type"]
-        if kind != self._expected:
-            expected = self._expected or "nothing more, as its response is complete"
-            raise ApplicationError(self._app, f"has sent {kind}, expected {expected}")
-        part = self._read_start(message) if kind == START else self._read_body(message)
-        more = kind == START or bool(message.get("more_body"))
-        self._expected = BODY if more else ""
-        sent = asyncio.get_running_loop().create_future() if self._streamed else None
+        part, more = self._read(message, streamed=True)
+        sent = asyncio.get_running_loop().create_future()
         self._offers.put_nowait((part, more, sent))
-        if sent is not None:
-            await sent
-        elif kind == BODY and more:
-            await asyncio.sleep(0)  # let other tasks run while an application sends part after part
-
-    def _read_start(self, message: Message) -> dict[str, Any]:
-        headers = []
-        for name, value in message.get("headers") or ():
-            if not isinstance(name, bytes) or not isinstance(value, bytes):
-                raise ApplicationError(self._app, f"has sent the header {(name, value)!r}, expected bytes")
-            headers.append((name, value))
-        status = int(message["status"])
-        return http_event.make_prelude(self._app, self._request, status, headers, streamed=self._streamed)
-
-    def _read_body(self, message: Message) -> bytes:
-        body = message.get("body", b"")
-        if not isinstance(body, (bytes, bytearray, memoryview)):
-            raise ApplicationError(
-                self._app, f"has sent a body of type {type(body).__name__}, expected bytes"
-            )
-        return (
-            b"" if self._request.method == "HEAD" else bytes(body)
-        )  # a response to HEAD has no body (RFC 9110, 9.3.2)
+        await sent
 
 
-def _settle(sent: asyncio.Future[None] | None, error: ClientLeft | None = None) -> None:
+def _settle(sent: asyncio.Future[None], error: ClientLeft | None = None) -> None:
     """Let `send` return, or raise ``error``, if it is still waiting."""
-    if sent is None or sent.done():
+    if sent.done():
         return
     if error is None:
         sent.set_result(None)

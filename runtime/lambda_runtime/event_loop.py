@@ -34,6 +34,14 @@ _excluded: list[Any] = []
 _loop: AbstractEventLoop | None = None
 
 
+class Pending:
+    """An awaitable that has its own future, so that no task needs to wait for it."""
+
+    def begin(self, loop: AbstractEventLoop) -> Any:
+        """Return the future to wait for, or a task, on ``loop``, which is not running."""
+        return load_stdlib("asyncio").ensure_future(self, loop=loop)
+
+
 def wait_for(awaitable: Any) -> Any:
     """Return the result of ``awaitable``. Its exceptions propagate.
 
@@ -46,7 +54,10 @@ def wait_for(awaitable: Any) -> Any:
     loop = current()
     future: Any = None
     try:
-        future = asyncio.ensure_future(awaitable, loop=loop)
+        if isinstance(awaitable, Pending):
+            future = awaitable.begin(loop)
+        else:
+            future = asyncio.ensure_future(awaitable, loop=loop)
         future.add_done_callback(_stop_in_child)
         while True:
             try:

@@ -407,7 +407,8 @@ class Responses(unittest.TestCase):
     ]
 
     def prelude(self, event: Event, headers: Headers | None = None) -> dict[str, Any]:
-        return read(event).prelude(201, self.HEADERS if headers is None else headers)
+        headers = self.HEADERS if headers is None else headers
+        return make_prelude(None, read(event), 201, headers, streamed=False)
 
     def test_a_prelude_has_the_form_that_the_event_source_expects(self) -> None:
         self.assertEqual(

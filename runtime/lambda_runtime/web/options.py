@@ -58,7 +58,7 @@ class Options:
                 raise
             request = http_event.post_event(event, self._events)
         # A client's header of this name would look as if it came from Lambda.
-        if _TENANT_HEADER in dict(request.headers):
+        if _TENANT_HEADER in request.first:
             request.headers = [header for header in request.headers if header[0] != _TENANT_HEADER]
         tenant_id = getattr(context, "tenant_id", None)
         if tenant_id:
