@@ -1,15 +1,16 @@
 """Import the packages that the init phase needs from one file, which `BUNDLE=1` adds to a zip.
 
-It saves about twelve system calls for each module. The file is in the task root or in a layer's folder, its
-root, and its name ends with the cache tag of the interpreter that its bytecode is for:
-``.lambda-bundle.cpython-313``.
+It saves about twelve system calls for each module, and the work that `precompiled` describes. The file is in
+the task root or in a layer's folder, its root, and its name ends with the cache tag of the interpreter that
+its bytecode is for: ``.lambda-bundle.cpython-313``.
 
      0       4        8              12              16
-    +-------+--------+--------------+---------------+-------+---------
-    | magic | format | size of file | size of index | index | code ...
-    +-------+--------+--------------+---------------+-------+---------
+    +-------+--------+--------------+---------------+-------+----------+---------
+    | magic | format | size of file | size of index | index | compiled | code ...
+    +-------+--------+--------------+---------------+-------+----------+---------
 
-The numbers are little-endian. The index, written by marshal, is (folders, RECORD files, modules):
+The numbers are little-endian. "compiled" is for `precompiled`. The index, written by marshal, is
+(folders, RECORD files, modules, end of "compiled"):
 
     folders:      paths relative to the root
     RECORD files: (path relative to the root, size in bytes) of each installed package
@@ -32,12 +33,14 @@ import sys
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import MAGIC_NUMBER, PathFinder, SourceFileLoader
 
+from . import precompiled
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType
 
-FORMAT = 2
+FORMAT = 3
 HEADER = 16
 _DAMAGED = (OSError, ValueError, EOFError, TypeError)  # what reading may raise; the last three are marshal's
 
@@ -122,6 +125,7 @@ class Finder:
 
     def close(self) -> None:
         """Stop serving: the init phase is over, which is all that was recorded."""
+        precompiled.remove()
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         self._modules = {}
@@ -133,6 +137,7 @@ class Finder:
         self._file = -1
 
     def _read_index(self) -> tuple[list[str], list[tuple[str, int]], dict[str, tuple[int, ...]]]:
+        """Read the index, and let `precompiled` serve what follows it."""
         header = self.read(0, HEADER)
         version, size, index_size = (int.from_bytes(header[at : at + 4], "little") for at in (4, 8, 12))
         if header[:4] != MAGIC_NUMBER:
@@ -143,9 +148,14 @@ class Finder:
         if size != actual:
             raise ValueError(f"it has {actual} bytes, expected {size}")
         index = marshal.loads(self.read(HEADER, HEADER + index_size))
-        if type(index) is not tuple or len(index) != 3:
+        if type(index) is not tuple or len(index) != 4:
             raise ValueError("its index is damaged")
-        return index
+        *found, end = index
+        try:
+            precompiled.install(self.read(HEADER + index_size, end))
+        except Exception:  # damaged
+            precompiled.remove()
+        return tuple(found)
 
     def _absolute(self, folder: str) -> str:
         return f"{self._root}/{folder}" if folder else self._root or "/"

@@ -1,7 +1,10 @@
 """Packages that are imported from the bundle of `make dist-function BUNDLE=1`."""
 
 from __future__ import annotations
+import __future__
 
+import importlib
+import marshal
 import os
 import shutil
 import struct
@@ -9,6 +12,8 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+
+from lambda_runtime import precompiled
 
 from tests.support import PYPY, FunctionTestCase
 from tools.build import bundling, compilation
@@ -46,6 +51,67 @@ def fail():
     "pkg/data.txt": "some data",
     RECORD: "pkg/__init__.py,,\npkg/inner.py,,\npkg/later.py,,\npkg/data.txt,,\n",
 }
+# What standard modules compile. The function notes which of them parse patterns or call a built-in function
+# themselves.
+COMPILED = {
+    "app.py": """\
+import annotationlib_if_any, collections, dataclasses, re, sys, typing
+calls = set()
+
+def note(frame, event, argument):
+    name = frame.f_globals.get("__name__")
+    if event == "call" and frame.f_code.co_name == "parse" and name in ("re._parser", "sre_parse"):
+        calls.add("re")
+    elif event == "c_call" and argument in (compile, eval, exec) and name in MODULES:
+        calls.add(name)
+
+MODULES = ("annotationlib", "collections", "dataclasses", "typing")
+sys.setprofile(note)
+from pkg import described
+sys.setprofile(None)
+
+def handler(event, context):
+    return eval(event)
+""",
+    "annotationlib_if_any.py": """\
+try:
+    import annotationlib
+except ImportError:
+    pass
+""",
+    "pkg/__init__.py": "",
+    "pkg/described.py": """\
+import collections, dataclasses, re, typing, warnings
+
+WORD = re.compile("(?P<word>[a-zé]+)-(?P<number>[0-9]{1,70000})|(x)", re.IGNORECASE)
+BYTES = re.compile(b"[a-\\xff]+")
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    NESTED = re.compile("[[a]")
+Pair = collections.namedtuple("Pair", "first second", defaults=[2])
+Optional = typing.Optional["Point"]
+
+@dataclasses.dataclass
+class Point:
+    x: int = 1
+
+try:
+    re.compile("(")
+except re.error as error:
+    problem = str(error)
+""",
+    RECORD: "pkg/__init__.py,,\npkg/described.py,,\n",
+}
+RESULTS = """[
+    described.WORD.groupindex["number"], described.WORD.groups, described.WORD.flags & 0xff,
+    described.WORD.match("É-17").groups(), described.WORD.pattern, repr(described.WORD),
+    described.BYTES.match(b"b\\xfe").group().hex(), len(described.caught), described.problem,
+    described.Pair(1), repr(described.Pair(1, 3)), described.Pair._fields,
+    repr(described.Point(2)), described.Point() == described.Point(1),
+    repr(described.Optional), typing.get_type_hints(described.Point.__init__)["x"].__name__,
+    re.compile("b+").match("bb").end(), collections.namedtuple("New", "a")(5),
+    dataclasses.make_dataclass("Made", ["a"])(6).a]"""
+REPLACED = "[n for n in MODULES if {'compile', 'eval', 'exec'} & set(vars(sys.modules.get(n, sys)))]"
 # What a function sees of its modules.
 ATTRIBUTES = """[
     (m.__file__, m.__package__, list(getattr(m, "__path__", [])), m.__spec__.name,
@@ -76,6 +142,13 @@ class Bundles(FunctionTestCase):
         """Return a copy of the function's folder, which the test may change."""
         root = Path(self.write({}), "task")
         shutil.copytree(self.tree, root)
+        return root
+
+    def bundled(self, files: dict[str, str]) -> Path:
+        """Return a folder with the files and their bundle."""
+        root = Path(self.write(files)).resolve()
+        compilation.compile_folder(sys.executable, root, TASK)
+        bundling.add(root, sys.executable, "app.handler", task_root=root)
         return root
 
     def run_in(self, root: Path, **settings: Any) -> Function:
@@ -165,7 +238,7 @@ class Bundles(FunctionTestCase):
         data = (self.tree / NAME).read_bytes()
         for log, content in (
             ("its bytecode is not for this Python", b"\0\0\r\n" + data[4:]),
-            ("its format is 3, expected 2", data[:4] + struct.pack("<I", 3) + data[8:]),
+            ("its format is 4, expected 3", data[:4] + struct.pack("<I", 4) + data[8:]),
             (f"it has {len(data) - 1} bytes, expected {len(data)}", data[:-1]),
             ("its bytecode is not for this Python", b""),
             ("is ignored", data[:16] + bytes(len(data) - 16)),
@@ -181,6 +254,51 @@ class Bundles(FunctionTestCase):
         index_size = struct.unpack_from("<I", data, 12)[0]
         (root / NAME).write_bytes(data[: 16 + index_size] + bytes(len(data) - 16 - index_size))
         self.assertResponse(self.run_in(root), "pkg.inner.answer()", 42)
+
+    def test_standard_modules_get_what_it_has_compiled(self) -> None:
+        root = self.bundled(COMPILED)
+        function = self.run_in(root)
+        # A pattern that causes a warning and one that is an error are compiled as usual.
+        self.assertResponse(function, "sorted(calls)", ["re"])
+        results = self.call(function, RESULTS)
+        self.assertResponse(function, REPLACED, [])
+        function.close()
+        (root / NAME).unlink()
+        function = self.run_in(root)
+        callers = {"re", "collections", "dataclasses", "typing"}
+        if sys.version_info >= (3, 14):
+            callers = callers - {"typing"} | {"annotationlib"}
+        self.assertEqual(set(self.call(function, "sorted(calls)")), callers)
+        self.assertEqual(results, self.call(function, RESULTS))
+
+    def test_damaged_results_are_compiled_as_usual(self) -> None:
+        root = self.bundled(COMPILED)
+        data = (root / NAME).read_bytes()
+        index_size = struct.unpack_from("<I", data, 12)[0]
+        end = marshal.loads(data[16 : 16 + index_size])[-1]
+        for case, compiled in (
+            ("zeros", bytes(end - 16 - index_size)),
+            ("another version of re", marshal.dumps((-1, {}, {}), 2)),
+            ("an unknown module", marshal.dumps((precompiled.MAGIC, {}, {"os": {}}), 2)),
+            ("another type", marshal.dumps(1, 2)),
+        ):
+            with self.subTest(case):
+                filled = compiled + bytes(end - 16 - index_size - len(compiled))
+                (root / NAME).write_bytes(data[: 16 + index_size] + filled + data[end:])
+                function = self.run_in(root)
+                self.assertEqual(self.call(function, RESULTS)[0], 2)
+                self.assertEqual(len(self.call(function, "sorted(calls)")), 4)
+                self.assertNotIn("LAMBDA_RUNTIME", function.log_text())
+                function.close()
+
+    def test_the_standard_modules_compile_without_features_of_the_future(self) -> None:
+        for name in precompiled.CALLS:
+            with self.subTest(name):
+                try:
+                    module = importlib.import_module(name)
+                except ModuleNotFoundError:
+                    continue
+                self.assertNotIn(__future__._Feature, set(map(type, vars(module).values())))
 
     def test_it_is_not_used_with_another_level_of_optimization(self) -> None:
         self.assertServed(self.tree, False, environment={"PYTHONOPTIMIZE": "1"})

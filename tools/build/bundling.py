@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import marshal
 import os
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 NAME = ".lambda-bundle."  # the cache tag follows
-FORMAT = 2
+FORMAT = 3
 MARSHAL_VERSION = 2  # all Pythons write the same bytes, because it has no references
 RUNTIME = Path(__file__).resolve().parent.parent.parent / "runtime"
 RECORDER = Path(__file__).resolve().with_name("record_imports.py")
@@ -85,7 +86,7 @@ def add(root: Path, python: str, handler: str, *, task_root: Path, layers: Seque
             " bundle would be empty.",
             "Install the packages with their *.dist-info folders, or leave BUNDLE out.",
         )
-    data = _encode(magic, folders, records, entries)
+    data = _encode(magic, folders, records, base64.b64decode(recorded["compiled"]), entries)
     (root / f"{NAME}{tag}").write_bytes(data)
     progress.clear()
     return f"bundle for {tag}: {len(entries)} modules, {len(data)} bytes"
@@ -94,7 +95,7 @@ def add(root: Path, python: str, handler: str, *, task_root: Path, layers: Seque
 def record(
     python: str, handler: str, task_root: Path, layers: Sequence[Path], *, of_layer: bool
 ) -> dict[str, Any]:
-    """Run the init phase in a separate process; return what it imports from the task root or from layers.
+    """Run the init phase in a separate process; return what `record_imports` writes.
 
     Raise ToolError if it fails.
     """
@@ -155,18 +156,19 @@ def _encode(
     magic: bytes,
     folders: list[str],
     records: list[tuple[str, int]],
+    compiled: bytes,
     entries: Sequence[tuple[str, int, int, bool, int, bytes]],
 ) -> bytes:
     index, size = b"", -1
     while len(index) != size:  # the places depend on the index's size, which is soon stable
-        size, start, modules = len(index), pyc.HEADER + len(index), {}
+        size, modules = len(index), {}
+        start = end = pyc.HEADER + size + len(compiled)
         for name, folder, record, is_package, source_size, code in entries:
             modules[name] = folder, record, is_package, source_size, start, start + len(code)
             start += len(code)
-        index = marshal.dumps((folders, records, modules), MARSHAL_VERSION)
-    return b"".join(
-        [magic, struct.pack("<III", FORMAT, start, size), index, *(entry[-1] for entry in entries)]
-    )
+        index = marshal.dumps((folders, records, modules, end), MARSHAL_VERSION)
+    header = magic + struct.pack("<III", FORMAT, start, size)
+    return b"".join([header, index, compiled, *(entry[-1] for entry in entries)])
 
 
 def _unpack(source: Path, folder: Path) -> None:
