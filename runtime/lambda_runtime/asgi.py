@@ -276,8 +276,13 @@ class Exchange:
 class BufferedExchange(Exchange):
     """A response that is sent whole, so `send` does not wait."""
 
+    _begun = False
+
     def begin(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
         """Start the application on ``loop``; return the future of the envelope."""
+        if self._begun:
+            raise RuntimeError("The result of an ASGI handler can be awaited once only")
+        self._begun = True
         self._parts: list[Any] = []
         self._response = BufferedResponse(loop=loop)
         self._response.task = self._task = loop.create_task(self._run())
@@ -302,6 +307,8 @@ class BufferedExchange(Exchange):
             await asyncio.sleep(0)  # let other tasks run while an application sends part after part
 
     def _complete(self) -> None:
+        if self._response.done():  # the application has returned, and a task of it continues
+            return
         prelude, *chunks = self._parts
         try:
             self._response.set_result(self._options.complete(self._request, prelude, b"".join(chunks)))
@@ -316,6 +323,7 @@ class BufferedExchange(Exchange):
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
         """End the response with the application."""
+        self._over.set()
         if not self._response.done():
             error = None if task.cancelled() else task.exception()
             if error is None:
@@ -330,8 +338,8 @@ class BufferedResponse(_Future):
 
     task: asyncio.Task[None]
 
-    def cancel(self, *message: Any) -> bool:
-        return self.task.cancel(*message)
+    def cancel(self, *message: Any, **named: Any) -> bool:  # no argument before Python 3.9
+        return not self.done() and self.task.cancel(*message, **named)
 
     def end(self) -> None:
         """Cancel the future itself."""

@@ -55,6 +55,7 @@ def install(path: str, root: str, *, is_layer: bool) -> Finder | None:
         remedy = "Build the zip again with the Python that Lambda runs."
         sys.stderr.write(f"LAMBDA_RUNTIME {path} is ignored: {error}. {remedy}\n")
         return None
+    finder.serve_compiled()
     # User-defined finders and the built-in modules keep their places before the path finder.
     place = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else len(sys.meta_path)
     sys.meta_path.insert(place, finder)
@@ -123,6 +124,13 @@ class Finder:
         """Return the bytes of a module's code. A process that forks now does not share a position."""
         return os.pread(self._file, end - start, start)
 
+    def serve_compiled(self) -> None:
+        """Let `precompiled` serve its part of the bundle, unless that is damaged."""
+        try:
+            precompiled.install(self.read(*self._compiled))
+        except Exception:
+            precompiled.remove()
+
     def close(self) -> None:
         """Stop serving: the init phase is over, which is all that was recorded."""
         precompiled.remove()
@@ -137,7 +145,6 @@ class Finder:
         self._file = -1
 
     def _read_index(self) -> tuple[list[str], list[tuple[str, int]], dict[str, tuple[int, ...]]]:
-        """Read the index, and let `precompiled` serve what follows it."""
         header = self.read(0, HEADER)
         version, size, index_size = (int.from_bytes(header[at : at + 4], "little") for at in (4, 8, 12))
         if header[:4] != MAGIC_NUMBER:
@@ -151,10 +158,7 @@ class Finder:
         if type(index) is not tuple or len(index) != 4:
             raise ValueError("its index is damaged")
         *found, end = index
-        try:
-            precompiled.install(self.read(HEADER + index_size, end))
-        except Exception:  # damaged
-            precompiled.remove()
+        self._compiled = HEADER + index_size, end
         return tuple(found)
 
     def _absolute(self, folder: str) -> str:

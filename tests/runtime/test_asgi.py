@@ -353,6 +353,97 @@ class Buffered(AsgiTestCase):
         text = self.request(url).text
         self.assertRegex(text, "^-+end$", self.function.log_text())
 
+    def test_tasks_of_an_application_that_fails_receive_a_disconnect(self) -> None:
+        app = """
+            tasks = []
+
+            async def app(scope, receive, send):
+                await receive()
+                if scope["path"] == "/fail":
+                    tasks.append(asyncio.ensure_future(receive()))
+                    await asyncio.sleep(0)
+                    raise ValueError("failed")
+                await respond(send, 200, ("content-type", "text/plain"))
+                await body(send, (await tasks[0])["type"].encode())
+        """
+        function = self.start_app(app, ", streaming=False")
+        self.assertEqual(self.error(function, url_event(path="/fail"))["errorMessage"], "failed")
+        self.assertEqual(self.call(function, url_event())["body"], "http.disconnect")
+
+    def test_a_task_that_sends_after_the_application_has_returned_changes_nothing(self) -> None:
+        app = """
+            tasks = []
+
+            async def late(send):
+                await asyncio.sleep(0.01)
+                await body(send, b"late")
+                return "sent"
+
+            async def app(scope, receive, send):
+                await respond(send, 200, ("content-type", "text/plain"))
+                if scope["path"] == "/late":
+                    tasks.append(asyncio.ensure_future(late(send)))
+                else:
+                    await body(send, (await tasks[0]).encode())
+        """
+        function = self.start_app(app, ", streaming=False")
+        message = self.error(function, url_event(path="/late"))["errorMessage"]
+        self.assertIn("has returned without sending http.response.body with more_body=False", message)
+        self.assertEqual(self.call(function, url_event())["body"], "sent")
+
+    def test_the_shutdown_runs_after_sys_exit_behind_the_response(self) -> None:
+        app = """
+            async def app(scope, receive, send):
+                if scope["type"] == "lifespan":
+                    await receive()
+                    await send({"type": "lifespan.startup.complete"})
+                    await receive()
+                    print("shut down")
+                    await send({"type": "lifespan.shutdown.complete"})
+                    return
+                await respond(send, 200, ("content-type", "text/plain"))
+                await body(send, b"done")
+                sys.exit(3)
+        """
+        function = self.start_app(app, ", streaming=False")
+        self.error(function, url_event())
+        self.assertEqual(self.assertEnds(function), 3)
+        self.assertIn("shut down", function.log_text())
+
+    def test_a_response_that_is_cancelled_cancels_the_application(self) -> None:
+        app = """
+            async def app(scope, receive, send):
+                try:
+                    await asyncio.sleep(30 if scope["path"] == "/slow" else 0)
+                except asyncio.CancelledError:
+                    print("cancelled")
+                    raise
+                await respond(send, 200, ("content-type", "text/plain"))
+                await body(send, b"done")
+        """
+        limited = """
+            web = asgi.handler(app, streaming=False)
+
+            async def limited(event, context):
+                try:
+                    return await asyncio.wait_for(web(event, context), 0.05)
+                except asyncio.TimeoutError:
+                    return "too late"
+
+            async def twice(event, context):
+                pending = web(event, context)
+                await pending
+                return pending
+
+            def handler(event, context):
+                return twice(event, context) if event["rawPath"] == "/twice" else limited(event, context)
+        """
+        function = self.start(joined(source(app), limited))
+        self.assertEqual(self.call(function, url_event(path="/slow")), "too late")
+        self.assertEqual(self.call(function, url_event())["body"], "done")
+        self.assertEqual(function.log_text().count("cancelled"), 1)
+        self.assertEqual(self.error(function, url_event(path="/twice"))["errorType"], "RuntimeError")
+
     def test_event_sources_that_cannot_stream_get_a_buffered_response(self) -> None:
         function = self.start_app(self.APP)
         http_api = url_event()

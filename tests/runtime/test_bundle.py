@@ -12,6 +12,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from lambda_runtime import precompiled
 
@@ -51,17 +52,17 @@ def fail():
     "pkg/data.txt": "some data",
     RECORD: "pkg/__init__.py,,\npkg/inner.py,,\npkg/later.py,,\npkg/data.txt,,\n",
 }
-# What standard modules compile. The function notes which of them parse patterns or call a built-in function
-# themselves.
+# What standard modules compile. The function notes which patterns are parsed, and which modules call a
+# built-in function themselves.
 COMPILED = {
     "app.py": """\
 import annotationlib_if_any, collections, dataclasses, re, sys, typing
-calls = set()
+calls, parsed = set(), []
 
 def note(frame, event, argument):
     name = frame.f_globals.get("__name__")
     if event == "call" and frame.f_code.co_name == "parse" and name in ("re._parser", "sre_parse"):
-        calls.add("re")
+        parsed.append(frame.f_locals["str"])
     elif event == "c_call" and argument in (compile, eval, exec) and name in MODULES:
         calls.add(name)
 
@@ -81,19 +82,27 @@ except ImportError:
 """,
     "pkg/__init__.py": "",
     "pkg/described.py": """\
-import collections, dataclasses, re, typing, warnings
+import collections, dataclasses, os, re, typing, warnings
 
 WORD = re.compile("(?P<word>[a-zé]+)-(?P<number>[0-9]{1,70000})|(x)", re.IGNORECASE)
 BYTES = re.compile(b"[a-\\xff]+")
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     NESTED = re.compile("[[a]")
+    LITERAL = typing.Optional["1 is 1"]
 Pair = collections.namedtuple("Pair", "first second", defaults=[2])
 Optional = typing.Optional["Point"]
 
 @dataclasses.dataclass
 class Point:
     x: int = 1
+
+@dataclasses.dataclass
+class Other:
+    x: int = 1
+
+PLACE = re.compile(re.escape(__file__) + "found")
+SECRET = re.compile(os.environ.get("PASSWORD", "") + "a+b")
 
 try:
     re.compile("(")
@@ -105,7 +114,9 @@ except re.error as error:
 RESULTS = """[
     described.WORD.groupindex["number"], described.WORD.groups, described.WORD.flags & 0xff,
     described.WORD.match("É-17").groups(), described.WORD.pattern, repr(described.WORD),
-    described.BYTES.match(b"b\\xfe").group().hex(), len(described.caught), described.problem,
+    described.BYTES.match(b"b\\xfe").group().hex(), described.problem,
+    [(str(one.message), one.filename, one.lineno) for one in described.caught],
+    described.Point.__init__.__code__ is described.Other.__init__.__code__,
     described.Pair(1), repr(described.Pair(1, 3)), described.Pair._fields,
     repr(described.Point(2)), described.Point() == described.Point(1),
     repr(described.Optional), typing.get_type_hints(described.Point.__init__)["x"].__name__,
@@ -148,7 +159,8 @@ class Bundles(FunctionTestCase):
         """Return a folder with the files and their bundle."""
         root = Path(self.write(files)).resolve()
         compilation.compile_folder(sys.executable, root, TASK)
-        bundling.add(root, sys.executable, "app.handler", task_root=root)
+        with mock.patch.dict(os.environ, {"PASSWORD": "open-sesame"}):
+            bundling.add(root, sys.executable, "app.handler", task_root=root)
         return root
 
     def run_in(self, root: Path, **settings: Any) -> Function:
@@ -257,15 +269,22 @@ class Bundles(FunctionTestCase):
 
     def test_standard_modules_get_what_it_has_compiled(self) -> None:
         root = self.bundled(COMPILED)
+        data = (root / NAME).read_bytes()
+        self.assertIn(b"number", data)
+        for private in (b"sesame", rb"\.pyfound"):  # a value of the environment, and a path of this build
+            self.assertNotIn(private, data)
         function = self.run_in(root)
-        # A pattern that causes a warning and one that is an error are compiled as usual.
-        self.assertResponse(function, "sorted(calls)", ["re"])
+        self.assertResponse(function, "sorted(calls)", [])
+        # Those that cause a warning or an error, and those with a secret or a path, are compiled as usual.
+        parsed = self.call(function, "parsed")
+        self.assertEqual(parsed, ["[[a]", parsed[1], "a+b", "("])
         results = self.call(function, RESULTS)
         self.assertResponse(function, REPLACED, [])
         function.close()
         (root / NAME).unlink()
         function = self.run_in(root)
-        callers = {"re", "collections", "dataclasses", "typing"}
+        self.assertResponse(function, "len(parsed)", 6)
+        callers = {"collections", "dataclasses", "typing"}
         if sys.version_info >= (3, 14):
             callers = callers - {"typing"} | {"annotationlib"}
         self.assertEqual(set(self.call(function, "sorted(calls)")), callers)
@@ -274,20 +293,25 @@ class Bundles(FunctionTestCase):
     def test_damaged_results_are_compiled_as_usual(self) -> None:
         root = self.bundled(COMPILED)
         data = (root / NAME).read_bytes()
+        (root / NAME).unlink()
+        expected = self.call(self.run_in(root), RESULTS)
         index_size = struct.unpack_from("<I", data, 12)[0]
         end = marshal.loads(data[16 : 16 + index_size])[-1]
+        magic, patterns, texts = marshal.loads(data[16 + index_size : end])
+        others = [(text, flags, (0, *arguments[1:])) for text, flags, arguments in patterns]
         for case, compiled in (
             ("zeros", bytes(end - 16 - index_size)),
-            ("another version of re", marshal.dumps((-1, {}, {}), 2)),
-            ("an unknown module", marshal.dumps((precompiled.MAGIC, {}, {"os": {}}), 2)),
+            ("another version of re", marshal.dumps((magic - 1, others, {}), 2)),
+            ("not a code", marshal.dumps((magic, [("a", 0, (0, [-1], 0, {}, ()))], {}), 2)),
+            ("an unknown module", marshal.dumps((magic, [], {**texts, "os": {}}), 2)),
             ("another type", marshal.dumps(1, 2)),
         ):
             with self.subTest(case):
-                filled = compiled + bytes(end - 16 - index_size - len(compiled))
+                filled = compiled.ljust(end - 16 - index_size, b"\0")
                 (root / NAME).write_bytes(data[: 16 + index_size] + filled + data[end:])
                 function = self.run_in(root)
-                self.assertEqual(self.call(function, RESULTS)[0], 2)
-                self.assertEqual(len(self.call(function, "sorted(calls)")), 4)
+                self.assertEqual(self.call(function, RESULTS), expected)
+                self.assertEqual(len(self.call(function, "sorted(calls)")), 3)
                 self.assertNotIn("LAMBDA_RUNTIME", function.log_text())
                 function.close()
 

@@ -21,49 +21,58 @@ from importlib.machinery import SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 MARSHAL_VERSION = 2  # as in `bundling`
 DEBUG = 128  # re.DEBUG, which prints
+SECRET_LENGTH = 8  # a shorter value of an environment variable may be anywhere
 
 
 class TextRecorder:
     """Notes what `re` and the modules in `precompiled.CALLS` compile, until `precompiled.remove`."""
 
     def __init__(self) -> None:
-        self._patterns: dict[tuple[Any, int, bool], None] = {}  # the keys are what `precompiled` looks up
-        self._texts: dict[str, dict[str, None]] = {}
-        self._compiler = precompiled.pattern_compiler()
+        self._patterns: set[tuple[Any, int]] = set()
+        self._texts: dict[str, set[str]] = {}
+        re = load_stdlib("re")
+        self._compiler = getattr(re, "_compiler", None) or re.sre_compile  # before Python 3.11
         self._compile_pattern = self._compiler.compile
-        precompiled.replace(self._compiler, precompiled.PATTERNS, self._record_pattern)
+        self._compiler.compile = self._record_pattern
         for name, call in precompiled.CALLS.items():
             if importlib.util.find_spec(name) is not None:
                 precompiled.replace(load_stdlib(name), call, self._recorder(name, call))
 
     def _record_pattern(self, pattern: "Any", flags: int = 0) -> "Any":
         if type(pattern) in (str, bytes) and not flags & DEBUG:
-            self._patterns[pattern, int(flags), type(pattern) is str] = None
+            self._patterns.add((pattern, int(flags)))
         return self._compile_pattern(pattern, flags)
 
     def _recorder(self, name: str, call: str) -> "Callable[..., Any]":
-        found = self._texts.setdefault(name, {})
+        found = self._texts.setdefault(name, set())
         original = getattr(builtins, call)
 
         def record(text: "Any", *arguments: "Any") -> "Any":
             if type(text) is str and (call != "compile" or arguments == (precompiled.FILE, "eval")):
-                found[text] = None
+                found.add(text)
             return original(text, *arguments)
 
         return record
 
-    def compiled(self) -> bytes:
-        """Return the data for `precompiled.install`."""
-        return marshal.dumps(
-            (precompiled.MAGIC, self._compiled_patterns(), self._compiled_texts()), MARSHAL_VERSION
-        )
+    def compiled(self, secrets: "Sequence[str]") -> bytes:
+        """Return the data for `precompiled.install`, without text that contains one of ``secrets``."""
+        precompiled.remove()
+        self._compiler.compile = self._compile_pattern
+        escape = load_stdlib("re").escape
+        self._secrets = [form for secret in secrets for form in {secret, escape(secret)}]
+        found = precompiled.MAGIC, self._compiled_patterns(), self._compiled_texts()
+        return marshal.dumps(found, MARSHAL_VERSION)
 
-    def _compiled_patterns(self) -> "dict[tuple[Any, int, bool], tuple[Any, ...]]":
+    def _is_public(self, text: "str | bytes") -> bool:
+        text = text if isinstance(text, str) else text.decode("latin-1")
+        return not any(secret in text for secret in self._secrets)
+
+    def _compiled_patterns(self) -> "list[tuple[Any, int, tuple[Any, ...]]]":
         captured: list[tuple[Any, ...]] = []
         sre = self._compiler._sre
 
@@ -74,33 +83,41 @@ class TextRecorder:
             def compile(self, pattern: "Any", flags: int, code: "list[int]", *groups: "Any") -> None:
                 captured.append((int(flags), list(map(int, code)), *groups))
 
-        found = {}
+        found = []
         self._compiler._sre = Capture()
-        for key in self._patterns:
+        for pattern, flags in sorted(self._patterns, key=repr):
             captured.clear()
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                try:
-                    self._compile_pattern(*key[:2])
-                except Exception:
-                    pass
-            if captured and not caught:  # an error or a warning must appear again
-                found[key] = captured[0]
+            is_quiet = _succeeds_quietly(lambda: self._compile_pattern(pattern, flags))  # noqa: B023
+            if is_quiet and self._is_public(pattern):
+                found.append((pattern, flags, captured[0]))
         self._compiler._sre = sre
         return found
 
-    def _compiled_texts(self) -> "dict[str, dict[str, Any]]":
-        found: dict[str, dict[str, Any]] = {}
+    def _compiled_texts(self) -> "dict[str, dict[str, bytes]]":
+        found: dict[str, dict[str, bytes]] = {}
+        codes: list[bytes] = []
         for name, texts in self._texts.items():
             mode = precompiled.CALLS[name].replace("compile", "eval")
-            for text in texts:
-                try:
-                    code = compile(text, precompiled.FILE, mode, dont_inherit=True)
-                    marshal.dumps(code, MARSHAL_VERSION)
-                except Exception:
-                    continue  # an error that must appear again, or a constant that this version cannot hold
-                found.setdefault(name, {})[text] = code
+
+            def compile_text() -> None:
+                code = compile(text, precompiled.FILE, mode, dont_inherit=True)  # noqa: B023
+                codes.append(marshal.dumps(code, MARSHAL_VERSION))
+
+            for text in sorted(texts):
+                if self._is_public(text) and _succeeds_quietly(compile_text):
+                    found.setdefault(name, {})[text] = codes[-1]
         return found
+
+
+def _succeeds_quietly(function: "Callable[[], object]") -> bool:
+    """Whether ``function`` neither raises nor warns: errors and warnings must appear in each start."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            function()
+        except Exception:  # also a constant that this version of marshal cannot hold
+            return False
+    return not caught
 
 
 if __name__ == "__main__":
@@ -121,7 +138,8 @@ if __name__ == "__main__":
         print(f"{found.error_type}: {found.message}", *place, *found.notes, sep="\n", flush=True)
         os._exit(1)
 
-    precompiled.remove()
+    # The paths of this run, and what the environment adds, are none of the zip's business.
+    secrets = [task_root, layers, *(value for value in os.environ.values() if len(value) >= SECRET_LENGTH)]
     modules = []
     for name, module in list(sys.modules.items()):
         spec = getattr(module, "__spec__", None)
@@ -135,7 +153,7 @@ if __name__ == "__main__":
         "magic": list(importlib.util.MAGIC_NUMBER),
         "cache_tag": sys.implementation.cache_tag,
         "modules": modules,
-        "compiled": base64.b64encode(recorder.compiled()).decode(),
+        "compiled": base64.b64encode(recorder.compiled(secrets)).decode(),
     }
     with open(output, "w", encoding="utf-8") as file:
         json.dump(recorded, file)

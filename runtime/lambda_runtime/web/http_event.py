@@ -447,13 +447,11 @@ def _read_query(event: dict[str, Any], source: str) -> bytes:
 
 def _read_headers(event: dict[str, Any]) -> list[Header]:
     """The headers in order, with all cookies in one header (RFC 6265, 5.4)."""
-    lists = event.get("multiValueHeaders")
-    if lists:
-        fields = [(name, value) for name, values in lists.items() for value in _as_list(values)]
-        names, values = [name for name, _ in fields], [value for _, value in fields]
-    else:
-        single = event.get("headers") or {}
-        names, values = list(single), [value or "" for value in single.values()]
+    fields = event.get("multiValueHeaders") or event.get("headers") or {}
+    names, values = list(fields), list(fields.values())
+    if set(map(type, values)) != {str}:  # lists, or null
+        pairs = [(name, value) for name, several in fields.items() for value in _as_list(several)]
+        names, values = [name for name, _ in pairs], [value for _, value in pairs]
     encoded_names = _encode_all(names, lower=True)
     headers = [*zip(encoded_names, _encode_all(values))]
     cookies = _encode_all(event.get("cookies") or ())
