@@ -196,7 +196,6 @@ class Exchange:
     """One request and its response. The application runs in its own task."""
 
     _task: asyncio.Task[None]
-    _over: asyncio.Event  # the response is complete, or the client has left
 
     def __init__(
         self,
@@ -215,9 +214,10 @@ class Exchange:
         self._context = context
         self._expected = START  # what the application must send next; "" if nothing
         self._body_received = False
+        self._is_over = False  # the response is complete, or the client has left
+        self._over: asyncio.Event | None = None  # for tasks that wait for that
 
     async def _run(self) -> None:
-        self._over = asyncio.Event()
         self._scope["state"] = await self._lives.state()
         await self._app(self._scope, self._receive, self._send)
         if self._expected:
@@ -228,11 +228,13 @@ class Exchange:
         if not self._body_received:
             self._body_received = True
             return {"type": "http.request", "body": self._request.body, "more_body": False}
-        await self._over.wait()
+        if not self._is_over:
+            self._over = self._over or asyncio.Event()
+            await self._over.wait()
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
-        raise NotImplementedError
+        """Take a part of the response from the application. Each kind of response has its own way."""
 
     def _read(self, message: Message, *, streamed: bool) -> tuple[Any, bool]:
         """Return the part of the response in ``message``, and whether more must follow."""
@@ -265,6 +267,11 @@ class Exchange:
             )
         # A response to HEAD has no body (RFC 9110, 9.3.2).
         return b"" if self._request.method == "HEAD" else bytes(body)
+
+    def _note_over(self) -> None:
+        self._is_over = True
+        if self._over is not None:
+            self._over.set()
 
     def _await_rest(self) -> None:
         """Let the application continue until the next event, after its response is complete."""
@@ -317,13 +324,13 @@ class BufferedExchange(Exchange):
         asyncio.get_running_loop().call_soon(self._note_complete)
 
     def _note_complete(self) -> None:
-        self._over.set()
+        self._note_over()
         if event_loop.is_running():
             self._await_rest()
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
         """End the response with the application."""
-        self._over.set()
+        self._note_over()
         if not self._response.done():
             error = None if task.cancelled() else task.exception()
             if error is None:
@@ -389,7 +396,7 @@ class StreamedExchange(Exchange):
             else:
                 await task  # as in `BufferedExchange.respond`
         finally:
-            self._over.set()
+            self._note_over()
             if not complete and not task.done():
                 await self._end(task)
 

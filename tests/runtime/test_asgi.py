@@ -435,12 +435,20 @@ class Buffered(AsgiTestCase):
                 await pending
                 return pending
 
+            async def at_once(event, context):
+                task = asyncio.ensure_future(web(event, context))
+                await asyncio.sleep(0)  # the task waits, and the application has not begun
+                task.cancel()
+                return [type(one).__name__ for one in await asyncio.gather(task, return_exceptions=True)]
+
             def handler(event, context):
-                return twice(event, context) if event["rawPath"] == "/twice" else limited(event, context)
+                way = {"/twice": twice, "/at-once": at_once}.get(event["rawPath"], limited)
+                return way(event, context)
         """
         function = self.start(joined(source(app), limited))
         self.assertEqual(self.call(function, url_event(path="/slow")), "too late")
         self.assertEqual(self.call(function, url_event())["body"], "done")
+        self.assertEqual(self.call(function, url_event(path="/at-once")), ["CancelledError"])
         self.assertEqual(function.log_text().count("cancelled"), 1)
         self.assertEqual(self.error(function, url_event(path="/twice"))["errorType"], "RuntimeError")
 
