@@ -27,7 +27,7 @@ CALLS = {
 }
 FILE = "<string>"  # the file name of code that `eval` and `exec` compile
 MAGIC: int = _sre.MAGIC  # of the codes of patterns
-_replaced: list[tuple[Any, str]] = []  # module, name of its variable
+_replaced: list[tuple[Any, str, Any]] = []  # module, name of its variable, value
 
 
 def install(data: bytes) -> None:
@@ -50,13 +50,14 @@ def install(data: bytes) -> None:
 def remove() -> None:
     """Let the modules compile text themselves again."""
     while _replaced:
-        module, name = _replaced.pop()
-        vars(module).pop(name, None)
+        module, name, function = _replaced.pop()
+        if vars(module).get(name) is function:  # otherwise the function has replaced it, too
+            delattr(module, name)
 
 
 def replace(module: Any, name: str, function: Callable[..., Any]) -> None:
     """Let code of ``module`` find ``function`` in place of the built-in function ``name``, until `remove`."""
-    _replaced.append((module, name))
+    _replaced.append((module, name, function))
     setattr(module, name, function)
 
 
@@ -68,9 +69,8 @@ def _text_function(name: str, codes: dict[str, bytes]) -> Callable[..., Any]:
         code = codes.get(text) if arguments == usual else None
         if code is None:
             return compile(text, *arguments, dont_inherit=True)
-        return marshal.loads(
-            code
-        )  # each caller gets its own, because Python adapts code to the types it finds
+        # Each caller gets its own, because the interpreter adapts code to the types that it finds.
+        return marshal.loads(code)
 
     def run_text(text: Any, *namespaces: Any) -> Any:
         return eval(compile_text(text, *usual), *namespaces)

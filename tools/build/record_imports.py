@@ -73,51 +73,51 @@ class TextRecorder:
         return not any(secret in text for secret in self._secrets)
 
     def _compiled_patterns(self) -> "list[tuple[Any, int, tuple[Any, ...]]]":
-        captured: list[tuple[Any, ...]] = []
-        sre = self._compiler._sre
-
-        class Capture:
-            def __getattr__(self, name: str) -> "Any":
-                return getattr(sre, name)
-
-            def compile(self, pattern: "Any", flags: int, code: "list[int]", *groups: "Any") -> None:
-                captured.append((int(flags), list(map(int, code)), *groups))
-
         found = []
-        self._compiler._sre = Capture()
         for pattern, flags in sorted(self._patterns, key=repr):
-            captured.clear()
-            is_quiet = _succeeds_quietly(lambda: self._compile_pattern(pattern, flags))  # noqa: B023
-            if is_quiet and self._is_public(pattern):
-                found.append((pattern, flags, captured[0]))
-        self._compiler._sre = sre
+            arguments = _quietly(self._arguments, pattern, flags)
+            if arguments is not None and self._is_public(pattern):
+                found.append((pattern, flags, arguments))
         return found
+
+    def _arguments(self, pattern: "Any", flags: int) -> "tuple[Any, ...]":
+        """Return the arguments with which `re` calls `_sre.compile`, after the pattern."""
+        compiler = self._compiler
+        parser = getattr(compiler, "_parser", None) or compiler.sre_parse  # before Python 3.11
+        parsed = parser.parse(pattern, flags)
+        numbers, names = parsed.state.groupdict, [None] * parsed.state.groups
+        for name, number in numbers.items():
+            names[number] = name
+        code = list(map(int, compiler._code(parsed, flags)))
+        arguments = int(flags | parsed.state.flags), code, len(names) - 1, dict(numbers), tuple(names)
+        if compiler._sre.compile(pattern, *arguments) != self._compile_pattern(pattern, flags):
+            raise ValueError("this version of re compiles patterns in another way")
+        return arguments
 
     def _compiled_texts(self) -> "dict[str, dict[str, bytes]]":
         found: dict[str, dict[str, bytes]] = {}
-        codes: list[bytes] = []
         for name, texts in self._texts.items():
             mode = precompiled.CALLS[name].replace("compile", "eval")
-
-            def compile_text() -> None:
-                code = compile(text, precompiled.FILE, mode, dont_inherit=True)  # noqa: B023
-                codes.append(marshal.dumps(code, MARSHAL_VERSION))
-
-            for text in sorted(texts):
-                if self._is_public(text) and _succeeds_quietly(compile_text):
-                    found.setdefault(name, {})[text] = codes[-1]
+            for text in filter(self._is_public, sorted(texts)):
+                code = _quietly(_compile, text, mode)
+                if code is not None:
+                    found.setdefault(name, {})[text] = code
         return found
 
 
-def _succeeds_quietly(function: "Callable[[], object]") -> bool:
-    """Whether ``function`` neither raises nor warns: errors and warnings must appear in each start."""
+def _compile(text: str, mode: str) -> bytes:
+    return marshal.dumps(compile(text, precompiled.FILE, mode, dont_inherit=True), MARSHAL_VERSION)
+
+
+def _quietly(function: "Callable[..., Any]", *arguments: "Any") -> "Any":
+    """Return the result, or None if ``function`` raises or warns: that must happen in each start."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            function()
+            result = function(*arguments)
         except Exception:  # also a constant that this version of marshal cannot hold
-            return False
-    return not caught
+            return None
+    return None if caught else result
 
 
 if __name__ == "__main__":
@@ -138,7 +138,7 @@ if __name__ == "__main__":
         print(f"{found.error_type}: {found.message}", *place, *found.notes, sep="\n", flush=True)
         os._exit(1)
 
-    # The paths of this run, and what the environment adds, are none of the zip's business.
+    # Neither the paths of this run nor values of the environment may get into the zip.
     secrets = [task_root, layers, *(value for value in os.environ.values() if len(value) >= SECRET_LENGTH)]
     modules = []
     for name, module in list(sys.modules.items()):
