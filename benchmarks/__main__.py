@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ from benchmarks.runtimes import Installation
 from benchmarks.suite import SECTIONS, Effort, Suite
 from benchmarks.table import HEAD, Result, results
 from benchmarks.task_roots import MissingPackage, TaskRoots
+
+# What names a figure and a row in the JSON.
+FIGURE_KEYS = ("function", "quantity", "contestant")
+ROW_KEYS = ("function", "quantity", "ours", "floor", "rival")
 
 
 def main() -> int:
@@ -44,7 +49,7 @@ def main() -> int:
             return 2
     measured = list(results(suite.figures))
     if options.json:
-        save(options.json, place, suite, measured)
+        save(options.json, place, suite, measured, is_part=len(options.only) < len(SECTIONS))
     return print_end(measured, time.monotonic() - began_s, counted=counts, limit=suite.limit)
 
 
@@ -56,7 +61,12 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="default: all")
     parser.add_argument("--no-instructions", action="store_true", help="do not count instructions")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="also write the figures to FILE, where those that are not measured now stay",
+    )
     options = parser.parse_args()
     minimum = PROCESSES * max(BLOCK, WARM_UP)
     if options.runs < 1 or options.invocations < minimum:
@@ -96,8 +106,10 @@ def headline(place: dict[str, str | float]) -> str:
     )
 
 
-def save(path: Path, place: dict[str, str | float], suite: Suite, measured: list[Result]) -> None:
-    content = {
+def save(
+    path: Path, place: dict[str, str | float], suite: Suite, measured: list[Result], *, is_part: bool
+) -> None:
+    content: dict[str, Any] = {
         "python": interpreter(),
         "machine": place,
         "packages": packages(),
@@ -105,9 +117,21 @@ def save(path: Path, place: dict[str, str | float], suite: Suite, measured: list
         "figures": suite.figures.as_json(),
         "rows": [result.as_json() for result in measured],
     }
+    earlier = json.loads(path.read_text(encoding="utf-8")) if is_part and path.exists() else {}
+    if earlier.get("python") == content["python"]:
+        content["cpu limit"] = content["cpu limit"] or earlier["cpu limit"]
+        for name, keys in (("figures", FIGURE_KEYS), ("rows", ROW_KEYS)):
+            content[name] = replaced(earlier[name], content[name], keys)
     path.parent.mkdir(parents=True, exist_ok=True)
     members = ",\n".join(f"{json.dumps(name)}: {one_per_line(value)}" for name, value in content.items())
     path.write_text(f"{{\n{members}\n}}\n", encoding="utf-8")
+
+
+def replaced(
+    earlier: list[dict[str, Any]], now: list[dict[str, Any]], keys: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return ``earlier`` with the items of ``now`` in place of those with the same ``keys``."""
+    return list({tuple(item[key] for key in keys): item for item in [*earlier, *now]}.values())
 
 
 def one_per_line(value: object) -> str:

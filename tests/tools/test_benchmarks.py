@@ -66,7 +66,15 @@ class BenchmarkOfOneSlot(unittest.TestCase):
             result = run_one_slot("--only", *sections, "--json", str(file))
             self.assertIn(result.returncode, (0, 1), result.stderr)  # the aims are for a quiet machine
             content = json.loads(file.read_text(encoding="utf-8"))
+            run_one_slot("--only", "failing", "--json", str(file))
+            later = json.loads(file.read_text(encoding="utf-8"))
         self.assertEqual(result.stderr, "")
+        for name in ("figures", "rows"):  # what is not measured again stays
+            kept = [
+                [item for item in found[name] if item["function"] != "failing"] for found in (content, later)
+            ]
+            self.assertEqual(*kept)
+            self.assertEqual(len(content[name]), len(later[name]))
         measured = {(figure["function"], figure["quantity"]) for figure in content["figures"]}
         expected = {
             ("hello", "cold start"),
