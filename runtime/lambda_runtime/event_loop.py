@@ -72,7 +72,8 @@ def wait_for(awaitable: Any) -> Any:
         if future is not None and not future.done():
             future.cancel()
             loop.run_until_complete(asyncio.wait([future], timeout=1))
-        elif future is not None:  # the loop is to stop, but has ended before: this must not end its next run
+        elif future is not None and not future.cancelled() and future.exception() is None:
+            # The loop is about to stop, but something else has ended it. This must not end its next run.
             loop.call_soon(loop.stop)
             loop.run_forever()
         raise

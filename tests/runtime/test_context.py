@@ -83,6 +83,17 @@ class Attributes(FunctionTestCase):
         self.assertResponse(function, None, "original")
         self.assertResponse(function, None, "renamed")
 
+    def test_the_function_may_replace_the_environment_variables_by_a_dict(self) -> None:
+        function = self.start(
+            """
+            import os
+            os.environ = {**os.environ, "AWS_LAMBDA_FUNCTION_NAME": "é"}
+            def handler(event, context):
+                return [context.function_name, context.function_version]
+            """
+        )
+        self.assertResponse(function, None, ["é", "$LATEST"])
+
     def test_each_invocation_has_a_new_context(self) -> None:
         function = self.start(
             """
